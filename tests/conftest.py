@@ -1,0 +1,98 @@
+"""Fixtures: the replica of the PyTorch index, and projects baked against it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomllib
+from cookiecutter.main import cookiecutter
+
+from tools.lock import installed, run_uv
+from tools.replica import Replica
+from torch_plan.defaults import default_answers
+from torch_plan.facts import load_facts
+from torch_plan.plan import Plan, make_plan
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+"""The Python that runs the tests: locks and dry runs need one interpreter, and this one is there."""
+
+
+@dataclass(frozen=True)
+class BakedProject:
+    """A rendered project, and the answers it was rendered from."""
+
+    path: Path
+    answers: dict[str, str]
+
+    @property
+    def plan(self) -> Plan:
+        """What the answers lead to."""
+        return make_plan(self.answers)
+
+    def read(self, name: str) -> str:
+        """Return the text of a file."""
+        return (self.path / name).read_text(encoding="utf-8")
+
+    @property
+    def pyproject(self) -> dict[str, Any]:
+        """The parsed pyproject.toml."""
+        return tomllib.loads(self.read("pyproject.toml"))
+
+    def uv(self, *arguments: str, **environment: str) -> str:
+        """Run uv in the project; a failure, or a setting uv cannot read, fails the test."""
+        return run_uv(self.path, *arguments, **environment)
+
+    def lock(self) -> None:
+        """Lock with the Python that runs the tests."""
+        self.uv("lock", "--python", PYTHON)
+
+    def installed(self, platform: str, *options: str) -> dict[str, str]:
+        """Return package -> version that uv would install on a platform."""
+        return installed(self.path, platform, "--python", PYTHON, *options)
+
+
+Bake = Callable[..., BakedProject]
+
+
+@pytest.fixture(scope="session")
+def replica() -> Iterator[Replica]:
+    with Replica() as running:
+        yield running
+
+
+@pytest.fixture
+def bake(tmp_path: Path, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> Bake:
+    """Render a project; without other answers against the replica, and without running the hook."""
+    monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))
+
+    def render(**answers: str) -> BakedProject:
+        given = {"pytorch_index": replica.url, "after_generation": "nothing", **answers}
+        path = cookiecutter(str(ROOT), no_input=True, extra_context=given, output_dir=tmp_path)
+        known = load_facts()
+        return BakedProject(Path(path), {**default_answers(given, known), **given})
+
+    return render
+
+
+def empty_config(folder: Path) -> Path:
+    """Write a cookiecutter configuration of its own, so that no user's defaults reach a test."""
+    config = folder / "cookiecutter.yaml"
+    config.write_text(
+        f"replay_dir: {folder / 'replay'}\ncookiecutters_dir: {folder / 'clones'}\n",
+        encoding="utf-8",
+    )
+    return config
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git with an identity of its own."""
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)

@@ -1,0 +1,188 @@
+"""Cases that people ask for by name: the parsed project, and the wheel each platform gets from uv."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Bake
+from torch_plan.facts import load_facts
+from torch_plan.markers import environment
+
+LINUX_X86 = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+
+
+def requirements(pyproject: dict[str, Any]) -> set[str]:
+    return set(pyproject["project"]["dependencies"])
+
+
+def explicit_indexes(pyproject: dict[str, Any]) -> dict[str, str]:
+    indexes = pyproject["tool"]["uv"]["index"]
+    assert all(index["explicit"] for index in indexes)
+    return {index["name"]: index["url"] for index in indexes}
+
+
+CAPTIONS = {
+    "torch_version": "2.1.0",
+    "python_version": "3.10",
+    "torch_backend": "cpu",
+    "companions": "torchaudio",
+}
+
+
+def test_captions(bake: Bake) -> None:
+    project = bake(**CAPTIONS)
+    base = project.answers["pytorch_index"]
+    assert requirements(project.pyproject) == {"numpy<2", "torch==2.1.0", "torchaudio==2.1.0"}
+    assert explicit_indexes(project.pyproject) == {"pytorch-cpu": f"{base}/cpu"}
+    assert project.pyproject["tool"]["uv"]["sources"] == {
+        "torch": {"index": "pytorch-cpu"},
+        "torchaudio": {"index": "pytorch-cpu"},
+    }
+    assert project.pyproject["project"]["requires-python"] == ">=3.10,<3.12"
+    project.lock()
+    linux = project.installed("linux-x86_64")
+    assert (linux["torch"], linux["torchaudio"]) == ("2.1.0+cpu", "2.1.0+cpu")
+    assert linux["numpy"].startswith("1.26.")
+    assert project.installed("macos-arm64")["torch"] == "2.1.0"
+
+
+def test_captions_from_a_mirror(bake: Bake) -> None:
+    project = bake(**CAPTIONS, pytorch_index="nju")
+    assert explicit_indexes(project.pyproject) == {
+        "pytorch-cpu": "https://mirror.nju.edu.cn/pytorch/whl/cpu"
+    }
+
+
+@pytest.mark.parametrize(
+    ("release", "companions", "expected"),
+    [
+        pytest.param("2.5.0", "none", {}, id="torch-alone"),
+        pytest.param("2.4.0", "torchvision", {"torchvision": "0.19.0"}, id="with-torchvision"),
+    ],
+)
+def test_two_machines(bake: Bake, release: str, companions: str, expected: dict[str, str]) -> None:
+    project = bake(
+        torch_version=release,
+        python_version="3.10",
+        torch_backend="cu124",
+        torch_pin="local",
+        companions=companions,
+        platforms="linux-x86_64 linux-aarch64=cpu macos-arm64",
+    )
+    base = project.answers["pytorch_index"]
+    packages = {"torch": release, **expected}
+    pins = {pin for pin in requirements(project.pyproject) if not pin.startswith("numpy")}
+    assert {pin.split(" ; ")[0] for pin in pins} == {
+        *(f"{name}=={version}+cu124" for name, version in packages.items()),
+        *(f"{name}=={version}" for name, version in packages.items()),
+    }
+    assert explicit_indexes(project.pyproject) == {
+        "pytorch-cu124": f"{base}/cu124",
+        "pytorch-cpu": f"{base}/cpu",
+    }
+    assert {entry["index"] for entry in project.pyproject["tool"]["uv"]["sources"]["torch"]} == {
+        "pytorch-cu124",
+        "pytorch-cpu",
+    }
+    project.lock()
+    for name, version in packages.items():
+        assert project.installed("linux-x86_64")[name] == f"{version}+cu124"
+        assert project.installed("linux-aarch64")[name] == version
+        assert project.installed("macos-arm64")[name] == version
+
+
+GUIDE = [
+    pytest.param(
+        {"torch_backend": "cpu"},
+        {
+            "linux-x86_64": "2.9.1+cpu",
+            "linux-aarch64": "2.9.1+cpu",
+            "macos-arm64": "2.9.1",
+            "windows-x86_64": "2.9.1+cpu",
+        },
+        id="cpu-everywhere",
+    ),
+    pytest.param(
+        {"torch_backend": "cu128", "platforms": "linux-x86_64 macos-arm64 windows-x86_64=cpu"},
+        {
+            "linux-x86_64": "2.9.1+cu128",
+            "macos-arm64": "2.9.1",
+            "windows-x86_64": "2.9.1+cpu",
+        },
+        id="cuda-on-linux",
+    ),
+    pytest.param(
+        {"torch_backend": "rocm6.4"},
+        {
+            "linux-x86_64": "2.9.1+rocm6.4",
+            "linux-aarch64": "2.9.1+cpu",
+            "macos-arm64": "2.9.1",
+            "windows-x86_64": "2.9.1+cpu",
+        },
+        id="rocm",
+    ),
+    pytest.param(
+        {"torch_backend": "xpu"},
+        {
+            "linux-x86_64": "2.9.1+xpu",
+            "linux-aarch64": "2.9.1+cpu",
+            "macos-arm64": "2.9.1",
+            "windows-x86_64": "2.9.1+xpu",
+        },
+        id="xpu",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answers", "expected"), GUIDE)
+def test_examples_of_uvs_guide(
+    bake: Bake, answers: dict[str, str], expected: dict[str, str]
+) -> None:
+    project = bake(torch_version="2.9.1", python_version="3.10", **answers)
+    pyproject = project.pyproject
+    assert {"torch==2.9.1", "torchvision==0.24.1"} <= requirements(pyproject)
+    explicit_indexes(pyproject)
+    exact = [environment(platform) for platform in expected]
+    assert pyproject["tool"]["uv"]["environments"] == exact
+    assert pyproject["tool"]["uv"]["required-environments"] == exact
+    project.lock()
+    triton = load_facts().triton("2.9.1", answers["torch_backend"])
+    for platform, version in expected.items():
+        got = project.installed(platform)
+        assert got["torch"] == version
+        if triton:
+            assert got.get(triton.name) == (
+                triton.version if platform in triton.platforms else None
+            )
+
+
+def test_pypi_is_left_to_pypi(bake: Bake) -> None:
+    project = bake(
+        torch_version="2.11.0", python_version="3.10", torch_backend="pypi", companions="none"
+    )
+    uv = project.pyproject["tool"]["uv"]
+    assert "sources" not in uv
+    assert "index" not in uv
+    project.lock()
+    linux, mac = project.installed("linux-x86_64"), project.installed("macos-arm64")
+    assert linux["torch"] == mac["torch"] == "2.11.0"
+    assert "triton" in linux
+    assert "triton" not in mac
+
+
+def test_a_package_mirror_takes_the_place_of_pypi(bake: Bake) -> None:
+    project = bake(package_index="tuna", torch_version="2.9.1", python_version="3.10")
+    (default,) = [
+        index for index in project.pyproject["tool"]["uv"]["index"] if index.get("default")
+    ]
+    assert default["name"] == "tuna"
+    assert "explicit" not in default
+
+
+def test_aliyun_is_a_flat_listing(bake: Bake) -> None:
+    project = bake(pytorch_index="aliyun", torch_version="2.9.1", python_version="3.10")
+    (index,) = project.pyproject["tool"]["uv"]["index"]
+    assert index["format"] == "flat"
+    assert index["url"] == "https://mirrors.aliyun.com/pytorch-wheels/cpu/"

@@ -1,0 +1,104 @@
+"""Ask uv what a lock would install on a platform."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import InvalidWheelFilename
+
+from tools.wheel_names import WheelName, parse_wheel_name
+from torch_plan.facts import platform_of
+
+UV_PLATFORMS = {
+    "linux-x86_64": "x86_64-unknown-linux-gnu",
+    "linux-aarch64": "aarch64-unknown-linux-gnu",
+    "macos-arm64": "aarch64-apple-darwin",
+    "macos-x86_64": "x86_64-apple-darwin",
+    "windows-x86_64": "x86_64-pc-windows-msvc",
+    "windows-arm64": "aarch64-pc-windows-msvc",
+}
+"""uv's name for each platform (`uv sync --help`, `--python-platform`)."""
+
+_ADDED = re.compile(r"^ \+ ([\w.-]+)==(\S+)", re.MULTILINE)
+
+
+class UvError(Exception):
+    """uv ended with an error; the text is what it printed."""
+
+
+def find_uv() -> str:
+    """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH."""
+    found = os.environ.get("UV") or shutil.which("uv")
+    if not found:
+        raise UvError("uv is neither in $UV nor on PATH")
+    return found
+
+
+def run_uv(project: Path, *arguments: str, **environment: str) -> str:
+    """Run uv in a project and return what it printed; raises `UvError` if it fails.
+
+    uv only warns about settings it cannot read and then drops them, so such a warning fails too.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
+    }
+    done = subprocess.run(
+        [find_uv(), *arguments],
+        cwd=project,
+        env={**inherited, "NO_COLOR": "1", **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    printed = done.stdout + done.stderr
+    if done.returncode or "Failed to parse" in printed:
+        raise UvError(f"uv {' '.join(arguments)} in {project.name}:\n{printed}")
+    return printed
+
+
+def installed(project: Path, platform: str, *options: str) -> dict[str, str]:
+    """Return package -> version that `uv sync` would install on a platform, by its own dry run.
+
+    `options` select extras, groups or the interpreter. macOS 14 is assumed, which torch needs from
+    2.12.0 on; uv itself assumes macOS 13.
+    """
+    printed = run_uv(
+        project,
+        *("sync", "--dry-run", "--frozen", "--no-install-project"),
+        *("--python-platform", UV_PLATFORMS[platform]),
+        *options,
+        MACOSX_DEPLOYMENT_TARGET="14.0",
+    )
+    return dict(_ADDED.findall(printed))
+
+
+def read_lock(project: Path) -> list[dict[str, Any]]:
+    """Return the packages of uv.lock."""
+    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
+    packages: list[dict[str, Any]] = lock["package"]
+    return packages
+
+
+def locked_wheels(project: Path, package: str, version: str, platform: str) -> list[WheelName]:
+    """Return the wheels of a locked version that fit a platform, whatever the Python."""
+    found = []
+    for entry in read_lock(project):
+        if (entry["name"], entry["version"]) != (package, version):
+            continue
+        for wheel in entry.get("wheels", []):
+            try:
+                name = parse_wheel_name(wheel["url"].rpartition("/")[2])
+            except InvalidWheelFilename:
+                continue
+            if platform_of(name.platform_tag) == platform:
+                found.append(name)
+    return found

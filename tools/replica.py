@@ -1,0 +1,521 @@
+"""A loopback stand-in for the PyTorch index: the wheels that `builds.json` implies.
+
+As the real one, it has HTML pages only, 403 for whatever it lacks, and a PEP 658 `.metadata` file
+beside every wheel. The wheels are invented and have no content (403 as well): locking needs names
+and metadata only. Real wheel files can be put in, and are then served whole.
+
+What it leaves out, on purpose:
+- the nvidia packages and plain triton of the CUDA builds, and Intel's runtime of the XPU builds:
+  in reality they all come from PyPI, so no wheel here declares them;
+- the `rocm` packages of ROCm 7.14, whose names on the index are not documented;
+- pages of the index root: only the triton packages' files lie there.
+
+The flat view is more generous than a real flat mirror: its links carry hashes and metadata, and the
+triton packages are among them.
+
+Run it with `python -m tools.replica` or `uv run tools/replica.py`; it serves until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import shutil
+import sys
+import threading
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+from packaging.utils import InvalidWheelFilename
+
+if not __package__:
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.wheel_names import WheelName, parse_wheel_name
+from torch_plan.facts import CPU, PYPI, Facts, family_of, load_facts, platform_of, version_key
+
+ROOT = ""
+"""The index root, `/whl/<file>`: its files are listed by every index."""
+
+# METADATA on PyPI, without bounds and markers: none of them changes which torch is locked.
+_REQUIRES = {
+    "torch": ("filelock", "typing-extensions", "sympy", "networkx", "jinja2", "fsspec"),
+    "torchvision": ("numpy", "pillow"),
+}
+
+# METADATA on PyPI: torchvision 0.19.0 differs by platform.
+_ODD_REQUIRES = {("torchvision", "0.19.0", "windows-x86_64"): ("numpy<2", "pillow")}
+
+# METADATA on PyPI: every other companion says `torch==` the release that it was made for.
+_ODD_TORCH_PINS = {
+    ("torchvision", "0.29.1"): ("torch>=2.14.0",),
+    ("torchvision", "0.29.2"): ("torch>=2.14.0",),
+    ("torchaudio", "2.11.0"): (),
+}
+
+# METADATA on PyPI: torchvision 0.26.0 and later refuse CPython 3.14.1; torchaudio names no Python.
+_TORCHVISION_REFUSES = ("0.26.0", "!=3.14.1")
+_WITHOUT_REQUIRES_PYTHON = ("torchaudio",)
+
+# Wheel URLs in public lock files: torchvision for Windows on Arm is labelled with its commit. Later
+# versions take the last one known.
+_TORCHVISION_COMMITS = {"0.24.0": "e437e35", "0.24.1": "d801a34"}
+
+# Wheel URLs in public lock files: torch for macOS is tagged `cp313-none` before this release, for
+# these Pythons.
+_TORCH_NONE_ABI = ("2.11.0", ("cp38", "cp39", "cp310", "cp311", "cp312", "cp313"))
+
+# Wheel URLs in public lock files: how the triton packages of the index are tagged.
+_TRITON_TAGS = {
+    ("rocm", "linux-x86_64"): "linux_x86_64",
+    ("xpu", "linux-x86_64"): "manylinux_2_27_x86_64.manylinux_2_28_x86_64",
+    ("xpu", "windows-x86_64"): "win_amd64",
+}
+_ODD_TRITON_TAGS = {("pytorch-triton-xpu", "3.2.0", "linux-x86_64"): "linux_x86_64"}
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel file of the replica; `path` is the real file behind it, None for an invented one."""
+
+    index: str
+    filename: str
+    sha256: str
+    metadata: bytes
+    path: Path | None = None
+
+    @property
+    def link(self) -> str:
+        """The file's absolute path on the server."""
+        return "/".join(("/whl", *filter(None, (self.index, quote(self.filename)))))
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the replica answers; a `Path` as body stands for the content of that file.
+
+    `etag` is empty where a client has nothing to keep.
+    """
+
+    status: HTTPStatus
+    content_type: str
+    body: bytes | Path
+    etag: str = ""
+
+
+class Request(NamedTuple):
+    """A request as it came in, and how many bytes its answer has, headers left out."""
+
+    path: str
+    bytes_sent: int
+
+
+FORBIDDEN = Response(
+    HTTPStatus.FORBIDDEN, "application/xml", b"<Error><Code>AccessDenied</Code></Error>\n"
+)
+"""What the real index, a bucket without permission to list, says about anything it lacks."""
+
+
+def versions(facts: Facts, package: str) -> tuple[str, ...]:
+    """Return the versions of torch or of a companion, oldest first."""
+    if package == "torch":
+        return facts.releases
+    found = (facts.companions(release).get(package) for release in facts.releases)
+    return tuple(dict.fromkeys(version for version in found if version))
+
+
+def label(facts: Facts, package: str, version: str, index: str, platform: str) -> str:
+    """Return the label in a wheel's name: the facts' one, or the commit torchvision puts there."""
+    known = facts.label(package, version, index, platform)
+    if not known and (package, platform) == ("torchvision", "windows-arm64"):
+        return _TORCHVISION_COMMITS.get(version, list(_TORCHVISION_COMMITS.values())[-1])
+    return known
+
+
+def file_name(name: WheelName) -> str:
+    """Return the file name of an invented wheel: the name as written, but for the ABI on macOS."""
+    before, pythons = _TORCH_NONE_ABI
+    if (
+        name.package == "torch"
+        and name.platform_tag.startswith("macosx_")
+        and name.python in pythons
+        and version_key(name.version) < version_key(before)
+    ):
+        return str(name).replace(f"-{name.python}-{name.python}-", f"-{name.python}-none-")
+    return str(name)
+
+
+def index_names(facts: Facts, index: str, package: str) -> Iterator[WheelName]:
+    """Yield the names of torch's or a companion's wheels that lie on an index."""
+    for version in versions(facts, package):
+        for platform_tag, python_tags in facts.wheels(package, version, index).items():
+            platform = platform_of(platform_tag) or ""
+            local = label(facts, package, version, index, platform)
+            for python in python_tags:
+                yield WheelName(package, version, local, python, platform_tag)
+
+
+def triton_names(facts: Facts) -> dict[str, tuple[WheelName, ...]]:
+    """Return package -> names of the triton wheels in the index root.
+
+    A triton has the CPython tags of the builds that require it, on each of its platforms.
+    """
+    names: dict[str, dict[WheelName, None]] = {}
+    for release in facts.releases:
+        for backend in facts.backends(release):
+            triton = facts.triton(release, backend)
+            if triton is None:
+                continue
+            version = triton.version or release
+            tags = facts.wheels("torch", release, backend).values()
+            for platform in triton.platforms:
+                platform_tag = _ODD_TRITON_TAGS.get(
+                    (triton.name, version, platform), _TRITON_TAGS[family_of(backend), platform]
+                )
+                for python in sorted(set().union(*tags)):
+                    name = WheelName(triton.name, version, "", python, platform_tag)
+                    names.setdefault(triton.name, {})[name] = None
+    return {package: tuple(found) for package, found in names.items()}
+
+
+def metadata(facts: Facts, index: str, name: WheelName) -> str:
+    """Return the METADATA of an invented wheel on an index."""
+    version = f"{name.version}+{name.label}" if name.label else name.version
+    requires_python = _requires_python(facts, name)
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {name.package}",
+        f"Version: {version}",
+        *([f"Requires-Python: {requires_python}"] if requires_python else []),
+        *(f"Requires-Dist: {requirement}" for requirement in _requires(facts, index, name)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _requires(facts: Facts, index: str, name: WheelName) -> tuple[str, ...]:
+    if index == ROOT:
+        return ()
+    platform = platform_of(name.platform_tag) or ""
+    requires = _ODD_REQUIRES.get(
+        (name.package, name.version, platform), _REQUIRES.get(name.package, ())
+    )
+    if name.package == "torch":
+        return requires + _requires_triton(facts, name.version, index)
+    pins = _ODD_TORCH_PINS.get((name.package, name.version))
+    if pins is None:
+        pins = (f"torch=={facts.made_for(name.package, name.version)}",)
+    return requires + pins
+
+
+def _requires_triton(facts: Facts, release: str, backend: str) -> tuple[str, ...]:
+    triton = facts.triton(release, backend)
+    if triton is None:
+        return ()
+    linux_only = all(platform.startswith("linux-") for platform in triton.platforms)
+    marker = ' ; platform_system == "Linux"' if linux_only else ""
+    return (f"{triton.name}=={triton.version or release}{marker}",)
+
+
+def _requires_python(facts: Facts, name: WheelName) -> str:
+    if name.package != "torch" and name.package not in facts.all_companions:
+        return ""
+    if name.package in _WITHOUT_REQUIRES_PYTHON:
+        return ""
+    release = name.version
+    if name.package != "torch":
+        release = facts.made_for(name.package, name.version)
+    bounds = [f">={_oldest_python(facts, release)}"]
+    since, refused = _TORCHVISION_REFUSES
+    if name.package == "torchvision" and version_key(name.version) >= version_key(since):
+        bounds.append(refused)
+    return ",".join(bounds)
+
+
+def _oldest_python(facts: Facts, release: str) -> str:
+    tags = {
+        python
+        for backend in facts.backends(release)
+        for python_tags in facts.wheels("torch", release, backend).values()
+        for python in python_tags
+    }
+    return facts.minors(tags)[0]
+
+
+def page(title: str, links: Iterable[str]) -> bytes:
+    """Return a page of links in the shape of PEP 503."""
+    lines = [
+        "<!DOCTYPE html>",
+        "<html>",
+        "  <body>",
+        f"    <h1>Links for {title}</h1>",
+        *(f"    {link}<br/>" for link in links),
+        "  </body>",
+        "</html>",
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def wheel_link(wheel: Wheel) -> str:
+    """Return a wheel's link, with its hash and that of its metadata (PEP 658, PEP 714)."""
+    digest = f"sha256={_sha256(wheel.metadata)}"
+    return (
+        f'<a href="{wheel.link}#sha256={wheel.sha256}" data-dist-info-metadata="{digest}"'
+        f' data-core-metadata="{digest}">{wheel.filename}</a>'
+    )
+
+
+class Replica:
+    """The replica as a context manager: it serves, and has a URL, while the `with` block runs.
+
+    `wheels` are real wheel files. Each takes the place of the invented wheel of the same package,
+    version, label, Python and platform, on the index that its label names (`cpu` for any other
+    label, or none). A file name that is no wheel's raises `InvalidWheelFilename`. `port` 0 is any
+    free one.
+    """
+
+    def __init__(
+        self, facts: Facts | None = None, wheels: Iterable[Path] = (), port: int = 0
+    ) -> None:
+        self.facts = facts or load_facts()
+        self.requests: list[Request] = []
+        self._port = port
+        self._triton = triton_names(self.facts)
+        self._real: dict[tuple[str, str], dict[Path, WheelName]] = {}
+        for path in wheels:
+            name = parse_wheel_name(path.name)
+            place = self._home(name), name.package
+            self._real.setdefault(place, {})[path] = name
+        self._wheels: dict[tuple[str, str], dict[str, Wheel]] = {}
+        self._pages: dict[str, Response] = {}
+
+    def __enter__(self) -> Replica:
+        self._server = _Server(self, self._port)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """What comes before `/cu128`, as in `http://127.0.0.1:40000/whl`."""
+        return f"http://127.0.0.1:{self._server.server_port}/whl"
+
+    @property
+    def flat_url(self) -> str:
+        """What comes before `/cu128` in the view of a flat mirror (uv: `format = "flat"`)."""
+        return f"http://127.0.0.1:{self._server.server_port}/flat"
+
+    def indexes(self) -> set[str]:
+        """Return the names of the indexes."""
+        return ({*self.facts.all_backends} | {index for index, _ in self._real}) - {PYPI, ROOT}
+
+    def packages(self, index: str) -> list[str]:
+        """Return the packages that an index lists, those of the root included."""
+        known = ("torch", *self.facts.all_companions)
+        here = {package for place, package in self._real if place in (index, ROOT)}
+        here |= {package for package in known if self.wheels(index, package)}
+        return sorted(here | set(self._triton))
+
+    def wheels(self, index: str, package: str) -> dict[str, Wheel]:
+        """Return file name -> wheel for the wheels of a package that lie on an index."""
+        place = index, package
+        if place not in self._wheels:
+            self._wheels[place] = {wheel.filename: wheel for wheel in self._build(index, package)}
+        return self._wheels[place]
+
+    def listed(self, index: str, package: str) -> list[Wheel]:
+        """Return the wheels of a package that an index lists: its own and those of the root."""
+        return [*self.wheels(ROOT, package).values(), *self.wheels(index, package).values()]
+
+    def answer(self, path: str) -> Response:
+        """Return the response to a GET of this path.
+
+        Every response is decided here, so this is the method to override for a replica that fails.
+        """
+        parts = tuple(unquote(urlsplit(path).path).removeprefix("/").removesuffix("/").split("/"))
+        if parts[-1].endswith((".whl", ".whl.metadata")):
+            return self._file(parts)
+        key = "/".join(parts)
+        if key not in self._pages:
+            links = self._links(parts)
+            if not links:
+                return FORBIDDEN
+            body = page(parts[-1], links)
+            self._pages[key] = Response(HTTPStatus.OK, "text/html", body, _sha256(body))
+        return self._pages[key]
+
+    def _links(self, parts: Sequence[str]) -> list[str]:
+        match parts:
+            case ("whl", index) if index in self.indexes():
+                return [f'<a href="{name}/">{name}</a>' for name in self.packages(index)]
+            case ("whl", index, package) if index in self.indexes():
+                return [wheel_link(wheel) for wheel in self.listed(index, package)]
+            case ("flat", index) if index in self.indexes():
+                return [
+                    wheel_link(wheel)
+                    for package in self.packages(index)
+                    for wheel in self.listed(index, package)
+                ]
+        return []
+
+    def _file(self, parts: Sequence[str]) -> Response:
+        match parts:
+            case ("whl", index, filename) if index in self.indexes():
+                pass
+            case ("whl", filename):
+                index = ROOT
+            case _:
+                return FORBIDDEN
+        wheel_filename = filename.removesuffix(".metadata")
+        try:
+            package = parse_wheel_name(wheel_filename).package
+        except InvalidWheelFilename:
+            return FORBIDDEN
+        wheel = self.wheels(index, package).get(wheel_filename)
+        if wheel is None:
+            return FORBIDDEN
+        if filename != wheel_filename:
+            return Response(
+                HTTPStatus.OK, "text/plain; charset=utf-8", wheel.metadata, _sha256(wheel.metadata)
+            )
+        if wheel.path is None:
+            return FORBIDDEN
+        return Response(HTTPStatus.OK, "application/zip", wheel.path, wheel.sha256)
+
+    def _home(self, name: WheelName) -> str:
+        """Return the index that a real wheel belongs to."""
+        if name.package in self._triton:
+            return ROOT
+        return name.label if family_of(name.label) in ("cpu", "cu", "rocm", "xpu") else CPU
+
+    def _build(self, index: str, package: str) -> Iterator[Wheel]:
+        real = self._real.get((index, package), {})
+        replaced = {_identity(name) for name in real.values()}
+        names: Iterable[WheelName] = index_names(self.facts, index, package)
+        if index == ROOT:
+            names = self._triton.get(package, ())
+        texts: dict[tuple[str, str, str | None], bytes] = {}
+        for name in names:
+            if _identity(name) in replaced:
+                continue
+            kind = name.version, name.label, platform_of(name.platform_tag)
+            if kind not in texts:
+                texts[kind] = metadata(self.facts, index, name).encode()
+            filename = file_name(name)
+            sha256 = _sha256(f"{index}/{filename}".encode())
+            yield Wheel(index, filename, sha256, texts[kind])
+        for path in real:
+            filename = path.name.replace("%2B", "+")
+            yield Wheel(index, filename, _file_sha256(path), _read_metadata(path), path)
+
+
+def _identity(name: WheelName) -> tuple[str, str, str, str, str | None]:
+    platform = platform_of(name.platform_tag)
+    return name.package, name.version, name.label, name.python, platform
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _read_metadata(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(
+            next(
+                member
+                for member in archive.namelist()
+                if member.count("/") == 1 and member.endswith(".dist-info/METADATA")
+            )
+        )
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def __init__(self, replica: Replica, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.replica = replica
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over clients that hang up; anything else is a fault of the replica and is shown."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        response = self.server.replica.answer(self.path)
+        etag = f'"{response.etag}"'
+        status, body = response.status, response.body
+        if response.etag and self.headers["If-None-Match"] == etag:
+            status, body = HTTPStatus.NOT_MODIFIED, b""
+        length = body.stat().st_size if isinstance(body, Path) else len(body)
+        with_body = self.command != "HEAD"
+        self.server.replica.requests.append(Request(self.path, length if with_body else 0))
+        self.send_response(status)
+        self.send_header("Content-Type", response.content_type)
+        if status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(length))
+        # A later replica may have the same port and other facts: a client's cache must ask again.
+        self.send_header("Cache-Control", "no-cache")
+        if response.etag:
+            self.send_header("ETag", etag)
+        self.end_headers()
+        if with_body and isinstance(body, Path):
+            with body.open("rb") as file:
+                shutil.copyfileobj(file, self.wfile, 1 << 20)
+        elif with_body and isinstance(body, bytes):
+            self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing: `Replica.requests` is the record."""
+
+
+def main() -> None:
+    """Serve the replica until Ctrl-C."""
+    parser = argparse.ArgumentParser(description="Serve a stand-in for the PyTorch index.")
+    parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    parser.add_argument("wheels", nargs="*", type=Path, help="real wheel files to serve as well")
+    arguments = parser.parse_args()
+    with Replica(wheels=arguments.wheels, port=arguments.port) as replica:
+        print(f"{replica.url}  (flat: {replica.flat_url})", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

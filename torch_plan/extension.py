@@ -1,0 +1,91 @@
+"""The Jinja extension that cookiecutter loads: defaults, the check, the plan, and text filters."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from jinja2 import Environment
+from jinja2.ext import Extension
+
+from torch_plan import defaults
+from torch_plan.facts import PLATFORMS, load_facts
+from torch_plan.plan import Plan, Refused, make_plan
+from torch_plan.refusal import refusal_text
+
+
+def toml(text: object) -> str:
+    """Return a TOML basic string that holds any text unchanged."""
+    return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def toml_key(text: str) -> str:
+    """Return a TOML key: bare where it can be, else quoted."""
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else toml(text)
+
+
+def markdown(text: object) -> str:
+    """Return text on one line in which nothing is Markdown or HTML."""
+    line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", line)
+
+
+def _answers(context: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        key: defaults.as_text(value) for key, value in context.items() if not key.startswith("_")
+    }
+
+
+def torch_plan(context: Mapping[str, Any]) -> Plan:
+    """Return the plan for cookiecutter's answers, or end in one clean message."""
+    answers = _answers(context)
+    try:
+        return make_plan(answers)
+    except Refused as refusal:
+        raise click.ClickException(
+            refusal_text(answers, refusal.problems, load_facts())
+        ) from refusal
+
+
+def check(context: Mapping[str, Any]) -> str:
+    """Refuse answers that cannot be served, before anything is written."""
+    torch_plan(context)
+    return "passed"
+
+
+def hook_settings(context: Mapping[str, Any]) -> str:
+    """Return what the hook needs, as JSON: the steps to run and the build to expect on each host."""
+    plan = torch_plan(context)
+    settings = {
+        "after_generation": context["after_generation"],
+        "command": f"{context['project_slug']}-smoke",
+        "requires_python": plan.requires_python,
+        "sync": plan.default.sync.split(),
+        "expect": {
+            f"{PLATFORMS[build.platform].sys_platform} {PLATFORMS[build.platform].platform_machine}": build.build
+            for build in plan.default.builds
+        },
+    }
+    return json.dumps(settings)
+
+
+class TorchPlanExtension(Extension):
+    """What `cookiecutter.json` and the templates of the project call."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        facts = load_facts()
+        environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown)
+        environment.globals.update(
+            torch_plan=torch_plan,
+            check=check,
+            hook_settings=hook_settings,
+            newest_release=facts.releases[-1],
+            default_slug=defaults.default_slug,
+            default_python=lambda release: defaults.default_python(release, facts),
+            default_backend=lambda release: defaults.default_backend(release, facts),
+            default_platforms=lambda context: defaults.default_platforms(_answers(context), facts),
+        )

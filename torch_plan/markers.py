@@ -1,0 +1,123 @@
+"""PEP 508 markers that tell the platforms of a project apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations, product
+
+from torch_plan.facts import PLATFORMS
+
+_Machines = frozenset[tuple[str, str]]
+
+_SYSTEMS = tuple(dict.fromkeys(platform.sys_platform for platform in PLATFORMS.values()))
+_MACHINES = tuple(dict.fromkeys(platform.platform_machine for platform in PLATFORMS.values()))
+_OTHER = "other"
+"""Stands for every system or machine that no project names."""
+_EVERYWHERE: _Machines = frozenset(product((*_SYSTEMS, _OTHER), (*_MACHINES, _OTHER)))
+
+
+@dataclass(frozen=True)
+class _Term:
+    """A marker, and every (system, machine) on which it holds."""
+
+    text: str
+    holds: _Machines
+
+    def __or__(self, other: _Term) -> _Term:
+        return _Term(f"{self.text} or {other.text}", self.holds | other.holds)
+
+    def __and__(self, other: _Term) -> _Term:
+        return _Term(f"{self.text} and {other.text}", self.holds & other.holds)
+
+
+def environment(platform: str) -> str:
+    """Return the exact marker of one platform, as `environments` lists it."""
+    return _exact(platform).text
+
+
+def split(groups: Iterable[Iterable[str]], among: Iterable[str]) -> list[str]:
+    """Return one marker for each group of platforms.
+
+    Each holds on its group and on no other platform of `among`, is as short as it can be, and no
+    two hold at once on any machine at all: uv demands that of the sources of a package. A group of
+    all the platforms needs no marker and gets an empty one.
+    """
+    return list(_split(tuple(frozenset(group) for group in groups), frozenset(among)))
+
+
+@cache
+def _split(groups: Sequence[frozenset[str]], among: frozenset[str]) -> tuple[str, ...]:
+    if groups == (among,):
+        return ("",)
+    terms = [_plain(group, among) for group in groups]
+    for position, group in enumerate(groups):
+        others = [term for other, term in enumerate(terms) if other != position]
+        candidates = [
+            term
+            for term in _candidates(group, among)
+            if not any(term.holds & other.holds for other in others)
+        ]
+        terms[position] = min([*candidates, terms[position]], key=lambda term: len(term.text))
+    return tuple(term.text for term in terms)
+
+
+def _plain(group: frozenset[str], among: frozenset[str]) -> _Term:
+    """Name whole systems by the system, and other platforms exactly: no two groups overlap."""
+    term = None
+    for system in _SYSTEMS:
+        here = [name for name in PLATFORMS if name in among and _system(name) == system]
+        ours = [name for name in here if name in group]
+        whole = bool(ours) and ours == here
+        for part in [_compare("sys_platform", system)] if whole else map(_exact, ours):
+            term = term | part if term else part
+    if term is None:
+        raise ValueError("a marker is for one platform at least")
+    return term
+
+
+def _candidates(group: frozenset[str], among: frozenset[str]) -> list[_Term]:
+    """Return every comparison, conjunction, and pair of them that is right among the platforms."""
+    named = frozenset(map(_machine, among))
+    wanted = frozenset(map(_machine, group))
+    terms = [term for term in _terms() if term.holds & named]
+    single = [term for term in terms if term.holds & named == wanted]
+    if single:
+        return single
+    parts = [term for term in terms if term.holds & named <= wanted]
+    pairs = (first | second for first, second in combinations(parts, 2))
+    return [pair for pair in pairs if pair.holds & named == wanted]
+
+
+@cache
+def _terms() -> tuple[_Term, ...]:
+    systems = list(_comparisons("sys_platform", _SYSTEMS))
+    machines = list(_comparisons("platform_machine", _MACHINES))
+    return (*systems, *machines, *(first & second for first, second in product(systems, machines)))
+
+
+def _comparisons(variable: str, values: Iterable[str]) -> Iterator[_Term]:
+    for value in values:
+        equal = _compare(variable, value)
+        yield equal
+        yield _Term(equal.text.replace("==", "!="), _EVERYWHERE - equal.holds)
+
+
+def _compare(variable: str, value: str) -> _Term:
+    position = 0 if variable == "sys_platform" else 1
+    holds = frozenset(machine for machine in _EVERYWHERE if machine[position] == value)
+    return _Term(f"{variable} == '{value}'", holds)
+
+
+def _exact(name: str) -> _Term:
+    system, machine = _machine(name)
+    return _compare("sys_platform", system) & _compare("platform_machine", machine)
+
+
+def _machine(name: str) -> tuple[str, str]:
+    return _system(name), PLATFORMS[name].platform_machine
+
+
+def _system(name: str) -> str:
+    return PLATFORMS[name].sys_platform
