@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tomllib
 from cookiecutter.main import cookiecutter
 
 from tools.lock import installed, run_uv
@@ -22,7 +22,7 @@ from torch_plan.plan import Plan, make_plan
 ROOT = Path(__file__).resolve().parent.parent
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-"""The Python that runs the tests: locks and dry runs need one interpreter, and this one is there."""
+"""The Python that runs the tests: locks and dry runs take it, since it is certainly there."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Cases that people ask for by name: the parsed project, and the wheel each platform gets from uv."""
+"""Cases that people ask for by name: the parsed project, and what uv gives each platform."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,6 @@ from urllib.parse import urljoin
 from urllib.request import Request, urlopen
 
 import pytest
-import tomllib
 
 from tools.replica import Replica
 from torch_plan.facts import BUILDS_PATH, Facts

@@ -102,7 +102,8 @@ class Smoke:
         self.monkeypatch = monkeypatch
         self.capsys = capsys
         spec = importlib.util.spec_from_file_location("smoke", SMOKE)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         self.module: Any = importlib.util.module_from_spec(spec)
         # A __pycache__ in the skeleton would be rendered into every project.
         monkeypatch.setattr(sys, "dont_write_bytecode", True)

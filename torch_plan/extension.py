@@ -57,17 +57,15 @@ def check(context: Mapping[str, Any]) -> str:
 
 
 def hook_settings(context: Mapping[str, Any]) -> str:
-    """Return what the hook needs, as JSON: the steps to run and the build to expect on each host."""
+    """Return what the hook needs, as JSON: which steps, and the build to expect on each host."""
     plan = torch_plan(context)
+    hosts = [(PLATFORMS[build.platform], build.build) for build in plan.default.builds]
     settings = {
         "after_generation": context["after_generation"],
         "command": f"{context['project_slug']}-smoke",
         "requires_python": plan.requires_python,
         "sync": plan.default.sync.split(),
-        "expect": {
-            f"{PLATFORMS[build.platform].sys_platform} {PLATFORMS[build.platform].platform_machine}": build.build
-            for build in plan.default.builds
-        },
+        "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
     }
     return json.dumps(settings)
 
