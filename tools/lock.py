@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -68,16 +69,19 @@ def run_uv(project: Path, *arguments: str, **environment: str) -> str:
 def installed(project: Path, platform: str, *options: str) -> dict[str, str]:
     """Return package -> version that `uv sync` would install on a platform, by its own dry run.
 
-    `options` select extras, groups or the interpreter. macOS 14 is assumed, which torch needs from
+    `options` select extras, groups or the interpreter. Whatever is installed already does not
+    count. macOS 14 is assumed, which torch needs from
     2.12.0 on; uv itself assumes macOS 13.
     """
-    printed = run_uv(
-        project,
-        *("sync", "--dry-run", "--frozen", "--no-install-project"),
-        *("--python-platform", UV_PLATFORMS[platform]),
-        *options,
-        MACOSX_DEPLOYMENT_TARGET="14.0",
-    )
+    with tempfile.TemporaryDirectory() as nothing:
+        printed = run_uv(
+            project,
+            *("sync", "--dry-run", "--frozen", "--no-install-project"),
+            *("--python-platform", UV_PLATFORMS[platform]),
+            *options,
+            MACOSX_DEPLOYMENT_TARGET="14.0",
+            UV_PROJECT_ENVIRONMENT=str(Path(nothing) / "venv"),
+        )
     return dict(_ADDED.findall(printed))
 
 

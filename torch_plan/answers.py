@@ -137,7 +137,9 @@ class _Reader:
             reason = f"it is a minor version of CPython: {', '.join(pythons)}."
             if re.fullmatch(r"3\.\d+t", asked):
                 reason = "requires-python cannot ask for a free-threaded build; " + reason
-            self.refuse("python_version", reason, nearest_version(asked.rstrip("t"), pythons))
+            near = pythons.index(nearest_version(asked.rstrip("t"), pythons))
+            options = sorted(pythons, key=lambda python: abs(pythons.index(python) - near))
+            self.refuse("python_version", reason, *options)
         return asked
 
     def variants(self, layout: str) -> tuple[Variant, ...]:
@@ -166,7 +168,7 @@ class _Reader:
                 self.replace_token("torch_backend", token, reason, [backend])
             elif normalized(variant.name) in {normalized(other.name) for other in variants}:
                 reason = f"two are named {variant.name!r} (`-`, `_` and `.` count as the same)."
-                self.replace_token("torch_backend", token, reason, [])
+                self.replace_token("torch_backend", token, reason, [""])
             else:
                 variants.append(variant)
         if not tokens:

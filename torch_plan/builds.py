@@ -42,6 +42,11 @@ class Builds:
         release, python = self.answers.release, self.answers.python
         return python in self.facts.pythons("torch", release, backend, platform)
 
+    def served(self, variant: Variant, platform: str) -> bool:
+        """Tell whether torch and the companions have wheels of the variant's build here."""
+        backend = self.backend(variant, platform)
+        return not any(self.missing(package, backend, platform) for package in self.packages)
+
     def missing(self, package: str, backend: str, platform: str) -> str:
         """Return why a package cannot be had from a backend's index, empty if it can."""
         facts, release, python = self.facts, self.answers.release, self.answers.python

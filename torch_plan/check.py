@@ -26,6 +26,7 @@ def find_problems(builds: Builds, raw: Mapping[str, str]) -> list[Problem]:
             if check.backend_reaches_a_platform(variant):
                 check.platforms_are_served(variant)
         check.numpy_guard_can_be_kept()
+        check.container_runs_linux()
     return check.problems
 
 
@@ -189,6 +190,15 @@ class _Check:
                 f"numpy_guard={answers.numpy_guard} for {' '.join(without)}",
                 "numpy<2 has no wheels there.",
                 [{"numpy_guard": "auto"}, *(self.without_platform(name) for name in without)],
+            )
+
+    def container_runs_linux(self) -> None:
+        linux = any(platform.startswith("linux") for platform in self.answers.platforms)
+        if self.raw.get("dockerfile") == "yes" and not linux:
+            self.refuse(
+                f"dockerfile=yes for {' '.join(self.answers.platforms)}",
+                "a container runs Linux, and none of the platforms is one.",
+                [{"dockerfile": "no"}, {"platforms": f"linux-x86_64 {self.raw['platforms']}"}],
             )
 
     def cell(self, variant: Variant, platform: str) -> str:

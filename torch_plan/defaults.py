@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from torch_plan.answers import read_answers, slugify
+from torch_plan.answers import MARKERS, read_answers, slugify
 from torch_plan.builds import Builds
 from torch_plan.facts import CPU, Facts
 
@@ -50,22 +50,25 @@ def default_backend(release: str, facts: Facts) -> str:
 def default_platforms(answers: Mapping[str, str], facts: Facts) -> str:
     """Return the usual platforms, as far as the answers so far have wheels there.
 
-    A build that is published and broken stays among them, so that it is refused with its reason.
+    A platform without wheels is left out. Where only a companion's wheel of the chosen build is
+    missing, `cpu` is put in its place, for the person to see; but not on Linux x86_64, where a
+    build that cannot be had is refused with its reason.
     """
-    served = [name for name in DEFAULT_PLATFORMS if _is_served(name, answers, facts)]
-    return " ".join(served or DEFAULT_PLATFORMS)
-
-
-def _is_served(platform: str, answers: Mapping[str, str], facts: Facts) -> bool:
-    read, problems = read_answers({**answers, "platforms": platform}, facts)
+    wanted = " ".join(DEFAULT_PLATFORMS)
+    read, problems = read_answers({**answers, "platforms": wanted}, facts)
     if problems:
-        return True
+        return wanted
     builds = Builds(read, facts)
-    return not any(
-        builds.missing(package, builds.backend(variant, platform), platform)
-        for variant in read.variants
-        for package in builds.packages
-    )
+    words: list[str] = []
+    for platform in DEFAULT_PLATFORMS:
+        lacking = [variant for variant in read.variants if not builds.served(variant, platform)]
+        if not lacking:
+            words.append(platform)
+        elif all(not builds.missing(package, CPU, platform) for package in builds.packages):
+            main = all(builds.served(variant, DEFAULT_PLATFORMS[0]) for variant in lacking)
+            names = [f"{variant.name}:" if read.layout != MARKERS else "" for variant in lacking]
+            words += [f"{platform}={name}{CPU}" for name in names] if main else [platform]
+    return " ".join(words) or wanted
 
 
 @lru_cache(maxsize=1)
@@ -83,14 +86,14 @@ def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
         if not key.startswith("_")
     }
     release = answers.get("torch_version", facts.releases[-1])
-    return {
+    defaults = {
         **static,
         "project_slug": default_slug(answers.get("project_name", static["project_name"])),
         "torch_version": facts.releases[-1],
         "python_version": default_python(release, facts),
         "torch_backend": default_backend(release, facts),
-        "platforms": default_platforms({**static, **answers}, facts),
     }
+    return {**defaults, "platforms": default_platforms({**defaults, **answers}, facts)}
 
 
 def as_text(value: object) -> str:

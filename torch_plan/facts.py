@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -292,3 +294,16 @@ def _minor(python_tag: str) -> str:
 def load_facts() -> Facts:
     """Read `builds.json`."""
     return Facts(json.loads(BUILDS_PATH.read_text(encoding="utf-8")))
+
+
+def host_platform() -> str:
+    """Return the platform this runs on, empty if PyTorch has no wheels for it."""
+    here = (sys.platform, platform.machine())
+    return next(
+        (
+            name
+            for name, known in PLATFORMS.items()
+            if (known.sys_platform, known.platform_machine) == here
+        ),
+        "",
+    )

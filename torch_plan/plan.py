@@ -137,11 +137,6 @@ class Plan:
         return f"--{default}{selected.get(self.layout, '')}"
 
     @property
-    def linux(self) -> bool:
-        """Whether the project can run in a Linux container."""
-        return any(platform.startswith("linux") for platform in self.platforms)
-
-    @property
     def reaches_cuda(self) -> bool:
         """Whether any platform gets a CUDA build."""
         return any(

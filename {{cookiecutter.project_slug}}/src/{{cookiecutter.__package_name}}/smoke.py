@@ -46,14 +46,16 @@ class Device:
         """Return `cuda:0 NVIDIA H200, capability 9.0`, or as much of it as is known."""
         arch = ARCHITECTURE.fullmatch(self.architecture)
         detail = f"capability {arch[2]}.{arch[3]}" if arch else self.architecture
-        return ", ".join(part for part in (f"{self.name} {self.model}".strip(), detail) if part)
+        return ", ".join(
+            part for part in (f"{self.name} {self.model}".strip(), detail) if part
+        )
 
 
 def installed_version(name: str) -> str | None:
     """Return a distribution's installed version, label and all; None if missing or unreadable."""
     try:
         return metadata.version(name)
-    except Exception:
+    except Exception:  # noqa: BLE001 - broken metadata takes many forms
         return None
 
 
@@ -74,7 +76,9 @@ def build_of(label: str, cuda: str | None, hip: str | None, xpu: str | None) -> 
     wheels and all macOS wheels are installed without a label.
     """
     if hip:
-        return label if label.startswith("rocm") else "rocm" + ".".join(hip.split(".")[:2])
+        return (
+            label if label.startswith("rocm") else "rocm" + ".".join(hip.split(".")[:2])
+        )
     if cuda:
         return "cu" + "".join(cuda.split(".")[:2])
     return "xpu" if xpu or label == "xpu" else "cpu"
@@ -114,13 +118,18 @@ def runs_on(code: str, architecture: str) -> bool:
     (`compute_90`) on everything from its own capability on; of the specific kinds, `sm_90a` runs on
     that capability alone and `sm_100f` on its major one. AMD: on the architecture itself.
     """
-    compiled, device = ARCHITECTURE.fullmatch(code), ARCHITECTURE.fullmatch(architecture)
+    compiled, device = (
+        ARCHITECTURE.fullmatch(code),
+        ARCHITECTURE.fullmatch(architecture),
+    )
     if not (compiled and device):
         return code == architecture
     need, have = (int(compiled[2]), int(compiled[3])), (int(device[2]), int(device[3]))
     if need == have or compiled[4] == "a":
         return need == have
-    return need < have and (need[0] == have[0] or (compiled[1], compiled[4]) == ("compute", ""))
+    return need < have and (
+        need[0] == have[0] or (compiled[1], compiled[4]) == ("compute", "")
+    )
 
 
 def cuda_devices(torch: Any) -> Iterator[Device]:
@@ -161,12 +170,16 @@ def find_devices(torch: Any) -> tuple[list[Device], list[str]]:
             warnings.filterwarnings("always", message="CUDA initialization")
             try:
                 devices.extend(find(torch))
-            except Exception as error:
-                problems.append(f"looking for devices failed ({told(error)}): update the driver")
+            except Exception as error:  # noqa: BLE001 - drivers fail in many ways
+                problems.append(
+                    f"looking for devices failed ({told(error)}): update the driver"
+                )
         for warning in caught:
             if "CUDA initialization" in str(warning.message):
                 advice = "update the driver, or choose a build that it can run"
-                problems.append(f"torch cannot use the GPU ({told(warning.message)}): {advice}")
+                problems.append(
+                    f"torch cannot use the GPU ({told(warning.message)}): {advice}"
+                )
             else:
                 about = warning.category, warning.filename, warning.lineno
                 warnings.showwarning(warning.message, *about)
@@ -176,7 +189,9 @@ def find_devices(torch: Any) -> tuple[list[Device], list[str]]:
 def check_build(build: str, expected: str) -> None:
     """Raise Problem unless the build is the expected one."""
     if build != expected:
-        raise Problem(f"the build is {build}, not {expected} as expected: {SYNC}; or {SOURCES}")
+        raise Problem(
+            f"the build is {build}, not {expected} as expected: {SYNC}; or {SOURCES}"
+        )
 
 
 def check_numpy(torch: Any) -> None:
@@ -188,7 +203,11 @@ def check_numpy(torch: Any) -> None:
     except RuntimeError as error:
         pair = f"torch {torch.__version__} cannot share arrays with numpy {numpy.__version__}"
         old = int(numpy.__version__.partition(".")[0]) < 2
-        advice = REINSTALL if old else "require `numpy<2` in pyproject.toml and run `uv sync`"
+        advice = (
+            REINSTALL
+            if old
+            else "require `numpy<2` in pyproject.toml and run `uv sync`"
+        )
         raise Problem(f"{pair} ({told(error)}): {advice}") from error
     if not same:
         raise Problem(f"an array came back changed from torch.from_numpy: {REINSTALL}")
@@ -196,7 +215,9 @@ def check_numpy(torch: Any) -> None:
 
 def nms_works(torch: Any, torchvision: Any) -> bool:
     """Run torchvision's compiled box suppression: the second box covers 81% of the first."""
-    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 9.0, 9.0], [20.0, 20.0, 30.0, 30.0]])
+    boxes = torch.tensor(
+        [[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 9.0, 9.0], [20.0, 20.0, 30.0, 30.0]]
+    )
     kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5)
     return bool(kept.tolist() == [0, 2])
 
@@ -227,7 +248,9 @@ def check_companion(torch: Any, name: str, facts: dict[str, Any]) -> None:
     """
     version, build, label = facts[name], facts["build"], label_of(facts[name])
     if label and label != build:
-        raise Problem(f"{name} {version} is a {label} build, but torch is a {build} one: {SOURCES}")
+        raise Problem(
+            f"{name} {version} is a {label} build, but torch is a {build} one: {SOURCES}"
+        )
     try:
         works = COMPANIONS[name](torch, importlib.import_module(name))
     except Exception as error:
@@ -245,13 +268,23 @@ def check_device(torch: Any, device: Device, architectures: Sequence[str]) -> No
     compared with the CPU's in integers.
     """
     wanted = device.architecture
-    if wanted and architectures and not any(runs_on(code, wanted) for code in architectures):
-        compiled = f"{device} needs {wanted}, torch was compiled for {' '.join(architectures)}"
-        raise Problem(f"{compiled}: choose a build or a release of torch that has {wanted}")
+    if (
+        wanted
+        and architectures
+        and not any(runs_on(code, wanted) for code in architectures)
+    ):
+        compiled = (
+            f"{device} needs {wanted}, torch was compiled for {' '.join(architectures)}"
+        )
+        raise Problem(
+            f"{compiled}: choose a build or a release of torch that has {wanted}"
+        )
     whole = (torch.arange(64 * 64) % 7).reshape(64, 64)
     there = whole.to(torch.float32).to(device.name)
     if not torch.equal((there @ there).cpu(), (whole @ whole).to(torch.float32)):
-        raise Problem(f"a matrix product on {device} differs from the CPU's: {REINSTALL}")
+        raise Problem(
+            f"a matrix product on {device} differs from the CPU's: {REINSTALL}"
+        )
 
 
 def facts_of(torch: Any, devices: Sequence[Device]) -> dict[str, Any]:
@@ -307,7 +340,7 @@ def problems_of(checks: Iterator[tuple[str, Callable[[], None]]]) -> Iterator[st
             check()
         except Problem as problem:
             yield str(problem)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever fails is a finding
             yield f"{what} failed ({told(error)}): {REINSTALL}"
 
 
@@ -317,15 +350,24 @@ def import_torch() -> Any:
         importlib.import_module("torch.version")
         return importlib.import_module("torch")
     except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and error.name in ("torch", "torch.version"):
-            raise Problem(f"torch is not installed for {sys.executable}: {SYNC}") from error
-        raise Problem(f"torch cannot be imported ({told(error)}): {REINSTALL}") from error
+        if isinstance(error, ModuleNotFoundError) and error.name in (
+            "torch",
+            "torch.version",
+        ):
+            raise Problem(
+                f"torch is not installed for {sys.executable}: {SYNC}"
+            ) from error
+        raise Problem(
+            f"torch cannot be imported ({told(error)}): {REINSTALL}"
+        ) from error
 
 
 def build_name(text: str) -> str:
     """Return a build's name as it stands on the command line; argparse's error if it is none."""
     if not BUILD.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no build, such as cpu, cu128, rocm6.4, xpu")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no build, such as cpu, cu128, rocm6.4, xpu"
+        )
     return text
 
 
@@ -337,9 +379,15 @@ def say(text: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command on its arguments and return the exit status."""
-    parser = argparse.ArgumentParser(description="Tell which PyTorch is installed, and test it.")
-    parser.add_argument("--expect", metavar="BUILD", type=build_name, help="demand this build")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, not lines")
+    parser = argparse.ArgumentParser(
+        description="Tell which PyTorch is installed, and test it."
+    )
+    parser.add_argument(
+        "--expect", metavar="BUILD", type=build_name, help="demand this build"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, not lines"
+    )
     options = parser.parse_args(argv)
 
     torch: Any = None

@@ -1,0 +1,161 @@
+"""What is rendered: nothing of Jinja left, nothing to reformat, no file that is not wanted."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.conftest import Bake, BakedProject
+
+SPREAD = [
+    pytest.param({}, id="defaults"),
+    pytest.param({"torch_version": "2.0.0", "python_version": "3.8"}, id="oldest"),
+    pytest.param(
+        {"torch_version": "2.13.0", "torch_backend": "cu130", "dockerfile": "yes"}, id="cuda"
+    ),
+    pytest.param(
+        {
+            "torch_version": "2.13.0",
+            "torch_backend": "cpu gpu=rocm7.2",
+            "layout": "extras",
+            "dockerfile": "yes",
+        },
+        id="extras",
+    ),
+    pytest.param(
+        {
+            "torch_version": "2.9.1",
+            "torch_backend": "cpu cu128 pypi",
+            "layout": "groups",
+            "torch_pin": "local",
+            "dockerfile": "yes",
+            "github_actions": "no",
+        },
+        id="groups",
+    ),
+    pytest.param(
+        {"torch_version": "2.3.1", "python_version": "3.10", "author_name": "Ada"}, id="numpy-guard"
+    ),
+]
+
+
+def files(project: BakedProject) -> dict[str, str]:
+    return {
+        path.relative_to(project.path).as_posix(): path.read_bytes().decode()
+        for path in sorted(project.path.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("answers", SPREAD)
+def test_fresh_render_is_clean(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    rendered = files(project)
+    wanted = {
+        ".gitignore",
+        ".python-version",
+        "README.md",
+        "pyproject.toml",
+        f"src/{project.plan.package}/__init__.py",
+        f"src/{project.plan.package}/py.typed",
+        f"src/{project.plan.package}/smoke.py",
+        "tests/test_smoke.py",
+    }
+    if answers.get("github_actions") != "no":
+        wanted.add(".github/workflows/ci.yml")
+    if answers.get("dockerfile") == "yes":
+        wanted |= {"Dockerfile", ".dockerignore"}
+    assert set(rendered) == wanted
+    for name, text in rendered.items():
+        assert not re.search(r"cookiecutter\.|{{|{%", text.replace("${{", "")), name
+        assert "\r" not in text, name
+        assert not re.search(r"[ \t]$", text, re.MULTILINE), name
+        assert name.endswith(".py") or "\n\n\n" not in text, name
+        assert text == "" or (text.endswith("\n") and not text.endswith("\n\n")), name
+    for check in (["check"], ["format", "--diff"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *check, "--isolated"],
+            cwd=project.path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pyproject_of_a_careful_person(bake: Bake) -> None:
+    project = bake(
+        torch_version="2.9.1",
+        python_version="3.11",
+        torch_backend="cu128",
+        project_name="Caption Model",
+        author_name='Ada "the first" Lovelace',
+        description='Says "what"\nis in a picture \\ 1',
+    )
+    meta = project.pyproject["project"]
+    assert meta["name"] == "caption-model"
+    assert meta["authors"] == [{"name": 'Ada "the first" Lovelace'}]
+    assert meta["description"] == 'Says "what"\nis in a picture \\ 1'
+    assert meta["requires-python"] == ">=3.11,<3.15"
+    assert meta["scripts"] == {"caption-model-smoke": "caption_model.smoke:main"}
+    sources = project.pyproject["tool"]["uv"]["sources"]
+    assert sources["torch"] == sources["torchvision"]
+    assert sources["torch"] == [
+        {"index": "pytorch-cu128", "marker": "sys_platform != 'darwin'"},
+        {"index": "pytorch-cpu", "marker": "sys_platform == 'darwin'"},
+    ]
+
+
+def test_without_author_there_is_no_authors_key(bake: Bake) -> None:
+    assert "authors" not in bake().pyproject["project"]
+
+
+def test_numpy_guard_is_a_marker_where_only_windows_needs_it(bake: Bake) -> None:
+    project = bake(torch_version="2.4.0", python_version="3.10")
+    assert {"numpy ; sys_platform != 'win32'", "numpy<2 ; sys_platform == 'win32'"} <= set(
+        project.pyproject["project"]["dependencies"]
+    )
+    assert project.pyproject["project"]["requires-python"] == ">=3.10,<3.13"
+    elsewhere = bake(
+        project_slug="elsewhere",
+        torch_version="2.4.0",
+        python_version="3.10",
+        platforms="macos-arm64",
+    )
+    assert "numpy" in elsewhere.pyproject["project"]["dependencies"]
+
+
+def test_workflow_takes_the_cpu_build(bake: Bake) -> None:
+    on_linux = yaml.safe_load(bake(project_slug="a").read(".github/workflows/ci.yml"))
+    on_mac = yaml.safe_load(
+        bake(project_slug="b", torch_version="2.9.1", torch_backend="cu128").read(
+            ".github/workflows/ci.yml"
+        )
+    )
+    assert on_linux["jobs"]["test"]["runs-on"] == "ubuntu-latest"
+    assert on_mac["jobs"]["test"]["runs-on"] == "macos-latest"
+    for workflow, slug in ((on_linux, "a"), (on_mac, "b")):
+        commands = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+        assert commands[0] == "uv sync --locked"
+        assert f"uv run --no-sync {slug}-smoke --expect cpu" in commands
+        assert workflow["env"] == {"UV_HTTP_TIMEOUT": "300", "UV_CONCURRENT_DOWNLOADS": "4"}
+
+
+def test_readme_names_what_each_platform_needs(bake: Bake) -> None:
+    readme = bake(torch_version="2.13.0", torch_backend="cu126").read("README.md")
+    rows = {
+        cells[1].strip(): [cell.strip() for cell in cells[2:5]]
+        for cells in (line.split("|") for line in readme.splitlines() if line.startswith("| "))
+    }
+    assert rows["linux-x86_64"] == [
+        "2.13.0+cu126",
+        "cu126",
+        "NVIDIA driver 525.60.13 or newer; GPU of compute capability 5.0 to 9.0; "
+        "glibc 2.28 or newer",
+    ]
+    assert rows["windows-x86_64"][2].startswith("NVIDIA driver 528.33 or newer")
+    assert rows["macos-arm64"] == ["2.13.0", "cpu", "macOS 14.0 or newer"]
