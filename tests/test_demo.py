@@ -1,0 +1,30 @@
+"""The demo where no real wheel fits the answers: it locks, and says that it did no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.demo import main
+
+
+def test_locks_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    answers = ["torch_version=2.9.1", "python_version=3.11", "torch_backend=cpu gpu=cu128"]
+    assert main([*answers, "layout=groups", f"--output-dir={tmp_path}"]) == 0
+    printed = capfd.readouterr().out
+    assert "gpu  linux-x86_64    torch-2.9.1+cu128-cp311-cp311-manylinux_2_28_x86_64.whl" in printed
+    assert "gpu  macos-arm64     torch-2.9.1-cp311" in printed
+    assert "torch was locked only" in printed
+
+
+def test_refusal_is_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["torch_version=1.0", f"--output-dir={tmp_path}"]) == 1
+    assert "no such release" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_answer_without_a_value_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["cpu"])
+    assert "key=value" in capsys.readouterr().err

@@ -1,0 +1,102 @@
+"""`builds.json` hangs together, is laid out for review, and says what was measured."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tools.facts_file import FACTS_PATH, dump_facts
+from tools.wheel_names import parse_wheel_name
+from torch_plan.facts import CPU, PLATFORMS, PYPI, load_facts, platform_of
+
+FACTS = load_facts()
+DATA = json.loads(FACTS_PATH.read_text(encoding="utf-8"))
+
+
+def test_layout_is_the_writers() -> None:
+    assert dump_facts(DATA) == FACTS_PATH.read_text(encoding="utf-8")
+
+
+def test_every_release_is_there() -> None:
+    assert len(FACTS.releases) == 28
+    assert (FACTS.releases[0], FACTS.releases[-1]) == ("2.0.0", "2.15.0")
+    assert "cpu-cxx11-abi" not in FACTS.all_backends
+    for release in FACTS.releases:
+        assert {PYPI, CPU} <= set(FACTS.backends(release))
+
+
+@pytest.mark.parametrize("release", FACTS.releases)
+def test_companions_are_paired_and_published(release: str) -> None:
+    for companion, version in FACTS.companions(release).items():
+        assert FACTS.made_for(companion, version) in FACTS.releases
+        for index in FACTS.indexes(companion, version):
+            assert FACTS.platforms(companion, version, index)
+
+
+def test_every_tag_is_of_a_known_platform() -> None:
+    for package, versions in DATA["wheels"].items():
+        for version, tables in versions.items():
+            for table in tables.values():
+                for tag in " ".join(table).split():
+                    assert platform_of(tag) in PLATFORMS, (package, version, tag)
+
+
+def test_only_evidence_counts() -> None:
+    assert "xpu" not in FACTS.backends("2.15.0")
+    assert "rocm7.14" not in FACTS.backends("2.14.1")
+    assert "rocm7.14" in FACTS.backends("2.14.0")
+    assert "linux-aarch64" not in FACTS.platforms("torch", "2.14.1", CPU)
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "platform", "label"),
+    [
+        ("torch", "2.5.1", "linux-x86_64", "cu124"),
+        ("torch", "2.5.1", "linux-aarch64", ""),
+        ("torch", "2.6.0", "linux-aarch64", "cu124"),
+        ("torch", "2.9.1", "macos-arm64", ""),
+        ("torch", "2.9.1", "windows-arm64", "cu124"),
+        ("torchvision", "0.24.1", "linux-aarch64", ""),
+        ("torchvision", "0.25.0", "linux-aarch64", "cu124"),
+        ("torchvision", "0.24.1", "windows-arm64", ""),
+        ("torchaudio", "2.9.1", "linux-aarch64", ""),
+        ("torchaudio", "2.10.0", "linux-aarch64", "cu124"),
+    ],
+)
+def test_labels(package: str, version: str, platform: str, label: str) -> None:
+    assert FACTS.label(package, version, "cu124", platform) == label
+    assert FACTS.label(package, version, PYPI, platform) == ""
+
+
+def test_oddities() -> None:
+    assert FACTS.companions("2.0.1")["torchaudio"] == "2.0.2"
+    assert FACTS.companions("2.15.0") == {"torchvision": "0.29.2", "torchaudio": "2.11.0"}
+    assert not FACTS.wheels("torchaudio", "2.11.0", "cu132")
+    assert FACTS.build("2.11.0", PYPI, "linux-aarch64") == "cu130"
+    assert FACTS.build("2.10.0", PYPI, "linux-aarch64") == CPU
+    assert FACTS.triton("2.9.1", "rocm6.4") != FACTS.triton("2.10.0", "rocm7.1")
+    assert FACTS.numpy_1_platforms("2.4.0") == ("windows-x86_64",)
+    assert FACTS.numpy_1_platforms("2.4.1") == ()
+    assert "3.15" in FACTS.pythons("torch", "2.13.0", CPU, "linux-x86_64")
+    assert "3.15" not in FACTS.pythons("torch", "2.13.0", CPU, "macos-arm64")
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "torch-2.9.1+cu128-cp312-cp312-manylinux_2_28_x86_64.whl",
+        "torch-2.2.2-cp310-cp310-manylinux_2_17_aarch64.manylinux2014_aarch64.whl",
+        "torch-2.7.0+cpu-cp313-cp313t-win_amd64.whl",
+        "pytorch_triton_rocm-3.1.0-cp312-cp312-linux_x86_64.whl",
+        "torchvision-0.29.2-py3-none-macosx_14_0_arm64.whl",
+    ],
+)
+def test_wheel_names_are_read_and_written(filename: str) -> None:
+    name = parse_wheel_name(filename.replace("+", "%2B"))
+    assert str(name) == filename
+    assert platform_of(name.platform_tag)
+
+
+def test_a_macos_wheel_without_abi_is_still_of_its_python() -> None:
+    assert parse_wheel_name("torch-2.9.1-cp313-none-macosx_11_0_arm64.whl").python == "cp313"

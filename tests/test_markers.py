@@ -1,0 +1,74 @@
+"""Markers hold where they should, nowhere else, and never two at once."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+
+import pytest
+from packaging.markers import Marker
+
+from torch_plan.facts import PLATFORMS
+from torch_plan.markers import environment, split
+
+SYSTEMS = {platform.sys_platform for platform in PLATFORMS.values()} | {"freebsd"}
+MACHINES = {platform.platform_machine for platform in PLATFORMS.values()} | {"riscv64"}
+SETS = [names for size in range(1, len(PLATFORMS) + 1) for names in combinations(PLATFORMS, size)]
+
+
+def holds(marker: str, system: str, machine: str) -> bool:
+    return not marker or Marker(marker).evaluate(
+        {"sys_platform": system, "platform_machine": machine}
+    )
+
+
+def on(marker: str, name: str) -> bool:
+    return holds(marker, PLATFORMS[name].sys_platform, PLATFORMS[name].platform_machine)
+
+
+def partitions(names: tuple[str, ...]) -> list[list[list[str]]]:
+    """Return every way to give these platforms to one, two or three indexes."""
+    found = []
+    for owners in product(range(3), repeat=len(names)):
+        groups = [
+            [name for name, mine in zip(names, owners, strict=True) if mine == owner]
+            for owner in range(3)
+        ]
+        used = [group for group in groups if group]
+        if used not in found:
+            found.append(used)
+    return found
+
+
+@pytest.mark.parametrize("among", SETS, ids=" ".join)
+def test_every_partition(among: tuple[str, ...]) -> None:
+    for groups in partitions(among):
+        markers = split(groups, among)
+        for group, marker in zip(groups, markers, strict=True):
+            assert [name for name in among if on(marker, name)] == sorted(
+                group, key=list(PLATFORMS).index
+            ), (groups, marker)
+        for first, second in combinations(markers, 2):
+            both = [
+                (system, machine)
+                for system, machine in product(SYSTEMS, MACHINES)
+                if holds(first, system, machine) and holds(second, system, machine)
+            ]
+            assert both == [], (groups, first, second)
+
+
+def test_short_forms() -> None:
+    usual = ["linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64"]
+    assert split([usual], usual) == [""]
+    assert split([usual[:2], usual[2:]], usual) == [
+        "sys_platform == 'linux'",
+        "sys_platform != 'linux'",
+    ]
+    assert split([usual[:1], usual[1:2]], usual[:2]) == [
+        "platform_machine == 'x86_64'",
+        "platform_machine != 'x86_64'",
+    ]
+
+
+def test_environments_are_exact() -> None:
+    for name in PLATFORMS:
+        assert [other for other in PLATFORMS if on(environment(name), other)] == [name]

@@ -1,0 +1,87 @@
+"""A real torch, installed from the replica: the project's tests, its smoke test, a git install."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PYTHON, Bake, BakedProject, git
+from tools.demo import main as demo
+from tools.lock import UvError, find_uv, locked_wheels
+from tools.real_wheel import real_cpu_wheel
+from tools.replica import Replica
+from torch_plan.facts import host_platform, load_facts
+
+RELEASE = "2.13.0"
+
+
+@pytest.fixture(scope="module")
+def real_replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
+    folder = tmp_path_factory.mktemp("wheels")
+    wheel = real_cpu_wheel(folder, host_platform(), load_facts(), RELEASE)
+    if wheel is None:
+        reason = f"no real CPU wheel of torch {RELEASE} for Python {PYTHON} can be had here"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with Replica(wheels=[wheel]) as replica:
+        yield replica
+
+
+@pytest.fixture
+def project(bake: Bake, real_replica: Replica) -> BakedProject:
+    """A project that its hook has locked, installed and smoke-tested."""
+    return bake(
+        torch_version=RELEASE,
+        python_version=PYTHON,
+        companions="none",
+        pytorch_index=real_replica.url,
+        after_generation="smoke",
+    )
+
+
+def test_hook_installs_and_runs_torch(
+    capfd: pytest.CaptureFixture[str], project: BakedProject
+) -> None:
+    printed = capfd.readouterr().out.splitlines()
+    assert f"torch: {RELEASE}+cpu" in printed
+    assert "build: cpu" in printed
+    assert "device: cpu" in printed
+    project.uv("run", "--no-sync", "pytest", "-q")
+    with pytest.raises(UvError, match="cu128"):
+        project.uv("run", "--no-sync", "my-ml-project-smoke", "--expect", "cu128")
+    assert locked_wheels(project.path, "torch", f"{RELEASE}+cpu", "linux-x86_64")
+    assert list(project.path.glob("**/*.whl")) == []
+
+
+def test_git_install_keeps_the_build(project: BakedProject, tmp_path: Path) -> None:
+    git(project.path, "init", "--quiet")
+    git(project.path, "add", "--all")
+    git(project.path, "commit", "--quiet", "--message=start")
+    consumer = tmp_path / "elsewhere"
+    subprocess.run([find_uv(), "venv", "--quiet", f"--python={PYTHON}", consumer], check=True)
+    source = f"my-ml-project @ git+{project.path.as_uri()}"
+    python = consumer / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    subprocess.run([find_uv(), "pip", "install", f"--python={python}", source], check=True)
+    smoke = [str(python), "-m", "my_ml_project.smoke", "--expect", "cpu"]
+    done = subprocess.run(smoke, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    assert lines["torch"] == f"{RELEASE}+cpu"
+    assert Path(lines["package"]).is_relative_to(consumer)
+
+
+def test_demo_says_that_torch_ran(
+    real_replica: Replica, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert demo([f"torch_version={RELEASE}", f"--output-dir={tmp_path}"]) == 0
+    printed = capfd.readouterr().out
+    assert f"torch: {RELEASE}+cpu" in printed
+    assert "torch was really installed" in printed
+    assert f"macos-arm64     torch-{RELEASE}-" in printed
+    assert (tmp_path / "my-ml-project" / "uv.lock").is_file()
