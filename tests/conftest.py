@@ -16,7 +16,8 @@ from cookiecutter.main import cookiecutter
 from tools.lock import installed, run_uv
 from tools.replica import Replica
 from torch_plan.defaults import default_answers
-from torch_plan.facts import load_facts
+from torch_plan.detect import Detected, Gpu, choose
+from torch_plan.facts import Facts, host_platform, load_facts
 from torch_plan.plan import Plan, make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,7 +57,11 @@ class BakedProject:
 
     def installed(self, platform: str, *options: str) -> dict[str, str]:
         """Return package -> version that uv would install on a platform."""
-        return installed(self.path, platform, "--python", PYTHON, *options)
+        return self.installed_with(PYTHON, platform, *options)
+
+    def installed_with(self, python: str, platform: str, *options: str) -> dict[str, str]:
+        """Return the same, for an interpreter of the caller's choice."""
+        return installed(self.path, platform, "--python", python, *options)
 
 
 Bake = Callable[..., BakedProject]
@@ -66,6 +71,17 @@ Bake = Callable[..., BakedProject]
 def replica() -> Iterator[Replica]:
     with Replica() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def machine_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test depend on the graphics card of the machine that runs it."""
+    monkeypatch.setattr("torch_plan.defaults.detect_here", no_gpu_here)
+
+
+def no_gpu_here(release: str, facts: Facts) -> Detected:
+    """Detect nothing."""
+    return choose(release, facts, Gpu("", "no GPU"), host_platform())
 
 
 @pytest.fixture
@@ -96,3 +112,20 @@ def git(folder: Path, *arguments: str) -> None:
     """Run git with an identity of its own."""
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many cells of the matrix were tried, and at what rate."""
+    properties = [
+        dict(report.user_properties)
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call"
+    ]
+    cells = [entry for entry in properties if "lock_seconds" in entry]
+    if cells:
+        seconds = sum(float(str(entry["lock_seconds"])) for entry in cells)
+        platforms = sum(int(str(entry["platforms"])) for entry in cells)
+        terminalreporter.write_line(
+            f"matrix: {len(cells)} cells locked, {platforms} platforms asked, "
+            f"{len(cells) / seconds:.1f} locks per second and process"
+        )

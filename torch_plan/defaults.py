@@ -11,6 +11,7 @@ from typing import Any
 
 from torch_plan.answers import MARKERS, read_answers, slugify
 from torch_plan.builds import Builds
+from torch_plan.detect import announce, detect_here
 from torch_plan.facts import CPU, Facts
 
 QUESTIONS_PATH = Path(__file__).resolve().parent.parent / "cookiecutter.json"
@@ -42,9 +43,15 @@ def default_python(release: str, facts: Facts) -> str:
     return running if running in supported else supported[-1]
 
 
-def default_backend(release: str, facts: Facts) -> str:
-    """Return what this machine can run."""
-    return CPU
+def default_backend(release: str, facts: Facts, *, quiet: bool = False) -> str:
+    """Return what this machine can run, and say so on stderr once, unless `quiet`. Never raises."""
+    try:
+        detected = detect_here(release, facts)
+    except Exception:
+        return CPU
+    if not quiet:
+        announce(detected)
+    return detected.backend
 
 
 def default_platforms(answers: Mapping[str, str], facts: Facts) -> str:
@@ -91,7 +98,7 @@ def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
         "project_slug": default_slug(answers.get("project_name", static["project_name"])),
         "torch_version": facts.releases[-1],
         "python_version": default_python(release, facts),
-        "torch_backend": default_backend(release, facts),
+        "torch_backend": default_backend(release, facts, quiet=True),
     }
     return {**defaults, "platforms": default_platforms({**defaults, **answers}, facts)}
 

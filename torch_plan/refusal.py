@@ -94,7 +94,8 @@ _PLAIN_BUILD = {
 def command(answers: Mapping[str, str], facts: Facts) -> str:
     """Return the command line that generates a project from these answers without a question.
 
-    Answers that are the default anyway are left out. Template and options are those of the command
+    Answers that are the default anyway are left out, except the build: on another machine that
+    default is another. Template and options are those of the command
     that is running, where cookiecutter was started from a command line.
     """
     context = click.get_current_context(silent=True)
@@ -110,7 +111,7 @@ def command(answers: Mapping[str, str], facts: Facts) -> str:
     words += [
         f"{key}={value}"
         for key, value in answers.items()
-        if key in defaults and value != defaults[key]
+        if key in defaults and (value != defaults[key] or key == "torch_backend")
     ]
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 

@@ -1,0 +1,68 @@
+"""Hold a project's lock against its plan: what uv gives each platform, from where, for whom."""
+
+from __future__ import annotations
+
+import time
+
+from tests.conftest import BakedProject
+from tests.interpreters import interpreter
+from tools.lock import locked_wheels, read_lock
+from torch_plan.facts import PYPI, load_facts
+from torch_plan.plan import Build, Option
+
+FACTS = load_facts()
+
+
+def prove(project: BakedProject) -> float:
+    """Lock a project, check what the plan promises about torch, return the seconds it took to lock.
+
+    For each option and platform: the build, the companions' and the triton package's versions by
+    uv's own dry run, and wheels of torch and companions for every Python of `requires-python`.
+    """
+    plan = project.plan
+    python = interpreter(plan.python)
+    start = time.perf_counter()
+    project.uv("lock", "--python", python)
+    seconds = time.perf_counter() - start
+    assert registries(project) == {
+        f"{index.url}" for index in plan.indexes if not index.default
+    } | ({"PyPI"} if any(build.backend == PYPI for build in builds(project)) else set())
+    for option in plan.options:
+        select = option.sync.split()
+        for build in option.builds:
+            got = project.installed_with(python, build.platform, *select)
+            where = f"{option.name} on {build.platform}"
+            assert got["torch"] == build.torch, where
+            for companion, version in plan.companions.items():
+                label = FACTS.label(companion, version, build.backend, build.platform)
+                assert got[companion].split("+")[0] == version, where
+                if label:
+                    assert got[companion] == f"{version}+{label}", where
+            triton = FACTS.triton(plan.release, build.backend)
+            if triton:
+                assert (triton.name in got) == (build.platform in triton.platforms), where
+            for package in ("torch", *plan.companions):
+                check_pythons(project, build, package, got[package])
+    return seconds
+
+
+def builds(project: BakedProject) -> list[Build]:
+    """Return the builds of every option."""
+    options: tuple[Option, ...] = project.plan.options
+    return [build for option in options for build in option.builds]
+
+
+def registries(project: BakedProject) -> set[str]:
+    """Return the indexes that torch is locked from; PyPI by its name."""
+    local = project.answers["pytorch_index"]
+    found = {
+        entry["source"]["registry"] for entry in read_lock(project.path) if entry["name"] == "torch"
+    }
+    return {url if url.startswith(local) else "PyPI" for url in found}
+
+
+def check_pythons(project: BakedProject, build: Build, package: str, version: str) -> None:
+    """Check that the lock holds a wheel of this version for every Python, on this platform."""
+    tags = {wheel.python for wheel in locked_wheels(project.path, package, version, build.platform)}
+    wanted = {f"cp{python.replace('.', '')}" for python in project.plan.pythons}
+    assert "py3" in tags or wanted <= tags, (package, version, build.platform, tags)

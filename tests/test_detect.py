@@ -1,0 +1,315 @@
+"""The default backend: what is found on a machine, and what a release has for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from torch_plan import detect as module
+from torch_plan.defaults import default_backend
+from torch_plan.detect import Detected, Gpu, Host, announce, choose, detect, find_gpu, this_host
+from torch_plan.facts import CPU, Facts, load_facts
+
+ROOT = Path(__file__).resolve().parent.parent
+FACTS = load_facts()
+
+SYS = "/sys/module/nvidia/version"
+PROC = "/proc/driver/nvidia/version"
+NVRM = "NVRM version: NVIDIA UNIX {}  Tue Feb  4\nGCC version:  gcc version 12.3.0 (Ubuntu)\n"
+CARDS = "--query-gpu=driver_version,compute_cap"
+DRIVER = "--query-gpu=driver_version"
+WSL = "/usr/lib/wsl/lib/nvidia-smi"
+SYSTEM32 = r"C:\Windows\System32\nvidia-smi.exe"
+ENUMERATOR = "rocm_agent_enumerator"
+NOTHING = "no GPU that PyTorch has builds for"
+
+
+def smi(program: str = "nvidia-smi", query: str = CARDS) -> str:
+    return f"{program} {query} --format=csv,noheader"
+
+
+def pci(vendor: str, device_class: str) -> dict[str, str]:
+    slot = "/sys/bus/pci/devices/0000:00:02.0"
+    return {f"{slot}/vendor": f"{vendor}\n", f"{slot}/class": f"{device_class}\n"}
+
+
+def fake_host(
+    files: Mapping[str, str] | None = None,
+    commands: Mapping[str, str] | None = None,
+    system: str = "linux",
+    machine: str = "x86_64",
+    **environ: str,
+) -> Host:
+    """Return a machine with these files and these commands (command line -> what it prints)."""
+    present, printed = files or {}, commands or {}
+    return Host(
+        sys_platform=system,
+        machine=machine,
+        environ=environ,
+        read=lambda path: present.get(path, ""),
+        find=lambda pattern: sorted({path.rpartition("/")[0] for path in present if "pci" in path}),
+        run=lambda command: printed.get(" ".join(command), ""),
+    )
+
+
+def nvidia(driver: str, *capabilities: int) -> Gpu:
+    return Gpu("cu", "a GPU", driver, capabilities)
+
+
+L40 = "NVIDIA driver 535.54.03, compute capability 8.9"
+
+
+@pytest.mark.parametrize(
+    ("host", "family", "found"),
+    [
+        pytest.param(
+            fake_host({SYS: "535.54.03\n"}, {smi(): "535.54.03, 8.9\n"}), "cu", L40, id="sys"
+        ),
+        pytest.param(
+            fake_host({PROC: NVRM.format("x86_64 Kernel Module  535.54.03")}),
+            "cu",
+            "NVIDIA driver 535.54.03, compute capability unknown",
+            id="proc",
+        ),
+        pytest.param(
+            fake_host({PROC: NVRM.format("Open Kernel Module for x86_64  570.86.16")}),
+            "cu",
+            "NVIDIA driver 570.86.16, compute capability unknown",
+            id="proc-open",
+        ),
+        pytest.param(fake_host({}, {smi(): "535.54.03, 8.9\n"}), "cu", L40, id="nvidia-smi"),
+        pytest.param(
+            fake_host({}, {smi(query=DRIVER): "450.80.02\n"}),
+            "cu",
+            "NVIDIA driver 450.80.02, compute capability unknown",
+            id="nvidia-smi-too-old-for-compute-cap",
+        ),
+        pytest.param(
+            fake_host({SYS: "580.65.06"}, {smi(): "580.65.06, [N/A]\n"}),
+            "cu",
+            "NVIDIA driver 580.65.06, compute capability unknown",
+            id="card-out-of-reach",
+        ),
+        pytest.param(
+            fake_host({SYS: "580.65.06"}, {smi(): "580.65.06, 12.0\n" * 2 + "580.65.06, 6.1\n"}),
+            "cu",
+            "NVIDIA driver 580.65.06, compute capabilities 6.1 and 12.0",
+            id="several-cards",
+        ),
+        pytest.param(fake_host({}, {smi(WSL): "535.54.03, 8.9"}), "cu", L40, id="wsl"),
+        pytest.param(
+            fake_host({}, {smi(SYSTEM32): "535.54.03, 8.9\r\n"}, "win32", "AMD64"),
+            "cu",
+            L40,
+            id="windows",
+        ),
+        pytest.param(
+            fake_host({}, {smi(): "535.54.03, 8.9\r\n"}, "win32", "AMD64"),
+            "cu",
+            L40,
+            id="windows-path",
+        ),
+        pytest.param(
+            fake_host({SYS: "535.54.03"}, UV_CUDA_DRIVER_VERSION="550.144"),
+            "cu",
+            "NVIDIA driver 550.144 (UV_CUDA_DRIVER_VERSION), compute capability unknown",
+            id="driver-override",
+        ),
+        pytest.param(
+            fake_host({SYS: "535.54.03"}, UV_AMD_GPU_ARCHITECTURE="gfx90a"),
+            "rocm",
+            "AMD gfx90a (UV_AMD_GPU_ARCHITECTURE)",
+            id="amd-override",
+        ),
+        pytest.param(
+            fake_host({}, {ENUMERATOR: "gfx000\ngfx942\ngfx942\n"}), "rocm", "AMD gfx942", id="amd"
+        ),
+        pytest.param(fake_host({}, {ENUMERATOR: "gfx000\n"}), "", NOTHING, id="amd-cpu-only"),
+        pytest.param(fake_host(pci("0x8086", "0x030000")), "xpu", "Intel graphics", id="intel"),
+        pytest.param(fake_host(pci("0x8086", "0x038000")), "xpu", "Intel graphics", id="intel-3d"),
+        pytest.param(fake_host(pci("0x8086", "0x020000")), "", NOTHING, id="intel-network"),
+        pytest.param(fake_host(pci("0x1a03", "0x030000")), "", NOTHING, id="server-graphics"),
+        pytest.param(
+            fake_host({SYS: "535.54.03", **pci("0x8086", "0x030000")}, {smi(): "535.54.03, 8.9"}),
+            "cu",
+            L40,
+            id="nvidia-next-to-intel",
+        ),
+        pytest.param(fake_host({}, {}, "darwin", "arm64"), "", "macOS", id="macos"),
+        pytest.param(fake_host({}, {}, "freebsd14", "amd64"), "", NOTHING, id="freebsd"),
+        pytest.param(
+            fake_host(
+                {SYS: "\0?", PROC: "NVRM version: none", **pci("?", "")},
+                {smi(): "Failed to initialize NVML", smi(query=DRIVER): ",", ENUMERATOR: "gfx?"},
+                UV_CUDA_DRIVER_VERSION="9" * 5000,
+                UV_AMD_GPU_ARCHITECTURE="gfx-1",
+            ),
+            "",
+            NOTHING,
+            id="garbage",
+        ),
+    ],
+)
+def test_what_is_found(host: Host, family: str, found: str) -> None:
+    gpu = find_gpu(host)
+    assert (gpu.family, gpu.description) == (family, found)
+
+
+@pytest.mark.parametrize(
+    ("release", "gpu", "platform", "backend", "reason"),
+    [
+        ("2.11.0", nvidia("580.65.06", 90), "linux-x86_64", "cu130", "this driver and this card"),
+        ("2.9.1", nvidia("535.54", 89), "linux-x86_64", "cu128", "not cu130: driver 580 needed"),
+        ("2.7.0", nvidia("580.65.06", 120), "linux-x86_64", "cu128", "newest CUDA build of torch"),
+        ("2.7.0", nvidia("535.54", 90), "linux-x86_64", "cu128", "this card"),
+        ("2.7.0", nvidia("535.54", 70), "linux-x86_64", "cu126", "capability 7.0"),
+        ("2.6.0", nvidia("580.65.06", 90), "linux-x86_64", "cu124", "wheels are broken"),
+        ("2.6.0", nvidia("580.65.06", 90), "windows-x86_64", "cu126", "this card"),
+        ("2.6.0", nvidia("580.65.06", 100), "linux-x86_64", CPU, "is torch 2.15.0 (cu132)"),
+        ("2.9.1", nvidia("470.82"), "linux-x86_64", CPU, "is torch 2.7.1 (cu118)"),
+        ("2.9.1", nvidia("390.10", 61), "linux-x86_64", CPU, "driver 525.60.13 needed)"),
+        ("2.9.1", nvidia("528.02", 89), "linux-x86_64", "cu128", "this card"),
+        ("2.9.1", nvidia("528.02", 89), "windows-x86_64", CPU, "driver 528.33 needed"),
+        ("2.15.0", nvidia("580.65.06", 61), "linux-x86_64", CPU, "is torch 2.14.0 (cu126)"),
+        ("2.8.0", nvidia("535.54", 90), "linux-aarch64", "cu129", "is not known"),
+        ("2.9.1", nvidia("580.65.06", 121), "linux-aarch64", "cu130", "this card"),
+        ("2.10.0", nvidia("550.144"), "linux-x86_64", "cu129", "that this driver can run"),
+        ("2.11.0", nvidia("580.65.06", 75, 90), "linux-x86_64", "cu130", "these cards"),
+        ("2.11.0", nvidia("580.65.06", 61, 90), "linux-x86_64", "cu126", "these cards"),
+        ("2.11.0", nvidia("580.65.06", 61, 120), "linux-x86_64", "cu130", "12.0 can run, none"),
+        ("2.4.0", nvidia("580.65.06", 90), "linux-aarch64", CPU, "no CUDA build for linux-aarch64"),
+        ("2.9.1", nvidia("580.65.06", 90), "macos-arm64", CPU, "no CUDA build for macos-arm64"),
+        ("2.9.1", nvidia("580.65.06", 90), "", CPU, "no CUDA build for this platform"),
+        ("9.9", nvidia("580.65.06", 90), "linux-x86_64", CPU, "torch 9.9 has no CUDA build"),
+        ("soon", nvidia("580.65.06", 90), "linux-x86_64", CPU, "torch soon has no CUDA build"),
+        ("2.14.1", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "newest ROCm build"),
+        ("2.14.0", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "not rocm7.14: its wheels"),
+        ("2.15.0", Gpu("rocm", "AMD"), "linux-x86_64", CPU, "no ROCm build for linux-x86_64"),
+        ("2.13.0", Gpu("rocm", "AMD"), "windows-x86_64", CPU, "no ROCm build for windows-x86_64"),
+        ("2.13.0", Gpu("xpu", "Intel"), "linux-x86_64", "xpu", "newest XPU build"),
+        ("2.15.0", Gpu("xpu", "Intel"), "linux-x86_64", CPU, "is torch 2.14.0 (xpu)"),
+        ("2.13.0", Gpu("", "macOS"), "macos-arm64", CPU, "cpu is what PyTorch has for it"),
+        ("2.13.0", Gpu("", "nothing"), "linux-x86_64", CPU, "cpu"),
+    ],
+)
+def test_what_is_chosen(release: str, gpu: Gpu, platform: str, backend: str, reason: str) -> None:
+    detected = choose(release, FACTS, gpu, platform)
+    assert detected.backend == backend
+    assert reason in detected.reason
+
+
+def test_the_line_says_what_was_found_what_was_chosen_and_why() -> None:
+    host = fake_host({SYS: "535.54.03"}, {smi(): "535.54.03, 8.9\n"})
+    assert detect("2.7.0", FACTS, host).line() == (
+        "Found NVIDIA driver 535.54.03, compute capability 8.9: "
+        "cu128 is the newest CUDA build of torch 2.7.0 that this driver and this card can run."
+    )
+    pascal = fake_host({}, {smi(): "580.65.06, 6.1\n"})
+    assert detect("2.15.0", FACTS, pascal).line() == (
+        "Found NVIDIA driver 580.65.06, compute capability 6.1: cpu, since no CUDA build of torch "
+        "2.15.0 runs here (not cu130 and cu132: not compiled for compute capability 6.1); "
+        "the newest release with one is torch 2.14.0 (cu126)."
+    )
+
+
+def test_a_line_is_announced_once(capsys: pytest.CaptureFixture[str]) -> None:
+    detected = Detected(CPU, "a machine of this test", "cpu")
+    announce(detected)
+    announce(detected)
+    assert capsys.readouterr().err == detected.line() + "\n"
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
+
+
+@posix
+@pytest.mark.parametrize(
+    ("script", "printed"),
+    [
+        ("echo 535.54.03, 8.9", "535.54.03, 8.9\n"),
+        ("echo No devices were found; exit 6", ""),
+        (r"printf '\377'", "\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_a_real_command(tmp_path: Path, script: str, printed: str) -> None:
+    program(tmp_path, "nvidia-smi", script)
+    host = this_host()
+    assert host.run((str(tmp_path / "nvidia-smi"),)) == printed
+    assert host.run((str(tmp_path / "absent"),)) == ""
+
+
+def test_real_files(tmp_path: Path) -> None:
+    (tmp_path / "version").write_bytes(b"535.54\xff")
+    host = this_host()
+    assert host.find(f"{tmp_path}/*") == [str(tmp_path / "version")]
+    assert host.read(str(tmp_path / "version")).startswith("535.54")
+    assert host.read(str(tmp_path)) == host.read(str(tmp_path / "absent")) == ""
+
+
+@posix
+@pytest.mark.parametrize("script", ["sleep 10", "sleep 10 & echo 535.54.03, 8.9; wait"])
+def test_commands_that_hang_take_less_than_2_seconds_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    for name in ("nvidia-smi", "rocm_agent_enumerator"):
+        program(tmp_path, name, script)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    started = time.monotonic()
+    default_backend("2.9.1", FACTS, quiet=True)
+    assert time.monotonic() - started < 2
+
+
+def test_this_machine_is_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looked: list[Host] = []
+
+    def find(host: Host) -> Gpu:
+        looked.append(host)
+        return nvidia("580.65.06", 90)
+
+    monkeypatch.setattr(module, "find_gpu", find)
+    monkeypatch.setattr(module, "this_host", fake_host)
+    module._gpu_here.cache_clear()
+    assert default_backend("2.11.0", FACTS, quiet=True) == "cu130"
+    assert default_backend("2.7.0", FACTS, quiet=True) == "cu128"
+    assert len(looked) == 1
+    assert capsys.readouterr().err == ""
+    assert default_backend("2.7.0", FACTS) == "cu128"
+    assert "cu128 is the newest CUDA build of torch 2.7.0" in capsys.readouterr().err
+    module._gpu_here.cache_clear()
+
+
+@pytest.mark.parametrize("facts", [FACTS, None], ids=["broken-host", "broken-facts"])
+def test_the_default_never_raises(monkeypatch: pytest.MonkeyPatch, facts: Facts) -> None:
+    def fail() -> Host:
+        raise RuntimeError("no such machine")
+
+    monkeypatch.setattr(module, "this_host", fail)
+    assert default_backend("2.9.1", facts) == CPU
+
+
+def test_a_generation_prints_the_line_once(tmp_path: Path) -> None:
+    code = (
+        "import os; from torch_plan import detect; from torch_plan.detect import Gpu\n"
+        "detect.find_gpu = lambda host: Gpu('', 'nothing')\n"
+        "from cookiecutter.main import cookiecutter\n"
+        f"cookiecutter({str(ROOT)!r}, no_input=True, output_dir={str(tmp_path)!r},\n"
+        "    config_file=os.devnull, extra_context={'after_generation': 'nothing'})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.count("Found nothing: cpu.") == 1

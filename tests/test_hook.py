@@ -1,0 +1,616 @@
+"""The hook: what it runs, what it says when that fails, and that it keeps the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from cookiecutter.generate import generate_context, generate_files
+from cookiecutter.prompt import prompt_for_config
+
+from hooks import post_gen_project
+from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config
+from tools.lock import find_uv, read_lock
+from tools.replica import Replica
+from torch_plan.facts import load_facts
+
+PINNED = "3.10"
+"""A Python that torch 2.13.0 has wheels for, and that does not run the tests."""
+
+ANSWERS = {
+    "torch_version": "2.13.0",
+    "torch_backend": "cpu",
+    "python_version": PINNED,
+    "companions": "none",
+    "after_generation": "lock",
+}
+
+HARMFUL = {
+    "VIRTUAL_ENV": "/nowhere",
+    "UV_FROZEN": "1",
+    "UV_LOCKED": "1",
+    "UV_NO_SOURCES": "1",
+    "UV_PROJECT": "/nowhere",
+    "UV_WORKING_DIR": "/nowhere",
+    "UV_PROJECT_ENVIRONMENT": "/nowhere",
+}
+
+FakeUv = Callable[[str], Path]
+
+
+@pytest.fixture(autouse=True)
+def one_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Leave uv and one Python to the hook, and no download; return the folder with both."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "uv").symlink_to(find_uv())
+    (folder / "python3").symlink_to(Path(sys.executable).resolve())
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "pythons"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return folder
+
+
+@pytest.fixture
+def fake_uv(one_python: Path, tmp_path: Path) -> FakeUv:
+    """Put a program in the place of uv: it notes its arguments and environment, then runs code."""
+
+    def install(code: str) -> Path:
+        record = tmp_path / "calls"
+        record.touch()
+        (one_python / "uv").unlink()
+        (one_python / "uv").write_text(
+            f"#!{sys.executable}\n"
+            "import json, os, pathlib, sys, time\n"
+            "arguments = sys.argv[1:]\n"
+            "if arguments == ['workspace', 'dir']:\n    print(os.getcwd()); sys.exit()\n"
+            f"with open({str(record)!r}, 'a') as record:\n"
+            "    print(json.dumps([arguments, dict(os.environ)]), file=record)\n" + code
+        )
+        (one_python / "uv").chmod(0o755)
+        return record
+
+    return install
+
+
+LOCKS = "if arguments[0] == 'lock': pathlib.Path('uv.lock').touch()\n"
+"""What a fake uv does to lock."""
+
+
+def fails(message: str, status: int = 2) -> str:
+    """Return what a fake uv does to fail with a message."""
+    return f"print({message!r}, file=sys.stderr); sys.exit({status})\n"
+
+
+def calls(record: Path) -> list[list[str]]:
+    """Return the arguments of each call of a fake uv, `workspace dir` left out."""
+    return [json.loads(line)[0] for line in record.read_text().splitlines()]
+
+
+def said(capfd: pytest.CaptureFixture[str]) -> str:
+    """Return what was printed. It has no traceback, and no empty words of courtesy."""
+    out, err = capfd.readouterr()
+    printed = out + err
+    assert "Traceback" not in printed
+    return printed
+
+
+def next_step(printed: str) -> list[str]:
+    """Return the words of the one command that a message ends with."""
+    commands = [line for line in printed.splitlines() if line.startswith("    cd ")]
+    assert len(commands) == 1, printed
+    return shlex.split(commands[0])
+
+
+def lock_step(project: BakedProject) -> list[str]:
+    """Return the command that locks a project, whichever Python is there."""
+    requires = project.pyproject["project"]["requires-python"]
+    return ["cd", str(project.path), "&&", "uv", "lock", "--python", requires]
+
+
+def take(step: list[str]) -> None:
+    """Type the command that a message ends with."""
+    subprocess.run(shlex.join(step).replace("'&&'", "&&"), shell=True, check=True, cwd="/")
+
+
+def check_locked(project: BakedProject) -> None:
+    """Check that the project has its own lock, of the planned torch."""
+    torch = [entry for entry in read_lock(project.path) if entry["name"] == "torch"]
+    assert {entry["version"] for entry in torch} >= {"2.13.0+cpu"}
+    assert all(entry["source"]["registry"].endswith("/cpu") for entry in torch)
+
+
+@pytest.fixture
+def refused() -> Iterator[str]:
+    """The host and port of a server that refuses every connection."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The host and port of a server that takes every request and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(100)
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+# What it does
+
+
+def test_nothing(bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str]) -> None:
+    record = fake_uv("")
+    bake(**{**ANSWERS, "after_generation": "nothing"})
+    assert calls(record) == []
+    assert said(capfd) == ""
+
+
+@pytest.mark.parametrize("wanted", ["yes", "no"])
+def test_github_folder(bake: Bake, wanted: str) -> None:
+    project = bake(after_generation="nothing", github_actions=wanted)
+    assert (project.path / ".github").exists() == (wanted == "yes")
+
+
+def test_lock_with_another_python_than_the_pinned(
+    bake: Bake, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project = bake(**ANSWERS)
+    assert project.read(".python-version").strip() == PINNED != PYTHON
+    check_locked(project)
+    printed = said(capfd)
+    assert "Resolved" in printed  # uv's own progress
+    assert "cd " not in printed
+    assert not (project.path / ".venv").exists()
+
+
+def test_lock_is_not_disturbed_by_the_environment(
+    bake: Bake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in HARMFUL.items():
+        monkeypatch.setenv(name, value)
+    check_locked(bake(**ANSWERS))
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_variables_of_another_project_never_reach_uv(
+    bake: Bake, fake_uv: FakeUv, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    record = fake_uv(LOCKS)
+    monkeypatch.setenv(name, HARMFUL[name])
+    bake(**{**ANSWERS, "after_generation": "smoke"})
+    environments = [json.loads(line)[1] for line in record.read_text().splitlines()]
+    assert len(environments) == 3
+    assert not any(name in environment for environment in environments)
+
+
+def test_uv_variable_comes_before_path(
+    bake: Bake, fake_uv: FakeUv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = find_uv()
+    record = fake_uv("")
+    monkeypatch.setenv("UV", real)
+    check_locked(bake(**ANSWERS))
+    assert calls(record) == []
+
+
+def test_stale_uv_variable(bake: Bake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV", "/nowhere/uv")
+    check_locked(bake(**ANSWERS))
+
+
+def test_inherited_indexes_are_named_without_their_values(
+    bake: Bake, replica: Replica, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = replica.url.replace("http://", "http://someone:hunter2@")
+    monkeypatch.setenv("UV_INDEX", f"{url}/cpu")
+    monkeypatch.setenv("UV_INDEX_OURS_USERNAME", "someone")
+    monkeypatch.setenv("UV_INDEX_OURS_PASSWORD", "hunter2")
+    project = bake(**ANSWERS)
+    printed = said(capfd)
+    assert "Your environment sets UV_INDEX:" in printed
+    assert "someone" not in printed + project.read("uv.lock")
+    assert "hunter2" not in printed + project.read("uv.lock")
+
+
+def test_smoke_locks_installs_and_runs(
+    bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str]
+) -> None:
+    record = fake_uv(LOCKS)
+    project = bake(**{**ANSWERS, "after_generation": "smoke"})
+    requires = project.pyproject["project"]["requires-python"]
+    assert calls(record) == [
+        ["lock", "--python", requires],
+        ["sync"],
+        ["run", "--no-sync", "my-ml-project-smoke", "--expect", "cpu"],
+    ]
+    assert said(capfd) == ""
+
+
+def test_smoke_of_an_extra(bake: Bake, fake_uv: FakeUv) -> None:
+    record = fake_uv(LOCKS)
+    bake(
+        torch_version="2.9.1",
+        python_version=PINNED,
+        torch_backend="cu128 cpu",
+        layout="extras",
+        after_generation="smoke",
+        platforms="linux-x86_64 linux-aarch64=cpu macos-arm64 windows-x86_64",
+    )
+    assert calls(record)[1] == ["sync", "--extra", "cu128"]
+    assert calls(record)[2][:4] == ["run", "--no-sync", "my-ml-project-smoke", "--expect"]
+
+
+def test_a_failing_installation_stops_before_the_smoke_test(
+    bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str]
+) -> None:
+    message = "error: Failed to download `torch`\n  cause: No space left on device (os error 28)"
+    record = fake_uv(LOCKS + f"if arguments[0] == 'sync': {fails(message)}")
+    project = bake(**{**ANSWERS, "after_generation": "smoke"})
+    assert [arguments[0] for arguments in calls(record)] == ["lock", "sync", "sync"]
+    printed = said(capfd)
+    assert "\nThe disk is full. The project is kept." in printed
+    assert next_step(printed) == [
+        *("cd", str(project.path), "&&", "uv", "run", "my-ml-project-smoke", "--expect", "cpu")
+    ]
+
+
+def test_a_failing_smoke_test(
+    bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str]
+) -> None:
+    record = fake_uv(LOCKS + f"if arguments[0] == 'run': {fails('torch: wrong build', 1)}")
+    bake(**{**ANSWERS, "after_generation": "smoke"})
+    printed = said(capfd)
+    assert len(calls(record)) == 3
+    assert printed.count("torch: wrong build") == 1
+    assert "\nThe smoke test found a problem, which it names above." in printed
+    assert next_step(printed)[3:] == ["uv", "run", "my-ml-project-smoke", "--expect", "cpu"]
+
+
+# What it says when it cannot
+
+
+def test_uv_missing(
+    bake: Bake,
+    one_python: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    uv = one_python / "uv"
+    uv.rename(one_python / "later")
+    project = bake(**ANSWERS)
+    printed = said(capfd)
+    assert "\nuv is not installed" in printed
+    assert next_step(printed) == lock_step(project)
+    (one_python / "later").rename(uv)
+    take(next_step(printed))
+    check_locked(project)
+
+
+def test_uv_that_does_not_start(
+    bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (one_python / "uv").unlink()
+    (one_python / "uv").write_text("#!/nowhere/python\n")
+    (one_python / "uv").chmod(0o755)
+    project = bake(**ANSWERS)
+    printed = said(capfd)
+    assert "\nuv cannot be run (" in printed
+    assert next_step(printed) == lock_step(project)
+
+
+def test_index_refuses(
+    bake: Bake, refused: str, replica: Replica, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project = bake(**ANSWERS, pytorch_index=f"http://{refused}/whl")
+    printed = said(capfd)
+    assert f"\n{refused} cannot be reached. The project is kept." in printed
+    assert next_step(printed) == lock_step(project)
+    assert not (project.path / "uv.lock").exists()
+    pyproject = project.path / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace(f"http://{refused}/whl", replica.url))
+    take(next_step(printed))
+    check_locked(project)
+
+
+def test_index_hangs(
+    bake: Bake, silent: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UV_HTTP_TIMEOUT", "1")
+    began = time.monotonic()
+    bake(**ANSWERS, pytorch_index=f"http://{silent}/whl")
+    assert f"\n{silent} cannot be reached." in said(capfd)
+    assert time.monotonic() - began < 20
+
+
+def test_the_second_attempt_is_brief(
+    bake: Bake, fake_uv: FakeUv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = fake_uv(fails("error: Request failed"))
+    for name in ("UV_HTTP_RETRIES", "UV_HTTP_TIMEOUT"):
+        monkeypatch.delenv(name, raising=False)
+    bake(**ANSWERS)
+    first, second = (json.loads(line)[1] for line in record.read_text().splitlines())
+    assert "UV_HTTP_RETRIES" not in first
+    assert "UV_HTTP_TIMEOUT" not in first
+    assert (second["UV_HTTP_RETRIES"], second["UV_HTTP_TIMEOUT"]) == ("0", "10")
+
+
+def test_the_second_attempt_may_succeed(
+    bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fake_uv("if 'UV_HTTP_TIMEOUT' not in os.environ: sys.exit(2)\n" + LOCKS)
+    project = bake(**ANSWERS)
+    assert (project.path / "uv.lock").exists()
+    assert said(capfd) == ""
+
+
+def test_index_without_the_version(bake: Bake, capfd: pytest.CaptureFixture[str]) -> None:
+    facts = load_facts()
+    older = {release: facts.all_releases[release] for release in ("2.9.1",)}
+    with Replica(replace(facts, all_releases=older)) as poor:
+        project = bake(**ANSWERS, pytorch_index=poor.url)
+    printed = said(capfd)
+    assert "\nThe requirements cannot be met by what the indexes offer" in printed
+    assert next_step(printed) == lock_step(project)
+    assert not (project.path / "uv.lock").exists()
+
+
+def test_no_python(bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    python = one_python / "python3"
+    python.rename(one_python / "later")
+    project = bake(**ANSWERS)
+    printed = said(capfd)
+    requires = project.pyproject["project"]["requires-python"]
+    assert f"\nThere is no Python {requires} here, and uv cannot download one." in printed
+    assert not (project.path / "uv.lock").exists()
+    (one_python / "later").rename(python)
+    take(next_step(printed))
+    check_locked(project)
+
+
+@pytest.mark.parametrize(
+    ("printed_by_uv", "expected"),
+    [
+        pytest.param(
+            "error: Required uv version `>=0.8.0` does not match the running version `0.7.0`.",
+            "The project needs a newer uv than this one; update it.",
+            id="uv-too-old",
+        ),
+        pytest.param(
+            "error: failed to create file `uv.lock`: Permission denied (os error 13)",
+            "uv lacks the permission to write there.",
+            id="unwritable",
+        ),
+        pytest.param(
+            "error: failed to create file `uv.lock`: Access is denied. (os error 5)",
+            "uv lacks the permission to write there.",
+            id="unwritable-windows",
+        ),
+        pytest.param(
+            "error: The requested interpreter resolved to Python 3.9.1, which is incompatible with"
+            " the project's Python requirement: `>=3.10`",
+            "The Python that uv is told to use is not >=3.10,<3.15.",
+            id="other-python",
+        ),
+        pytest.param(
+            "error: Failed to fetch: http://a:b@index.org/whl/cpu/torch/\n"
+            "  cause: HTTP status server error (503 Service Unavailable) for url"
+            " (http://a:b@index.org/whl/cpu/torch/)",
+            "index.org answers with an error.",
+            id="server-error",
+        ),
+        pytest.param(
+            "error: Failed to fetch: https://pypi.org/simple/numpy/\n"
+            "  cause: invalid peer certificate: UnknownIssuer",
+            "The certificate of pypi.org is not trusted.",
+            id="certificate",
+        ),
+        pytest.param(
+            "error: Failed to download `https://github.com/x.tar.gz`\n  cause: dns error",
+            "github.com cannot be reached.",
+            id="python-download",
+        ),
+        pytest.param(
+            "error: Failed to fetch: `http://index.org/whl/cpu/torch/`\n"
+            "  Caused by: Connection refused (os error 111)",
+            "index.org cannot be reached.",
+            id="uv-0.8",
+        ),
+        pytest.param(
+            "error: No solution found\n  cause: Because six was not found\n"
+            "hint: Packages were unavailable because the network was disabled.",
+            "uv is told to stay offline.",
+            id="offline",
+        ),
+        pytest.param("error: a riddle", "uv failed, as it says above.", id="unknown"),
+    ],
+)
+def test_causes(
+    bake: Bake,
+    fake_uv: FakeUv,
+    capfd: pytest.CaptureFixture[str],
+    printed_by_uv: str,
+    expected: str,
+) -> None:
+    fake_uv(fails(printed_by_uv))
+    project = bake(**ANSWERS)
+    printed = said(capfd)
+    assert printed.startswith(printed_by_uv)
+    assert f"\n{expected} The project is kept. To complete it, run:" in printed
+    assert next_step(printed) == lock_step(project)
+    assert project.pyproject["project"]["name"] == "my-ml-project"
+
+
+def test_uv_that_leaves_no_lock(
+    bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fake_uv("")
+    bake(**ANSWERS)
+    assert "left no uv.lock in the project" in said(capfd)
+
+
+# Where the project lies
+
+
+@pytest.mark.parametrize("lock", [None, b"version = 1\r\n# kept as it is\n"])
+@pytest.mark.parametrize("told", [True, False], ids=["uv-tells", "uv-cannot-tell"])
+def test_inside_a_workspace(
+    bake: Bake,
+    fake_uv: FakeUv,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    lock: bytes | None,
+    told: bool,
+) -> None:
+    real = find_uv()
+    if not told:  # uv 0.8
+        exec_real = f"os.execv({real!r}, [{real!r}, *arguments])\n"
+        fake_uv(exec_real)
+        text = (tmp_path / "bin/uv").read_text()
+        (tmp_path / "bin/uv").write_text(
+            text.replace("print(os.getcwd()); sys.exit()", "sys.exit(2)")
+        )
+    workspace = '[project]\nname = "above"\nversion = "1"\nrequires-python = ">=3.10,<3.15"\n'
+    workspace += '[tool.uv.workspace]\nmembers = ["my-*"]\n'
+    (tmp_path / "pyproject.toml").write_text(workspace)
+    above = tmp_path / "uv.lock"
+    if lock is not None:
+        above.write_bytes(lock)
+    project = bake(**ANSWERS)
+    assert (above.read_bytes() if above.exists() else None) == lock
+    printed = said(capfd)
+    assert f"The project lies in the uv workspace of {tmp_path}" in printed
+    assert next_step(printed) == lock_step(project)
+    asked = re.search(r"add '(.*)' to `exclude` of\s*\[tool.uv.workspace\]", printed)
+    assert asked
+    (tmp_path / "pyproject.toml").write_text(f'{workspace}exclude = ["{asked[1]}"]\n')
+    take(next_step(printed))
+    check_locked(project)
+    assert (above.read_bytes() if above.exists() else None) == lock
+
+
+def test_beneath_a_workspace_that_it_is_no_member_of(bake: Bake, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["packages/*"]\n')
+    check_locked(bake(**ANSWERS))
+
+
+def test_cruft_update_locks_nothing(
+    fake_uv: FakeUv, replica: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As cruft does: its own key in the context, for an update in a folder of `tempfile`."""
+    record = fake_uv(LOCKS)
+    monkeypatch.syspath_prepend(str(ROOT))
+    given = {**ANSWERS, "pytorch_index": replica.url}
+    context = generate_context(str(ROOT / "cookiecutter.json"), extra_context=given)
+    context["cookiecutter"] = prompt_for_config(context, no_input=True)
+    context["cookiecutter"].update(_template=str(ROOT), _commit="0123456")
+    with tempfile.TemporaryDirectory() as scratch:
+        project = Path(generate_files(str(ROOT), context=context, output_dir=scratch))
+        assert (project / "pyproject.toml").exists()
+    assert calls(record) == []
+    generate_files(str(ROOT), context=context, output_dir=str(tmp_path / "created"))
+    assert [arguments[0] for arguments in calls(record)] == ["lock"]
+
+
+@pytest.mark.parametrize("name", ["with space", "it's", "größe", "$HOME;x"])
+def test_awkward_folders(fake_uv: FakeUv, replica: Replica, tmp_path: Path, name: str) -> None:
+    """The command can be pasted, and a terminal that lacks a letter does no harm."""
+    fake_uv(fails("error: a riddle"))
+    output = tmp_path / name
+    done = subprocess.run(
+        cookiecutter_command(output, replica),
+        env={
+            **os.environ,
+            "COOKIECUTTER_CONFIG": str(empty_config(tmp_path)),
+            "PYTHONIOENCODING": "ascii" if name == "größe" else "utf-8",
+        },
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert (output / "my-ml-project/pyproject.toml").exists()
+    if name != "größe":
+        assert next_step(done.stderr)[1] == str(output / "my-ml-project")
+
+
+# Ctrl-C
+
+
+def cookiecutter_command(output: Path, replica: Replica) -> list[str]:
+    """Return the command line that generates a project."""
+    answers = {**ANSWERS, "pytorch_index": replica.url}
+    return [
+        *(sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", "-o", str(output)),
+        *(f"{key}={value}" for key, value in answers.items()),
+    ]
+
+
+@pytest.mark.parametrize("everyone", [True, False], ids=["terminal", "hook-alone"])
+def test_interrupt(fake_uv: FakeUv, replica: Replica, tmp_path: Path, everyone: bool) -> None:
+    record = fake_uv("print(os.getppid(), file=sys.stderr, flush=True)\ntime.sleep(60)\n")
+    running = subprocess.Popen(
+        cookiecutter_command(tmp_path, replica),
+        env={**os.environ, "COOKIECUTTER_CONFIG": str(empty_config(tmp_path))},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    assert running.stderr
+    hook = next(int(line) for line in running.stderr if line.strip().isdigit())
+    if everyone:
+        os.killpg(running.pid, signal.SIGINT)
+    else:
+        os.kill(hook, signal.SIGINT)
+    _, printed = running.communicate(timeout=10)
+    assert "Interrupted. The project is kept." in printed
+    if not everyone:
+        assert "Traceback" not in printed
+        assert running.returncode == 0
+    assert next_step(printed)[3:5] == ["uv", "lock"]
+    assert len(calls(record)) == 1
+    assert tomllib.loads((tmp_path / "my-ml-project/pyproject.toml").read_text())
+
+
+# The pure parts
+
+
+@pytest.fixture
+def hook() -> ModuleType:
+    return post_gen_project
+
+
+@pytest.mark.parametrize(
+    ("name", "announced"),
+    [
+        ("UV_INDEX", True),
+        ("UV_DEFAULT_INDEX", True),
+        ("UV_INDEX_URL", True),
+        ("UV_EXTRA_INDEX_URL", True),
+        ("UV_INDEX_STRATEGY", True),
+        ("UV_INDEX_OURS_USERNAME", False),
+        ("UV_INDEX_OURS_PASSWORD", False),
+        ("UV_HTTP_TIMEOUT", False),
+        ("PIP_INDEX_URL", False),
+    ],
+)
+def test_inherited_indexes(hook: ModuleType, name: str, announced: bool) -> None:
+    assert hook.inherited_indexes([name, "HOME"]) == ([name] if announced else [])
