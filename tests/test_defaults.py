@@ -1,0 +1,97 @@
+"""The defaults that follow from earlier answers: accepted, and nothing dropped in silence."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from torch_plan.defaults import DEFAULT_PLATFORMS, default_answers, default_python, default_slug
+from torch_plan.detect import Gpu, choose
+from torch_plan.facts import CPU, load_facts
+from torch_plan.plan import make_plan, problems_of
+
+FACTS = load_facts()
+
+
+@pytest.mark.parametrize("release", FACTS.releases)
+def test_defaults_of_every_release_are_accepted(release: str) -> None:
+    answers = {**default_answers({"torch_version": release}, FACTS), "torch_version": release}
+    assert problems_of(answers) == []
+    published = FACTS.platforms("torch", release, CPU)
+    usual = tuple(platform for platform in DEFAULT_PLATFORMS if platform in published)
+    assert make_plan(answers).platforms == usual
+    assert usual == DEFAULT_PLATFORMS or release == "2.14.1"
+
+
+@pytest.mark.parametrize("capability", [61, 70, 86, 89, 90, 120])
+@pytest.mark.parametrize("release", FACTS.releases)
+def test_what_is_detected_is_accepted(
+    release: str, capability: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Gpu("cu", "NVIDIA driver 595.10", driver="595.10", capabilities=(capability,))
+    found = choose(release, FACTS, gpu, "linux-x86_64")
+    monkeypatch.setattr("torch_plan.defaults.detect_here", lambda *_: found)
+    answers = {**default_answers({"torch_version": release}, FACTS), "torch_version": release}
+    assert answers["torch_backend"] == found.backend
+    assert problems_of(answers) == []
+
+
+@pytest.mark.parametrize(
+    ("release", "running", "expected"),
+    [
+        pytest.param("2.9.1", (3, 12), "3.12", id="the-running-one"),
+        pytest.param("2.1.0", (3, 13), "3.11", id="newest-there-is"),
+        pytest.param("2.15.0", (3, 10), "3.15", id="too-old"),
+        pytest.param("2.5.1", (3, 13), "3.12", id="torchvision-lacks-it"),
+        pytest.param("2.13.0", (3, 15), "3.14", id="linux-only"),
+    ],
+)
+def test_default_python(
+    release: str, running: tuple[int, int], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (*running, 0, "final", 0))
+    assert default_python(release, FACTS) == expected
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        pytest.param({}, " ".join(DEFAULT_PLATFORMS), id="all-four"),
+        pytest.param(
+            {"torch_version": "2.4.1", "torch_backend": "cu124"},
+            "linux-x86_64 linux-aarch64=cpu macos-arm64 windows-x86_64",
+            id="torchvision-lacks-one-build",
+        ),
+        pytest.param(
+            {"torch_version": "2.4.1", "torch_backend": "cpu gpu=cu124", "layout": "extras"},
+            "linux-x86_64 linux-aarch64=gpu:cpu macos-arm64 windows-x86_64",
+            id="in-one-extra",
+        ),
+        pytest.param(
+            {"torch_version": "2.13.0", "python_version": "3.15", "companions": "none"},
+            "linux-x86_64 linux-aarch64",
+            id="no-wheels-for-this-python",
+        ),
+        pytest.param(
+            {"torch_version": "2.15.0", "torch_backend": "pypi", "companions": "torchaudio"},
+            " ".join(DEFAULT_PLATFORMS),
+            id="refused-rather-than-dropped",
+        ),
+    ],
+)
+def test_default_platforms(answers: dict[str, str], expected: str) -> None:
+    given = {"python_version": "3.11", **answers}
+    assert default_answers(given, FACTS)["platforms"] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("My ML Project", "my-ml-project"),
+        ("  Über: Modell 2! ", "ber-modell-2"),
+        ("模型", "my-project"),
+    ],
+)
+def test_default_slug(name: str, slug: str) -> None:
+    assert default_slug(name) == slug
