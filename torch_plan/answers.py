@@ -87,6 +87,13 @@ class _Reader:
             self.refuse(key, f"it is one of: {', '.join(options)}.", *options)
         return value
 
+    def free_text(self, key: str) -> None:
+        """Refuse what cannot be written as UTF-8; a command line can hand over such bytes."""
+        text = str(self.raw.get(key, ""))
+        valid = text.encode("utf-8", "ignore").decode("utf-8")
+        if valid != text:
+            self.refuse(key, "it holds bytes that are no text in UTF-8.", valid, asked=key)
+
     def slug(self) -> str:
         slug = self.text("project_slug")
         package = package_name(slug)
@@ -326,6 +333,9 @@ class _Reader:
         self.problems.append(Problem(asked, reason, (*ways, *more)))
 
 
+FREE_TEXT = ("project_name", "description", "author_name")
+
+
 def read_answers(raw: Mapping[str, str], facts: Facts) -> tuple[Answers, list[Problem]]:
     """Take the answers apart.
 
@@ -333,6 +343,8 @@ def read_answers(raw: Mapping[str, str], facts: Facts) -> tuple[Answers, list[Pr
     grammar; where there is a problem, the answers are not to be used.
     """
     reader = _Reader(raw, facts)
+    for key in FREE_TEXT:
+        reader.free_text(key)
     slug, release, python = reader.slug(), reader.release(), reader.python()
     layout = reader.choice("layout")
     variants = reader.variants(layout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import click
@@ -71,13 +72,21 @@ def hook_settings(context: Mapping[str, Any]) -> str:
 
 
 class TorchPlanExtension(Extension):
-    """What `cookiecutter.json` and the templates of the project call."""
+    """What `cookiecutter.json` and the templates of the project call.
+
+    While cookiecutter collects answers, it renders them too, those that a person gave included:
+    `description="{{ 1 }}"` would become `1`, or fail. Here only what stands in `cookiecutter.json`
+    is a template then. Its first entry, `__begin`, tells that phase from the rendering of files,
+    for which cookiecutter makes another environment.
+    """
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        self._collecting = False
         facts = load_facts()
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown)
         environment.globals.update(
+            begin=lambda: "",
             torch_plan=torch_plan,
             check=check,
             hook_settings=hook_settings,
@@ -87,3 +96,21 @@ class TorchPlanExtension(Extension):
             default_backend=lambda release: defaults.default_backend(release, facts),
             default_platforms=lambda context: defaults.default_platforms(_answers(context), facts),
         )
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Return a template's source; of an answer, a template that renders to it unchanged."""
+        own = _own_templates()
+        if source == own[0]:
+            self._collecting = True
+        return source if source in own or not self._collecting else _literal(source)
+
+
+@lru_cache(maxsize=1)
+def _own_templates() -> tuple[str, ...]:
+    values = defaults.questions().values()
+    return tuple(value for value in values if isinstance(value, str) and "{{" in value)
+
+
+def _literal(text: str) -> str:
+    escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
+    return f'{{{{ "{escaped}" }}}}'
