@@ -1,7 +1,7 @@
 """Lock the new project, install it and run its smoke test, as far as the answers ask for it.
 
 The project is complete without a lock: whatever fails here is said in plain words, with the one
-command to run next, and nothing is taken back.
+command to run next, and nothing is taken back. Messages go to standard error, where uv's are too.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-SETTINGS = """{{ hook_settings(cookiecutter) }}"""
+SETTINGS = r"""{{ hook_settings(cookiecutter) }}"""
 """What the plan decided, as JSON: which steps, with which options, and the build to expect."""
+
+CRUFT = """{{ '_commit' in cookiecutter }}"""
+"""Whether cruft generates the project, and not cookiecutter: `True` or `False`."""
 
 REMOVED = (
     "VIRTUAL_ENV",
@@ -32,152 +36,220 @@ REMOVED = (
 """Variables of the caller that are about another project."""
 
 CAUSES = (
-    (r"Required uv version", "this uv is too old or too new for the project"),
+    (r"Required uv version", "The project needs a newer uv than this one; update it"),
+    (r"No space left|os error (28|112)\b", "The disk is full"),
     (
-        r"No space left|Permission denied|Read-only file system|os error (13|28|30)",
-        "uv cannot write there",
+        r"Permission denied|Access is denied|Read-only file system|os error (5|13|30)\b",
+        "uv lacks the permission to write there",
     ),
-    (r"No interpreter found|No download found|incompatible with the project", "no Python fits"),
     (
-        r"dns error|Connection refused|timed out|Request failed|Failed to fetch|error sending"
-        r"|connect error|status (client|server) error",
-        "an index cannot be reached",
+        r"No interpreter found|No download found",
+        "There is no Python {python} here, and uv cannot download one",
     ),
-    (r"No solution found|Because ", "the requirements cannot be resolved"),
+    (r"incompatible with the project", "The Python that uv is told to use is not {python}"),
+    (r"Hash mismatch", "A downloaded file is not the one that the index promised"),
+    (r"network was disabled|Network connectivity is disabled", "uv is told to stay offline"),
+    (r"invalid peer certificate", "The certificate of {hosts} is not trusted"),
+    (r"status (client|server) error", "{hosts} answers with an error"),
+    (
+        r"error sending request|dns error|Connection refused|timed out|Failed to (fetch|download)"
+        r"|Request failed",
+        "{hosts} cannot be reached",
+    ),
+    (
+        r"No solution found|Because ",
+        "The requirements cannot be met by what the indexes offer, as uv explains above",
+    ),
 )
-"""What uv prints, and what it means in plain words."""
+"""What uv prints, and what it means in plain words; the first that fits."""
+
+WORKSPACE = rb"(?m)^\s*\[?\s*(tool\.uv\.)?workspace\b"
+"""What a `pyproject.toml` with a workspace holds, in each spelling."""
+
+
+class Stopped(Exception):
+    """A step that could not be done; the text is a plain sentence that says why."""
 
 
 def main() -> int:
     """Run the steps that the answers ask for. Returns 0 whatever happens: the project stands."""
     settings = json.loads(SETTINGS)
     remove_empty(Path(".github"))
-    if settings["after_generation"] == "nothing":
+    if settings["after_generation"] == "nothing" or is_scratch(CRUFT, Path.cwd()):
         return 0
-    steps = [lock] if settings["after_generation"] == "lock" else [lock, sync, smoke]
     try:
-        all(step(settings) for step in steps)
+        lock(settings)
+        if settings["after_generation"] == "smoke":
+            sync(settings)
+            smoke(settings)
+        return 0
     except KeyboardInterrupt:
-        say("Interrupted. The project is complete; what is left to do:", "uv lock")
+        reason = "Interrupted."
+    except Stopped as stopped:
+        reason = str(stopped)
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = f"uv cannot be run ({error})."
+    say(f"{reason} The project is kept. To complete it, run:", next_command(settings))
     return 0
 
 
-def lock(settings: dict[str, Any]) -> bool:
-    """Write uv.lock with any interpreter that fits, the pinned one or another."""
-    announced = sorted(
-        name
-        for name in os.environ
-        if name == "UV_DEFAULT_INDEX" or (name.startswith("UV_INDEX") and "_PASSWORD" not in name)
-    )
-    if announced:
-        say(f"Your environment sets {', '.join(announced)}: this ends up in uv.lock.")
-    above = {path: path.read_bytes() for path in parent_locks()}
-    fits = ["--python", settings["requires_python"]]
-    if not uv("lock", ["lock", *fits], "uv lock"):
-        return False
-    if Path("uv.lock").exists():
-        return True
-    for path in parent_locks():
-        if above.get(path) != path.read_bytes():
-            restore(path, above.get(path))
-            say(
-                f"The project lies in the uv workspace of {path.parent}, whose lock uv would use in"
-                " the place of its own; that lock is as it was. Move the project elsewhere, or add"
-                f' exclude = ["{Path.cwd().relative_to(path.parent).as_posix()}"] to'
-                f" [tool.uv.workspace] in {path.parent / 'pyproject.toml'}, then:",
-                "uv lock",
-            )
-    return False
-
-
-def sync(settings: dict[str, Any]) -> bool:
-    """Install what the lock holds for this machine."""
-    command = ["sync", *settings["sync"]]
-    return uv("installation", command, " ".join(["uv", *command]))
-
-
-def smoke(settings: dict[str, Any]) -> bool:
-    """Run the smoke test, and demand the build that the plan gives this machine."""
-    host = f"{sys.platform} {platform.machine()}"
-    expected = settings["expect"].get(host)
-    options = ["--expect", expected] if expected else []
-    command = ["run", "--no-sync", settings["command"], *options]
-    return uv("smoke test", command, " ".join(["uv", *command]), diagnose=lambda: "see above")
-
-
-def uv(
-    step: str, arguments: list[str], again: str, diagnose: Callable[[], str] | None = None
-) -> bool:
-    """Run uv with its progress visible. Says what failed, and the command to run next."""
-    executable = os.environ.get("UV") or shutil.which("uv")
-    if not executable or not shutil.which(executable):
-        say("uv is not installed, so there is no lock yet. Next:", f"pip install uv && {again}")
-        return False
-    environment = {name: value for name, value in os.environ.items() if name not in REMOVED}
-    try:
-        done = subprocess.run([executable, *arguments], env=environment, stdin=subprocess.DEVNULL)
-    except OSError as error:
-        say(f"uv could not be started ({error}). Next:", again)
-        return False
-    if done.returncode == 0:
-        return True
-    reason = diagnose() if diagnose else cause([executable, *arguments], environment)
-    if not reason:
-        return True
-    say(f"The {step} failed: {reason}. The project is complete and kept. Next:", again)
-    return False
-
-
-def cause(command: list[str], environment: dict[str, str]) -> str:
-    """Ask uv once more, without retries, and put its answer in plain words.
-
-    Empty if it succeeds this time.
-    """
-    quick = {**environment, "UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "10", "NO_COLOR": "1"}
-    try:
-        done = subprocess.run(
-            command,
-            env=quick,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=60,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "an index does not answer"
-    if done.returncode == 0:
-        return ""
-    for pattern, meaning in CAUSES:
-        if re.search(pattern, done.stderr):
-            hosts = sorted(set(re.findall(r"https?://([^/\s`)]+)", done.stderr)))
-            named = f" ({', '.join(hosts)})" if hosts and "index" in meaning else ""
-            return meaning + named
-    return "see above"
-
-
-def parent_locks() -> list[Path]:
-    """Return the locks in the folders above the project, where uv may keep a workspace's."""
-    return [folder / "uv.lock" for folder in Path.cwd().parents if (folder / "uv.lock").is_file()]
-
-
-def restore(path: Path, content: bytes | None) -> None:
-    """Put a lock back to what it was before, which may be nothing."""
-    if content is None:
-        path.unlink()
-    else:
-        path.write_bytes(content)
+def is_scratch(cruft: str, project: Path) -> bool:
+    """Tell whether cruft only renders to compare: it does so in folders of `tempfile`."""
+    return cruft == "True" and re.fullmatch(r"tmp[a-z0-9_]{8}", project.parent.name) is not None
 
 
 def remove_empty(folder: Path) -> None:
     """Remove a folder of which no file was rendered."""
     if folder.is_dir() and not any(path.is_file() for path in folder.rglob("*")):
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def say(text: str, command: str = "") -> None:
+def lock(settings: dict[str, Any]) -> None:
+    """Write uv.lock with any interpreter that fits, the pinned one or another."""
+    uv = find_uv()
+    names = inherited_indexes(os.environ)
+    if names:
+        say(f"Your environment sets {', '.join(names)}: uv heeds that too, and uv.lock shows it.")
+    project, root = Path.cwd(), workspace_root(uv)
+    if not root.samefile(project):
+        raise Stopped(
+            f"The project lies in the uv workspace of {root}, so uv would lock it there and not by"
+            f" itself. Move it elsewhere, or add {os.path.relpath(project, root)!r} to `exclude` of"
+            f" [tool.uv.workspace] in {root / 'pyproject.toml'}."
+        )
+    run_uv(uv, lock_command(settings), settings)
+    if not Path("uv.lock").is_file():
+        raise Stopped("uv ended well and left no uv.lock in the project.")
+
+
+def sync(settings: dict[str, Any]) -> None:
+    """Install what the lock holds for this machine."""
+    run_uv(find_uv(), ["sync", *settings["sync"]], settings)
+
+
+def smoke(settings: dict[str, Any]) -> None:
+    """Run the smoke test, and demand the build that the plan gives this machine."""
+    command = [find_uv(), "run", "--no-sync", *smoke_command(settings)]
+    if subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL).returncode:
+        raise Stopped("The smoke test found a problem, which it names above.")
+
+
+def lock_command(settings: dict[str, Any]) -> list[str]:
+    """Return uv's arguments for a lock that needs no download of the pinned Python."""
+    return ["lock", "--python", settings["requires_python"]]
+
+
+def smoke_command(settings: dict[str, Any]) -> list[str]:
+    """Return the smoke test's command, with the build to expect if the plan names this machine."""
+    build = settings["expect"].get(f"{sys.platform} {platform.machine()}")
+    return [settings["command"], *(["--expect", build] if build else [])]
+
+
+def next_command(settings: dict[str, Any]) -> list[str]:
+    """Return the one command that does all that the answers asked for, whatever is done already."""
+    if settings["after_generation"] == "smoke":
+        return ["uv", "run", *settings["sync"], *smoke_command(settings)]
+    return ["uv", *lock_command(settings)]
+
+
+def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
+    """Run uv with its progress visible; raises `Stopped` if it fails, and fails once more.
+
+    What was shown cannot be read here, so uv is asked again, briefly: without retries. With uv's
+    own defaults a server that never answers costs 130 seconds before, and 10 now.
+    """
+    command = [uv, *arguments]
+    if subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL).returncode == 0:
+        return
+    quick = {"UV_HTTP_TIMEOUT": "10", **environment(), "UV_HTTP_RETRIES": "0", "NO_COLOR": "1"}
+    try:
+        again = ask(command, quick, seconds=60)
+    except subprocess.TimeoutExpired:
+        raise Stopped("uv failed, as it says above.") from None
+    if again.returncode:
+        raise Stopped(cause(again.stderr, settings["requires_python"]))
+
+
+def cause(printed: str, python: str) -> str:
+    """Return a plain sentence for what uv printed when it failed."""
+    urls = re.findall(r"https?://(?:[^\s/@]*@)?([^/\s`)]+)", printed)
+    hosts = " and ".join(sorted(set(urls))) or "A server"
+    for pattern, meaning in CAUSES:
+        if re.search(pattern, printed):
+            return meaning.format(hosts=hosts, python=python) + "."
+    return "uv failed, as it says above."
+
+
+def workspace_root(uv: str) -> Path:
+    """Return the folder in which uv would lock the project: its own, or that of a workspace.
+
+    A uv that cannot tell (older than `uv workspace dir`) is not trusted beneath a workspace, of
+    which the project may be no member.
+    """
+    told = ask([uv, "workspace", "dir"], environment(), seconds=60)
+    if told.returncode == 0 and Path(told.stdout.strip()).is_dir():
+        return Path(told.stdout.strip())
+    for folder in Path.cwd().parents:
+        manifest = folder / "pyproject.toml"
+        if manifest.is_file() and re.search(WORKSPACE, manifest.read_bytes()):
+            return folder
+    return Path.cwd()
+
+
+def find_uv() -> str:
+    """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH."""
+    uv = shutil.which(os.environ.get("UV") or "uv") or shutil.which("uv")
+    if not uv:
+        raise Stopped(
+            "uv is not installed, and there is no lock without it. How to install it:"
+            " https://docs.astral.sh/uv/getting-started/installation/."
+        )
+    return uv
+
+
+def environment() -> dict[str, str]:
+    """Return the caller's environment without what is about another project."""
+    return {name: value for name, value in os.environ.items() if name not in REMOVED}
+
+
+def inherited_indexes(variables: Iterable[str]) -> list[str]:
+    """Return the variables that add or replace an index; those that hold only a login do not."""
+    return sorted(
+        name
+        for name in variables
+        if re.match(r"UV_(DEFAULT_|EXTRA_)?INDEX", name)
+        and not name.endswith(("_USERNAME", "_PASSWORD"))
+    )
+
+
+def ask(
+    command: list[str], variables: dict[str, str], seconds: int
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and catch what it prints."""
+    return subprocess.run(
+        command,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=seconds,
+    )
+
+
+def quote(word: str) -> str:
+    """Quote a word for the shell of this system."""
+    if os.name != "nt":
+        return shlex.quote(word)
+    return word if re.fullmatch(r"[\w:.\\-]+", word) else f'"{word}"'
+
+
+def say(text: str, command: list[str] | None = None) -> None:
     """Print a message, and a command on a line of its own."""
-    print(f"\n{text}", *([f"\n    cd {Path.cwd().name} && {command}"] if command else []), sep="\n")
+    print(f"\n{text}", file=sys.stderr)
+    if command:
+        words = " ".join(map(quote, command))
+        print(f"\n    cd {quote(str(Path.cwd()))} && {words}\n", file=sys.stderr)
 
 
 if __name__ == "__main__":

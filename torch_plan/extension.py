@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Any
 
 import click
@@ -80,6 +84,19 @@ class TorchPlanExtension(Extension):
     for which cookiecutter makes another environment.
     """
 
+    def __new__(cls, environment: Environment) -> Any:
+        """Make an extension of the code that is on disk now.
+
+        cruft renders two versions of a template in one process, where Python would go on with the
+        modules of the first.
+        """
+        if _files() == _LOADED:
+            return super().__new__(cls)
+        for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        return importlib.import_module(__name__).TorchPlanExtension(environment)
+
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._collecting = False
@@ -103,6 +120,17 @@ class TorchPlanExtension(Extension):
         if source == own[0]:
             self._collecting = True
         return source if source in own or not self._collecting else _literal(source)
+
+
+def _files() -> dict[str, tuple[int, int]]:
+    """Return path -> (time, size) of the files of the package that an import would find now."""
+    package = PathFinder.find_spec(str(__package__))
+    folders = package.submodule_search_locations if package else None
+    files = [path for folder in folders or () for path in Path(folder).glob("*.*")]
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+
+
+_LOADED = _files()
 
 
 @lru_cache(maxsize=1)
