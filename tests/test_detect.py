@@ -29,6 +29,11 @@ ENUMERATOR = "rocm_agent_enumerator"
 NOTHING = "no GPU that PyTorch has builds for"
 
 
+@pytest.fixture(autouse=True)
+def machine_without_gpu() -> None:
+    """Leave detection as it is: these tests are about it."""
+
+
 def smi(program: str = "nvidia-smi", query: str = CARDS) -> str:
     return f"{program} {query} --format=csv,noheader"
 

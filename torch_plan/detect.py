@@ -315,11 +315,11 @@ def _obstacle(
     compiled = facts.architectures(build, release, platform)
     if cards and not compiled:
         return _NOT_KNOWN
-    missing = [card for card in cards if not any(_runs(binary, card) for binary in compiled)]
+    missing = [card for card in cards if not any(runs_on(binary, card) for binary in compiled)]
     return f"not compiled for {_capabilities(missing)}" if missing else ""
 
 
-def _runs(binary: int, card: int) -> bool:
+def runs_on(binary: int, card: int) -> bool:
     """Return whether code for one compute capability runs on a card of another.
 
     It does on the same major version and the same or a later minor one (CUDA C++ Programming

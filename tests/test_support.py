@@ -1,0 +1,228 @@
+"""The support table and its picture say what the facts say, and can be read."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tools import support
+from torch_plan.facts import PLATFORMS, Facts, load_facts
+
+FACTS = load_facts()
+PAGE = (support.DOCS / support.PAGE_NAME).read_text(encoding="utf-8")
+PICTURE = (support.DOCS / support.PICTURE_NAME).read_text(encoding="utf-8")
+
+LIGHT_PAGE, DARK_PAGE = "#ffffff", "#0d1117"
+"""The backgrounds of GitHub's two modes."""
+
+
+def test_both_files_are_as_new_as_the_facts() -> None:
+    assert support.stale(FACTS) == [], "run: uv run tools/support.py"
+
+
+def test_stale_files_are_named(tmp_path: Path) -> None:
+    assert support.stale(FACTS, tmp_path) == [support.PAGE_NAME, support.PICTURE_NAME]
+    support.write(FACTS, tmp_path)
+    assert support.stale(FACTS, tmp_path) == []
+    support.write(_without(FACTS, "2.15.0"), tmp_path)
+    assert support.stale(FACTS, tmp_path) == [support.PAGE_NAME, support.PICTURE_NAME]
+
+
+def _without(facts: Facts, release: str) -> Facts:
+    releases = {name: entry for name, entry in facts._data["releases"].items() if name != release}
+    return Facts({**facts._data, "releases": releases})
+
+
+def test_check_fails_on_stale_files(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert support.main(["--check"]) == 0
+    monkeypatch.setattr(support, "stale", lambda facts: [support.PAGE_NAME])
+    assert support.main(["--check"]) == 1
+    assert capsys.readouterr().err == (
+        "docs/support.md is older than the facts: uv run tools/support.py\n"
+    )
+
+
+def test_the_page_needs_no_plotting_library() -> None:
+    code = (
+        "import sys; sys.modules['matplotlib'] = None; from tools import support;"
+        "support.support_page(support.load_facts())"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=support.DOCS.parent, check=True)
+
+
+# --- The page ------------------------------------------------------------------------------------
+
+
+def row(release: str, backend: str) -> list[str]:
+    """Return the cells of a backend in the table of a release."""
+    section = PAGE.partition(f"### torch {release}\n")[2].partition("\n#")[0]
+    line = next(line for line in section.splitlines() if line.startswith(f"| `{backend}` |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.parametrize("release", FACTS.releases)
+def test_every_backend_of_every_release_is_there(release: str) -> None:
+    for backend in FACTS.backends(release):
+        cells = row(release, backend)
+        assert len(cells) == 6
+        for platform in FACTS.platforms("torch", release, backend):
+            assert support.machine_of(platform) in cells[1]
+    assert f"[{release}](#torch-{release.replace('.', '')})" in PAGE
+
+
+def test_every_table_has_as_many_cells_as_its_head() -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", PAGE, flags=re.MULTILINE)
+    assert len(tables) == len(FACTS.releases) + 2
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("release", "backend", "cells"),
+    [
+        pytest.param(
+            "2.11.0",
+            "cu126",
+            [
+                "Linux x86_64/aarch64, Windows x86_64",
+                "3.10\N{EN DASH}3.14",
+                "torchvision, torchaudio",
+                "Linux: 525.60.13<br>Windows: 528.33",
+                "Linux x86_64, Windows x86_64: Maxwell, Pascal, Volta, Turing, Ampere, Ada, Hopper"
+                " (5.0 6.0 7.0 7.5 8.0 8.6 9.0)<br>Linux aarch64: Ampere, Ada, Hopper (8.0 9.0)",
+            ],
+            id="cuda",
+        ),
+        pytest.param(
+            "2.15.0",
+            "cpu",
+            [
+                "Linux x86_64/aarch64, macOS arm64, Windows x86_64",
+                "3.11\N{EN DASH}3.15",
+                "torchvision, torchaudio (not for 3.15)",
+                "",
+                "",
+            ],
+            id="companion-lacks-a-python",
+        ),
+        pytest.param(
+            "2.9.1",
+            "cpu",
+            [
+                "Linux x86_64/aarch64, macOS arm64, Windows x86_64/arm64",
+                "Linux x86_64/aarch64, macOS arm64, Windows x86_64: 3.10\N{EN DASH}3.14"
+                "<br>Windows arm64: 3.11\N{EN DASH}3.13",
+                "torchvision (not for 3.11\N{EN DASH}3.12 on Windows arm64)"
+                ", torchaudio (not on Windows arm64)",
+                "",
+                "",
+            ],
+            id="companion-lacks-a-platform",
+        ),
+        pytest.param(
+            "2.14.0",
+            "rocm7.14",
+            ["~~Linux x86_64~~", "3.10\N{EN DASH}3.14", "torchvision", "", ""],
+            id="broken",
+        ),
+    ],
+)
+def test_what_a_row_says(release: str, backend: str, cells: list[str]) -> None:
+    assert row(release, backend)[1:] == cells
+
+
+def test_cu128_lost_volta() -> None:
+    """pytorch/pytorch#175253."""
+    assert "Volta" in row("2.10.0", "cu128")[5]
+    assert "Volta" not in row("2.11.0", "cu128")[5]
+    assert "Linux aarch64: not known" in row("2.11.0", "cu128")[5]
+
+
+def test_pypi_says_which_build_it_is() -> None:
+    assert row("2.15.0", "pypi")[1] == (
+        "Linux x86_64/aarch64: `cu132`<br>macOS arm64, Windows x86_64: `cpu`"
+    )
+
+
+def test_broken_builds_are_struck_out_and_explained() -> None:
+    assert "~~L~~AW" in next(line for line in PAGE.splitlines() if line.startswith("| [2.6.0]"))
+    for release in FACTS.releases:
+        for backend, platform in product(FACTS.backends(release), PLATFORMS):
+            assert FACTS.broken(release, backend, platform) in PAGE
+
+
+@pytest.mark.parametrize(
+    ("architectures", "names"),
+    [
+        ((37,), ("Kepler",)),
+        ((50, 60, 70), ("Maxwell", "Pascal", "Volta", "Turing")),
+        ((75, 86), ("Turing", "Ampere", "Ada")),
+        ((89,), ("Ada",)),
+        ((90, 120), ("Hopper", "Blackwell")),
+        ((), ()),
+    ],
+)
+def test_generations(architectures: tuple[int, ...], names: tuple[str, ...]) -> None:
+    assert support.generations(architectures) == names
+
+
+def test_every_compiled_capability_has_a_generation() -> None:
+    known = {card for cards in support.GENERATIONS.values() for card in cards}
+    for release in FACTS.releases:
+        for build, platform in product(FACTS.backends(release), PLATFORMS):
+            assert set(FACTS.architectures(build, release, platform)) <= known
+
+
+# --- The picture ---------------------------------------------------------------------------------
+
+
+def test_the_picture_has_a_title_and_every_name() -> None:
+    root = ElementTree.fromstring(PICTURE)
+    title, *texts = ("".join(element.itertext()) for element in root.iter() if _is_text(element))
+    assert title == support.TITLE
+    assert {*FACTS.releases, *FACTS.all_backends} <= set(texts)
+
+
+def _is_text(element: ElementTree.Element) -> bool:
+    return element.tag.rpartition("}")[2] in ("title", "text") and "svg" in element.tag
+
+
+def test_the_picture_says_nothing_of_the_day_or_the_machine() -> None:
+    assert "<dc:date>" not in PICTURE
+    assert str(Path.home()) not in PICTURE
+
+
+@pytest.mark.parametrize("ground", support.GROUNDS)
+def test_contrast_in_light_and_dark_mode(ground: str) -> None:
+    """Against WCAG 2.2: 4.5 for text (1.4.3), 3 for graphics (1.4.11)."""
+    assert contrast(support.INK, ground) >= 4.5
+    assert contrast(LIGHT_PAGE, ground) >= 3
+    assert contrast(DARK_PAGE, ground) >= 3
+
+
+def test_the_picture_has_no_other_colours() -> None:
+    colours = set(re.findall(r"fill: (#\w+)", PICTURE))
+    assert colours == {support.INK, support.EMPTY[:7], *support.GROUNDS}
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours, as WCAG 2.2 defines it."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = (_linear(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _linear(value: float) -> float:
+    return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
