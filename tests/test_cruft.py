@@ -1,0 +1,146 @@
+"""cruft: a project follows the template through changed facts, code and answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PYTHON, ROOT, empty_config, git
+from tools.lock import find_uv
+from tools.replica import Replica
+
+ANSWERS = {"torch_version": "2.13.0", "companions": "none", "numpy_guard": "never"}
+
+
+def copy_template(folder: Path) -> None:
+    """Put the template, as it is in the working tree, into a git repository of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    commit(folder, "first version")
+
+
+def commit(folder: Path, message: str) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", f"--message={message}")
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text, (path, old)
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def second_version(template: Path) -> None:
+    """Change facts, code, templates and answers as a later version would."""
+    builds = json.loads((template / "torch_plan/builds.json").read_text(encoding="utf-8"))
+    builds["releases"]["2.13.0"]["numpy_1"] = "linux-x86_64"
+    (template / "torch_plan/builds.json").write_text(json.dumps(builds), encoding="utf-8")
+    extension = template / "torch_plan/extension.py"
+    replace(extension, "toml=toml,", "toml=toml, shout=lambda text: str(text).upper(),")
+    skeleton = template / "{{cookiecutter.project_slug}}"
+    replace(skeleton / ".gitignore", "dist/", "dist/\n{{ cookiecutter.team | shout }}/")
+    questions = template / "cookiecutter.json"
+    replace(questions, '"torch_version":', '"team": "vision",\n  "torch_version":')
+    replace(questions, '["auto", "always", "never"]', '["auto", "always", "none", "never"]')
+    answers = template / "torch_plan/answers.py"
+    replace(answers, '("auto", "always", "never")', '("auto", "always", "none")')
+    replace(answers, "]] = {}", ']] = {"numpy_guard": {"never": "auto"}}')
+
+
+class Cruft:
+    """Runs cruft on one project, with a uv that writes down what it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.project = folder / "my-ml-project"
+        self.log = folder / "uv.log"
+        uv = folder / "bin" / "uv"
+        uv.parent.mkdir()
+        uv.write_text(f'#!/bin/sh\necho "$PWD $*" >> "{self.log}"\nexec "{find_uv()}" "$@"\n')
+        uv.chmod(0o755)
+        identity = {
+            f"GIT_{who}_{what}": "test@example.com"
+            for who in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
+        self.environment = {
+            **os.environ,
+            **identity,
+            "COOKIECUTTER_CONFIG": str(empty_config(folder)),
+            "UV": str(uv),
+        }
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        where = self.project if self.project.exists() else self.folder
+        return subprocess.run(
+            [sys.executable, "-m", "cruft", *arguments],
+            cwd=where,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+
+    def asked_uv(self) -> list[str]:
+        """Return what uv was asked for since the last time."""
+        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+        self.log.unlink(missing_ok=True)
+        return lines
+
+
+@pytest.fixture
+def cruft(tmp_path: Path, replica: Replica) -> Cruft:
+    """Create a project with cruft, locked, and committed."""
+    template = tmp_path / "template"
+    template.mkdir()
+    copy_template(template)
+    runner = Cruft(tmp_path)
+    context = {**ANSWERS, "python_version": PYTHON, "pytorch_index": replica.url}
+    done = runner.run("create", str(template), "--no-input", "--extra-context", json.dumps(context))
+    assert done.returncode == 0, done.stderr
+    assert (runner.project / "uv.lock").is_file(), done.stderr
+    assert any(" lock " in line for line in runner.asked_uv())
+    git(runner.project, "init", "--quiet")
+    commit(runner.project, "start")
+    return runner
+
+
+def test_a_new_project_is_up_to_date(cruft: Cruft) -> None:
+    for command in ("check", "diff"):
+        done = cruft.run(command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert cruft.asked_uv() == []
+
+
+def test_update_to_a_version_with_other_facts_code_and_answers(
+    cruft: Cruft, tmp_path: Path
+) -> None:
+    locked = (cruft.project / "uv.lock").read_bytes()
+    second_version(tmp_path / "template")
+    commit(tmp_path / "template", "second version")
+    assert cruft.run("check").returncode == 1
+    done = cruft.run("update", "--skip-apply-ask")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "VISION/" in (cruft.project / ".gitignore").read_text(encoding="utf-8")
+    assert '"numpy<2 ; ' in (cruft.project / "pyproject.toml").read_text(encoding="utf-8")
+    assert (cruft.project / "uv.lock").read_bytes() == locked
+    assert list(cruft.project.rglob("*.rej")) == []
+    assert cruft.asked_uv() == []
+    commit(cruft.project, "update")
+    assert cruft.run("check").returncode == 0
