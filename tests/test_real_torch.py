@@ -63,17 +63,37 @@ def test_git_install_keeps_the_build(project: BakedProject, tmp_path: Path) -> N
     git(project.path, "init", "--quiet")
     git(project.path, "add", "--all")
     git(project.path, "commit", "--quiet", "--message=start")
-    consumer = tmp_path / "elsewhere"
-    subprocess.run([find_uv(), "venv", "--quiet", f"--python={PYTHON}", consumer], check=True)
     source = f"my-ml-project @ git+{project.path.as_uri()}"
-    python = consumer / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    subprocess.run([find_uv(), "pip", "install", f"--python={python}", source], check=True)
-    smoke = [str(python), "-m", "my_ml_project.smoke", "--expect", "cpu"]
-    done = subprocess.run(smoke, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    scripts = "Scripts" if sys.platform == "win32" else "bin"
+
+    consumer = tmp_path / "elsewhere"
+    uv("venv", f"--python={PYTHON}", consumer)
+    python = consumer / scripts / "python"
+    uv("pip", "install", f"--python={python}", source)
+    lines = smoke([python, "-m", "my_ml_project.smoke"], tmp_path)
     assert lines["torch"] == f"{RELEASE}+cpu"
     assert Path(lines["package"]).is_relative_to(consumer)
+
+    tools = {"UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(tmp_path / "commands")}
+    uv("tool", "install", f"--python={PYTHON}", source, **tools)
+    lines = smoke([tmp_path / "commands" / "my-ml-project-smoke"], tmp_path)
+    assert lines["torch"] == f"{RELEASE}+cpu"
+    assert Path(lines["package"]).is_relative_to(tmp_path / "tools")
+
+
+def uv(*arguments: str | Path, **environment: str) -> None:
+    subprocess.run(
+        [find_uv(), *arguments], env={**os.environ, **environment}, check=True, capture_output=True
+    )
+
+
+def smoke(command: list[str | Path], folder: Path) -> dict[str, str]:
+    """Run the smoke test, demanding the CPU build; return its lines."""
+    done = subprocess.run(
+        [*command, "--expect", "cpu"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(line.split(": ", 1) for line in done.stdout.splitlines())
 
 
 def test_demo_says_that_torch_ran(
