@@ -1,0 +1,154 @@
+"""The documentation: every command exists, every TOML block is read, no page is stale."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PYTHON, ROOT, Bake
+from tests.test_real_torch import RELEASE, real_replica  # noqa: F401 - a fixture
+from tools import answers_page
+from tools.lock import find_uv
+from tools.replica import Replica
+from torch_plan.defaults import default_answers, questions
+from torch_plan.facts import load_facts
+from torch_plan.plan import problems_of
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[object]:
+    return [
+        pytest.param(text, id=f"{page.name}-{number}")
+        for page in PAGES
+        for number, (kind, text) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")))
+        if kind == language
+    ]
+
+
+def commands() -> list[object]:
+    found = dict.fromkeys(
+        part.strip()
+        for page in PAGES
+        for kind, text in BLOCK.findall(page.read_text(encoding="utf-8"))
+        if kind == "console"
+        for line in text.splitlines()
+        for part in line.partition("  #")[0].split("&&")
+    )
+    return [pytest.param(command, id=command[:60]) for command in found]
+
+
+@cache
+def help_text(*command: str) -> str:
+    """Return what a command says of its options."""
+    done = subprocess.run([*command, "--help"], capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, (command, done.stderr)
+    return done.stdout
+
+
+def check_options(words: list[str], *command: str) -> None:
+    for word in words:
+        if word.startswith("--"):
+            assert word.partition("=")[0] in help_text(*command), (word, command)
+
+
+def check_answers(words: list[str]) -> None:
+    """Check that a cookiecutter command has answers that the template takes."""
+    given = dict(word.split("=", 1) for word in words if "=" in word and not word.startswith("-"))
+    assert set(given) <= set(questions())
+    facts = load_facts()
+    assert problems_of({**default_answers(given, facts), **given}) == []
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command(command: str) -> None:
+    words = shlex.split(command)
+    match words:
+        case ["uvx", "cookiecutter", *rest] | ["cookiecutter", *rest]:
+            check_options(rest, sys.executable, "-m", "cookiecutter")
+            check_answers(rest)
+        case ["cruft", subcommand, *rest]:
+            check_options(rest, sys.executable, "-m", "cruft", subcommand)
+        case ["uv", "run", script, *rest] if script.endswith(".py"):
+            assert (ROOT / script).is_file()
+            options = [word for word in rest if word.startswith("--")]
+            check_options(options, sys.executable, str(ROOT / script))
+            if script == "tools/demo.py":
+                check_answers(rest)
+        case ["uv", "run", "pytest" | "ruff" | "mypy", *_]:
+            pass
+        case ["uv", "run", *rest]:
+            until = next((i for i, word in enumerate(rest) if not word.startswith("-")), len(rest))
+            check_options(rest[:until], find_uv(), "run")
+        case ["uv", "pip", subcommand, *rest]:
+            check_options(rest, find_uv(), "pip", subcommand)
+        case ["uv", subcommand, *rest]:
+            check_options(rest, find_uv(), subcommand)
+        case ["pip", "install", "uv"] | [".ci/run"]:
+            pass
+        case _:
+            pytest.fail(f"no check knows this command: {command}")
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_toml_is_known_to_uv(text: str, tmp_path: Path) -> None:
+    """uv warns about settings it does not know: read the block as part of a project."""
+    block = tomllib.loads(text)
+    head = "" if "dependencies" in block.get("project", {}) else "dependencies = []\n"
+    start = f'[project]\nname = "x"\nversion = "0"\nrequires-python = ">=3.11"\n{head}'
+    body = text.replace("[project]\n", "", 1) if "[project]\n" in text else "\n" + text
+    (tmp_path / "pyproject.toml").write_text(start + body, encoding="utf-8")
+    done = subprocess.run(
+        [find_uv(), "lock", "--dry-run", "--offline", f"--python={PYTHON}"],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert "Failed to parse" not in done.stderr
+    assert "unknown field" not in done.stderr
+    assert "TOML" not in done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 100
+
+
+def test_answers_page_is_what_the_template_renders() -> None:
+    assert answers_page.page() == answers_page.PAGE.read_text(encoding="utf-8")
+    assert [key for key in questions() if not key.startswith("_")] == list(answers_page.ENTRIES)
+
+
+def test_recipe_without_a_network(
+    bake: Bake,
+    real_replica: Replica,  # noqa: F811
+) -> None:
+    project = bake(
+        torch_version=RELEASE,
+        python_version=PYTHON,
+        companions="none",
+        pytorch_index=real_replica.url,
+    )
+    project.lock()
+    cache_option = ("--cache-dir", str(project.path.parent / "carried-cache"))
+    project.uv("sync", "--locked", *cache_option)
+    shutil.rmtree(project.path / ".venv")
+    project.uv("sync", "--locked", "--offline", *cache_option)
+    assert f"torch: {RELEASE}+cpu" in project.uv("run", "--no-sync", "my-ml-project-smoke")
