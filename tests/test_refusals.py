@@ -141,6 +141,13 @@ REFUSED = [
     pytest.param({"project_slug": "class"}, "keyword", "project_slug=class-project", id="keyword"),
     pytest.param({"project_slug": "json"}, "standard library", "json-project", id="stdlib"),
     pytest.param({"project_slug": "torch"}, "depends on", "torch-project", id="torch"),
+    pytest.param({"project_slug": "sympy"}, "depends on", "sympy-project", id="sympy"),
+    pytest.param(
+        {"project_slug": "triton-kernels"}, "depends on", "my-triton-kernels", id="triton"
+    ),
+    pytest.param(
+        {"pytorch_index": "http://[bad"}, "it is one of", "official", id="half-an-address"
+    ),
     pytest.param({"project_slug": "con"}, "Windows", "con-project", id="windows-device"),
     pytest.param({"pytorch_index": "tuna"}, "it is one of", "pytorch_index=nju", id="mirror"),
     pytest.param({"pytorch_index": "ftp://example.com/whl"}, "it is one of", "official", id="ftp"),
@@ -178,6 +185,13 @@ def test_refusal_names_reason_and_way_out(answers: dict[str, str], reason: str, 
     ways = [line for line in text.splitlines() if "What works:" in line]
     assert any(way in line.replace("'", "") for line in ways), text
     assert problems_of(rerun_answers(text)) == []
+
+
+def test_a_password_is_not_repeated() -> None:
+    answers = {"pytorch_index": "https://me:secret@example.com/whl"}
+    raw = {**default_answers(answers, FACTS), **answers}
+    text = refusal_text(raw, problems_of(raw), FACTS)
+    assert "secret" not in text
 
 
 def test_all_problems_are_told_at_once() -> None:

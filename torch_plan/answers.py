@@ -79,7 +79,8 @@ class _Reader:
 
     def refuse(self, key: str, reason: str, *values: str, asked: str = "") -> None:
         ways = tuple({key: value} for value in dict.fromkeys(values) if value)
-        self.problems.append(Problem(asked or f"{key}={self.text(key)}", reason, ways))
+        value = re.sub(r"//[^/]*@", "//…@", self.text(key))
+        self.problems.append(Problem(asked or f"{key}={value}", reason, ways))
 
     def choice(self, key: str) -> str:
         value, options = self.text(key), CHOICES[key]
@@ -101,7 +102,6 @@ class _Reader:
         if not fixed[0].isalpha():
             fixed = f"project-{fixed}"
         taken = f"{fixed.removesuffix('-project')}-project"
-        depends_on = {"torch", "numpy", "pytest", "triton", *self.facts.all_companions}
         if slug != slugify(slug) or not slug:
             reason = (
                 "it becomes a folder, a distribution and a package, so it is made of the letters "
@@ -120,10 +120,9 @@ class _Reader:
             self.refuse(
                 "project_slug", f"it would hide {package!r} of the standard library.", taken
             )
-        elif slug in depends_on or slug.startswith(("pytorch-triton", "triton-")):
-            self.refuse(
-                "project_slug", f"the project itself depends on {slug!r} or may do so.", taken
-            )
+        elif self.facts.may_depend_on(slug):
+            reason = f"the project itself depends on {slug!r}, or may do so."
+            self.refuse("project_slug", reason, taken, f"my-{slug}")
         elif _WINDOWS_DEVICE.fullmatch(slug):
             self.refuse("project_slug", "Windows reserves this name for a device.", taken)
         return slug
@@ -268,7 +267,6 @@ class _Reader:
         if answer in mirrors:
             return mirrors[answer]
         reason = self.url_problem(answer, mirrors)
-        host = urlsplit(answer).hostname or ""
         head, _, last = answer.rstrip("/").rpartition("/")
         if reason:
             self.refuse(
@@ -277,6 +275,7 @@ class _Reader:
         elif last in self.facts.all_backends:
             reason = "the plan adds the build to the URL itself; give what comes before it."
             self.refuse("pytorch_index", reason, head)
+        host = "" if reason else urlsplit(answer).hostname or ""
         return Mirror(answer.rstrip("/"), flat=False, hosts=(host,))
 
     def package_index(self) -> tuple[str, str]:

@@ -271,6 +271,12 @@ class Facts:
             return ()
         return tuple(int(number) for number in max(since)[1].get(machine, "").split())
 
+    def may_depend_on(self, distribution: str) -> bool:
+        """Tell whether a project of this template may depend on a distribution of this name."""
+        entry = self._data["dependencies"]
+        names = {*entry["names"].split(), *entry["tools"].split(), *self.all_companions}
+        return distribution in names or distribution.startswith(tuple(entry["prefixes"].split()))
+
     @cached_property
     def pytorch_mirrors(self) -> dict[str, Mirror]:
         """The named copies of the PyTorch index, the official one first."""
