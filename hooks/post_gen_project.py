@@ -4,6 +4,8 @@ The project is complete without a lock: whatever fails here is said in plain wor
 command to run next, and nothing is taken back. Messages go to standard error, where uv's are too.
 """
 
+# {% if cookiecutter.after_generation != "nothing" or not cookiecutter.github_actions %}
+# Where there is nothing to do, Python starts for an empty file: that takes a third of the time.
 from __future__ import annotations
 
 import json
@@ -38,8 +40,9 @@ REMOVED = (
 CAUSES = (
     (r"Required uv version", "The project needs a newer uv than this one; update it"),
     (r"No space left|os error (28|112)\b", "The disk is full"),
+    (r"Read-only file system|os error 30\b", "The file system is read-only"),
     (
-        r"Permission denied|Access is denied|Read-only file system|os error (5|13|30)\b",
+        r"Permission denied|Access is denied|os error (5|13)\b",
         "uv lacks the permission to write there",
     ),
     (
@@ -47,21 +50,35 @@ CAUSES = (
         "There is no Python {python} here, and uv cannot download one",
     ),
     (r"incompatible with the project", "The Python that uv is told to use is not {python}"),
-    (r"Hash mismatch", "A downloaded file is not the one that the index promised"),
+    (r"Hash mismatch for `([^`]+)`", "The file of {0} is not the one that its index promised"),
+    (r"Hash mismatch", "{hosts} sent another file than it promised"),
     (r"network was disabled|Network connectivity is disabled", "uv is told to stay offline"),
     (r"invalid peer certificate", "The certificate of {hosts} is not trusted"),
-    (r"status (client|server) error", "{hosts} answers with an error"),
+    (r"status (?:client|server) error \((.+?)\)", "{hosts} answers {0}"),
     (
-        r"error sending request|dns error|Connection refused|timed out|Failed to (fetch|download)"
+        r"returned an? (\d{3} [\w ]+) error",
+        "{hosts} answers {0}: it wants a login, or lacks what is asked for",
+    ),
+    (r"timed out", "{hosts} does not answer in time"),
+    (
+        r"error decoding response body|end of file before message|Connection reset",
+        "{hosts} breaks off in the middle of an answer",
+    ),
+    (
+        r"error sending request|dns error|Connection refused|Failed to (fetch|download)"
         r"|Request failed",
         "{hosts} cannot be reached",
+    ),
+    (
+        r"([\w.-]+) was not found in the package registry",
+        "No index offers {0}; pyproject.toml says where they are",
     ),
     (
         r"No solution found|Because ",
         "The requirements cannot be met by what the indexes offer, as uv explains above",
     ),
 )
-"""What uv prints, and what it means in plain words; the first that fits."""
+"""What uv prints, and what it means in plain words, groups filled in; the first that fits."""
 
 WORKSPACE = rb"(?m)^\s*\[?\s*(tool\.uv\.)?workspace\b"
 """What a `pyproject.toml` with a workspace holds, in each spelling."""
@@ -71,16 +88,21 @@ class Stopped(Exception):
     """A step that could not be done; the text is a plain sentence that says why."""
 
 
+class WrongHash(Stopped):
+    """A download that is not what its index, or the lock, promised."""
+
+
 def main() -> int:
     """Run the steps that the answers ask for. Returns 0 whatever happens: the project stands."""
     settings = json.loads(SETTINGS)
     remove_empty(Path(".github"))
     if settings["after_generation"] == "nothing" or is_scratch(CRUFT, Path.cwd()):
         return 0
+    is_new = not Path("uv.lock").exists()
     try:
         lock(settings)
         if settings["after_generation"] == "smoke":
-            sync(settings)
+            sync(settings, is_new)
             smoke(settings)
         return 0
     except KeyboardInterrupt:
@@ -122,9 +144,18 @@ def lock(settings: dict[str, Any]) -> None:
         raise Stopped("uv ended well and left no uv.lock in the project.")
 
 
-def sync(settings: dict[str, Any]) -> None:
-    """Install what the lock holds for this machine."""
-    run_uv(find_uv(), ["sync", *settings["sync"]], settings)
+def sync(settings: dict[str, Any], is_new: bool) -> None:
+    """Install what the lock holds for this machine.
+
+    A new lock may hold a hash that was wrong at the index: uv would insist on it ever after.
+    """
+    try:
+        run_uv(find_uv(), ["sync", *settings["sync"]], settings)
+    except WrongHash as wrong:
+        if not is_new:
+            raise
+        Path("uv.lock").unlink()
+        raise Stopped(f"{wrong} So uv.lock is removed.") from None
 
 
 def smoke(settings: dict[str, Any]) -> None:
@@ -167,16 +198,20 @@ def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
     except subprocess.TimeoutExpired:
         raise Stopped("uv failed, as it says above.") from None
     if again.returncode:
-        raise Stopped(cause(again.stderr, settings["requires_python"]))
+        kind = WrongHash if "Hash mismatch" in again.stderr else Stopped
+        raise kind(cause(again.stderr, settings["requires_python"]))
 
 
 def cause(printed: str, python: str) -> str:
     """Return a plain sentence for what uv printed when it failed."""
     urls = re.findall(r"https?://(?:[^\s/@]*@)?([^/\s`)]+)", printed)
-    hosts = " and ".join(sorted(set(urls))) or "A server"
+    download = re.search(r"Failed to download `([^`]+)`", printed)
+    unnamed = f"The server of {download[1]}" if download else "A server"
+    hosts = " and ".join(sorted(set(urls))) or unnamed
     for pattern, meaning in CAUSES:
-        if re.search(pattern, printed):
-            return meaning.format(hosts=hosts, python=python) + "."
+        found = re.search(pattern, printed)
+        if found:
+            return meaning.format(*found.groups(), hosts=hosts, python=python) + "."
     return "uv failed, as it says above."
 
 
@@ -184,15 +219,18 @@ def workspace_root(uv: str) -> Path:
     """Return the folder in which uv would lock the project: its own, or that of a workspace.
 
     A uv that cannot tell (older than `uv workspace dir`) is not trusted beneath a workspace, of
-    which the project may be no member.
+    which the project may be no member. Without a `pyproject.toml` above there is no workspace.
     """
+    manifests = [folder / "pyproject.toml" for folder in Path.cwd().parents]
+    manifests = [manifest for manifest in manifests if manifest.is_file()]
+    if not manifests:
+        return Path.cwd()
     told = ask([uv, "workspace", "dir"], environment(), seconds=60)
     if told.returncode == 0 and Path(told.stdout.strip()).is_dir():
         return Path(told.stdout.strip())
-    for folder in Path.cwd().parents:
-        manifest = folder / "pyproject.toml"
-        if manifest.is_file() and re.search(WORKSPACE, manifest.read_bytes()):
-            return folder
+    for manifest in manifests:
+        if re.search(WORKSPACE, manifest.read_bytes()):
+            return manifest.parent
     return Path.cwd()
 
 
@@ -254,3 +292,4 @@ def say(text: str, command: list[str] | None = None) -> None:
 
 if __name__ == "__main__":
     sys.exit(main())
+# {% endif %}

@@ -13,6 +13,8 @@ What it leaves out, on purpose:
 The flat view is more generous than a real flat mirror: its links carry hashes and metadata, and the
 triton packages are among them.
 
+It can also fail, in the ways of `Fault`, and be healed while it runs.
+
 Run it with `python -m tools.replica` or `uv run tools/replica.py`; it serves until Ctrl-C.
 """
 
@@ -21,12 +23,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import shutil
+import re
+import socket
 import sys
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -102,13 +106,15 @@ class Wheel:
 class Response:
     """What the replica answers; a `Path` as body stands for the content of that file.
 
-    `etag` is empty where a client has nothing to keep.
+    `etag` is empty where a client has nothing to keep. A `cut` body breaks off in the middle, with
+    the connection.
     """
 
     status: HTTPStatus
     content_type: str
     body: bytes | Path
     etag: str = ""
+    cut: bool = False
 
 
 class Request(NamedTuple):
@@ -118,10 +124,55 @@ class Request(NamedTuple):
     bytes_sent: int
 
 
+class Fault(Enum):
+    """A way for the replica to fail; the value names it."""
+
+    REFUSE = "refuse"
+    """No connection is taken."""
+
+    HANG = "hang"
+    """Requests are taken and never answered."""
+
+    FORBIDDEN = "403"
+    """Every request is forbidden: what the real index says of what it lacks."""
+
+    NOT_FOUND = "404"
+    """Nothing is there."""
+
+    SERVER_ERROR = "500"
+    """Every request fails at the server."""
+
+    HALF_PAGE = "half-page"
+    """The connection breaks in the middle of every page."""
+
+    CUT_WHEEL = "cut-wheel"
+    """The connection breaks in the middle of every wheel that has content."""
+
+    WRONG_HASH = "wrong-hash"
+    """The pages give every wheel a hash that it has not; those of the metadata are right."""
+
+    CUT_METADATA = "cut-metadata"
+    """The connection breaks in the middle of every wheel's metadata."""
+
+    SHORT_METADATA = "short-metadata"
+    """Of every wheel's metadata the index has only the first half, and says no more of it."""
+
+
 FORBIDDEN = Response(
     HTTPStatus.FORBIDDEN, "application/xml", b"<Error><Code>AccessDenied</Code></Error>\n"
 )
 """What the real index, a bucket without permission to list, says about anything it lacks."""
+
+_ERRORS = {
+    Fault.FORBIDDEN: FORBIDDEN,
+    Fault.NOT_FOUND: Response(HTTPStatus.NOT_FOUND, "text/plain", b"Not found\n"),
+    Fault.SERVER_ERROR: Response(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"Error\n"),
+}
+_CUTS = (
+    (Fault.HALF_PAGE, "page"),
+    (Fault.CUT_METADATA, ".metadata"),
+    (Fault.CUT_WHEEL, ".whl"),
+)
 
 
 def versions(facts: Facts, package: str) -> tuple[str, ...]:
@@ -272,21 +323,49 @@ def wheel_link(wheel: Wheel) -> str:
     )
 
 
+def spoilt(response: Response, path: str, fault: Fault | None) -> Response:
+    """Return what comes instead of a response to a GET of this path, if the replica fails so."""
+    if fault in _ERRORS:
+        return _ERRORS[fault]
+    if response.status != HTTPStatus.OK:
+        return response
+    body, suffix = response.body, Path(path).suffix
+    kind = suffix if suffix in (".whl", ".metadata") else "page"
+    if (fault, kind) in _CUTS:
+        return replace(response, cut=True)
+    match fault, kind:
+        case (Fault.SHORT_METADATA, ".metadata") if isinstance(body, bytes):
+            body = body[: len(body) // 2]
+        case (Fault.WRONG_HASH, "page") if isinstance(body, bytes):
+            body = re.sub(rb"(?<=#sha256=)[0-9a-f]+", b"0" * 64, body)
+        case _:
+            return response
+    return replace(response, body=body, etag=_sha256(body))
+
+
 class Replica:
     """The replica as a context manager: it serves, and has a URL, while the `with` block runs.
 
     `wheels` are real wheel files. Each takes the place of the invented wheel of the same package,
     version, label, Python and platform, on the index that its label names (`cpu` for any other
     label, or none). A file name that is no wheel's raises `InvalidWheelFilename`. `port` 0 is any
-    free one.
+    free one. `fault` is how it fails, and may be set and reset at any time: the port stays.
     """
 
     def __init__(
-        self, facts: Facts | None = None, wheels: Iterable[Path] = (), port: int = 0
+        self,
+        facts: Facts | None = None,
+        wheels: Iterable[Path] = (),
+        port: int = 0,
+        fault: Fault | None = None,
     ) -> None:
         self.facts = facts or load_facts()
         self.requests: list[Request] = []
-        self._port = port
+        self.awake = threading.Event()
+        self.port = port
+        self._door = contextlib.ExitStack()
+        self._is_open = False
+        self._fault = fault
         self._triton = triton_names(self.facts)
         self._real: dict[tuple[str, str], dict[Path, WheelName]] = {}
         for path in wheels:
@@ -297,11 +376,9 @@ class Replica:
         self._pages: dict[str, Response] = {}
 
     def __enter__(self) -> Replica:
-        self._server = _Server(self, self._port)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
+        self.fault = self._fault
+        self._take_port()
+        self._is_open = True
         return self
 
     def __exit__(
@@ -310,19 +387,58 @@ class Replica:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._is_open = False
+        self.awake.set()
+        self._door.close()
+
+    @property
+    def fault(self) -> Fault | None:
+        """How the replica fails; None while it works."""
+        return self._fault
+
+    @fault.setter
+    def fault(self, fault: Fault | None) -> None:
+        before, self._fault = self._fault, fault
+        if fault is Fault.HANG:
+            self.awake.clear()
+        else:
+            self.awake.set()
+        if self._is_open and Fault.REFUSE in (before, fault):
+            self._door.close()
+            self._take_port()
+
+    def _take_port(self) -> None:
+        take = _refusing if self.fault is Fault.REFUSE else self._serving
+        self.port = self._door.enter_context(take(self.port))
+
+    @contextlib.contextmanager
+    def _serving(self, port: int) -> Iterator[int]:
+        """Serve on a port; yields its number."""
+        with _Server(self, port) as server:
+            thread = threading.Thread(
+                target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+            )
+            thread.start()
+            try:
+                yield server.server_port
+            finally:
+                server.shutdown()
+                thread.join()
+
+    @property
+    def host(self) -> str:
+        """Host and port, as in `127.0.0.1:40000`."""
+        return f"127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
         """What comes before `/cu128`, as in `http://127.0.0.1:40000/whl`."""
-        return f"http://127.0.0.1:{self._server.server_port}/whl"
+        return f"http://{self.host}/whl"
 
     @property
     def flat_url(self) -> str:
         """What comes before `/cu128` in the view of a flat mirror (uv: `format = "flat"`)."""
-        return f"http://127.0.0.1:{self._server.server_port}/flat"
+        return f"http://{self.host}/flat"
 
     def indexes(self) -> set[str]:
         """Return the names of the indexes."""
@@ -349,8 +465,12 @@ class Replica:
     def answer(self, path: str) -> Response:
         """Return the response to a GET of this path.
 
-        Every response is decided here, so this is the method to override for a replica that fails.
+        Every response is decided here, so this is the method to override for an index of another
+        kind.
         """
+        return spoilt(self._found(path), path, self.fault)
+
+    def _found(self, path: str) -> Response:
         parts = tuple(unquote(urlsplit(path).path).removeprefix("/").removesuffix("/").split("/"))
         if parts[-1].endswith((".whl", ".whl.metadata")):
             return self._file(parts)
@@ -456,6 +576,15 @@ def _read_metadata(path: Path) -> bytes:
         )
 
 
+@contextlib.contextmanager
+def _refusing(port: int) -> Iterator[int]:
+    """Hold a port without listening; yields its number."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", port))
+        yield held.getsockname()[1]
+
+
 class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
@@ -475,14 +604,22 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        response = self.server.replica.answer(self.path)
+        replica = self.server.replica
+        if replica.fault is Fault.HANG:
+            replica.requests.append(Request(self.path, 0))
+            replica.awake.wait()
+            self.close_connection = True
+            return
+        response = replica.answer(self.path)
         etag = f'"{response.etag}"'
         status, body = response.status, response.body
         if response.etag and self.headers["If-None-Match"] == etag:
             status, body = HTTPStatus.NOT_MODIFIED, b""
         length = body.stat().st_size if isinstance(body, Path) else len(body)
-        with_body = self.command != "HEAD"
-        self.server.replica.requests.append(Request(self.path, length if with_body else 0))
+        sent = length if self.command != "HEAD" else 0
+        if response.cut:
+            sent, self.close_connection = sent // 2, True
+        replica.requests.append(Request(self.path, sent))
         self.send_response(status)
         self.send_header("Content-Type", response.content_type)
         if status != HTTPStatus.NOT_MODIFIED:
@@ -492,11 +629,11 @@ class _Handler(BaseHTTPRequestHandler):
         if response.etag:
             self.send_header("ETag", etag)
         self.end_headers()
-        if with_body and isinstance(body, Path):
+        if sent and isinstance(body, Path):
             with body.open("rb") as file:
-                shutil.copyfileobj(file, self.wfile, 1 << 20)
-        elif with_body and isinstance(body, bytes):
-            self.wfile.write(body)
+                self.connection.sendfile(file, count=sent)
+        elif sent and isinstance(body, bytes):
+            self.wfile.write(body[:sent])
 
     def do_HEAD(self) -> None:
         self.do_GET()

@@ -1,0 +1,392 @@
+"""Nothing is lost: the network, the disk or the user fails, and one command completes the project.
+
+Every fault of the replica strikes a real uv. What the hook makes of uv's words alone, and a uv or
+an interpreter that is not there, is in `test_hook.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.conftest import PYTHON, ROOT, Bake, empty_config
+from tests.test_hook import next_step, said, take
+from tools.lock import find_uv
+from tools.replica import Fault, Replica
+from tools.wheel_names import parse_wheel_name
+from torch_plan.facts import host_platform, platform_of
+
+ANSWERS = {
+    "torch_version": "2.13.0",
+    "torch_backend": "cpu",
+    "python_version": PYTHON,
+    "companions": "none",
+    "after_generation": "lock",
+}
+
+RENDERED = {
+    ".github/workflows/ci.yml",
+    ".gitignore",
+    ".python-version",
+    "README.md",
+    "pyproject.toml",
+    "src/my_ml_project/__init__.py",
+    "src/my_ml_project/smoke.py",
+    "tests/test_smoke.py",
+}
+
+CAUSES = {
+    Fault.REFUSE: "{host} cannot be reached.",
+    Fault.HANG: "{host} does not answer in time.",
+    Fault.FORBIDDEN: "{host} answers 403 Forbidden: it wants a login, or lacks what is asked for.",
+    Fault.NOT_FOUND: "No index offers torch; pyproject.toml says where they are.",
+    Fault.SERVER_ERROR: "{host} answers 500 Internal Server Error.",
+    Fault.HALF_PAGE: "{host} breaks off in the middle of an answer.",
+    Fault.CUT_METADATA: "{host} breaks off in the middle of an answer.",
+    Fault.SHORT_METADATA: "{host} sent another file than it promised.",
+    Fault.CUT_WHEEL: "The server of torch==2.13.0+cpu breaks off in the middle of an answer.",
+    Fault.WRONG_HASH: "The file of torch==2.13.0+cpu is not the one that its index promised."
+    " So uv.lock is removed.",
+}
+"""What the hook says of each fault."""
+
+IN_WHEELS = (Fault.CUT_WHEEL, Fault.WRONG_HASH)
+"""The faults that a lock cannot see: it reads no wheel."""
+
+TORCH = """
+from types import SimpleNamespace
+
+__version__ = "2.13.0+cpu"
+no = SimpleNamespace(is_available=lambda: False, device_count=lambda: 0)
+cuda = xpu = no
+backends = SimpleNamespace(mps=no)
+float32 = None
+
+
+class Tensor:
+    def __init__(self, array=None):
+        self.array = array
+
+    def same(self, *_):
+        return self
+
+    def numpy(self):
+        return self.array
+
+    __mod__ = __matmul__ = reshape = to = cpu = same
+
+
+arange, from_numpy = Tensor, Tensor
+
+
+def equal(one, other):
+    return True
+"""
+"""As much of a torch as the smoke test asks for."""
+
+
+@pytest.fixture(autouse=True)
+def impatient_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put uv on PATH, for the command that a message ends with, and let it try only once."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "uv").symlink_to(find_uv())
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def write_torch(folder: Path) -> Path:
+    """Write a wheel with `TORCH`, under the name that this machine's wheel has."""
+    python = f"cp{PYTHON.replace('.', '')}"
+    for filename in Replica().wheels("cpu", "torch"):
+        name = parse_wheel_name(filename)
+        here = platform_of(name.platform_tag) == host_platform()
+        if here and (name.version, name.python) == ("2.13.0", python):
+            break
+    else:
+        pytest.skip(f"torch 2.13.0 has no CPU wheel for Python {PYTHON} on this machine")
+    version, tag = filename.split("-")[1], filename.removesuffix(".whl").split("-", 2)[2]
+    info = f"torch-{version}.dist-info"
+    path = folder / filename
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("torch/__init__.py", TORCH)
+        archive.writestr("torch/version.py", "cuda = hip = xpu = None\n")
+        archive.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n"
+        )
+        archive.writestr(
+            f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    return path
+
+
+def check_locked(lock: str) -> None:
+    """Check that a lock is whole: the planned torch, with all wheels and requirements."""
+    packages = {
+        (entry["name"], entry["version"]): entry for entry in tomllib.loads(lock)["package"]
+    }
+    torch = packages["torch", "2.13.0+cpu"]
+    assert torch["source"]["registry"].endswith("/cpu")
+    assert {platform_of(parse_wheel_name(url).platform_tag) for url in wheel_names(torch)} == {
+        *("linux-x86_64", "linux-aarch64", "windows-x86_64")
+    }
+    assert all(wheel["hash"].strip("sha256:0") for wheel in torch["wheels"])
+    assert ("torch", "2.13.0") in packages
+    assert "pytest" in {name for name, _ in packages}
+
+
+def wheel_names(entry: dict[str, list[dict[str, str]]]) -> list[str]:
+    return [wheel["url"].rpartition("/")[2] for wheel in entry["wheels"]]
+
+
+def check_kept(project: Path) -> None:
+    """Check that everything is there that was rendered, and nothing half-written."""
+    assert {path for path in RENDERED if (project / path).is_file()} == RENDERED
+    assert tomllib.loads((project / "pyproject.toml").read_text())
+    assert list(project.glob(".tmp*")) == []
+
+
+# The network
+
+
+def test_replica_is_healed_on_its_port() -> None:
+    with Replica(fault=Fault.REFUSE) as replica:
+        host = replica.host
+        with pytest.raises(URLError, match="refused"):
+            urlopen(f"{replica.url}/cpu/torch/", timeout=10)
+        replica.fault = None
+        with urlopen(f"{replica.url}/cpu/torch/", timeout=10) as response:
+            assert b"torch-2.13.0" in response.read()
+        replica.fault = Fault.SERVER_ERROR
+        with pytest.raises(HTTPError, match="500"):
+            urlopen(f"{replica.url}/cpu/torch/", timeout=10)
+        assert replica.host == host
+
+
+@pytest.mark.parametrize("healed", [True, False], ids=["healed", "ended"])
+def test_whoever_hangs_on_the_replica_is_let_go(healed: bool) -> None:
+    with Replica(fault=Fault.HANG) as replica:
+        client = socket.create_connection(("127.0.0.1", replica.port), timeout=10)
+        client.sendall(b"GET /whl/cpu/torch/ HTTP/1.1\r\n\r\n")
+        while not replica.requests:
+            time.sleep(0.01)
+        if healed:
+            replica.fault = None
+            assert client.recv(1) == b""
+    assert client.recv(1) == b""
+    client.close()
+
+
+@pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.value)
+def test_fault(
+    bake: Bake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    fault: Fault,
+) -> None:
+    in_wheels = fault in IN_WHEELS
+    with Replica(wheels=[write_torch(tmp_path)] if in_wheels else (), fault=fault) as replica:
+        began = time.monotonic()
+        with monkeypatch.context() as hurried:
+            hurried.setenv("UV_HTTP_TIMEOUT", "2" if fault is Fault.HANG else "30")
+            project = bake(
+                **{**ANSWERS, "after_generation": "smoke" if in_wheels else "lock"},
+                pytorch_index=replica.url,
+            ).path
+        assert time.monotonic() - began < 60
+        printed = said(capfd)
+        cause = CAUSES[fault].format(host=replica.host)
+        assert f"\n{cause} The project is kept. To complete it, run:\n" in printed
+        check_kept(project)
+        assert (project / "uv.lock").exists() == (fault is Fault.CUT_WHEEL)
+        replica.fault = None
+        take(next_step(printed))
+    check_locked((project / "uv.lock").read_text())
+    assert (project / ".venv").exists() == in_wheels
+
+
+def test_a_lock_from_before_is_not_removed(
+    bake: Bake, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It says which files somebody chose once: other ones must not get in."""
+    answers = {**ANSWERS, "after_generation": "smoke"}
+    with Replica(wheels=[write_torch(tmp_path)], fault=Fault.WRONG_HASH) as replica:
+        bake(**{**answers, "after_generation": "lock"}, pytorch_index=replica.url)
+        lock = tmp_path / "my-ml-project/uv.lock"
+        before = lock.read_bytes()
+        replica.fault = None
+        subprocess.run(generate(tmp_path, replica, "--overwrite-if-exists", **answers), check=True)
+        printed = said(capfd)
+    assert "The file of torch==2.13.0+cpu is not the one that its index promised. The" in printed
+    assert lock.read_bytes() == before
+
+
+def generate(output: Path, replica: Replica, *options: str, **answers: str) -> list[str]:
+    """Return the command line that generates a project in a folder."""
+    given = {"pytorch_index": replica.url, **ANSWERS, **answers}
+    return [
+        *(sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", *options),
+        *("--output-dir", str(output), *(f"{key}={value}" for key, value in given.items())),
+    ]
+
+
+def test_interrupt_of_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a terminal: Ctrl-C reaches cookiecutter, the hook and uv alike."""
+    monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))
+    with Replica(fault=Fault.HANG) as replica:
+        running = subprocess.Popen(
+            generate(tmp_path, replica),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 30
+        while not replica.requests and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGINT)
+        _, printed = running.communicate(timeout=20)
+        assert "\nInterrupted. The project is kept. To complete it, run:\n" in printed
+        project = tmp_path / "my-ml-project"
+        check_kept(project)
+        assert not (project / "uv.lock").exists()
+        replica.fault = None
+        take(next_step(printed))
+    check_locked((project / "uv.lock").read_text())
+
+
+# The disk
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A small file system that only the processes of its own namespace see."""
+
+    path: Path
+    pid: int
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command that sees it."""
+        enter = f"nsenter --target={self.pid} --user --mount --preserve-credentials".split()
+        return subprocess.run(
+            [*enter, *command], cwd="/", capture_output=True, encoding="utf-8", check=check
+        )
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    path = tmp_path / "disk"
+    path.mkdir()
+    if not (shutil.which("unshare") and shutil.which("nsenter")):
+        pytest.skip("needs the namespaces of Linux")
+    mount = 'mount -t tmpfs -o size=1m none "$0" && echo mounted && exec cat'
+    with subprocess.Popen(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    ) as holder:
+        assert holder.stdout
+        if holder.stdout.readline() != "mounted\n":
+            pytest.skip("this machine lets nobody mount a file system of their own")
+        yield Disk(path, holder.pid)
+
+
+@pytest.mark.parametrize(
+    ("damage", "repair", "cause"),
+    [
+        pytest.param("cat /dev/zero >fill", "rm fill", "The disk is full.", id="full"),
+        pytest.param(
+            "mount -o remount,ro .",
+            "mount -o remount,rw .",
+            "The file system is read-only.",
+            id="read-only",
+        ),
+    ],
+)
+def test_disk(
+    disk: Disk,
+    replica: Replica,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: str,
+    repair: str,
+    cause: str,
+) -> None:
+    """The disk fails when the project is rendered and uv has begun to lock."""
+    monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))
+    uv, aside = tmp_path / "bin/uv", tmp_path / "bin/real"
+    uv.rename(aside)
+    failing = f"(cd {shlex.quote(str(disk.path))} && {damage}) 2>/dev/null"
+    uv.write_text(f'#!/bin/sh\n[ "$1" != lock ] || {failing}\nexec {aside} "$@"\n')
+    uv.chmod(0o755)
+    printed = disk.run(*generate(disk.path, replica)).stderr
+    assert f"\n{cause} The project is kept. To complete it, run:\n" in printed
+    assert "Traceback" not in printed
+    project = disk.path / "my-ml-project"
+    found = disk.run("find", str(project), "-type", "f", "-printf", r"%P\n").stdout
+    assert set(found.split()) >= RENDERED
+    assert "uv.lock" not in found
+    assert ".tmp" not in found
+    aside.rename(uv)
+    disk.run("sh", "-c", f"cd {shlex.quote(str(disk.path))} && {repair}")
+    disk.run("sh", "-c", shlex.join(next_step(printed)).replace("'&&'", "&&"))
+    check_locked(disk.run("cat", str(project / "uv.lock")).stdout)
+
+
+def test_target_that_takes_no_folder(replica: Replica, tmp_path: Path) -> None:
+    """Cookiecutter's own refusal, before any hook: nothing is written, and the folder is named."""
+    target = tmp_path / "target"
+    target.write_text("a file")
+    config = {"COOKIECUTTER_CONFIG": str(empty_config(tmp_path))}
+    done = subprocess.run(
+        generate(target, replica),
+        env={**os.environ, **config},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last == f"OSError: Unable to create directory at {target / 'my-ml-project'}"
+    assert target.read_text() == "a file"
+
+
+def test_existing_folder(replica: Replica, tmp_path: Path) -> None:
+    """Cookiecutter's own refusal: whatever is in the folder stays as it is."""
+    theirs = tmp_path / "my-ml-project"
+    theirs.mkdir()
+    (theirs / "uv.lock").write_text("theirs")
+    config = {"COOKIECUTTER_CONFIG": str(empty_config(tmp_path))}
+    done = subprocess.run(
+        generate(tmp_path, replica),
+        env={**os.environ, **config},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 1
+    assert f'"{theirs}" directory already exists' in done.stdout
+    assert done.stderr == ""
+    assert [path.name for path in theirs.iterdir()] == ["uv.lock"]
+    assert (theirs / "uv.lock").read_text() == "theirs"
