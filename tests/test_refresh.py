@@ -1,0 +1,590 @@
+"""The facts are brought up to date, from pages that are whole, broken, or not there."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import pytest
+from packaging.requirements import Requirement
+from pypi_simple import DistributionPackage
+
+from tools import refresh
+from tools.facts_file import FACTS_PATH, dump_facts
+from tools.refresh import Listed, cuda_build, grouped, listing, main
+from tools.replica import Replica, Response, index_names, page
+from tools.wheel_names import parse_wheel_name
+from torch_plan.facts import PLATFORMS, PYPI, Facts, platform_of, version_key
+
+Data = dict[str, Any]
+
+FULL: Data = json.loads(FACTS_PATH.read_text(encoding="utf-8"))
+
+# Upload days and requirements on PyPI.
+UPLOADS = {
+    ("torchvision", "0.29.0"): "2026-09-02",
+    ("torchvision", "0.29.1"): "2026-09-30",
+    ("torchvision", "0.29.2"): "2026-10-28",
+    ("torchvision", "0.30.0"): "2026-12-08",
+    ("torchaudio", "2.11.0"): "2026-03-23",
+}
+REQUIRES = {
+    ("torchvision", "0.29.0"): ["numpy", "torch==2.14.0"],
+    ("torchvision", "0.29.1"): ["numpy", "torch>=2.14.0"],
+    ("torchvision", "0.29.2"): ["numpy", "torch>=2.14.0"],
+    ("torchvision", "0.30.0"): ["torch>=2.15.0"],
+    ("torchaudio", "2.11.0"): [],
+}
+TOOLKITS = {"cu130": "13.0.3", "cu132": "13.2.2", "cu134": "13.4.1"}
+
+
+def facts_of(data: Data, keep: Callable[[str], bool]) -> Data:
+    """Return the facts of some releases only."""
+    kept = copy.deepcopy(data)
+    kept["releases"] = {name: entry for name, entry in kept["releases"].items() if keep(name)}
+    versions = {"torch": set(kept["releases"])}
+    for entry in kept["releases"].values():
+        for companion, version in entry["companions"].items():
+            versions.setdefault(companion, set()).add(version)
+    for package, tables in kept["wheels"].items():
+        kept["wheels"][package] = {v: tables[v] for v in tables if v in versions[package]}
+    return kept
+
+
+def recent(last: str) -> Data:
+    """Return the facts from 2.14.0 to a release: pages of few wheels are quickly read."""
+    return facts_of(FULL, lambda name: (2, 14) <= version_key(name) <= version_key(last))
+
+
+def world_with_2_16() -> Data:
+    """Return the facts with a release, indexes and tags that nobody has seen yet."""
+    world = recent("2.15.0")
+    world["releases"]["2.16.0"] = {
+        "released": "2026-12-09",
+        "companions": {"torchvision": "0.30.0", "torchaudio": "2.11.0"},
+        "numpy_1": "",
+        "pypi": {
+            "linux-x86_64": "cu134",
+            "linux-aarch64": "cu134",
+            "macos-arm64": "cpu",
+            "windows-x86_64": "cpu",
+        },
+        "triton": {
+            "rocm": {"requirement": "triton-rocm==3.10.0", "platforms": "linux-x86_64"},
+            "xpu": {
+                "requirement": "triton-xpu==3.10.0",
+                "platforms": "linux-x86_64 windows-x86_64",
+            },
+        },
+    }
+    everywhere = "manylinux_2_28_x86_64 manylinux_2_28_aarch64 macosx_15_0_arm64 win_amd64"
+    pythons = "cp312 cp313 cp314 cp315 cp316 cp315t"
+    world["wheels"]["torch"]["2.16.0"] = {
+        "pypi cpu": {everywhere: pythons},
+        "cu132 cu134 xpu": {"manylinux_2_28_x86_64 win_amd64": pythons},
+        "rocm7.20": {"manylinux_2_28_x86_64": pythons},
+    }
+    world["wheels"]["torchvision"]["0.30.0"] = {
+        "pypi cpu": {everywhere: "py3"},
+        "cu132 cu134 xpu": {"manylinux_2_28_x86_64 win_amd64": "py3"},
+        "rocm7.20": {"manylinux_2_28_x86_64": "py3"},
+    }
+    return world
+
+
+class Index(Replica):
+    """A replica with the root page of the real index, and answers that a test puts in."""
+
+    def __init__(
+        self, data: Data, broken: Mapping[str, Response] | None = None, root: bool = True
+    ) -> None:
+        super().__init__(Facts(data))
+        self.broken = broken or {}
+        self.root = root
+
+    def answer(self, path: str) -> Response:
+        key = unquote(urlsplit(path).path).removeprefix("/whl").strip("/")
+        if key in self.broken:
+            return self.broken[key]
+        if not key and self.root:
+            names = [*sorted(self.indexes()), "cpu-cxx11-abi", "cu75", "nightly", "numpy", "torch"]
+            return html(f'<a href="{name}/">{name}</a>' for name in names)
+        return super().answer(path)
+
+
+class Pypi(Replica):
+    """PyPI as the simple API shows it: JSON, with days and metadata."""
+
+    def __init__(
+        self,
+        data: Data,
+        broken: Mapping[str, Response] | None = None,
+        requires: Mapping[tuple[str, str], list[str]] | None = None,
+    ) -> None:
+        super().__init__(Facts(data))
+        self.data = data
+        self.requires_dist = {**REQUIRES, **(requires or {})}
+        self.broken = broken or {}
+
+    def answer(self, path: str) -> Response:
+        name = unquote(urlsplit(path).path).strip("/").split("/")[-1]
+        if name in self.broken:
+            return self.broken[name]
+        if name.endswith(".metadata"):
+            text = self.metadata(name.removesuffix(".metadata"))
+            return Response(HTTPStatus.OK, "text/plain", text, "")
+        if name not in self.data["wheels"]:
+            return Response(HTTPStatus.NOT_FOUND, "text/plain", b"", "")
+        files = [
+            {
+                "filename": str(wheel),
+                "url": f"/files/{quote(str(wheel))}",
+                "hashes": {},
+                "upload-time": f"{self.day(name, wheel.version)}T12:00:00Z",
+                "core-metadata": {"sha256": hashlib.sha256(self.metadata(str(wheel))).hexdigest()},
+            }
+            for wheel in index_names(self.facts, PYPI, name)
+        ]
+        body = {"meta": {"api-version": "1.1"}, "name": name, "files": files}
+        return Response(
+            HTTPStatus.OK, "application/vnd.pypi.simple.v1+json", json.dumps(body).encode(), ""
+        )
+
+    def day(self, package: str, version: str) -> str:
+        if package == "torch":
+            return str(self.data["releases"][version]["released"])
+        return UPLOADS[package, version]
+
+    def metadata(self, filename: str) -> bytes:
+        name = parse_wheel_name(filename)
+        requires = self.requires_dist.get((name.package, name.version), [])
+        if name.package == "torch":
+            builds = self.data["releases"][name.version]["pypi"]
+            toolkit = TOOLKITS[builds["linux-x86_64"]]
+            requires = [f'cuda-toolkit[cudart]=={toolkit}; platform_system == "Linux"', "novelty"]
+        lines = [f"Name: {name.package}", f"Version: {name.version}"]
+        lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+        return ("\n".join(["Metadata-Version: 2.1", *lines]) + "\n").encode()
+
+
+def html(links: Any) -> Response:
+    return Response(HTTPStatus.OK, "text/html", page("test", links), "")
+
+
+class Run:
+    """The command, on facts of its own."""
+
+    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.path = path
+        self.capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, index: str, pypi: str, *options: str) -> int:
+        status = main(["--index-url", index, "--pypi-url", pypi, *options])
+        self.out, self.err = self.capsys.readouterr()
+        return status
+
+    def on(self, facts: Data, index: Index, pypi: Pypi, *options: str) -> int:
+        """Write facts, and refresh them from servers that run for as long."""
+        self.path.write_text(dump_facts(facts), encoding="utf-8")
+        with ExitStack() as stack:
+            urls = [stack.enter_context(server).url for server in (index, pypi)]
+            return self(*urls, *options)
+
+    @property
+    def data(self) -> Data:
+        facts: Data = json.loads(self.path.read_text(encoding="utf-8"))
+        return facts
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    path = tmp_path / "builds.json"
+    monkeypatch.setattr(refresh, "FACTS_PATH", path)
+    return Run(path, capsys)
+
+
+def same(run: Run, world: Data) -> bool:
+    return all(
+        json.dumps(run.data[part]) == json.dumps(world[part]) for part in ("releases", "wheels")
+    )
+
+
+# --- What is new ---------------------------------------------------------------------------------
+
+
+def test_new_release_with_new_indexes(run: Run) -> None:
+    world = world_with_2_16()
+    assert run.on(recent("2.15.0"), Index(world), Pypi(world)) == 0
+    assert same(run, world)
+    assert run.data["about"]["gathered"] == refresh.today().isoformat()
+    assert run.path.read_text(encoding="utf-8") == dump_facts(run.data)
+    assert "- torch 2.16.0 of 2026-12-09, with torchvision 0.30.0 and torchaudio 2.11.0." in run.out
+    assert "- `cu134`: its least driver and its architectures, under `cuda`" in run.out
+    assert "- torch 2.16.0 requires novelty, unknown to `dependencies`" in run.out
+    assert "index/cu134/torch\n" in run.err
+    assert "cu75" not in run.err + run.out
+    assert "nightly" not in run.err + run.out
+
+
+def test_what_was_written_is_not_written_again(run: Run) -> None:
+    world = world_with_2_16()
+    run.on(recent("2.15.0"), Index(world), Pypi(world))
+    facts = run.data
+    facts["about"]["gathered"] = "2026-01-01"
+    assert run.on(facts, Index(world), Pypi(world)) == 0
+    assert run.data == facts
+    assert run.out.startswith("Nothing to change after ")
+
+
+def test_check_writes_nothing(run: Run) -> None:
+    world = world_with_2_16()
+    facts = recent("2.15.0")
+    assert run.on(facts, Index(world), Pypi(world), "--check") == 1
+    assert run.data == facts
+    assert "## Changed" in run.out
+    assert run.on(world, Index(world), Pypi(world), "--check") == 0
+
+
+def test_without_a_root_page_new_indexes_are_named(run: Run) -> None:
+    world = world_with_2_16()
+    run.on(recent("2.15.0"), Index(world, root=False), Pypi(world))
+    assert Facts(run.data).backends("2.16.0") == ("pypi", "cpu", "cu132", "xpu")
+    options = ("--index", "cu134", "--index", "rocm7.20", "--index", "cu999")
+    run.on(run.data, Index(world, root=False), Pypi(world), *options)
+    assert same(run, world)
+    assert "cu999" not in run.out
+
+
+def test_new_tags_of_a_known_release(run: Run) -> None:
+    facts, world = recent("2.15.0"), recent("2.15.0")
+    table = world["wheels"]["torch"]["2.14.1"]["cu126"]
+    world["wheels"]["torch"]["2.14.1"]["cu126"] = {"manylinux_2_28_x86_64": "cp312", **table}
+    assert run.on(facts, Index(world), Pypi(world)) == 0
+    assert same(run, world)
+    assert "- torch 2.14.1 on `cu126`: manylinux_2_28_x86_64 for cp312\n" in run.out
+
+
+def test_companions_without_a_pin_go_by_their_days(run: Run) -> None:
+    world = recent("2.15.0")
+    run.on(recent("2.14.0"), Index(world), Pypi(world))
+    assert same(run, world)
+    assert Facts(run.data).companions("2.14.1")["torchvision"] == "0.29.1"
+    assert Facts(run.data).companions("2.15.0")["torchvision"] == "0.29.2"
+
+
+def test_a_pin_counts_more_than_a_day(run: Run) -> None:
+    world = world_with_2_16()
+    world["releases"]["2.16.0"]["companions"]["torchvision"] = "0.29.1"
+    pypi = Pypi(world, requires={("torchvision", "0.29.2"): ["torch==2.16.0"]})
+    run.on(recent("2.15.0"), Index(world), pypi)
+    assert Facts(run.data).companions("2.16.0")["torchvision"] == "0.29.2"
+
+
+def test_triton_without_a_version_gets_one(run: Run) -> None:
+    world = recent("2.15.0")
+    facts = copy.deepcopy(world)
+    facts["releases"]["2.14.1"]["triton"]["rocm"]["requirement"] = "triton-rocm"
+    assert run.on(facts, Index(world), Pypi(world)) == 0
+    assert same(run, world)
+
+
+def test_builds_that_require_amds_packages_are_pointed_out(run: Run) -> None:
+    world = world_with_2_16()
+    index = Index(world)
+    whole = Index.answer
+
+    def with_rocm(path: str) -> Response:
+        response = whole(index, path)
+        if "rocm7.20/torch-2.16.0" in unquote(path) and isinstance(response.body, bytes):
+            body = response.body + b"Requires-Dist: rocm[libraries]==7.20.*\n"
+            return Response(HTTPStatus.OK, "text/plain", body, "")
+        if path.endswith("/rocm7.20/torch/") and isinstance(response.body, bytes):
+            return rehashed(index, response.body)
+        return response
+
+    def rehashed(index: Index, body: bytes) -> Response:
+        for wheel in index.wheels("rocm7.20", "torch").values():
+            said = hashlib.sha256(wheel.metadata).hexdigest().encode()
+            text = wheel.metadata + b"Requires-Dist: rocm[libraries]==7.20.*\n"
+            body = body.replace(said, hashlib.sha256(text).hexdigest().encode())
+        return Response(HTTPStatus.OK, "text/html", body, "")
+
+    index.answer = with_rocm  # type: ignore[method-assign]
+    run.on(recent("2.15.0"), index, Pypi(world))
+    assert "- torch 2.16.0 on `rocm7.20` requires rocm: lock it" in run.out
+
+
+# --- What stays ----------------------------------------------------------------------------------
+
+
+def test_facts_are_never_narrowed(run: Run) -> None:
+    facts = world_with_2_16()
+    facts["wheels"]["torch"]["2.15.0"]["cu132"]["win_arm64"] = "cp313"
+    world = recent("2.15.0")
+    assert run.on(facts, Index(world), Pypi(world)) == 0
+    assert run.data == facts
+    assert "- torch 2.15.0 on `cu132`: the page lists no win_arm64 for cp313\n" in run.out
+    assert "- index/cu134/torch, index/cu134/torchvision, " in run.out
+    assert ": HTTP 403\n" in run.out
+
+
+def test_pairings_are_reported_and_kept(run: Run) -> None:
+    facts = recent("2.15.0")
+    pypi = Pypi(facts, requires={("torchvision", "0.29.1"): ["torch==2.14.2"]})
+    assert run.on(facts, Index(facts), pypi) == 0
+    assert run.data == facts
+    assert (
+        "- torch 2.14.1 is paired with torchvision 0.29.1, which requires `torch==2.14.2`"
+        in run.out
+    )
+
+
+BROKEN = {
+    "forbidden": Response(HTTPStatus.FORBIDDEN, "text/plain", b"no", ""),
+    "error": Response(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"no", ""),
+    "empty": Response(HTTPStatus.OK, "text/html", b"", ""),
+    "portal": Response(HTTPStatus.OK, "text/html", b"<html>Please <a href='/'>log in</a>", ""),
+    "declaration": Response(HTTPStatus.OK, "text/html", b"<![wrong[<a href='x'>x</a>", ""),
+    "binary": Response(HTTPStatus.OK, "application/zip", bytes(range(256)), ""),
+    "no-json": Response(HTTPStatus.OK, "application/vnd.pypi.simple.v1+json", b'{"files": [', ""),
+    "other-json": Response(HTTPStatus.OK, "application/vnd.pypi.simple.v1+json", b"[1]", ""),
+}
+
+
+@pytest.mark.parametrize("response", BROKEN.values(), ids=BROKEN)
+def test_broken_page_of_the_index(run: Run, response: Response) -> None:
+    facts, world = recent("2.15.0"), world_with_2_16()
+    assert run.on(facts, Index(world, {"cu132/torch": response}), Pypi(world)) == 0
+    assert "index/cu132/torch: " in run.out
+    new = Facts(run.data)
+    assert new.backends("2.16.0") == ("pypi", "cpu", "cu134", "rocm7.20", "xpu")
+    assert new.wheels("torch", "2.15.0", "cu132") == Facts(facts).wheels("torch", "2.15.0", "cu132")
+
+
+@pytest.mark.parametrize("package", ["torch", "torchvision"])
+@pytest.mark.parametrize("response", BROKEN.values(), ids=BROKEN)
+def test_broken_page_of_pypi(run: Run, response: Response, package: str) -> None:
+    facts, world = recent("2.15.0"), world_with_2_16()
+    assert run.on(facts, Index(world), Pypi(world, {package: response})) == 0
+    assert run.data == facts
+    assert f"pypi/{package}: " in run.out
+    assert "- torch 2.16.0: " in run.out.partition("## Not added yet")[2]
+
+
+def test_page_that_breaks_off(run: Run) -> None:
+    facts, world = recent("2.15.0"), world_with_2_16()
+    whole = Replica(Facts(world)).answer("/whl/cpu/torch/").body
+    assert isinstance(whole, bytes)
+    half = Response(HTTPStatus.OK, "text/html", whole[: len(whole) // 2], "")
+    run.on(facts, Index(world, {"cpu/torch": half}), Pypi(world))
+    old, new = Facts(facts), Facts(run.data)
+    for release in old.releases:
+        assert new.backends(release) == old.backends(release)
+        for tag, pythons in old.wheels("torch", release, "cpu").items():
+            assert set(pythons) <= set(new.wheels("torch", release, "cpu")[tag])
+
+
+def test_metadata_that_is_not_what_its_hash_says(run: Run) -> None:
+    world = world_with_2_16()
+    facts = recent("2.15.0")
+    name = "torch-2.16.0-cp312-cp312-manylinux_2_28_x86_64.whl.metadata"
+    cut = Response(HTTPStatus.OK, "text/plain", b"Metadata-Version: 2.1\n", "")
+    assert run.on(facts, Index(world), Pypi(world, {name: cut})) == 0
+    assert run.data == facts
+    assert "DigestMismatchError" in run.out
+    assert "- torch 2.16.0: the build behind PyPI's wheel for linux-x86_64 " in run.out
+
+    name = "xpu/torch-2.16.0+xpu-cp312-cp312-win_amd64.whl.metadata"
+    assert run.on(facts, Index(world, {name: cut}), Pypi(world)) == 0
+    assert Facts(run.data).backends("2.16.0") == (
+        *("pypi", "cpu", "cu132", "cu134"),
+        "rocm7.20",
+    )
+
+
+def test_no_companion_yet(run: Run) -> None:
+    world = world_with_2_16()
+    requires = {("torchvision", name): ["torch==2.14.0"] for name in ("0.29.2", "0.30.0")}
+    assert run.on(recent("2.15.0"), Index(world), Pypi(world, requires=requires)) == 0
+    assert "2.16.0" not in run.data["releases"]
+    assert "- torch 2.16.0: a torchvision for it could not be found" in run.out
+
+
+def test_index_out_of_reach(run: Run) -> None:
+    world = world_with_2_16()
+    facts = recent("2.15.0")
+    run.path.write_text(dump_facts(facts), encoding="utf-8")
+    with Pypi(world) as pypi:
+        assert run(unused_url(), pypi.url) == 0
+    assert run.data == facts
+    assert "- torch 2.16.0: wheels on the `cpu` index could not be found" in run.out
+    assert "index: every page after that: not asked for" in run.out
+
+
+def test_index_that_never_answers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh, "TIMEOUT", 0.1)
+    facts = recent("2.15.0")
+    run.path.write_text(dump_facts(facts), encoding="utf-8")
+    with Pypi(facts) as pypi, socket.create_server(("127.0.0.1", 0)) as server:
+        assert run(f"http://127.0.0.1:{server.getsockname()[1]}", pypi.url) == 0
+    assert run.data == facts
+    assert "no answer within" in run.out
+
+
+def test_nothing_in_reach(run: Run) -> None:
+    facts = recent("2.15.0")
+    run.path.write_text(dump_facts(facts), encoding="utf-8")
+    url = unused_url()
+    assert run(url, url) == 2
+    assert run.data == facts
+    assert run.out == ""
+    assert run.err.splitlines()[-1].startswith("Error: no page could be read (pypi/torch: ")
+    assert "Traceback" not in run.err
+
+
+def unused_url() -> str:
+    """Return a URL where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+# --- The parts -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", FULL["wheels"])
+def test_tables_are_grouped_as_in_the_file(package: str) -> None:
+    facts = Facts(FULL)
+    for version, tables in FULL["wheels"][package].items():
+        wheels = {
+            index: {tag: set(tags) for tag, tags in facts.wheels(package, version, index).items()}
+            for index in facts.indexes(package, version)
+        }
+        assert json.dumps(grouped(wheels)) == json.dumps(tables)
+
+
+@pytest.mark.parametrize(
+    ("url", "index", "belongs"),
+    [
+        ("/whl/cu128/torch-2.9.1%2Bcu128-cp312-cp312-manylinux_2_28_x86_64.whl", "cu128", True),
+        ("/whl/cu124/torch-2.5.1-cp312-cp312-linux_aarch64.whl", "cu124", True),
+        ("/whl/torch-2.0.0-1-cp310-cp310-manylinux2014_aarch64.whl", "cpu", True),
+        ("/whl/torch-2.0.0-1-cp310-cp310-manylinux2014_aarch64.whl", "cu118", False),
+        (
+            "/whl/cu117/torch-2.0.0%2Bcu117.with.pypi.cudnn-cp38-cp38-win_amd64.whl",
+            "cu117",
+            False,
+        ),
+        ("/whl/cpu/torch-2.9.1%2Bcpu-cp312-cp312-manylinux_2_28_s390x.whl", "cpu", False),
+        ("/whl/cpu/torch-2.9.1rc1%2Bcpu-cp312-cp312-win_amd64.whl", "cpu", False),
+        ("/whl/cpu/torch-2.9.1.post1%2Bcpu-cp312-cp312-win_amd64.whl", "cpu", False),
+        ("/whl/cpu/torch-2.9.1%2Bcpu-cp310-abi3-win_amd64.whl", "cpu", False),
+        ("/whl/cpu/torchvision-0.24.0%2Be437e35-cp313-cp313-win_arm64.whl", "cpu", True),
+        ("/files/torch-2.10.0-3-cp312-cp312-manylinux_2_28_x86_64.whl", "pypi", True),
+        ("/whl/cpu/torch-2.9.1.tar.gz", "cpu", False),
+        ("/whl/cpu/torch-1!2.9.1%2Bcpu-cp312-cp312-win_amd64.whl", "cpu", False),
+        ("/whl/cpu/torch-2.9.1-cp312-win_amd64.whl", "cpu", False),
+    ],
+)
+def test_which_wheels_count(url: str, index: str, belongs: bool) -> None:
+    filename = unquote(url.rpartition("/")[2])
+    project = filename.partition("-")[0]
+    assert bool(listing([package(filename, url)], project, index)) is belongs
+
+
+def test_link_without_a_folder() -> None:
+    filename = "torch-2.9.1-cp312-cp312-win_amd64.whl"
+    odd = package(filename)
+    odd.url = "javascript:torch"
+    assert listing([odd], "torch", "cu128") == {}
+
+
+def package(filename: str, url: str = "/files/x") -> DistributionPackage:
+    return DistributionPackage(
+        filename=filename,
+        url=f"http://localhost{url}",
+        project=None,
+        version=None,
+        package_type="wheel",
+        digests={},
+        requires_python=None,
+        has_sig=None,
+    )
+
+
+# METADATA of torch on PyPI, its nvidia packages shortened.
+@pytest.mark.parametrize(
+    ("requires", "linux", "aarch64", "windows"),
+    [
+        (["filelock"], "cpu", "cpu", "cpu"),
+        (
+            ['nvidia-cuda-runtime-cu11 (==11.7.99) ; platform_system == "Linux"'],
+            *("cu117", "cu117", "cpu"),
+        ),
+        (
+            [
+                'nvidia-cublas-cu12==12.8.4.1; platform_system == "Linux" and '
+                'platform_machine == "x86_64"',
+                'nvidia-cuda-runtime-cu12==12.8.90; platform_system == "Linux" and '
+                'platform_machine == "x86_64"',
+            ],
+            *("cu128", "cpu", "cpu"),
+        ),
+        (
+            [
+                'cuda-toolkit[cublas,cudart]==13.2.2; platform_system == "Linux"',
+                'nvidia-cudnn-cu13==9.26.0.51; platform_system == "Linux"',
+            ],
+            *("cu132", "cu132", "cpu"),
+        ),
+        (['cuda-toolkit>=13.2; sys_platform == "linux"'], "", "", "cpu"),
+        (['nvidia-cudnn-cu13==9.26; sys_platform == "linux"'], "", "", "cpu"),
+    ],
+)
+def test_build_behind_a_wheel_of_pypi(
+    requires: list[str], linux: str, aarch64: str, windows: str
+) -> None:
+    tags = ("manylinux_2_28_x86_64", "manylinux_2_28_aarch64", "win_amd64")
+    for tag, build in zip(tags, (linux, aarch64, windows), strict=True):
+        filename = f"torch-2.15.0-cp312-cp312-{tag}.whl"
+        wheel = Listed(parse_wheel_name(filename), package(filename))
+        assert cuda_build(refresh.active(map(Requirement, requires), wheel)) == build
+
+
+def test_every_platform_has_a_system() -> None:
+    for name in PLATFORMS.values():
+        filename = "torch-2.15.0-cp312-cp312-{}.whl"
+        tags = {"linux": "manylinux_2_28_", "darwin": "macosx_14_0_", "win32": "win_"}
+        tag = tags[name.sys_platform] + name.platform_machine.lower()
+        wheel = Listed(parse_wheel_name(filename.format(tag)), package(filename.format(tag)))
+        assert platform_of(tag) == name.name
+        marker = f"x; sys_platform == '{name.sys_platform}'"
+        assert refresh.active([Requirement(marker)], wheel)
+
+
+def test_wrong_options(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(["--index", "cu13.4"])
+    assert error.value.code == 2
+    assert "'cu13.4' is no index" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_against_pypi_itself(run: Run, replica: Replica) -> None:
+    """Whatever PyPI has by now, no fact is lost, and each release stays as it is."""
+    run.path.write_text(dump_facts(FULL), encoding="utf-8")
+    assert main(["--index-url", replica.url]) == 0
+    old, new = Facts(FULL), Facts(run.data)
+    for release in old.releases:
+        assert new.companions(release) == old.companions(release)
+        for index in old.backends(release):
+            for tag, pythons in old.wheels("torch", release, index).items():
+                assert set(pythons) <= set(new.wheels("torch", release, index)[tag])
