@@ -60,6 +60,7 @@ REFUSED = [
         id="override-that-is-not-published",
     ),
     pytest.param({"python_version": "3.7"}, "minor version", "python_version=3.11", id="python"),
+    pytest.param({"python_version": "3.1"}, "quote it", "python_version=3.11", id="yaml-number"),
     pytest.param({"python_version": "3.13t"}, "free-threaded", "python_version=3.13", id="3.13t"),
     pytest.param(
         {"torch_version": "2.1.0", "python_version": "3.12"},

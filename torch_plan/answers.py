@@ -143,6 +143,9 @@ class _Reader:
             reason = f"it is a minor version of CPython: {', '.join(pythons)}."
             if re.fullmatch(r"3\.\d+t", asked):
                 reason = "requires-python cannot ask for a free-threaded build; " + reason
+            if asked == "3.1":
+                reason = "in YAML, 3.10 is a number and loses its zero: quote it; " + reason
+                asked = "3.10"
             near = pythons.index(nearest_version(asked.rstrip("t"), pythons))
             options = sorted(pythons, key=lambda python: abs(pythons.index(python) - near))
             self.refuse("python_version", reason, *options)

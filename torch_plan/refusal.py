@@ -113,8 +113,13 @@ def command(answers: Mapping[str, str], facts: Facts) -> str:
         for key, value in answers.items()
         if key in defaults and (value != defaults[key] or key == "torch_backend")
     ]
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    return _joined(words)
 
 
 def _assignments(way: Mapping[str, str]) -> str:
-    return " ".join(shlex.quote(f"{key}={value}") for key, value in way.items())
+    return _joined([f"{key}={value}" for key, value in way.items()])
+
+
+def _joined(words: list[str]) -> str:
+    """Return words as the shell of this system takes them."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
