@@ -30,12 +30,14 @@ REMOVED = (
     "VIRTUAL_ENV",
     "UV_FROZEN",
     "UV_LOCKED",
+    "UV_NO_CONFIG",
     "UV_NO_SOURCES",
+    "UV_NO_SOURCES_PACKAGE",
     "UV_PROJECT",
     "UV_WORKING_DIR",
     "UV_PROJECT_ENVIRONMENT",
 )
-"""Variables of the caller that are about another project."""
+"""Variables of the caller that are about another project, or set aside what this one says."""
 
 CAUSES = (
     (r"Required uv version", "The project needs a newer uv than this one; update it"),
@@ -100,7 +102,7 @@ def main() -> int:
         return 0
     is_new = not Path("uv.lock").exists()
     try:
-        lock(settings)
+        lock(settings, is_new)
         if settings["after_generation"] == "smoke":
             sync(settings, is_new)
             smoke(settings)
@@ -126,22 +128,37 @@ def remove_empty(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def lock(settings: dict[str, Any]) -> None:
-    """Write uv.lock with any interpreter that fits, the pinned one or another."""
+def lock(settings: dict[str, Any], is_new: bool) -> None:
+    """Write uv.lock with any interpreter that fits, the pinned one or another.
+
+    A new lock that takes nothing from an index of the project would install other builds in
+    silence: it is removed.
+    """
     uv = find_uv()
     names = inherited_indexes(os.environ)
     if names:
         say(f"Your environment sets {', '.join(names)}: uv heeds that too, and uv.lock shows it.")
     project, root = Path.cwd(), workspace_root(uv)
     if not root.samefile(project):
+        member = project.relative_to(root).as_posix()
         raise Stopped(
             f"The project lies in the uv workspace of {root}, so uv would lock it there and not by"
-            f" itself. Move it elsewhere, or add {os.path.relpath(project, root)!r} to `exclude` of"
+            f" itself. Move it elsewhere, or add '{member}' to `exclude` of"
             f" [tool.uv.workspace] in {root / 'pyproject.toml'}."
         )
     run_uv(uv, lock_command(settings), settings)
-    if not Path("uv.lock").is_file():
+    locked = Path("uv.lock")
+    if not locked.is_file():
         raise Stopped("uv ended well and left no uv.lock in the project.")
+    text = locked.read_text(encoding="utf-8")
+    passed_over = [url for url in settings["indexes"] if f'"{url.rstrip("/")}' not in text]
+    if passed_over:
+        if is_new:
+            locked.unlink()
+        raise Stopped(
+            f"uv passed over the index {passed_over[0]} of the project, so a uv.toml or a variable"
+            " of yours overrules it: look for no-sources and UV_CONFIG_FILE. There is no lock yet."
+        )
 
 
 def sync(settings: dict[str, Any], is_new: bool) -> None:
@@ -178,9 +195,10 @@ def smoke_command(settings: dict[str, Any]) -> list[str]:
 
 def next_command(settings: dict[str, Any]) -> list[str]:
     """Return the one command that does all that the answers asked for, whatever is done already."""
+    here = ["uv", "--directory", str(Path.cwd())]
     if settings["after_generation"] == "smoke":
-        return ["uv", "run", *settings["sync"], *smoke_command(settings)]
-    return ["uv", *lock_command(settings)]
+        return [*here, "run", *settings["sync"], *smoke_command(settings)]
+    return [*here, *lock_command(settings)]
 
 
 def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
@@ -286,8 +304,7 @@ def say(text: str, command: list[str] | None = None) -> None:
     """Print a message, and a command on a line of its own."""
     print(f"\n{text}", file=sys.stderr)
     if command:
-        words = " ".join(map(quote, command))
-        print(f"\n    cd {quote(str(Path.cwd()))} && {words}\n", file=sys.stderr)
+        print("\n    " + " ".join(map(quote, command)) + "\n", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -101,8 +101,11 @@ def fake_uv(one_python: Path, tmp_path: Path) -> FakeUv:
     return install
 
 
-LOCKS = "if arguments[0] == 'lock': pathlib.Path('uv.lock').touch()\n"
-"""What a fake uv does to lock."""
+LOCKS = """\
+if arguments[0] == 'lock':
+    pathlib.Path('uv.lock').write_bytes(pathlib.Path('pyproject.toml').read_bytes())
+"""
+"""What a fake uv does to lock: its file names the indexes of the project, as a lock does."""
 
 
 def fails(message: str, status: int = 2) -> str:
@@ -125,7 +128,7 @@ def said(capfd: pytest.CaptureFixture[str]) -> str:
 
 def next_step(printed: str) -> list[str]:
     """Return the words of the one command that a message ends with."""
-    commands = [line for line in printed.splitlines() if line.startswith("    cd ")]
+    commands = [line for line in printed.splitlines() if line.startswith("    uv ")]
     assert len(commands) == 1, printed
     return shlex.split(commands[0])
 
@@ -133,12 +136,12 @@ def next_step(printed: str) -> list[str]:
 def lock_step(project: BakedProject) -> list[str]:
     """Return the command that locks a project, whichever Python is there."""
     requires = project.pyproject["project"]["requires-python"]
-    return ["cd", str(project.path), "&&", "uv", "lock", "--python", requires]
+    return ["uv", "--directory", str(project.path), "lock", "--python", requires]
 
 
 def take(step: list[str]) -> None:
     """Type the command that a message ends with."""
-    subprocess.run(shlex.join(step).replace("'&&'", "&&"), shell=True, check=True, cwd="/")
+    subprocess.run(shlex.join(step), shell=True, check=True, cwd="/")
 
 
 def check_locked(project: BakedProject) -> None:
@@ -180,7 +183,7 @@ def test_lock_with_another_python_than_the_pinned(
     check_locked(project)
     printed = said(capfd)
     assert "Resolved" in printed  # uv's own progress
-    assert "cd " not in printed
+    assert "--directory" not in printed
     assert not (project.path / ".venv").exists()
 
 
@@ -270,7 +273,7 @@ def test_a_failing_installation_stops_before_the_smoke_test(
     printed = said(capfd)
     assert "\nThe disk is full. The project is kept." in printed
     assert next_step(printed) == [
-        *("cd", str(project.path), "&&", "uv", "run", "my-ml-project-smoke", "--expect", "cpu")
+        *("uv", "--directory", str(project.path), "run", "my-ml-project-smoke", "--expect", "cpu")
     ]
 
 
@@ -283,7 +286,7 @@ def test_a_failing_smoke_test(
     assert len(calls(record)) == 3
     assert printed.count("torch: wrong build") == 1
     assert "\nThe smoke test found a problem, which it names above." in printed
-    assert next_step(printed)[3:] == ["uv", "run", "my-ml-project-smoke", "--expect", "cpu"]
+    assert next_step(printed)[3:] == ["run", "my-ml-project-smoke", "--expect", "cpu"]
 
 
 # What it says when it cannot
@@ -552,7 +555,7 @@ def test_awkward_folders(fake_uv: FakeUv, replica: Replica, tmp_path: Path, name
     )
     assert (output / "my-ml-project/pyproject.toml").exists()
     if name != "größe":
-        assert next_step(done.stderr)[1] == str(output / "my-ml-project")
+        assert next_step(done.stderr)[2] == str(output / "my-ml-project")
 
 
 # Ctrl-C
@@ -589,7 +592,7 @@ def test_interrupt(fake_uv: FakeUv, replica: Replica, tmp_path: Path, everyone: 
     if not everyone:
         assert "Traceback" not in printed
         assert running.returncode == 0
-    assert next_step(printed)[3:5] == ["uv", "lock"]
+    assert next_step(printed)[3] == "lock"
     assert len(calls(record)) == 1
     assert tomllib.loads((tmp_path / "my-ml-project/pyproject.toml").read_text())
 

@@ -113,6 +113,10 @@ class Smoke:
         monkeypatch.setattr(metadata, "version", self.version)
         for name in ("torch", "torch.version", "torchvision", "torchaudio", "numpy"):
             monkeypatch.setitem(sys.modules, name, None)
+        for name in ("RANK", "WORLD_SIZE"):
+            monkeypatch.delenv(name, raising=False)
+        # Set by the smoke test where it is one of several ranks.
+        monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "FATAL")
 
     def version(self, name: str) -> str:
         """Stand in for `importlib.metadata.version`."""
@@ -471,7 +475,147 @@ def test_exception_in_a_check_is_a_problem_line(smoke: Smoke) -> None:
     assert "a matrix product on cpu failed (ValueError: no such thing)" in problem
 
 
-@pytest.mark.parametrize("argv", [["--expect"], ["--expect", "cuda"], ["--no-such-option"], ["x"]])
+class Store:
+    """A store in which the other ranks have left their notes for every step."""
+
+    def __init__(self, **notes: list[Any]) -> None:
+        self.values: dict[str, str] = {}
+        self.counts: dict[str, int] = {}
+        for step, values in notes.items():
+            for rank, value in enumerate(values, 1):
+                self.set(f"{step}/{rank}", json.dumps(value))
+                self.add(f"{step}/{rank}/there", 1)
+                self.add(step, 1)
+
+    def set(self, key: str, value: str) -> None:
+        self.values[key] = value
+
+    def get(self, key: str) -> bytes:
+        return self.values[key].encode()
+
+    def add(self, key: str, amount: int) -> int:
+        self.counts[key] = self.counts.get(key, 0) + amount
+        return self.counts[key]
+
+
+def torchrun(smoke: Smoke, torch: Any, rank: int, size: int, store: Store | None = None) -> Any:
+    """Set what torchrun sets, and give torch the parts that meet in a store."""
+    variables = {"RANK": rank, "WORLD_SIZE": size, "LOCAL_RANK": rank, "MASTER_PORT": 29500}
+    for name, value in variables.items():
+        smoke.monkeypatch.setenv(name, str(value))
+    smoke.monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    torch.distributed = SimpleNamespace(
+        is_available=lambda: store is not None,
+        TCPStore=lambda *args, **kwargs: store,
+        PrefixStore=lambda prefix, store: store,
+    )
+    return torch
+
+
+def notes(build: str, *problems: str, group: str = "gloo") -> dict[str, Any]:
+    """Return what rank 1 of two leaves in the store."""
+    facts = {"torch": "2.9.1", "build": build, "process group": group, "joins": True}
+    return {"facts": [facts], "problems": [list(problems)], "told": [None]}
+
+
+def test_ranks_of_different_builds(smoke: Smoke) -> None:
+    torchrun(smoke, smoke.install(stub_torch()), 0, 2, Store(**notes("cu128", group="nccl")))
+    status, out, problems = smoke.run()
+    assert status == 1
+    assert out.endswith("\nranks: 2\nprocess_group: gloo\n")
+    assert [problem.partition(": every machine")[0] for problem in problems] == [
+        "problem: build differs, cpu on rank 0, cu128 on rank 1",
+        "problem: process group differs, gloo on rank 0, nccl on rank 1",
+    ]
+
+
+def test_problems_of_all_ranks_are_told_once(smoke: Smoke) -> None:
+    store = Store(**notes("cpu", "both", "second"))
+    torch = torchrun(smoke, smoke.install(stub_torch()), 0, 2, store)
+    torch.arange = raises(smoke.module.Problem("both"))
+    smoke.monkeypatch.setattr(smoke.module.Ranks, "check_group", lambda *args: None)
+    status, out, problems = smoke.run("--json")
+    assert status == 1
+    report = json.loads(out)
+    assert (report["ranks"], report["process_group"]) == (2, "gloo")
+    assert report["problems"] == ["ranks 0, 1: both", "rank 1: second"]
+    assert problems == ["problem: ranks 0, 1: both", "problem: rank 1: second"]
+
+
+def test_missing_rank(smoke: Smoke) -> None:
+    torchrun(smoke, smoke.install(stub_torch()), 0, 3, Store(**notes("cpu")))
+    status, _, problems = smoke.run("--timeout", "0.1")
+    assert status == 1
+    assert problems[0].startswith(
+        "problem: 2 of 3 ranks came within 0.1 s, rank 2 is missing: see whether all were started"
+    )
+
+
+def test_only_the_first_rank_prints(smoke: Smoke) -> None:
+    torchrun(smoke, smoke.install(stub_torch()), 2, 3, Store(**notes("cu128")))
+    assert smoke.run("--timeout", "0.1") == (1, "", [])
+
+
+def test_more_ranks_than_devices(smoke: Smoke) -> None:
+    torch = stub_torch("2.9.1+cu128", cuda="12.8", flags=CU128, gpus=(H200,))
+    torchrun(smoke, smoke.install(torch), 1, 2)
+    status, _, problems = smoke.run()
+    assert status == 1
+    assert problems[0] == (
+        "problem: rank 1: no device for local rank 1, this machine has 1: "
+        "start `torchrun --nproc-per-node 1` here"
+    )
+
+
+def test_torch_without_distributed(smoke: Smoke) -> None:
+    torchrun(smoke, smoke.install(stub_torch("2.9.1")), 0, 1)
+    status, out, problems = smoke.run()
+    assert status == 1
+    assert "process_group: none\n" in out
+    (problem,) = problems
+    assert "rank 0: torch 2.9.1 was built without torch.distributed" in problem
+
+
+@pytest.mark.parametrize(
+    ("device", "backends", "group"),
+    [
+        pytest.param("cuda:0", ("nccl", "gloo"), "nccl", id="nvidia-or-amd"),
+        pytest.param("cuda:0", ("gloo",), "gloo", id="windows"),
+        pytest.param("xpu:0", ("gloo", "xccl"), "xccl", id="intel"),
+        pytest.param("mps", ("gloo",), "gloo", id="apple"),
+        pytest.param("", ("nccl", "gloo"), "gloo", id="cpu"),
+    ],
+)
+def test_process_group_of(smoke: Smoke, device: str, backends: tuple[str, ...], group: str) -> None:
+    has = {f"is_{name}_available": lambda: True for name in backends}
+    torch = SimpleNamespace(distributed=SimpleNamespace(is_available=lambda: True, **has))
+    devices = [smoke.module.Device(device)] if device else []
+    assert smoke.module.process_group_of(torch, devices) == group
+
+
+def test_one_device_is_a_rank_s_own(smoke: Smoke) -> None:
+    devices = [smoke.module.Device(name) for name in ("cuda:0", "cuda:1")]
+    assert smoke.module.own_devices(devices, 1) == devices[1:]
+    assert smoke.module.own_devices([], 1) == []
+
+
+@pytest.mark.parametrize(("rank", "size"), [("2", "2"), ("first", "2"), ("0", "")])
+def test_senseless_variables_are_a_usage_error(smoke: Smoke, rank: str, size: str) -> None:
+    torchrun(smoke, stub_torch(), 0, 1)
+    smoke.monkeypatch.setenv("RANK", rank)
+    smoke.monkeypatch.setenv("WORLD_SIZE", size)
+    with pytest.raises(SystemExit) as stopped:
+        smoke.run()
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *(["--expect"], ["--expect", "cuda"], ["--no-such-option"], ["x"]),
+        *(["--timeout"], ["--timeout", "-1"], ["--timeout", "soon"]),
+    ],
+)
 def test_usage_error(smoke: Smoke, argv: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         smoke.run(*argv)

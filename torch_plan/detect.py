@@ -11,6 +11,7 @@ import contextlib
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -399,7 +400,7 @@ def _run(command: tuple[str, ...], seconds: float) -> str:
     command holds open. A command that cannot even be killed (nvidia-smi inside a stuck driver) is
     left behind.
     """
-    if seconds <= 0:
+    if seconds <= 0 or not shutil.which(command[0]):
         return ""
     try:
         with tempfile.TemporaryFile() as output:

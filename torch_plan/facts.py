@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,18 @@ PLATFORMS = {
 }
 """Every platform PyTorch publishes wheels for, by name, in the order in which lists name them."""
 
-_TAG_PATTERNS = (
-    (re.compile(r"(manylinux\w*|linux)_x86_64$"), "linux-x86_64"),
-    (re.compile(r"(manylinux\w*|linux)_aarch64$"), "linux-aarch64"),
-    (re.compile(r"macosx_\d+_\d+_arm64$"), "macos-arm64"),
-    (re.compile(r"macosx_\d+_\d+_x86_64$"), "macos-x86_64"),
-    (re.compile(r"win_amd64$"), "windows-x86_64"),
-    (re.compile(r"win_arm64$"), "windows-arm64"),
+_TAG_ENDS = (
+    (("manylinux", "linux_"), "_x86_64", "linux-x86_64"),
+    (("manylinux", "linux_"), "_aarch64", "linux-aarch64"),
+    (("macosx_",), "_arm64", "macos-arm64"),
+    (("macosx_",), "_x86_64", "macos-x86_64"),
+    (("win_",), "_amd64", "windows-x86_64"),
+    (("win_",), "_arm64", "windows-arm64"),
 )
+"""How a platform tag begins and ends, and the platform that it is for."""
 
 
+@cache
 def platform_of(platform_tag: str) -> str | None:
     """Return the platform that a wheel's platform tag is for (`win_amd64`: `windows-x86_64`).
 
@@ -59,12 +61,15 @@ def platform_of(platform_tag: str) -> str | None:
     for a platform that the template does not name, such as s390x.
     """
     tag = platform_tag.rpartition(".")[2]
-    return next((name for pattern, name in _TAG_PATTERNS if pattern.match(tag)), None)
+    fitting = (
+        name for starts, end, name in _TAG_ENDS if tag.startswith(starts) and tag.endswith(end)
+    )
+    return next(fitting, None)
 
 
 def version_key(version: str) -> tuple[int, ...]:
     """Return what sorts `2.10.0` after `2.9.1`, and `3.10` after `3.9`."""
-    return tuple(int(part) for part in version.split("."))
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 _FAMILIES = ("pypi", "cpu", "cu", "rocm", "xpu")

@@ -3,6 +3,9 @@
 Prints one `name: value` line for each fact and tells each problem in a line on stderr. Exits with
 0 (all well), 1 (something is wrong) or 2 (usage). A machine without a GPU is no problem. Needs
 torch and the standard library; neither pip nor the network.
+
+Under torchrun every rank tests itself and its own device, then all of them add numbers up in a
+process group, and rank 0 reports for all.
 """
 
 from __future__ import annotations
@@ -11,12 +14,16 @@ import argparse
 import contextlib
 import importlib
 import json
+import os
 import platform
 import re
 import sys
+import threading
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -362,6 +369,253 @@ def import_torch() -> Any:
         ) from error
 
 
+RANK_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+HINTS = {
+    "gloo": "see what the ranks print; GLOO_SOCKET_IFNAME names the network interface",
+    "nccl": "NCCL_DEBUG=INFO tells more; NCCL_SOCKET_IFNAME names the network interface",
+    "xccl": "CCL_LOG_LEVEL=info tells more",
+}
+
+
+def process_group_of(torch: Any, devices: Sequence[Device]) -> str:
+    """Return the devices' own backend where torch has it (on Windows it has none), else gloo."""
+    if not torch.distributed.is_available():
+        return "none"
+    kind = devices[0].name.partition(":")[0] if devices else "cpu"
+    backend = {"cuda": "nccl", "xpu": "xccl"}.get(kind, "gloo")
+    available = getattr(torch.distributed, f"is_{backend}_available", bool)
+    return backend if available() else "gloo"
+
+
+def own_devices(devices: Sequence[Device], local_rank: int) -> Sequence[Device]:
+    """Return the one device that is a rank's own; Problem if this machine has too few.
+
+    A machine without numbered devices has none to share out.
+    """
+    if not any(":" in device.name for device in devices):
+        return devices
+    if local_rank < len(devices):
+        return [devices[local_rank]]
+    count = len(devices)
+    lacking = f"no device for local rank {local_rank}, this machine has {count}"
+    raise Problem(f"{lacking}: start `torchrun --nproc-per-node {count}` here")
+
+
+def named(ranks: Sequence[int]) -> str:
+    """Return `rank 1`, or `ranks 0, 2`."""
+    return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"
+
+
+def by_value(values: Iterable[tuple[int, str]]) -> dict[str, list[int]]:
+    """Return the ranks that have each value."""
+    ranks: dict[str, list[int]] = {}
+    for rank, value in values:
+        ranks.setdefault(value, []).append(rank)
+    return ranks
+
+
+def within(seconds: float, act: Callable[[], None]) -> None:
+    """Run a function that may never return; raise what it raises, or TimeoutError."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"not done within {seconds:g} s")
+    for error in errors:
+        raise error
+
+
+@contextlib.contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Keep stdout clean of what C++ prints, as the gloo of torch 2.8 does on connecting."""
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+class Ranks:
+    """The processes that torchrun started, and the store in which they leave each other notes.
+
+    The report goes through the store, not through the process group, so that it comes also when
+    the group hangs. No step waits for the other ranks longer than `seconds`.
+    """
+
+    def __init__(self, environment: Mapping[str, str], seconds: float) -> None:
+        """Read the variables that torchrun sets; ValueError if they make no sense."""
+        rank, size, self.host, port = (environment[name] for name in RANK_VARIABLES)
+        self.rank, self.size, self.port = int(rank), int(size), int(port)
+        self.local_rank = int(environment.get("LOCAL_RANK", 0))
+        self.seconds = seconds
+        if not 0 <= self.rank < self.size or self.local_rank < 0:
+            raise ValueError(f"RANK is {rank}, WORLD_SIZE {size}")
+        self.present = [self.rank]
+        self.stuck = False
+
+    @property
+    def speaks(self) -> bool:
+        """Tell whether this rank reports for those it has met: rank 0, unless it is missing."""
+        return self.rank == min(self.present)
+
+    def connect(self, torch: Any) -> None:
+        """Connect to the store, which is torchrun's or else rank 0's own."""
+        if not torch.distributed.is_available():
+            lacking = f"torch {torch.__version__} was built without torch.distributed"
+            raise Problem(f"{lacking}: run the smoke test without torchrun")
+        served = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        without_uv = os.environ.get("USE_LIBUV") == "0"
+        store = torch.distributed.TCPStore(
+            self.host,
+            self.port,
+            self.size,
+            self.rank == 0 and not served,
+            timeout=timedelta(seconds=self.seconds),
+            wait_for_workers=False,
+            **({"use_libuv": False} if without_uv else {}),
+        )
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self.store = torch.distributed.PrefixStore(f"smoke/{attempt}", store)
+        self.present = list(range(self.size))
+
+    def exchange(self, step: str, value: Any) -> dict[int, Any]:
+        """Leave a note for this step; return those of the ranks that do so in time."""
+        self.store.set(f"{step}/{self.rank}", json.dumps(value))
+        self.store.add(f"{step}/{self.rank}/there", 1)
+        self.store.add(step, 1)
+        deadline = time.monotonic() + self.seconds
+        while self.store.add(step, 0) < len(self.present):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        there = [n for n in self.present if self.store.add(f"{step}/{n}/there", 0)]
+        return {n: json.loads(self.store.get(f"{step}/{n}")) for n in there}
+
+    def go_on_with(self, there: Mapping[int, Any], what: str) -> Iterator[str]:
+        """Count on the ranks that are there; yield a problem if others were expected."""
+        absent = [rank for rank in self.present if rank not in there]
+        if absent:
+            count = f"{len(there)} of {len(self.present)} ranks {what}"
+            missing = f"{named(absent)} {'are' if len(absent) > 1 else 'is'} missing"
+            yield (
+                f"{count} within {self.seconds:g} s, {missing}: see whether all were "
+                "started and what they print; `--timeout SECONDS` waits longer"
+            )
+        self.present = list(there)
+
+    def add_up(self, torch: Any, backend: str, device: str) -> None:
+        """Raise Problem unless an all-reduce is right; each rank's number has its own place."""
+        if device != "cpu":
+            getattr(torch, device.partition(":")[0]).set_device(device)
+        torch.distributed.init_process_group(
+            backend,
+            store=torch.distributed.PrefixStore("group", self.store),
+            rank=self.rank,
+            world_size=self.size,
+            # Longer than anybody waits here: NCCL kills a process at the end of its time.
+            timeout=timedelta(seconds=10 * self.seconds),
+        )
+        numbers = torch.zeros(self.size, device=device)
+        numbers[self.rank] = self.rank + 1
+        torch.distributed.all_reduce(numbers)
+        wrong = ", ".join(
+            f"rank {rank} gave {rank + 1} and {number:g} arrived"
+            for rank, number in enumerate(numbers.tolist())
+            if number != rank + 1
+        )
+        # A rank that closes its connections may end the others' all-reduce.
+        self.exchange("added up", None)
+        torch.distributed.destroy_process_group()
+        if wrong:
+            raise Problem(
+                f"the all-reduce ({backend}) is wrong, {wrong}: {HINTS[backend]}"
+            )
+
+    def check_group(self, torch: Any, backend: str, devices: Sequence[Device]) -> None:
+        """Raise Problem unless the ranks' process group works, in time."""
+        device = "cpu" if backend == "gloo" else devices[0].name
+        try:
+            with stdout_to_stderr():
+                within(self.seconds, partial(self.add_up, torch, backend, device))
+        except Problem:
+            raise
+        except Exception as error:
+            self.stuck = True
+            failed = f"the all-reduce ({backend}) failed ({told(error)})"
+            raise Problem(f"{failed}: {HINTS[backend]}") from error
+
+    def compare(
+        self,
+        torch: Any,
+        facts: dict[str, Any],
+        devices: Sequence[Device] | None,
+        problems: list[str],
+    ) -> Iterator[str]:
+        """Yield the problems of all ranks, for this one's own; without devices it cannot join."""
+        group = facts["process_group"]
+        release = str(facts["torch"]).partition("+")[0]
+        same = {"torch": release, "build": facts["build"], "process group": group}
+        known = self.exchange("facts", dict(same, joins=devices is not None))
+        shared = list(self.go_on_with(known, "came"))
+        for name in same:
+            ranks = by_value((rank, known[rank][name]) for rank in known)
+            if len(ranks) > 1:
+                kinds = ", ".join(f"{kind} on {named(ranks[kind])}" for kind in ranks)
+                advice = "every machine needs the same devices, uv.lock and `uv sync`"
+                shared.append(f"{name} differs, {kinds}: {advice}")
+        joins = all(known[rank]["joins"] for rank in known)
+        if devices is not None and joins and not shared:
+            check = partial(self.check_group, torch, group, devices)
+            problems.extend(problems_of(iter([("the all-reduce", check)])))
+        found = self.exchange("problems", problems)
+        yield from (*shared, *self.go_on_with(found, "finished"))
+        for line, who in by_value(
+            (r, line) for r in found for line in found[r]
+        ).items():
+            yield f"{named(who)}: {line}"
+
+    def problems_of_all(
+        self,
+        torch: Any,
+        facts: dict[str, Any],
+        devices: Sequence[Device] | None,
+        problems: list[str],
+    ) -> list[str]:
+        """Return what `compare` does; where the ranks cannot meet, this one's own problems."""
+        try:
+            self.connect(torch)
+            return list(self.compare(torch, facts, devices, problems))
+        except Problem as problem:
+            problems.append(str(problem))
+        except Exception as error:  # noqa: BLE001 - networks fail in many ways
+            lost = f"no connection to the ranks' store at {self.host}:{self.port}"
+            advice = "see that rank 0 runs and that it can be reached there"
+            problems.append(f"{lost} ({told(error)}): {advice}")
+        self.present = [self.rank]
+        return [f"rank {self.rank}: {line}" for line in problems]
+
+    def leave(self) -> None:
+        """Wait until all was told: torchrun ends every rank as soon as one fails."""
+        if len(self.present) > 1:
+            with contextlib.suppress(Exception):
+                self.exchange("told", None)
+        if self.stuck:
+            # What hangs in the process group would hang the interpreter's exit too.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
+
+
 def build_name(text: str) -> str:
     """Return a build's name as it stands on the command line; argparse's error if it is none."""
     if not BUILD.fullmatch(text):
@@ -369,6 +623,13 @@ def build_name(text: str) -> str:
             f"{text!r} is no build, such as cpu, cu128, rocm6.4, xpu"
         )
     return text
+
+
+def seconds_given(text: str) -> float:
+    """Return a number of seconds from the command line; argparse's error if it is none."""
+    if not re.fullmatch(r"\d{1,6}(\.\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return float(text)
 
 
 def say(text: str) -> None:
@@ -388,7 +649,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object, not lines"
     )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=seconds_given,
+        default=60.0,
+        help="under torchrun: how long each step waits for the other ranks (default: 60)",
+    )
     options = parser.parse_args(argv)
+    ranks: Ranks | None = None
+    if all(name in os.environ for name in RANK_VARIABLES):
+        # torch's log would bury the problems under C++ stacks.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
+        try:
+            ranks = Ranks(os.environ, options.timeout)
+        except ValueError as error:
+            parser.error(f"torchrun's environment variables are wrong: {error}")
 
     torch: Any = None
     devices: list[Device] = []
@@ -399,15 +675,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Problem as problem:
         problems = [str(problem)]
     facts = facts_of(torch, devices)
-    if not options.json:
+    own: Sequence[Device] | None = devices
+    if ranks and torch:
+        facts.update(ranks=ranks.size, process_group=process_group_of(torch, devices))
+        try:
+            own = own_devices(devices, ranks.local_rank)
+        except Problem as problem:
+            own = None
+            problems.append(str(problem))
+    if not options.json and (ranks is None or ranks.rank == 0):
         for line in lines_of(facts):
             say(line)
     if torch:
-        problems.extend(problems_of(checks_of(torch, devices, facts, options.expect)))
-    if options.json:
-        say(json.dumps(dict(facts, problems=problems), indent=2))
-    for line in problems:
-        print(f"problem: {line}", file=sys.stderr)
+        checks = checks_of(torch, own or (), facts, options.expect)
+        problems.extend(problems_of(checks))
+    if ranks and torch:
+        problems = ranks.problems_of_all(torch, facts, own, problems)
+    if ranks is None or ranks.speaks:
+        if options.json:
+            say(json.dumps(dict(facts, problems=problems), indent=2))
+        for line in problems:
+            print(f"problem: {line}", file=sys.stderr)
+    if ranks:
+        ranks.leave()
     return 1 if problems else 0
 
 

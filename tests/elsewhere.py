@@ -1,0 +1,107 @@
+"""Generating a project from outside this process: from a copy of the template, with any command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.conftest import ROOT, empty_config
+from tools.lock import find_uv, read_lock
+from tools.replica import Replica
+
+HERE = (sys.executable, "-m", "cookiecutter")
+"""The cookiecutter of the tests, as a command."""
+
+ANSWERS = {
+    "torch_version": "2.13.0",
+    "torch_backend": "cpu",
+    "python_version": "3.10",
+    "companions": "none",
+    "after_generation": "lock",
+}
+
+
+def answers(replica: Replica, **more: str) -> list[str]:
+    """Return the words that answer: the CPU build of torch 2.13.0 from the replica, locked."""
+    given = {**ANSWERS, "pytorch_index": replica.url, **more}
+    return [f"{key}={value}" for key, value in given.items()]
+
+
+def tracked_files() -> list[Path]:
+    """Return the files that a clone of this repository has, relative to its root."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
+    )
+    names = [Path(name) for name in listed.stdout.split("\0") if name]
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def copy_template(folder: Path) -> Path:
+    """Copy what is tracked of this repository into a folder, and return the folder."""
+    for name in tracked_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+def run(
+    command: Iterable[object],
+    cwd: Path,
+    *,
+    status: int = 0,
+    typed: str | None = None,
+    **variables: str,
+) -> str:
+    """Run a command with a cookiecutter configuration of its own; return what it printed.
+
+    `status` is the exit status to expect; `typed` is what a person answers to questions.
+    """
+    config = cwd / "cookiecutter.yaml"
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env={
+            **os.environ,
+            "COOKIECUTTER_CONFIG": str(config if config.exists() else empty_config(cwd)),
+            "NO_COLOR": "1",
+            **variables,
+        },
+        input=typed or "",
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    printed = done.stdout + done.stderr
+    assert done.returncode == status, printed
+    return printed
+
+
+def install(folder: Path, python: str, requirement: str = "cookiecutter") -> Path:
+    """Install a package for an interpreter, and return the `python` that has it."""
+    uv = find_uv()
+    subprocess.run([uv, "venv", "--quiet", f"--python={python}", folder], check=True)
+    installed = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    command = [uv, "pip", "install", "--quiet", f"--python={installed}", requirement]
+    subprocess.run(command, check=True)
+    return installed
+
+
+def contents(project: Path) -> dict[str, bytes]:
+    """Return name -> content of what was rendered: everything but the lock."""
+    return {
+        path.relative_to(project).as_posix(): path.read_bytes()
+        for path in sorted(project.rglob("*"))
+        if path.is_file() and path.name != "uv.lock"
+    }
+
+
+def check_locked(project: Path, replica: Replica) -> None:
+    """Check that the project has a lock of its own, of the replica's CPU build."""
+    torch = [entry for entry in read_lock(project) if entry["name"] == "torch"]
+    assert {entry["version"] for entry in torch} == {"2.13.0", "2.13.0+cpu"}
+    assert {entry["source"]["registry"] for entry in torch} == {f"{replica.url}/cpu"}

@@ -1,0 +1,149 @@
+"""The oldest uv and cookiecutter that are claimed, and the newest there are."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PYTHON, ROOT, Bake
+from tests.elsewhere import ANSWERS, answers, check_locked, contents, install, run
+from tests.proof import prove
+from tests.test_real_torch import RELEASE, real_replica  # noqa: F401 - a fixture
+from tools.lock import find_uv
+from tools.replica import Replica
+from torch_plan.extension import OLDEST_COOKIECUTTER
+from torch_plan.plan import REQUIRED_UV
+
+OLDEST_UV = REQUIRED_UV.removeprefix(">=")
+
+LAYOUTS = [
+    pytest.param({"torch_backend": "cu130"}, id="markers"),
+    pytest.param({"torch_backend": "rocm7.2", "torch_pin": "local"}, id="local"),
+    pytest.param({"torch_backend": "cpu gpu=cu130 pypi", "layout": "extras"}, id="extras"),
+    pytest.param({"torch_backend": "cpu cu130", "layout": "groups"}, id="groups"),
+]
+"""What asks uv for something of its own each: sources by marker, labels, conflicts, groups."""
+
+ANSWERED = {"torch_version": RELEASE, "python_version": PYTHON}
+
+
+@pytest.fixture(scope="session")
+def oldest_uv(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The oldest uv that a rendered project takes, from PyPI."""
+    folder = tmp_path_factory.mktemp("uv") / "venv"
+    return str(install(folder, PYTHON, f"uv=={OLDEST_UV}").with_name("uv"))
+
+
+def test_the_project_claims_the_oldest(bake: Bake, oldest_uv: str) -> None:
+    printed = subprocess.run([oldest_uv, "--version"], check=True, capture_output=True, text=True)
+    assert printed.stdout.split()[1] == OLDEST_UV
+    assert bake().pyproject["tool"]["uv"]["required-version"] == f">={OLDEST_UV}"
+
+
+@pytest.mark.parametrize("chosen", LAYOUTS)
+def test_oldest_and_newest_uv_agree_on_a_lock(
+    bake: Bake, oldest_uv: str, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str]
+) -> None:
+    """Each accepts the other's lock unchanged, and it gives every platform the planned builds.
+
+    What a platform gets is asked of the newest alone: until 0.13.0 at least, the dry run with
+    `--python-platform` calls the machine of Windows x86_64, where Python says AMD64.
+    """
+    project = bake(**ANSWERED, **chosen)
+    lock = project.path / "uv.lock"
+    newest_uv = find_uv()
+    monkeypatch.setenv("UV", oldest_uv)
+    project.lock()
+    by_the_oldest = lock.read_bytes()
+    monkeypatch.setenv("UV", newest_uv)
+    prove(project)
+    assert lock.read_bytes() == by_the_oldest
+    lock.unlink()
+    project.lock()
+    monkeypatch.setenv("UV", oldest_uv)
+    project.uv("lock", "--check", "--python", PYTHON)
+    for option in project.plan.options:
+        project.uv("sync", "--locked", "--dry-run", "--python", PYTHON, *option.sync.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("age", ["oldest", "newest"])
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param({"torch_backend": "cpu"}, id="markers"),
+        pytest.param({"torch_backend": "cpu gpu=cu130", "layout": "extras"}, id="extras"),
+        pytest.param(
+            {"torch_backend": "cpu cu130", "layout": "groups", "torch_pin": "local"}, id="groups"
+        ),
+    ],
+)
+def test_hook_installs_and_runs_torch(
+    bake: Bake,
+    real_replica: Replica,  # noqa: F811
+    oldest_uv: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    chosen: dict[str, str],
+    age: str,
+) -> None:
+    if age == "oldest":
+        monkeypatch.setenv("UV", oldest_uv)
+    project = bake(
+        **ANSWERED,
+        **chosen,
+        companions="none",
+        pytorch_index=real_replica.url,
+        after_generation="smoke",
+    )
+    printed = capfd.readouterr()
+    assert f"torch: {RELEASE}+cpu\n" in printed.out, printed.err
+    assert "The project is kept" not in printed.err
+    project.uv("run", "--no-sync", "pytest", "-q")
+
+
+def test_readme_claims_the_oldest() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"cookiecutter (\S+) or newer", readme) == [OLDEST_COOKIECUTTER]
+    assert re.findall(r"uv (\S+) or newer", readme) == [OLDEST_UV]
+
+
+@pytest.mark.slow
+def test_an_older_cookiecutter_is_refused(tmp_path: Path, replica: Replica) -> None:
+    python = install(tmp_path / "venv", sys.executable, f"cookiecutter<{OLDEST_COOKIECUTTER}")
+    command = [python, "-m", "cookiecutter", ROOT, "--no-input", "--output-dir", "there"]
+    printed = run([*command, *answers(replica, dockerfile="no")], tmp_path, status=1)
+    assert "is too old: it misreads answers of yes and no" in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "there").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "requirement",
+    [f"cookiecutter=={OLDEST_COOKIECUTTER}", f"cookiecutter>{OLDEST_COOKIECUTTER}"],
+    ids=["oldest", "newest"],
+)
+def test_cookiecutters(tmp_path: Path, bake: Bake, replica: Replica, requirement: str) -> None:
+    """The answers are those that releases have treated differently: yes, no, lists, braces."""
+    chosen = {
+        "layout": "groups",
+        "github_actions": "no",
+        "dockerfile": "yes",
+        "description": '{{ 1 }} "two"',
+    }
+    python = install(tmp_path / "venv", sys.executable, requirement)
+    command = [python, "-m", "cookiecutter", ROOT, "--no-input", "--output-dir", "there"]
+    run([*command, *answers(replica, **chosen)], tmp_path)
+    there = tmp_path / "there/my-ml-project"
+    here = bake(**{**ANSWERS, **chosen, "after_generation": "nothing"})
+    assert contents(there) == contents(here.path)
+    check_locked(there, replica)
+    impossible = answers(replica, **chosen, torch_backend="cu118")
+    printed = run([*command, "--overwrite-if-exists", *impossible], tmp_path, status=1)
+    assert "This cannot be done:" in printed
+    assert "Traceback" not in printed
