@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ import pytest
 from cookiecutter.main import cookiecutter
 
 from tools.lock import installed, run_uv
+from tools.real_wheel import real_cpu_wheel
 from tools.replica import Replica
 from torch_plan.defaults import default_answers
 from torch_plan.detect import Detected, Gpu, choose
@@ -64,6 +66,9 @@ class BakedProject:
         return installed(self.path, platform, "--python", python, *options)
 
 
+RELEASE = "2.13.0"
+"""The release of which a real CPU wheel is looked for."""
+
 Bake = Callable[..., BakedProject]
 
 
@@ -71,6 +76,19 @@ Bake = Callable[..., BakedProject]
 def replica() -> Iterator[Replica]:
     with Replica() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def real_replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
+    folder = tmp_path_factory.mktemp("wheels")
+    wheel = real_cpu_wheel(folder, host_platform(), load_facts(), RELEASE)
+    if wheel is None:
+        reason = f"no real CPU wheel of torch {RELEASE} for Python {PYTHON} can be had here"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with Replica(wheels=[wheel]) as replica:
+        yield replica
 
 
 @pytest.fixture(autouse=True)

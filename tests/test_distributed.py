@@ -14,12 +14,9 @@ from pathlib import Path
 import pytest
 from cookiecutter.main import cookiecutter
 
-from tests import test_real_torch
-from tests.conftest import PYTHON, ROOT, empty_config
+from tests.conftest import PYTHON, RELEASE, ROOT, empty_config
 from tools.lock import run_uv
 from tools.replica import Replica
-
-real_replica = test_real_torch.real_replica
 
 MODULE = ("-m", "my_ml_project.smoke")
 SCRIPT = """\
@@ -101,7 +98,7 @@ class Project:
 def project(tmp_path_factory: pytest.TempPathFactory, real_replica: Replica) -> Project:
     folder = tmp_path_factory.mktemp("project")
     answers = {
-        "torch_version": test_real_torch.RELEASE,
+        "torch_version": RELEASE,
         "torch_backend": "cpu",
         "python_version": PYTHON,
         "companions": "none",
@@ -126,7 +123,7 @@ def test_two_ranks_add_up_and_report_once(project: Project) -> None:
     assert ended.status == 0, ended.err
     report = json.loads(ended.out)
     assert (report["ranks"], report["process_group"]) == (2, "gloo")
-    assert report["torch"] == f"{test_real_torch.RELEASE}+cpu"
+    assert report["torch"] == f"{RELEASE}+cpu"
     assert (report["problems"], ended.problems) == ([], [])
 
 

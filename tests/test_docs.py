@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PYTHON, ROOT, Bake
-from tests.test_real_torch import RELEASE, real_replica  # noqa: F401 - a fixture
+from tests.conftest import PYTHON, RELEASE, ROOT, Bake
 from tools import answers_page
 from tools.lock import find_uv
 from tools.replica import Replica
@@ -138,7 +137,7 @@ def test_answers_page_is_what_the_template_renders() -> None:
 
 def test_recipe_without_a_network(
     bake: Bake,
-    real_replica: Replica,  # noqa: F811
+    real_replica: Replica,
 ) -> None:
     project = bake(
         torch_version=RELEASE,

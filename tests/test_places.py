@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import PYTHON, ROOT, Bake, empty_config, git
+from tests.conftest import PYTHON, RELEASE, ROOT, Bake, empty_config, git
 from tests.elsewhere import (
     ANSWERS,
     HERE,
@@ -25,7 +25,6 @@ from tests.elsewhere import (
     run,
     tracked_files,
 )
-from tests.test_real_torch import RELEASE, real_replica  # noqa: F401 - a fixture
 from tools.lock import find_uv
 from tools.replica import Replica
 from torch_plan.facts import load_facts, version_key
@@ -152,7 +151,7 @@ def test_inside_an_active_environment_of_another_project(
 def test_install_spares_the_active_environment(
     tmp_path: Path,
     bake: Bake,
-    real_replica: Replica,  # noqa: F811
+    real_replica: Replica,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = tmp_path / "other/.venv"

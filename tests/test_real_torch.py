@@ -5,32 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PYTHON, Bake, BakedProject, git
+from tests.conftest import PYTHON, RELEASE, Bake, BakedProject, git
 from tools.demo import main as demo
 from tools.lock import UvError, find_uv, locked_wheels
-from tools.real_wheel import real_cpu_wheel
 from tools.replica import Replica
-from torch_plan.facts import host_platform, load_facts
-
-RELEASE = "2.13.0"
-
-
-@pytest.fixture(scope="module")
-def real_replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
-    folder = tmp_path_factory.mktemp("wheels")
-    wheel = real_cpu_wheel(folder, host_platform(), load_facts(), RELEASE)
-    if wheel is None:
-        reason = f"no real CPU wheel of torch {RELEASE} for Python {PYTHON} can be had here"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with Replica(wheels=[wheel]) as replica:
-        yield replica
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PYTHON, ROOT, Bake
+from tests.conftest import PYTHON, RELEASE, ROOT, Bake
 from tests.elsewhere import ANSWERS, answers, check_locked, contents, install, run
 from tests.proof import prove
-from tests.test_real_torch import RELEASE, real_replica  # noqa: F401 - a fixture
 from tools.lock import find_uv
 from tools.replica import Replica
 from torch_plan.extension import OLDEST_COOKIECUTTER
@@ -84,7 +83,7 @@ def test_oldest_and_newest_uv_agree_on_a_lock(
 )
 def test_hook_installs_and_runs_torch(
     bake: Bake,
-    real_replica: Replica,  # noqa: F811
+    real_replica: Replica,
     oldest_uv: str,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
