@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import keyword
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -123,7 +122,7 @@ class _Reader:
         elif self.facts.may_depend_on(slug):
             reason = f"the project itself depends on {slug!r}, or may do so."
             self.refuse("project_slug", reason, taken, f"my-{slug}")
-        elif _WINDOWS_DEVICE.fullmatch(slug):
+        elif re.fullmatch(_WINDOWS_DEVICE, slug):
             self.refuse("project_slug", "Windows reserves this name for a device.", taken)
         return slug
 
@@ -167,7 +166,7 @@ class _Reader:
             if not self.known_backend("torch_backend", token, backend, named=name):
                 continue
             variant = Variant(name if named else backend, backend)
-            if not _GROUP_NAME.fullmatch(variant.name):
+            if not re.fullmatch(_GROUP_NAME, variant.name):
                 reason = (
                     "the name of an extra or group is made of letters, digits, `-`, `_` and `.`."
                 )
@@ -222,7 +221,7 @@ class _Reader:
             if token in known:
                 found.append(token)
                 continue
-            near = difflib.get_close_matches(token, known, n=1, cutoff=0.5)
+            near = _close(token, known, n=1, cutoff=0.5)
             reason = f"the packages released in step with torch are: {', '.join(known)}; or none."
             self.replace_token("companions", token, reason, [*near, ""])
         return tuple(name for name in known if name in found)
@@ -300,7 +299,7 @@ class _Reader:
             valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
             valid, credentials = False, None
-        if not valid or not _URL.fullmatch(answer):
+        if not valid or not re.fullmatch(_URL, answer):
             return (
                 f"it is one of {', '.join(names)}, or a URL that begins with https:// or http://."
             )
@@ -386,6 +385,13 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _close(word: str, options: Sequence[str], n: int, cutoff: float) -> list[str]:
+    """Return the options that are spelt like a word, the likest first."""
+    import difflib
+
+    return difflib.get_close_matches(word, options, n=n, cutoff=cutoff)
+
+
 def nearest_version(asked: str, versions: tuple[str, ...]) -> str:
     """Return the newest version of the same minor, else the one before what was asked."""
     if not re.fullmatch(r"\d+(\.\d+)*", asked):
@@ -411,7 +417,7 @@ def nearest_backends(asked: str, options: tuple[str, ...]) -> list[str]:
         same.sort(key=lambda option: abs(int("0" + re.sub(r"\D", "", option)) - int(numbers)))
     else:
         same.reverse()
-    close = difflib.get_close_matches(word, options, n=2, cutoff=0.6)
+    close = _close(word, options, n=2, cutoff=0.6)
     return list(dict.fromkeys([*same, *close, CPU]))[:3]
 
 
@@ -422,10 +428,10 @@ def nearest_platforms(asked: str) -> list[str]:
     )
     word = re.sub(r"^win(?!dows)", "windows", word).replace("amd64", "x86_64").replace("_", "-")
     begins = [name for name in PLATFORMS if name.replace("_", "-").startswith(word)]
-    close = difflib.get_close_matches(asked.lower(), list(PLATFORMS), n=2, cutoff=0.6)
+    close = _close(asked.lower(), list(PLATFORMS), n=2, cutoff=0.6)
     return list(dict.fromkeys([*begins, *close]))[:2]
 
 
-_GROUP_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_URL = re.compile(r"[!#-&(-;=?-Z\[\]_a-z~]+")
-_WINDOWS_DEVICE = re.compile(r"con|prn|aux|nul|com\d|lpt\d")
+_GROUP_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_URL = r"[!#-&(-;=?-Z\[\]_a-z~]+"
+_WINDOWS_DEVICE = r"con|prn|aux|nul|com\d|lpt\d"
