@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from torch_plan.facts import CPU, PLATFORMS, Facts, Mirror, family_of, version_key
@@ -25,8 +26,7 @@ RETIRED: dict[str, dict[str, str]] = {}
 """Answer -> retired value -> the value that took its place."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One reason to refuse: what was asked, why it cannot be, and changes that may work.
 
     `ways` are changes of answers, the nearest first; each is tried before it is offered.
@@ -37,16 +37,14 @@ class Problem:
     ways: tuple[Mapping[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(NamedTuple):
     """One of the builds a project can switch between: its extra's or group's name, its backend."""
 
     name: str
     backend: str
 
 
-@dataclass(frozen=True)
-class Answers:
+class Answers(NamedTuple):
     """The answers, taken apart. `overrides` maps (platform, variant or empty) to a backend."""
 
     project_slug: str

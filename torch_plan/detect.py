@@ -18,9 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from torch_plan.facts import CPU, PLATFORMS, Facts, backend_key, family_of, version_key
 
@@ -39,8 +39,7 @@ _CAPABILITY = re.compile(r"[0-9]{1,3}\.[0-9]")
 _GFX = re.compile(r"gfx(?!000$)[0-9a-f]{3,5}")
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """A machine, as far as detection looks at it; nothing here raises."""
 
     sys_platform: str
@@ -65,8 +64,7 @@ class Host:
         return next(names, "")
 
 
-@dataclass(frozen=True)
-class Gpu:
+class Gpu(NamedTuple):
     """What a machine has: the family of builds made for it, and what they depend on."""
 
     family: str
@@ -77,8 +75,7 @@ class Gpu:
     """The compute capability of each kind of NVIDIA card (90 for 9.0), empty if not known."""
 
 
-@dataclass(frozen=True)
-class Detected:
+class Detected(NamedTuple):
     """The default backend: what it is, what was found, and why the one follows from the other."""
 
     backend: str
@@ -257,8 +254,7 @@ def choose(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
     return Detected(CPU, gpu.description, why)
 
 
-@dataclass(frozen=True)
-class _Choice:
+class _Choice(NamedTuple):
     """A build (empty: none), the cards it is for, what is against each newer one and itself."""
 
     build: str

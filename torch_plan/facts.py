@@ -7,10 +7,9 @@ import platform
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 BUILDS_PATH = Path(__file__).with_name("builds.json")
 
@@ -20,8 +19,7 @@ PYPI = "pypi"
 CPU = "cpu"
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(NamedTuple):
     """A platform that a project names, and how PEP 508 markers tell it apart."""
 
     name: str
@@ -86,8 +84,7 @@ def backend_key(backend: str) -> tuple[int, tuple[int, ...]]:
     return _FAMILIES.index(family_of(backend)), numbers
 
 
-@dataclass(frozen=True)
-class Triton:
+class Triton(NamedTuple):
     """The package of the PyTorch index that the ROCm or XPU build of a release requires."""
 
     name: str
@@ -96,8 +93,7 @@ class Triton:
     platforms: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Mirror:
+class Mirror(NamedTuple):
     """A copy of the PyTorch index: `url` is what comes before `/cu128`."""
 
     url: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, product
+from typing import NamedTuple
 
 from torch_plan.facts import PLATFORMS
 
@@ -18,8 +18,7 @@ _OTHER = "other"
 _EVERYWHERE: _Machines = frozenset(product((*_SYSTEMS, _OTHER), (*_MACHINES, _OTHER)))
 
 
-@dataclass(frozen=True)
-class _Term:
+class _Term(NamedTuple):
     """A marker, and every (system, machine) on which it holds."""
 
     text: str

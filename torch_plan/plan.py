@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch_plan.answers import (
     EXTRAS,
@@ -35,8 +36,7 @@ _RUNNERS = {
 """GitHub's runner for each platform, the cheapest first."""
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(NamedTuple):
     """What one platform gets: the backend, the build behind it, torch's version, and its needs."""
 
     platform: str
@@ -56,8 +56,7 @@ class Source:
     group: str = ""
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(NamedTuple):
     """One `[[tool.uv.index]]`; explicit, unless it takes PyPI's place."""
 
     name: str
@@ -66,8 +65,7 @@ class Index:
     default: bool = False
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One switchable build (or the only one): its name, requirements, and build per platform."""
 
     name: str
@@ -82,8 +80,7 @@ class Option:
         return next((build.build for build in self.builds if build.platform == platform), "")
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """All that the templates lay out."""
 
     package: str
