@@ -10,12 +10,12 @@ import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.machinery import PathFinder
+from importlib.metadata import version
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
 import click
-import cookiecutter
 from jinja2 import BytecodeCache, Environment, FileSystemBytecodeCache
 from jinja2.ext import Extension
 
@@ -73,7 +73,7 @@ def check(context: Mapping[str, Any]) -> str:
 
     This is the last answer that cookiecutter renders before it writes anything.
     """
-    found = str(cookiecutter.__version__)
+    found = version("cookiecutter")  # cookiecutter.__version__ of 2.7.0 says 2.6.0
     if version_key(found) < version_key(OLDEST_COOKIECUTTER):
         raise click.ClickException(
             f"cookiecutter {found} is too old: it misreads answers of yes and no. This template "
