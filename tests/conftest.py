@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -89,6 +90,18 @@ def real_replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
         pytest.skip(reason)
     with Replica(wheels=[wheel]) as replica:
         yield replica
+
+
+@pytest.fixture
+def hook() -> Any:
+    """The hook as a module, its settings not rendered."""
+    path = ROOT / "hooks/post_gen_project.py"
+    spec = importlib.util.spec_from_file_location("post_gen_project", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -598,18 +597,6 @@ def test_interrupt(fake_uv: FakeUv, replica: Replica, tmp_path: Path, everyone: 
 
 
 # The pure parts
-
-
-@pytest.fixture(scope="module")
-def hook() -> Any:
-    """The hook as a module, its settings not rendered."""
-    path = ROOT / "hooks/post_gen_project.py"
-    spec = importlib.util.spec_from_file_location("post_gen_project", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shlex
@@ -188,18 +187,6 @@ def settings(bake: Bake) -> dict[str, Any]:
     project = bake(torch_version="2.13.0", torch_backend="cu130", python_version="3.11")
     loaded: dict[str, Any] = json.loads(hook_settings(project.answers))
     return loaded
-
-
-@pytest.fixture
-def hook() -> Any:
-    """The hook as a module, its settings not rendered."""
-    path = ROOT / "hooks/post_gen_project.py"
-    spec = importlib.util.spec_from_file_location("hook_on_windows", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_hook_expects_the_build_of_windows(
