@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+
+# Whoever generates waits for every import: what few runs need is imported where they need it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
 SETTINGS = r"""{{ hook_settings(cookiecutter) }}"""
 """What the plan decided, as JSON: which steps, with which options, and the build to expect."""
@@ -189,6 +191,8 @@ def lock_command(settings: dict[str, Any]) -> list[str]:
 
 def smoke_command(settings: dict[str, Any]) -> list[str]:
     """Return the smoke test's command, with the build to expect if the plan names this machine."""
+    import platform
+
     build = settings["expect"].get(f"{sys.platform} {platform.machine()}")
     return [settings["command"], *(["--expect", build] if build else [])]
 
@@ -296,6 +300,8 @@ def ask(
 def quote(word: str) -> str:
     """Quote a word for the shell of this system."""
     if os.name != "nt":
+        import shlex
+
         return shlex.quote(word)
     return word if re.fullmatch(r"[\w:.\\-]+", word) else f'"{word}"'
 
