@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
+
+from packaging.markers import Marker
 
 from tests.conftest import BakedProject
 from tests.interpreters import interpreter
@@ -44,6 +48,17 @@ def prove(project: BakedProject) -> float:
             for package in ("torch", *plan.companions):
                 check_pythons(project, build, package, got[package])
     return seconds
+
+
+def indexes_of_torch(pyproject: dict[str, Any], option: str, here: Mapping[str, str]) -> list[str]:
+    """Return the indexes that torch comes from, for an extra or group, where markers say `here`."""
+    sources = pyproject["tool"]["uv"]["sources"]["torch"]
+    return [
+        source["index"]
+        for source in (sources if isinstance(sources, list) else [sources])
+        if source.get("extra", source.get("group", option)) == option
+        and ("marker" not in source or Marker(source["marker"]).evaluate(here))
+    ]
 
 
 def builds(project: BakedProject) -> list[Build]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import tomllib
 import xml.etree.ElementTree as ET
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import PYTHON, Bake
+from tests.proof import indexes_of_torch
 from tools.bench import (
     BACKENDS,
     CHOICES,
@@ -34,6 +36,8 @@ from tools.bench import (
     guide_pyproject,
     in_turn,
     linux_tags,
+    lock_table,
+    median_interval,
     on_cuda,
     plan_of,
     render,
@@ -43,6 +47,7 @@ from tools.bench import (
     timed,
 )
 from tools.lock import run_uv
+from torch_plan import facts
 
 URL = "https://index.example/whl"
 
@@ -59,6 +64,18 @@ def test_the_median_of_ratios_is_no_ratio_of_medians() -> None:
     assert row.verdict == "met"
     assert timed("it", [(2.02, 1.0)], 2.0).verdict == "missed"
     assert timed("it", [(2.02, 1.0)], None).verdict == ""
+
+
+def test_a_target_within_the_noise_is_neither_met_nor_missed() -> None:
+    noisy = timed("it", [(1.98, 1.0), (2.02, 1.0), (2.06, 1.0)], 2.0)
+    assert (noisy.interval, noisy.verdict) == ((1.98, 2.06), "even")
+    assert timed("it", [(2.01, 1.0), (2.02, 1.0), (2.06, 1.0)], 2.0).verdict == "missed"
+
+
+@pytest.mark.parametrize(("count", "ends"), [(5, (1, 5)), (6, (1, 6)), (9, (2, 8)), (20, (6, 15))])
+def test_interval_of_a_median(count: int, ends: tuple[int, int]) -> None:
+    """The ranks are those of the tables for the sign test: 95 % from 6 values on."""
+    assert median_interval(list(range(count, 0, -1))) == ends
 
 
 @pytest.mark.parametrize(
@@ -100,7 +117,18 @@ def test_table_has_a_cell_for_every_column() -> None:
     lines = table(rows).splitlines()
     assert len(lines) == 4
     assert len({len(line) for line in lines}) == 1
-    assert {line.count("|") for line in lines} == {8}
+    assert {line.count("|") for line in lines} == {9}
+
+
+def test_comparisons_are_a_line_each() -> None:
+    good = [counted("few", "B", 5_000, 5_000, 1.0), timed("time", [(1.0, 1.0)] * 5, 1.0)]
+    bad = [counted("few", "B", 6_000, 5_000, 1.0), timed("time", [(1.0, 2.0)] * 5, 1.0)]
+    head, _, *lines = lock_table({"one": good, "other": bad}).splitlines()
+    assert [cell.strip() for cell in head.split("|")[2:4]] == ["few", "time"]
+    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines] == [
+        ["one", "5 kB / 5 kB", "1.00 (1.00 to 1.00)", "met"],
+        ["other", "6 kB / 5 kB", "0.50 (0.50 to 0.50)", "missed"],
+    ]
 
 
 def test_compiled_templates_follow_their_source(tmp_path: Path) -> None:
@@ -130,6 +158,11 @@ def test_the_guide_makes_the_same_choice(choice: Choice, bake: Bake) -> None:
         index["name"] for index in ours["tool"]["uv"]["index"]
     }
     assert uv.get("conflicts") == ours["tool"]["uv"].get("conflicts")
+    plan = plan_of({**COMMON, **choice.answers})
+    for option, platform in product(plan.options, plan.platforms):
+        here = facts.PLATFORMS[platform]._asdict()
+        expected = indexes_of_torch(ours, option.name, here)
+        assert indexes_of_torch(theirs, option.name, here) == expected, (option.name, platform)
     assert uv.get("default-groups") == ours["tool"]["uv"].get("default-groups")
 
 

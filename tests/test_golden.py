@@ -145,8 +145,8 @@ def test_examples_of_uvs_guide(
     assert {"torch==2.9.1", "torchvision==0.24.1"} <= requirements(pyproject)
     explicit_indexes(pyproject)
     exact = [environment(platform) for platform in expected]
-    assert pyproject["tool"]["uv"]["environments"] == exact
-    assert pyproject["tool"]["uv"]["required-environments"] == exact
+    assert sorted(pyproject["tool"]["uv"]["environments"]) == sorted(exact)
+    assert sorted(pyproject["tool"]["uv"]["required-environments"]) == sorted(exact)
     project.lock()
     triton = load_facts().triton("2.9.1", answers["torch_backend"])
     for platform, version in expected.items():
@@ -186,3 +186,26 @@ def test_aliyun_is_a_flat_listing(bake: Bake) -> None:
     (index,) = project.pyproject["tool"]["uv"]["index"]
     assert index["format"] == "flat"
     assert index["url"] == "https://mirrors.aliyun.com/pytorch-wheels/cpu/"
+
+
+@pytest.mark.parametrize(
+    ("answers", "first"),
+    [
+        ({"torch_backend": "cpu"}, ["windows-x86_64"]),
+        ({"torch_backend": "xpu"}, ["windows-x86_64"]),
+        ({"torch_backend": "cu128"}, ["linux-x86_64", "linux-aarch64", "windows-x86_64"]),
+        ({"torch_backend": "pypi"}, ["linux-x86_64", "windows-x86_64"]),
+        (
+            {"torch_backend": "cpu cu128", "layout": "extras"},
+            ["linux-x86_64", "linux-aarch64", "windows-x86_64", "macos-arm64"],
+        ),
+    ],
+    ids=["cpu", "xpu", "cuda", "pypi", "extras"],
+)
+def test_what_has_most_packages_is_locked_first(
+    bake: Bake, answers: dict[str, str], first: list[str]
+) -> None:
+    uv = bake(torch_version="2.9.1", **answers).pyproject["tool"]["uv"]
+    expected = [environment(platform) for platform in first]
+    assert uv["environments"][: len(first)] == expected
+    assert uv["required-environments"] == uv["environments"]

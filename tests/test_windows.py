@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from packaging.markers import Marker
 
-from tests.conftest import ROOT, Bake, BakedProject
+from tests.conftest import ROOT, Bake
 from tests.elsewhere import ANSWERS, HERE, answers, contents, copy_template, run, tracked_files
+from tests.proof import indexes_of_torch
 from tests.test_render import SPREAD
 from tools.replica import Replica
 from torch_plan.extension import hook_settings
@@ -157,18 +158,8 @@ def test_markers_hold_on_windows(bake: Bake, chosen: dict[str, str]) -> None:
             assert len([text for text in uv[key] if Marker(text).evaluate(here)]) == 1
         for option in project.plan.options:
             (build,) = [build for build in option.builds if build.platform == platform]
-            assert indexes(project, option.name, here) == [f"pytorch-{build.backend}"]
-
-
-def indexes(project: BakedProject, option: str, here: dict[str, str]) -> list[str]:
-    """Return the indexes that torch comes from in an environment."""
-    sources = project.pyproject["tool"]["uv"]["sources"]["torch"]
-    return [
-        source["index"]
-        for source in (sources if isinstance(sources, list) else [sources])
-        if source.get(project.plan.selector or "-", option) == option
-        and ("marker" not in source or Marker(source["marker"]).evaluate(here))
-    ]
+            index = f"pytorch-{build.backend}"
+            assert indexes_of_torch(project.pyproject, option.name, here) == [index]
 
 
 @pytest.mark.parametrize("platform", MACHINES)
@@ -193,7 +184,7 @@ def test_hook_expects_the_build_of_windows(
     hook: Any, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hook.sys, "platform", "win32")
-    monkeypatch.setattr(hook.platform, "machine", lambda: "AMD64")
+    monkeypatch.setattr("platform.machine", lambda: "AMD64")
     assert hook.smoke_command(settings) == ["my-ml-project-smoke", "--expect", "cu130"]
 
 

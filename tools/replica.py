@@ -6,7 +6,7 @@ and metadata only. Real wheel files can be put in, and are then served whole.
 
 What it leaves out, on purpose:
 - the nvidia packages and plain triton of the CUDA builds, and Intel's runtime of the XPU builds:
-  in reality they all come from PyPI, so no wheel here declares them;
+  in reality they all come from PyPI, so no wheel here declares them unless it is told to;
 - the `rocm` packages of ROCm 7.14, whose names on the index are not documented;
 - pages of the index root: only the triton packages' files lie there.
 
@@ -28,7 +28,7 @@ import socket
 import sys
 import threading
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from http import HTTPStatus
@@ -237,8 +237,8 @@ def triton_names(facts: Facts) -> dict[str, tuple[WheelName, ...]]:
     return {package: tuple(found) for package, found in names.items()}
 
 
-def metadata(facts: Facts, index: str, name: WheelName) -> str:
-    """Return the METADATA of an invented wheel on an index."""
+def metadata(facts: Facts, index: str, name: WheelName, also: Iterable[str] = ()) -> str:
+    """Return the METADATA of an invented wheel on an index; it requires what `also` says too."""
     version = f"{name.version}+{name.label}" if name.label else name.version
     requires_python = _requires_python(facts, name)
     lines = [
@@ -246,7 +246,7 @@ def metadata(facts: Facts, index: str, name: WheelName) -> str:
         f"Name: {name.package}",
         f"Version: {version}",
         *([f"Requires-Python: {requires_python}"] if requires_python else []),
-        *(f"Requires-Dist: {requirement}" for requirement in _requires(facts, index, name)),
+        *(f"Requires-Dist: {needed}" for needed in (*_requires(facts, index, name), *also)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -348,8 +348,9 @@ class Replica:
 
     `wheels` are real wheel files. Each takes the place of the invented wheel of the same package,
     version, label, Python and platform, on the index that its label names (`cpu` for any other
-    label, or none). A file name that is no wheel's raises `InvalidWheelFilename`. `port` 0 is any
-    free one. `fault` is how it fails, and may be set and reset at any time: the port stays.
+    label, or none). A file name that is no wheel's raises `InvalidWheelFilename`. `libraries` says
+    of an index what its torch requires from PyPI. `port` 0 is any free one. `fault` is how it
+    fails, and may be set and reset at any time: the port stays.
     """
 
     def __init__(
@@ -358,8 +359,10 @@ class Replica:
         wheels: Iterable[Path] = (),
         port: int = 0,
         fault: Fault | None = None,
+        libraries: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.facts = facts or load_facts()
+        self.libraries = libraries or {}
         self.requests: list[Request] = []
         self.awake = threading.Event()
         self.port = port
@@ -539,7 +542,8 @@ class Replica:
                 continue
             kind = name.version, name.label, platform_of(name.platform_tag)
             if kind not in texts:
-                texts[kind] = metadata(self.facts, index, name).encode()
+                also = self.libraries.get(index, ()) if package == "torch" else ()
+                texts[kind] = metadata(self.facts, index, name, also).encode()
             filename = file_name(name)
             sha256 = _sha256(f"{index}/{filename}".encode())
             yield Wheel(index, filename, sha256, texts[kind])
