@@ -97,10 +97,10 @@ GUIDE = [
     pytest.param(
         {"torch_backend": "cpu"},
         {
+            "windows-x86_64": "2.9.1+cpu",
             "linux-x86_64": "2.9.1+cpu",
             "linux-aarch64": "2.9.1+cpu",
             "macos-arm64": "2.9.1",
-            "windows-x86_64": "2.9.1+cpu",
         },
         id="cpu-everywhere",
     ),
@@ -108,28 +108,28 @@ GUIDE = [
         {"torch_backend": "cu128", "platforms": "linux-x86_64 macos-arm64 windows-x86_64=cpu"},
         {
             "linux-x86_64": "2.9.1+cu128",
-            "macos-arm64": "2.9.1",
             "windows-x86_64": "2.9.1+cpu",
+            "macos-arm64": "2.9.1",
         },
         id="cuda-on-linux",
     ),
     pytest.param(
         {"torch_backend": "rocm6.4"},
         {
+            "windows-x86_64": "2.9.1+cpu",
             "linux-x86_64": "2.9.1+rocm6.4",
             "linux-aarch64": "2.9.1+cpu",
             "macos-arm64": "2.9.1",
-            "windows-x86_64": "2.9.1+cpu",
         },
         id="rocm",
     ),
     pytest.param(
         {"torch_backend": "xpu"},
         {
+            "windows-x86_64": "2.9.1+xpu",
             "linux-x86_64": "2.9.1+xpu",
             "linux-aarch64": "2.9.1+cpu",
             "macos-arm64": "2.9.1",
-            "windows-x86_64": "2.9.1+xpu",
         },
         id="xpu",
     ),
@@ -145,8 +145,8 @@ def test_examples_of_uvs_guide(
     assert {"torch==2.9.1", "torchvision==0.24.1"} <= requirements(pyproject)
     explicit_indexes(pyproject)
     exact = [environment(platform) for platform in expected]
-    assert sorted(pyproject["tool"]["uv"]["environments"]) == sorted(exact)
-    assert sorted(pyproject["tool"]["uv"]["required-environments"]) == sorted(exact)
+    assert pyproject["tool"]["uv"]["environments"] == exact
+    assert pyproject["tool"]["uv"]["required-environments"] == exact
     project.lock()
     triton = load_facts().triton("2.9.1", answers["torch_backend"])
     for platform, version in expected.items():

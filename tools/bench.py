@@ -70,19 +70,14 @@ class Row:
     rounds: int = 1
     target: float | None = None
     interval: tuple[float, float] | None = None
-    """Of the ratio's median, with 95 % confidence; None for what is counted, and exact."""
+    """Of the ratio, see `median_interval`; None for what is counted, and exact."""
 
     @property
     def verdict(self) -> str:
-        """`met`, `even` or `missed`; empty where nothing is demanded.
-
-        `even`: above the target by less than what the rounds can tell apart.
-        """
+        """`met` or `missed`, empty where nothing is demanded; the interval excuses nothing."""
         if self.target is None:
             return ""
-        if round(self.ratio, 2) <= self.target:
-            return "met"
-        return "even" if self.interval and round(self.interval[0], 2) <= self.target else "missed"
+        return "met" if round(self.ratio, 2) <= self.target else "missed"
 
 
 def timed(what: str, pairs: Sequence[tuple[float, float]], target: float | None) -> Row:
@@ -102,7 +97,7 @@ def timed(what: str, pairs: Sequence[tuple[float, float]], target: float | None)
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the confidence interval of the median: 95 %, or the whole range of few values.
+    """Return the confidence interval of the median: at least 95 %, or of five values all (94 %).
 
     It needs no assumption about the values but that they are independent: it is the sign test's.
     """
@@ -171,7 +166,7 @@ def between(row: Row) -> str:
 def worst(rows: Iterable[Row]) -> str:
     """Return the worst verdict of some rows."""
     verdicts = {row.verdict for row in rows}
-    return next((verdict for verdict in ("missed", "even", "met") if verdict in verdicts), "")
+    return next((verdict for verdict in ("missed", "met") if verdict in verdicts), "")
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -838,8 +833,8 @@ def cost_page(
 a machine with {cores} cores that other work shared.
 
 Milliseconds are this machine's, and no more than a hint: what counts is the ratio. Both sides of it
-run in turn, it is the median of the rounds' ratios, and it lies in the interval with 95 %
-confidence. A ratio above its target is `missed`, or `even` if the target lies in the interval.
+run in turn, and it is the median of the rounds' ratios. The interval says how sure that is: 95 %,
+or 94 % where there are five rounds, of which it is the range. It excuses no missed target.
 PyTorch's index is the [replica](../tools/replica.py). PyPI's answers are fetched once and then
 [given again](../tools/recorder.py), each as late as it came, so that both sides wait for the same
 network.
