@@ -92,6 +92,7 @@ class Plan(NamedTuple):
     layout: str
     platforms: tuple[str, ...]
     environments: tuple[str, ...]
+    """The exact marker of each platform."""
     dependencies: tuple[str, ...]
     options: tuple[Option, ...]
     sources: Mapping[str, tuple[Source, ...]]
@@ -190,7 +191,7 @@ def _plan(answers: Answers, builds: Builds) -> Plan:
         required_uv=REQUIRED_UV,
         layout=answers.layout,
         platforms=answers.platforms,
-        environments=_environments(answers.platforms, options),
+        environments=tuple(map(environment, answers.platforms)),
         dependencies=(*_numpy_requirements(builds), *shared),
         options=options,
         sources=_sources(builds),
@@ -202,26 +203,6 @@ def _plan(answers: Answers, builds: Builds) -> Plan:
         hosts=answers.pytorch_index.hosts if backends else (),
         local_pins=answers.torch_pin == "local",
     )
-
-
-def _environments(platforms: Iterable[str], options: Iterable[Option]) -> tuple[str, ...]:
-    """Return the marker of each platform, in the order that uv locks fastest.
-
-    uv resolves one after another, and what only a later one needs is asked for only then. So first
-    comes what has most packages of its own: Linux with the libraries of CUDA, then Windows, where
-    pytest needs colorama (`docs/cost.md` measures it).
-    """
-    cuda_on_linux = {
-        build.platform
-        for option in options
-        for build in option.builds
-        if family_of(build.build) == "cu" and build.platform.startswith("linux-")
-    }
-
-    def rank(platform: str) -> int:
-        return 0 if platform in cuda_on_linux else 1 if platform.startswith("windows-") else 2
-
-    return tuple(environment(platform) for platform in sorted(platforms, key=rank))
 
 
 def _numpy_requirements(builds: Builds) -> list[str]:
