@@ -101,15 +101,14 @@ def equal(one, other):
 
 
 @pytest.fixture(autouse=True)
-def impatient_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put uv on PATH, for the command that a message ends with, and let it try only once."""
+def uv_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put uv where the command that a message ends with looks for it."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "uv").symlink_to(find_uv())
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     monkeypatch.setenv("NO_COLOR", "1")
 
@@ -209,6 +208,7 @@ def test_fault(
     with Replica(wheels=[write_torch(tmp_path)] if in_wheels else (), fault=fault) as replica:
         began = time.monotonic()
         with monkeypatch.context() as hurried:
+            hurried.setenv("UV_HTTP_RETRIES", "0")
             hurried.setenv("UV_HTTP_TIMEOUT", "2" if fault is Fault.HANG else "30")
             project = bake(
                 **{**ANSWERS, "after_generation": "smoke" if in_wheels else "lock"},

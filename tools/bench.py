@@ -47,7 +47,7 @@ DOCS = ROOT / "docs"
 PAGE_NAME, PICTURE_NAME = "cost.md", "cost.svg"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
-LEAST_ROUNDS = 5
+ROUNDS, LEAST_ROUNDS = 15, 5
 
 RENDERING, LOCKING = 1.25, 1.10
 """How long rendering may take against a template of one file, and the lock against uv alone."""
@@ -833,8 +833,8 @@ def cost_page(
 a machine with {cores} cores that other work shared.
 
 Milliseconds are this machine's, and no more than a hint: what counts is the ratio. Both sides of it
-run in turn, and it is the median of the rounds' ratios. The interval says how sure that is: 95 %,
-or 94 % where there are five rounds, of which it is the range. It excuses no missed target.
+run in turn, and it is the median of the rounds' ratios. The interval says how sure that is: 95 %.
+It excuses no missed target.
 PyTorch's index is the [replica](../tools/replica.py). PyPI's answers are fetched once and then
 [given again](../tools/recorder.py), each as late as it came, so that both sides wait for the same
 network.
@@ -904,7 +904,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="write docs/cost.md and docs/cost.svg")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
-    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help="at least, and default: 5")
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help="of each ratio: 15 by default, at least 5"
+    )
     options = parser.parse_args(arguments)
     rounds = max(LEAST_ROUNDS, options.rounds)
     notes = []
@@ -915,9 +917,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder.mkdir()
         indexes = Indexes(replica, pypi)
         halves = growth(Path(place) / "growth", indexes) if options.write else ()
-        rows = [rendering(folders["render"], 3 * rounds)]
-        rows.append(locking(folders["lock"], indexes, 2 * rounds))
-        rows += planning(folders["plan"], 2 * rounds)
+        rows = [rendering(folders["render"], rounds)]
+        rows.append(locking(folders["lock"], indexes, rounds))
+        rows += planning(folders["plan"], rounds)
         with Replica(libraries=cuda_libraries(folders["libraries"], pypi)) as complete:
             compared = against_the_guide(folders["guide"], Indexes(complete, pypi), rounds)
         load = downloading(folders["load"])
