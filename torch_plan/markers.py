@@ -32,7 +32,7 @@ class _Term(NamedTuple):
 
 
 def environment(platform: str) -> str:
-    """Return the exact marker of one platform, as `environments` lists it."""
+    """Return the exact marker of one platform, as `required-environments` lists it."""
     return _exact(platform).text
 
 
