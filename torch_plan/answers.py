@@ -6,7 +6,6 @@ import keyword
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -62,13 +61,13 @@ class Answers(NamedTuple):
     """Name and URL of the index that takes PyPI's place, both empty for PyPI."""
 
 
-@dataclass
 class _Reader:
     """Reads one answer after the other and collects what is wrong with them."""
 
-    raw: Mapping[str, str]
-    facts: Facts
-    problems: list[Problem] = field(default_factory=list)
+    def __init__(self, raw: Mapping[str, str], facts: Facts) -> None:
+        self.raw = raw
+        self.facts = facts
+        self.problems: list[Problem] = []
 
     def text(self, key: str) -> str:
         value = str(self.raw.get(key, "")).strip()

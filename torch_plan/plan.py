@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch_plan.answers import (
@@ -46,11 +45,10 @@ class Build(NamedTuple):
     needs: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """One entry of `[tool.uv.sources]`: the index of a package where `marker` holds."""
 
-    index: str
+    index_name: str
     marker: str
     extra: str = ""
     group: str = ""
@@ -273,7 +271,7 @@ def _source_entries(variant: Variant, builds: Builds, platforms: Iterable[str]) 
     markers = split(where.values(), answers.platforms)
     return [
         Source(
-            index=_index_name(backend),
+            index_name=_index_name(backend),
             marker=marker,
             extra=variant.name if answers.layout == EXTRAS else "",
             group=variant.name if answers.layout == GROUPS else "",
