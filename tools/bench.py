@@ -47,7 +47,7 @@ DOCS = ROOT / "docs"
 PAGE_NAME, PICTURE_NAME = "cost.md", "cost.svg"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
-ROUNDS, LEAST_ROUNDS = 15, 5
+ROUNDS, LEAST_ROUNDS = 21, 5
 
 RENDERING, LOCKING = 1.25, 1.10
 """How long rendering may take against a template of one file, and the lock against uv alone."""
@@ -905,7 +905,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="write docs/cost.md and docs/cost.svg")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     parser.add_argument(
-        "--rounds", type=int, default=ROUNDS, help="of each ratio: 15 by default, at least 5"
+        "--rounds", type=int, default=ROUNDS, help="of each ratio: 21 by default, at least 5"
     )
     options = parser.parse_args(arguments)
     rounds = max(LEAST_ROUNDS, options.rounds)
