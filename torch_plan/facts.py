@@ -65,6 +65,7 @@ def platform_of(platform_tag: str) -> str | None:
     return next(fitting, None)
 
 
+@cache
 def version_key(version: str) -> tuple[int, ...]:
     """Return what sorts `2.10.0` after `2.9.1`, and `3.10` after `3.9`."""
     return tuple(int(part) for part in re.findall(r"\d+", version))
@@ -73,11 +74,13 @@ def version_key(version: str) -> tuple[int, ...]:
 _FAMILIES = ("pypi", "cpu", "cu", "rocm", "xpu")
 
 
+@cache
 def family_of(backend: str) -> str:
     """Return `cu` for `cu128`, `rocm` for `rocm6.4`, and any other backend's own name."""
     return next((name for name in ("cu", "rocm") if re.match(name + r"\d", backend)), backend)
 
 
+@cache
 def backend_key(backend: str) -> tuple[int, tuple[int, ...]]:
     """Return what sorts backends by family, then by the version of their toolkit."""
     numbers = tuple(int(number) for number in re.findall(r"\d+", backend))
