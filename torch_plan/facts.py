@@ -74,17 +74,17 @@ def version_key(version: str) -> tuple[int, ...]:
 _FAMILIES = ("pypi", "cpu", "cu", "rocm", "xpu")
 
 
-@cache
 def family_of(backend: str) -> str:
     """Return `cu` for `cu128`, `rocm` for `rocm6.4`, and any other backend's own name."""
-    return next((name for name in ("cu", "rocm") if re.match(name + r"\d", backend)), backend)
+    for family in ("cu", "rocm"):
+        if backend.startswith(family) and backend[len(family) :][:1].isdecimal():
+            return family
+    return backend
 
 
-@cache
 def backend_key(backend: str) -> tuple[int, tuple[int, ...]]:
     """Return what sorts backends by family, then by the version of their toolkit."""
-    numbers = tuple(int(number) for number in re.findall(r"\d+", backend))
-    return _FAMILIES.index(family_of(backend)), numbers
+    return _FAMILIES.index(family_of(backend)), version_key(backend)
 
 
 class Triton(NamedTuple):
@@ -104,6 +104,10 @@ class Mirror(NamedTuple):
     hosts: tuple[str, ...]
 
 
+Tags = dict[str, tuple[str, ...]]
+"""Platform tag -> CPython tags."""
+
+
 class Facts:
     """What PyTorch publishes. Versions are public ones (`2.9.1`), Pythons are minors (`3.12`).
 
@@ -112,17 +116,7 @@ class Facts:
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self._data = data
-        self._wheels: dict[tuple[str, str, str], dict[str, tuple[str, ...]]] = {}
-        for package, versions in data["wheels"].items():
-            for version, tables in versions.items():
-                for indexes, table in tables.items():
-                    tags = {
-                        platform_tag: tuple(python_tags.split())
-                        for platform_tags, python_tags in table.items()
-                        for platform_tag in platform_tags.split()
-                    }
-                    for index in indexes.split():
-                        self._wheels[package, version, index] = tags
+        self._wheels: dict[tuple[str, str], dict[str, Tags]] = {}
 
     @cached_property
     def releases(self) -> tuple[str, ...]:
@@ -133,18 +127,23 @@ class Facts:
     def all_pythons(self) -> tuple[str, ...]:
         """Every Python that any wheel of torch is for, oldest first."""
         tags = {
-            tag
-            for (package, _, _), table in self._wheels.items()
-            if package == "torch"
+            python_tags
+            for tables in self._data["wheels"]["torch"].values()
+            for table in tables.values()
             for python_tags in table.values()
-            for tag in python_tags
         }
-        return tuple(sorted({_minor(tag) for tag in tags}, key=version_key))
+        minors = {_minor(tag) for python_tags in tags for tag in python_tags.split()}
+        return tuple(sorted(minors, key=version_key))
 
     @cached_property
     def all_backends(self) -> tuple[str, ...]:
         """Every backend that any release of torch has."""
-        names = {index for package, _, index in self._wheels if package == "torch"}
+        names = {
+            index
+            for tables in self._data["wheels"]["torch"].values()
+            for indexes in tables
+            for index in indexes.split()
+        }
         return tuple(sorted(names, key=backend_key))
 
     @cached_property
@@ -158,8 +157,7 @@ class Facts:
 
     def indexes(self, package: str, version: str) -> tuple[str, ...]:
         """Return the indexes that carry this version of a package."""
-        names = [key[2] for key in self._wheels if key[:2] == (package, version)]
-        return tuple(sorted(names, key=backend_key))
+        return tuple(sorted(self._tables(package, version), key=backend_key))
 
     def released(self, release: str) -> str:
         """Return the day of a release, as `2026-10-28`."""
@@ -169,9 +167,19 @@ class Facts:
         """Return companion -> version for a release."""
         return dict(self._data["releases"][release]["companions"])
 
-    def wheels(self, package: str, version: str, index: str) -> dict[str, tuple[str, ...]]:
+    def wheels(self, package: str, version: str, index: str) -> Tags:
         """Return platform tag -> CPython tags of the wheels on an index, empty for none."""
-        return self._wheels.get((package, version, index), {})
+        return self._tables(package, version).get(index, {})
+
+    def _tables(self, package: str, version: str) -> dict[str, Tags]:
+        """Return index -> wheels of a version, taken apart when first asked for."""
+        if (package, version) not in self._wheels:
+            self._wheels[package, version] = {
+                index: _split_tags(table)
+                for indexes, table in self._data["wheels"].get(package, {}).get(version, {}).items()
+                for index in indexes.split()
+            }
+        return self._wheels[package, version]
 
     def platforms(self, package: str, version: str, index: str) -> tuple[str, ...]:
         """Return the platforms that an index has wheels of this version for."""
@@ -293,6 +301,14 @@ class Facts:
     def package_mirrors(self) -> dict[str, str]:
         """The named mirrors of PyPI and their URLs."""
         return dict(self._data["indexes"]["packages"])
+
+
+def _split_tags(table: Mapping[str, str]) -> Tags:
+    return {
+        platform_tag: tuple(python_tags.split())
+        for platform_tags, python_tags in table.items()
+        for platform_tag in platform_tags.split()
+    }
 
 
 def _minor(python_tag: str) -> str:
