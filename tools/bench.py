@@ -556,10 +556,12 @@ def against_the_guide(folder: Path, indexes: Indexes, rounds: int) -> dict[str, 
     """
     compared = {}
     for number, choice in enumerate(CHOICES):
+        announce(f"a cold lock: {choice.name}")
         here = folder / str(number)
         ours = generated(here / "ours", choice.answers, indexes.pytorch)
         theirs = handwritten(here / "guide", choice.answers, choice.guide, indexes.pytorch)
         compared[choice.name] = compare(ours, theirs, indexes, rounds, 1.0)
+    announce("a cold lock: uv's guide, twice")
     compared["uv's guide, twice"] = compare(theirs, theirs, indexes, rounds, None)
     return compared
 
@@ -726,6 +728,7 @@ def on_cuda(platforms: Iterable[str]) -> dict[str, str]:
 
 def growth(folder: Path, indexes: Indexes) -> tuple[Growth, Growth]:
     """Measure how the costs grow with backends (as extras) and with platforms (on CUDA)."""
+    announce("growth")
     ours, guide = [], []
     for number in range(1, len(BACKENDS) + 1):
         names = BACKENDS[:number]
@@ -899,6 +902,11 @@ def defaults_note(compared: Mapping[str, Sequence[Row]]) -> str:
     return "\n".join(lines)
 
 
+def announce(what: str) -> None:
+    """Say on stderr what is measured now: the rounds take their time."""
+    print(f"measuring {what}", file=sys.stderr, flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print. Returns 1 if `--check` finds a target missed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -917,11 +925,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder.mkdir()
         indexes = Indexes(replica, pypi)
         halves = growth(Path(place) / "growth", indexes) if options.write else ()
+        announce("rendering")
         rows = [rendering(folders["render"], rounds)]
+        announce("the lock in generation")
         rows.append(locking(folders["lock"], indexes, rounds))
         rows += planning(folders["plan"], rounds)
         with Replica(libraries=cuda_libraries(folders["libraries"], pypi)) as complete:
             compared = against_the_guide(folders["guide"], Indexes(complete, pypi), rounds)
+        announce("downloads")
         load = downloading(folders["load"])
         if load:
             rows.append(load[0])
