@@ -9,12 +9,14 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cookiecutter.main import cookiecutter
 
+from tests.interpreters import interpreter
 from tools.lock import installed, run_uv
 from tools.real_wheel import real_cpu_wheel
 from tools.replica import Replica
@@ -26,7 +28,7 @@ from torch_plan.plan import Plan, make_plan
 ROOT = Path(__file__).resolve().parent.parent
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-"""The Python that runs the tests: locks and dry runs take it, since it is certainly there."""
+"""The Python that runs the tests, and the only one that is certainly there."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,15 @@ class BakedProject:
     path: Path
     answers: dict[str, str]
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         """What the answers lead to."""
         return make_plan(self.answers)
+
+    @property
+    def python(self) -> str:
+        """An interpreter of the oldest Python that the project supports, maybe a stand-in."""
+        return interpreter(self.plan.python)
 
     def read(self, name: str) -> str:
         """Return the text of a file."""
@@ -55,16 +62,12 @@ class BakedProject:
         return run_uv(self.path, *arguments, **environment)
 
     def lock(self) -> None:
-        """Lock with the Python that runs the tests."""
-        self.uv("lock", "--python", PYTHON)
+        """Lock with the project's oldest Python."""
+        self.uv("lock", "--python", self.python)
 
     def installed(self, platform: str, *options: str) -> dict[str, str]:
-        """Return package -> version that uv would install on a platform."""
-        return self.installed_with(PYTHON, platform, *options)
-
-    def installed_with(self, python: str, platform: str, *options: str) -> dict[str, str]:
-        """Return the same, for an interpreter of the caller's choice."""
-        return installed(self.path, platform, "--python", python, *options)
+        """Return package -> version that uv would install on a platform, for the oldest Python."""
+        return installed(self.path, platform, "--python", self.python, *options)
 
 
 RELEASE = "2.13.0"

@@ -9,12 +9,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 _PRETEND = """\
-import collections, sys
+import collections, sys, sysconfig
 fields = "major minor micro releaselevel serial"
 version = collections.namedtuple("version_info", fields)({major}, {minor}, 0, "final", 0)
 sys.version_info = sys.implementation.version = version
 sys.version = "{major}.{minor}.0 (stand-in, Jan 1 2026, 00:00:00) [none]"
 sys.hexversion = ({major} << 24) + ({minor} << 16) + 0xF0
+sysconfig._PIP_USE_SYSCONFIG = True  # not distutils, which an old Python would have
 """
 
 

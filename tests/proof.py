@@ -9,7 +9,6 @@ from typing import Any
 from packaging.markers import Marker
 
 from tests.conftest import BakedProject
-from tests.interpreters import interpreter
 from tools.lock import locked_wheels, read_lock
 from torch_plan.facts import PYPI, load_facts
 from torch_plan.plan import Build, Option
@@ -24,9 +23,8 @@ def prove(project: BakedProject) -> float:
     uv's own dry run, and wheels of torch and companions for every Python of `requires-python`.
     """
     plan = project.plan
-    python = interpreter(plan.python)
     start = time.perf_counter()
-    project.uv("lock", "--python", python)
+    project.lock()
     seconds = time.perf_counter() - start
     assert registries(project) == {
         f"{index.url}" for index in plan.indexes if not index.default
@@ -34,7 +32,7 @@ def prove(project: BakedProject) -> float:
     for option in plan.options:
         select = option.sync.split()
         for build in option.builds:
-            got = project.installed_with(python, build.platform, *select)
+            got = project.installed(build.platform, *select)
             where = f"{option.name} on {build.platform}"
             assert got["torch"] == build.torch, where
             for companion, version in plan.companions.items():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PYTHON
 from tools.demo import main
 
 
@@ -13,8 +14,10 @@ def test_locks_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
     answers = ["torch_version=2.9.1", "python_version=3.11", "torch_backend=cpu gpu=cu128"]
     assert main([*answers, "layout=groups", f"--output-dir={tmp_path}"]) == 0
     printed = capfd.readouterr().out
-    assert "gpu  linux-x86_64    torch-2.9.1+cu128-cp311-cp311-manylinux_2_28_x86_64.whl" in printed
-    assert "gpu  macos-arm64     torch-2.9.1-cp311" in printed
+    tag = f"cp{PYTHON.replace('.', '')}"
+    wheel = f"torch-2.9.1+cu128-{tag}-{tag}-manylinux_2_28_x86_64.whl"
+    assert f"gpu  linux-x86_64    {wheel}" in printed
+    assert f"gpu  macos-arm64     torch-2.9.1-{tag}" in printed
     assert "torch was locked only" in printed
 
 
