@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,13 @@ def test_the_project_claims_the_oldest(bake: Bake, oldest_uv: str) -> None:
     printed = subprocess.run([oldest_uv, "--version"], check=True, capture_output=True, text=True)
     assert printed.stdout.split()[1] == OLDEST_UV
     assert bake().pyproject["tool"]["uv"]["required-version"] == f">={OLDEST_UV}"
+
+
+def test_our_tools_run_on_the_pythons_of_the_release(bake: Bake) -> None:
+    """The tests bake it for the Python that runs them: uv is not to choose one without wheels."""
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    released = bake(torch_version=RELEASE, python_version="3.11").pyproject["project"]
+    assert ours["requires-python"] == released["requires-python"]
 
 
 @pytest.mark.parametrize("chosen", LAYOUTS)
