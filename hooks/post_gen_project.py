@@ -4,7 +4,7 @@ The project is complete without a lock: whatever fails here is said in plain wor
 command to run next, and nothing is taken back. Messages go to standard error, where uv's are too.
 """
 
-# {% if cookiecutter.after_generation != "nothing" or not cookiecutter.github_actions %}
+# {% if cookiecutter.after_generation != "nothing" or not is_yes(cookiecutter.github_actions) %}
 # Where there is nothing to do, Python starts for an empty file: that takes a third of the time.
 from __future__ import annotations
 

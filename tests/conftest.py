@@ -20,10 +20,12 @@ from tests.interpreters import interpreter
 from tools.lock import installed, run_uv
 from tools.real_wheel import real_cpu_wheel
 from tools.replica import Replica
-from torch_plan.defaults import default_answers
-from torch_plan.detect import Detected, Gpu, choose
-from torch_plan.facts import Facts, host_platform, load_facts
+from torch_plan.default_backend import Detected, detect
+from torch_plan.defaults import complete
+from torch_plan.facts import Facts, load_facts
+from torch_plan.gpus import Gpu
 from torch_plan.plan import Plan, make_plan
+from torch_plan.platforms import host_platform
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -115,7 +117,7 @@ def machine_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def no_gpu_here(release: str, facts: Facts) -> Detected:
     """Detect nothing."""
-    return choose(release, facts, Gpu("", "no GPU"), host_platform())
+    return detect(release, facts, Gpu("", "no GPU"), host_platform())
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def bake(tmp_path: Path, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> B
         given = {"pytorch_index": replica.url, "after_generation": "nothing", **answers}
         path = cookiecutter(str(ROOT), no_input=True, extra_context=given, output_dir=tmp_path)
         known = load_facts()
-        return BakedProject(Path(path), {**default_answers(given, known), **given})
+        return BakedProject(Path(path), complete(given, known))
 
     return render
 

@@ -10,8 +10,8 @@ from packaging.markers import Marker
 
 from tests.conftest import BakedProject
 from tools.lock import locked_wheels, read_lock
+from torch_plan.cells import Cell
 from torch_plan.facts import PYPI, load_facts
-from torch_plan.plan import Build, Option
 
 FACTS = load_facts()
 
@@ -28,23 +28,22 @@ def prove(project: BakedProject) -> float:
     seconds = time.perf_counter() - start
     assert registries(project) == {
         f"{index.url}" for index in plan.indexes if not index.default
-    } | ({"PyPI"} if any(build.backend == PYPI for build in builds(project)) else set())
+    } | ({"PyPI"} if any(cell.backend == PYPI for cell in cells(project)) else set())
     for option in plan.options:
-        select = option.sync.split()
-        for build in option.builds:
-            got = project.installed(build.platform, *select)
-            where = f"{option.name} on {build.platform}"
-            assert got["torch"] == build.torch, where
+        for cell in option.cells:
+            got = project.installed(cell.platform, *option.sync)
+            where = f"{option.name} on {cell.platform}"
+            assert got["torch"] == cell.torch.full_version, where
             for companion, version in plan.companions.items():
-                label = FACTS.label(companion, version, build.backend, build.platform)
+                label = FACTS.label(companion, version, cell.backend, cell.platform)
                 assert got[companion].split("+")[0] == version, where
                 if label:
                     assert got[companion] == f"{version}+{label}", where
-            triton = FACTS.triton(plan.release, build.backend)
+            triton = FACTS.triton(plan.release, cell.backend)
             if triton:
-                assert (triton.name in got) == (build.platform in triton.platforms), where
+                assert (triton.name in got) == (cell.platform in triton.platforms), where
             for package in ("torch", *plan.companions):
-                check_pythons(project, build, package, got[package])
+                check_pythons(project, cell, package, got[package])
     return seconds
 
 
@@ -59,10 +58,9 @@ def indexes_of_torch(pyproject: dict[str, Any], option: str, here: Mapping[str, 
     ]
 
 
-def builds(project: BakedProject) -> list[Build]:
-    """Return the builds of every option."""
-    options: tuple[Option, ...] = project.plan.options
-    return [build for option in options for build in option.builds]
+def cells(project: BakedProject) -> list[Cell]:
+    """Return the cells of every option."""
+    return [cell for option in project.plan.options for cell in option.cells]
 
 
 def registries(project: BakedProject) -> set[str]:
@@ -74,8 +72,8 @@ def registries(project: BakedProject) -> set[str]:
     return {url if url.startswith(local) else "PyPI" for url in found}
 
 
-def check_pythons(project: BakedProject, build: Build, package: str, version: str) -> None:
+def check_pythons(project: BakedProject, cell: Cell, package: str, version: str) -> None:
     """Check that the lock holds a wheel of this version for every Python, on this platform."""
-    tags = {wheel.python for wheel in locked_wheels(project.path, package, version, build.platform)}
+    tags = {wheel.python for wheel in locked_wheels(project.path, package, version, cell.platform)}
     wanted = {f"cp{python.replace('.', '')}" for python in project.plan.pythons}
-    assert "py3" in tags or wanted <= tags, (package, version, build.platform, tags)
+    assert "py3" in tags or wanted <= tags, (package, version, cell.platform, tags)

@@ -47,7 +47,7 @@ from tools.bench import (
     timed,
 )
 from tools.lock import run_uv
-from torch_plan import facts
+from torch_plan import platforms
 
 URL = "https://index.example/whl"
 
@@ -159,7 +159,7 @@ def test_the_guide_makes_the_same_choice(choice: Choice, bake: Bake) -> None:
     assert uv.get("conflicts") == ours["tool"]["uv"].get("conflicts")
     plan = plan_of({**COMMON, **choice.answers})
     for option, platform in product(plan.options, plan.platforms):
-        here = facts.PLATFORMS[platform]._asdict()
+        here = platforms.PLATFORMS[platform]._asdict()
         expected = indexes_of_torch(ours, option.name, here)
         assert indexes_of_torch(theirs, option.name, here) == expected, (option.name, platform)
     assert uv.get("default-groups") == ours["tool"]["uv"].get("default-groups")

@@ -12,12 +12,12 @@ from hypothesis.strategies import DrawFn
 
 from tests.conftest import Bake
 from tests.proof import prove
-from tests.test_refusals import rerun_answers
+from tests.refusals import refused, rerun_answers
 from torch_plan.answers import EXTRAS, GROUPS, MARKERS
-from torch_plan.defaults import default_answers
-from torch_plan.facts import PLATFORMS, load_facts
-from torch_plan.plan import problems_of
-from torch_plan.refusal import refusal_text
+from torch_plan.check import find_problems
+from torch_plan.defaults import complete
+from torch_plan.facts import load_facts
+from torch_plan.platforms import PLATFORMS
 
 FACTS = load_facts()
 NAMES = ("gpu", "gpu-old", "intel", "Workstation", "a.b_c")
@@ -39,7 +39,7 @@ def answers(draw: DrawFn, layout: str) -> dict[str, str]:
     python = draw(st.one_of(st.sampled_from(pythons), st.sampled_from(pythons + FACTS.all_pythons)))
     platforms = draw(
         st.one_of(
-            st.just(default_answers({"torch_version": release}, FACTS)["platforms"].split()),
+            st.just(complete({"torch_version": release}, FACTS)["platforms"].split()),
             st.lists(st.sampled_from(list(PLATFORMS)), min_size=1, unique=True),
         )
     )
@@ -76,11 +76,9 @@ def test_refused_with_a_way_out_or_locked_as_planned(layout: str, bake: Bake) ->
     )
     @given(answers(layout))
     def holds(drawn: dict[str, str]) -> None:
-        raw = {**default_answers(drawn, FACTS), **drawn}
-        problems = problems_of(raw, FACTS)
-        if problems:
+        if find_problems(complete(drawn, FACTS), FACTS):
             outcomes["refused"] += 1
-            assert problems_of(rerun_answers(refusal_text(raw, problems, FACTS)), FACTS) == []
+            assert find_problems(rerun_answers(refused(drawn)), FACTS) == []
         else:
             outcomes["locked"] += 1
             prove(bake(**drawn, project_slug=f"project-{next(_slugs)}"))

@@ -62,10 +62,6 @@ def second_version(template: Path) -> None:
     replace(skeleton / ".gitignore", "dist/", "dist/\n{{ cookiecutter.team | shout }}/")
     questions = template / "cookiecutter.json"
     replace(questions, '"torch_version":', '"team": "vision",\n  "torch_version":')
-    replace(questions, '["auto", "always", "never"]', '["auto", "always", "none", "never"]')
-    answers = template / "torch_plan/answers.py"
-    replace(answers, '("auto", "always", "never")', '("auto", "always", "none")')
-    replace(answers, "]] = {}", ']] = {"numpy_guard": {"never": "auto"}}')
 
 
 class Cruft:

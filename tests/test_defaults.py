@@ -6,18 +6,22 @@ import sys
 
 import pytest
 
-from torch_plan.defaults import DEFAULT_PLATFORMS, default_answers, default_python, default_slug
-from torch_plan.detect import Gpu, choose
+from torch_plan.answers import DEFAULT_PLATFORMS
+from torch_plan.check import find_problems
+from torch_plan.default_backend import detect
+from torch_plan.defaults import complete, default_python
 from torch_plan.facts import CPU, load_facts
-from torch_plan.plan import make_plan, problems_of
+from torch_plan.gpus import Gpu
+from torch_plan.plan import make_plan
+from torch_plan.slugs import default_slug
 
 FACTS = load_facts()
 
 
 @pytest.mark.parametrize("release", FACTS.releases)
 def test_defaults_of_every_release_are_accepted(release: str) -> None:
-    answers = {**default_answers({"torch_version": release}, FACTS), "torch_version": release}
-    assert problems_of(answers) == []
+    answers = complete({"torch_version": release}, FACTS)
+    assert find_problems(answers, FACTS) == []
     published = FACTS.platforms("torch", release, CPU)
     usual = tuple(platform for platform in DEFAULT_PLATFORMS if platform in published)
     assert make_plan(answers).platforms == usual
@@ -30,11 +34,11 @@ def test_what_is_detected_is_accepted(
     release: str, capability: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpu = Gpu("cu", "NVIDIA driver 595.10", driver="595.10", capabilities=(capability,))
-    found = choose(release, FACTS, gpu, "linux-x86_64")
+    found = detect(release, FACTS, gpu, "linux-x86_64")
     monkeypatch.setattr("torch_plan.defaults.detect_here", lambda *_: found)
-    answers = {**default_answers({"torch_version": release}, FACTS), "torch_version": release}
+    answers = complete({"torch_version": release}, FACTS)
     assert answers["torch_backend"] == found.backend
-    assert problems_of(answers) == []
+    assert find_problems(answers, FACTS) == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +86,7 @@ def test_default_python(
 )
 def test_default_platforms(answers: dict[str, str], expected: str) -> None:
     given = {"python_version": "3.11", **answers}
-    assert default_answers(given, FACTS)["platforms"] == expected
+    assert complete(given, FACTS)["platforms"] == expected
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from torch_plan import detect as module
+from torch_plan import default_backend as module
+from torch_plan import generation
+from torch_plan.default_backend import detect
 from torch_plan.defaults import default_backend
-from torch_plan.detect import Detected, Gpu, Host, announce, choose, detect, find_gpu, this_host
 from torch_plan.facts import CPU, Facts, load_facts
+from torch_plan.gpus import Gpu, find_gpu
+from torch_plan.host import Host, this_host
 
 ROOT = Path(__file__).resolve().parent.parent
 FACTS = load_facts()
@@ -188,7 +191,6 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ("2.11.0", nvidia("580.65.06", 61, 90), "linux-x86_64", "cu126", "these cards"),
         ("2.11.0", nvidia("580.65.06", 61, 120), "linux-x86_64", "cu130", "12.0 can run, none"),
         ("2.4.0", nvidia("580.65.06", 90), "linux-aarch64", CPU, "no CUDA build for linux-aarch64"),
-        ("2.9.1", nvidia("580.65.06", 90), "macos-arm64", CPU, "no CUDA build for macos-arm64"),
         ("2.9.1", nvidia("580.65.06", 90), "", CPU, "no CUDA build for this platform"),
         ("9.9", nvidia("580.65.06", 90), "linux-x86_64", CPU, "torch 9.9 has no CUDA build"),
         ("soon", nvidia("580.65.06", 90), "linux-x86_64", CPU, "torch soon has no CUDA build"),
@@ -198,35 +200,38 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ("2.13.0", Gpu("rocm", "AMD"), "windows-x86_64", CPU, "no ROCm build for windows-x86_64"),
         ("2.13.0", Gpu("xpu", "Intel"), "linux-x86_64", "xpu", "newest XPU build"),
         ("2.15.0", Gpu("xpu", "Intel"), "linux-x86_64", CPU, "is torch 2.14.0 (xpu)"),
-        ("2.13.0", Gpu("", "macOS"), "macos-arm64", CPU, "cpu is what PyTorch has for it"),
-        ("2.13.0", Gpu("", "nothing"), "linux-x86_64", CPU, "cpu"),
+        ("2.13.0", Gpu("", "macOS"), "macos-arm64", CPU, "uses the GPU by Metal"),
+        ("2.13.0", Gpu("", "nothing"), "linux-x86_64", CPU, "Found nothing, so the default"),
     ],
 )
 def test_what_is_chosen(release: str, gpu: Gpu, platform: str, backend: str, reason: str) -> None:
-    detected = choose(release, FACTS, gpu, platform)
+    detected = detect(release, FACTS, gpu, platform)
     assert detected.backend == backend
-    assert reason in detected.reason
+    assert reason in detected.sentence
 
 
-def test_the_line_says_what_was_found_what_was_chosen_and_why() -> None:
+def test_the_sentence_says_what_was_found_what_was_chosen_and_why() -> None:
     host = fake_host({SYS: "535.54.03"}, {smi(): "535.54.03, 8.9\n"})
-    assert detect("2.7.0", FACTS, host).line() == (
+    assert detect("2.7.0", FACTS, find_gpu(host), host.platform).sentence == (
         "Found NVIDIA driver 535.54.03, compute capability 8.9: "
         "cu128 is the newest CUDA build of torch 2.7.0 that this driver and this card can run."
     )
     pascal = fake_host({}, {smi(): "580.65.06, 6.1\n"})
-    assert detect("2.15.0", FACTS, pascal).line() == (
+    assert detect("2.15.0", FACTS, find_gpu(pascal), pascal.platform).sentence == (
         "Found NVIDIA driver 580.65.06, compute capability 6.1: cpu, since no CUDA build of torch "
         "2.15.0 runs here (not cu130 and cu132: not compiled for compute capability 6.1); "
         "the newest release with one is torch 2.14.0 (cu126)."
     )
+    plain = fake_host()
+    assert detect("2.15.0", FACTS, find_gpu(plain), plain.platform).sentence == (
+        "Found no GPU that PyTorch has builds for, so the default build is cpu."
+    )
 
 
-def test_a_line_is_announced_once(capsys: pytest.CaptureFixture[str]) -> None:
-    detected = Detected(CPU, "a machine of this test", "cpu")
-    announce(detected)
-    announce(detected)
-    assert capsys.readouterr().err == detected.line() + "\n"
+def test_a_sentence_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    generation.say_once("A sentence of this test.")
+    generation.say_once("A sentence of this test.")
+    assert capsys.readouterr().err == "A sentence of this test.\n"
 
 
 def program(folder: Path, name: str, script: str) -> None:
@@ -272,7 +277,7 @@ def test_commands_that_hang_take_less_than_2_seconds_together(
         program(tmp_path, name, script)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     started = time.monotonic()
-    default_backend("2.9.1", FACTS, quiet=True)
+    default_backend("2.9.1", FACTS)
     assert time.monotonic() - started < 2
 
 
@@ -288,11 +293,11 @@ def test_this_machine_is_looked_at_once(
     monkeypatch.setattr(module, "find_gpu", find)
     monkeypatch.setattr(module, "this_host", fake_host)
     module._gpu_here.cache_clear()
-    assert default_backend("2.11.0", FACTS, quiet=True) == "cu130"
-    assert default_backend("2.7.0", FACTS, quiet=True) == "cu128"
+    assert default_backend("2.11.0", FACTS).backend == "cu130"
+    assert default_backend("2.7.0", FACTS).backend == "cu128"
     assert len(looked) == 1
     assert capsys.readouterr().err == ""
-    assert default_backend("2.7.0", FACTS) == "cu128"
+    assert generation.default_backend("2.7.0") == "cu128"
     assert "cu128 is the newest CUDA build of torch 2.7.0" in capsys.readouterr().err
     module._gpu_here.cache_clear()
 
@@ -303,13 +308,13 @@ def test_the_default_never_raises(monkeypatch: pytest.MonkeyPatch, facts: Facts)
         raise RuntimeError("no such machine")
 
     monkeypatch.setattr(module, "this_host", fail)
-    assert default_backend("2.9.1", facts) == CPU
+    assert default_backend("2.9.1", facts).backend == CPU
 
 
 def test_a_generation_prints_the_line_once(tmp_path: Path) -> None:
     code = (
-        "import os; from torch_plan import detect; from torch_plan.detect import Gpu\n"
-        "detect.find_gpu = lambda host: Gpu('', 'nothing')\n"
+        "import os; from torch_plan import default_backend; from torch_plan.gpus import Gpu\n"
+        "default_backend.find_gpu = lambda host: Gpu('', 'nothing')\n"
         "from cookiecutter.main import cookiecutter\n"
         f"cookiecutter({str(ROOT)!r}, no_input=True, output_dir={str(tmp_path)!r},\n"
         "    config_file=os.devnull, extra_context={'after_generation': 'nothing'})\n"
@@ -317,4 +322,4 @@ def test_a_generation_prints_the_line_once(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stderr.count("Found nothing: cpu.") == 1
+    assert done.stderr.count("Found nothing, so the default build is cpu.") == 1

@@ -17,9 +17,10 @@ from tests.conftest import PYTHON, RELEASE, ROOT, Bake
 from tools import answers_page
 from tools.lock import find_uv
 from tools.replica import Replica
-from torch_plan.defaults import default_answers, questions
+from torch_plan.check import find_problems
+from torch_plan.defaults import complete
 from torch_plan.facts import load_facts
-from torch_plan.plan import problems_of
+from torch_plan.questions import questions
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
@@ -66,7 +67,7 @@ def check_answers(words: list[str]) -> None:
     given = dict(word.split("=", 1) for word in words if "=" in word and not word.startswith("-"))
     assert set(given) <= set(questions())
     facts = load_facts()
-    assert problems_of({**default_answers(given, facts), **given}) == []
+    assert find_problems(complete(given, facts), facts) == []
 
 
 @pytest.mark.parametrize("command", commands())

@@ -8,7 +8,8 @@ import pytest
 
 from tools.facts_file import FACTS_PATH, dump_facts
 from tools.wheel_names import parse_wheel_name
-from torch_plan.facts import CPU, PLATFORMS, PYPI, load_facts, platform_of
+from torch_plan.facts import CPU, PYPI, load_facts
+from torch_plan.platforms import PLATFORMS, platform_of
 
 FACTS = load_facts()
 DATA = json.loads(FACTS_PATH.read_text(encoding="utf-8"))

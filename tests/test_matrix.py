@@ -13,13 +13,14 @@ import pytest
 from tests.conftest import Bake
 from tests.proof import prove
 from torch_plan.answers import read_answers
-from torch_plan.builds import Builds
-from torch_plan.defaults import default_answers
-from torch_plan.facts import CPU, PLATFORMS, family_of, load_facts
-from torch_plan.plan import problems_of
+from torch_plan.cells import Cells
+from torch_plan.check import find_problems
+from torch_plan.defaults import complete
+from torch_plan.facts import CPU, family_of, load_facts
+from torch_plan.platforms import PLATFORMS
 
 FACTS = load_facts()
-DEFAULTS = default_answers({}, FACTS)
+DEFAULTS = complete({}, FACTS)
 
 UNSUPPORTED = {
     ("2.6.0", "cu126", "linux-x86_64"): "do not declare the nvidia packages",
@@ -72,11 +73,11 @@ def served(release: str, backend: str, python: str, companions: str) -> tuple[st
     }
     answers, problems = read_answers({**DEFAULTS, **chosen}, FACTS)
     assert problems == []
-    builds = Builds(answers, FACTS)
+    grid = Cells(answers, FACTS)
     return tuple(
         platform
         for platform in PLATFORMS
-        if all(builds.served(variant, platform) for variant in answers.variants)
+        if all(grid.is_served(grid.cell(variant, platform)) for variant in answers.variants)
         and not any(
             (release, variant.backend, platform) in UNSUPPORTED for variant in answers.variants
         )
@@ -155,8 +156,8 @@ def test_unsupported_cells_are_refused_with_their_reason(
 ) -> None:
     release, backend, platform = cell
     answers = {"torch_version": release, "torch_backend": backend, "python_version": "3.11"}
-    raw = {**default_answers(answers, FACTS), **answers, "platforms": platform}
-    assert any(reason in problem.reason for problem in problems_of(raw))
+    raw = {**complete(answers, FACTS), "platforms": platform}
+    assert any(reason in problem.reason for problem in find_problems(raw, FACTS))
 
 
 def test_the_matrix_leaves_nothing_out() -> None:

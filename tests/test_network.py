@@ -29,7 +29,7 @@ from tests.test_hook import next_step, said, take
 from tools.lock import find_uv
 from tools.replica import Fault, Replica
 from tools.wheel_names import parse_wheel_name
-from torch_plan.facts import host_platform, platform_of
+from torch_plan.platforms import host_platform, platform_of
 
 ANSWERS = {
     "torch_version": "2.13.0",

@@ -22,7 +22,8 @@ from tools.facts_file import FACTS_PATH, dump_facts
 from tools.refresh import Listed, cuda_build, grouped, listing, main
 from tools.replica import Replica, Response, index_names, page
 from tools.wheel_names import parse_wheel_name
-from torch_plan.facts import PLATFORMS, PYPI, Facts, platform_of, version_key
+from torch_plan.facts import PYPI, Facts, version_key
+from torch_plan.platforms import PLATFORMS, platform_of
 
 Data = dict[str, Any]
 

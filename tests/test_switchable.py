@@ -98,7 +98,7 @@ def test_builds_named_by_use_with_an_override_for_one(bake: Bake, layout: str) -
         "gpu-cu128": {"linux-aarch64": "2.10.0+cu128", "windows-x86_64": "2.10.0+cpu"},
     }
     planned = {
-        option.name: {build.platform: build.torch for build in option.builds}
+        option.name: {cell.platform: cell.torch.full_version for cell in option.cells}
         for option in project.plan.options
     }
     for name, builds in expected.items():
@@ -116,7 +116,7 @@ def test_pypi_may_be_one_of_them(bake: Bake, layout: str) -> None:
         layout.removesuffix("s"): "cpu",
     }
     prove(project)
-    select = project.plan.options[1].sync.split()
+    select = project.plan.options[1].sync
     assert project.installed(LINUX, *select)["torch"] == "2.13.0"
     assert "nvidia-cudnn-cu13" in project.installed(LINUX, *select)
     assert "nvidia-cudnn-cu13" not in project.installed("windows-x86_64", *select)

@@ -15,7 +15,7 @@ from tests.elsewhere import ANSWERS, answers, check_locked, contents, install, r
 from tests.proof import prove
 from tools.lock import find_uv
 from tools.replica import Replica
-from torch_plan.extension import OLDEST_COOKIECUTTER
+from torch_plan.generation import OLDEST_COOKIECUTTER
 from torch_plan.plan import REQUIRED_UV
 
 OLDEST_UV = REQUIRED_UV.removeprefix(">=")
@@ -74,7 +74,7 @@ def test_oldest_and_newest_uv_agree_on_a_lock(
     monkeypatch.setenv("UV", oldest_uv)
     project.uv("lock", "--check", "--python", PYTHON)
     for option in project.plan.options:
-        project.uv("sync", "--locked", "--dry-run", "--python", PYTHON, *option.sync.split())
+        project.uv("sync", "--locked", "--dry-run", "--python", PYTHON, *option.sync)
 
 
 @pytest.mark.slow

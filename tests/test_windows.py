@@ -21,7 +21,7 @@ from tests.proof import indexes_of_torch
 from tests.test_render import SPREAD
 from tools.replica import Replica
 from torch_plan.extension import hook_settings
-from torch_plan.facts import host_platform
+from torch_plan.platforms import host_platform
 
 DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in range(10)
@@ -157,8 +157,8 @@ def test_markers_hold_on_windows(bake: Bake, chosen: dict[str, str]) -> None:
         for key in ("environments", "required-environments"):
             assert len([text for text in uv[key] if Marker(text).evaluate(here)]) == 1
         for option in project.plan.options:
-            (build,) = [build for build in option.builds if build.platform == platform]
-            index = f"pytorch-{build.backend}"
+            (cell,) = [cell for cell in option.cells if cell.platform == platform]
+            index = f"pytorch-{cell.backend}"
             assert indexes_of_torch(project.pyproject, option.name, here) == [index]
 
 

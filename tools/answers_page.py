@@ -19,7 +19,7 @@ from cookiecutter.main import cookiecutter
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from torch_plan.defaults import questions
+from torch_plan.questions import questions
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "answers.md"

@@ -38,7 +38,7 @@ from tools.real_wheel import real_cpu_wheel
 from tools.recorder import Recorder
 from tools.replica import Replica
 from tools.wheel_names import parse_wheel_name
-from torch_plan.defaults import default_answers
+from torch_plan.defaults import complete
 from torch_plan.facts import CPU, PYPI, load_facts
 from torch_plan.plan import Plan, make_plan
 
@@ -273,7 +273,7 @@ COMMON = {"torch_version": "2.9.1", "python_version": "3.10", "after_generation"
 
 def plan_of(answers: Mapping[str, str]) -> Plan:
     """Return the plan of some answers, those left out as the template's defaults."""
-    return make_plan({**default_answers(answers, load_facts()), **answers})
+    return make_plan(complete(answers, load_facts()))
 
 
 def guide_pyproject(plan: Plan, sources: Sequence[Written], url: str) -> str:
@@ -596,7 +596,7 @@ print(imported - begin, time.perf_counter() - imported)
 
 def planning(folder: Path, rounds: int) -> Iterator[Row]:
     """Yield what importing `torch_plan` and the first plan, facts read, take in a new Python."""
-    answers = json.dumps(default_answers({}, load_facts()))
+    answers = json.dumps(complete({}, load_facts()))
     environment = {**compiled(folder), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", _PLAN, answers]
     printed = [

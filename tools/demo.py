@@ -25,9 +25,11 @@ from tools.lock import UvError, installed, locked_wheels
 from tools.real_wheel import real_cpu_wheel
 from tools.replica import Replica
 from tools.wheel_names import parse_wheel_name
-from torch_plan.defaults import default_answers
-from torch_plan.facts import CPU, host_platform, load_facts
-from torch_plan.plan import Plan, Refused, make_plan
+from torch_plan.defaults import complete
+from torch_plan.facts import CPU, load_facts
+from torch_plan.plan import Plan, make_plan
+from torch_plan.platforms import host_platform
+from torch_plan.problems import Refused
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -71,7 +73,7 @@ def demo(given: Mapping[str, str], output: Path, downloads: Path) -> int:
             return 1
         if not (project / "uv.lock").exists():
             return 1
-        report(project, make_plan(complete(answers)))
+        report(project, make_plan(complete(answers, load_facts())))
     print(f"\nThe project is in {project}. Its lock names the replica, which has ended.")
     if wheels:
         print(
@@ -94,15 +96,10 @@ def with_wheel(given: Mapping[str, str], wheel: Path | None) -> dict[str, str]:
     return {**defaults, **given}
 
 
-def complete(answers: Mapping[str, str]) -> dict[str, str]:
-    """Return all answers, those left out as the template's defaults."""
-    return {**default_answers(answers, load_facts()), **answers}
-
-
 def installs(answers: Mapping[str, str], wheel: Path) -> bool:
     """Tell whether the project would install this wheel here: its build, its Python, alone."""
     try:
-        plan = make_plan(complete(answers))
+        plan = make_plan(complete(answers, load_facts()))
     except Refused:
         return False
     return (
@@ -119,16 +116,16 @@ def report(project: Path, plan: Plan) -> None:
     interpreter = PYTHON if PYTHON in plan.pythons else plan.python
     print()
     for option in plan.options:
-        for build in option.builds:
+        for cell in option.cells:
             try:
-                version = installed(project, build.platform, *option.sync.split())["torch"]
+                version = installed(project, cell.platform, *option.sync)["torch"]
             except UvError as error:
                 print(error, file=sys.stderr)
                 continue
-            names = locked_wheels(project, "torch", version, build.platform)
+            names = locked_wheels(project, "torch", version, cell.platform)
             tag = f"cp{interpreter.replace('.', '')}"
             name = next((str(name) for name in names if name.python == tag), f"torch {version}")
-            print(f"{option.name + '  ' if plan.selector else ''}{build.platform:<15} {name}")
+            print(f"{option.name + '  ' if plan.selector else ''}{cell.platform:<15} {name}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 from packaging.utils import InvalidWheelFilename
 
 from tools.wheel_names import WheelName, parse_wheel_name
-from torch_plan.facts import platform_of
+from torch_plan.platforms import platform_of
 
 UV_PLATFORMS = {
     "linux-x86_64": "x86_64-unknown-linux-gnu",

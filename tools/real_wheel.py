@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from tools.wheel_names import parse_wheel_name
-from torch_plan.facts import CPU, Facts, version_key
+from torch_plan.facts import CPU, Facts, labelled, version_key
 
 _SECONDS = 10
 """How long a server may be silent before it counts as out of reach."""
@@ -44,7 +44,7 @@ def _official(facts: Facts) -> tuple[str, str]:
 
 def _exact(release: str, platform: str, facts: Facts) -> str:
     label = facts.label("torch", release, CPU, platform)
-    return f"torch=={release}+{label}" if label else f"torch=={release}"
+    return f"torch=={labelled(release, label)}"
 
 
 def _is_cpu_build(wheel: Path, platform: str, facts: Facts) -> bool:

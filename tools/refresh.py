@@ -50,16 +50,8 @@ if not __package__:
 
 from tools.facts_file import FACTS_PATH, dump_facts
 from tools.wheel_names import WheelName, parse_wheel_name
-from torch_plan.facts import (
-    CPU,
-    PLATFORMS,
-    PYPI,
-    Facts,
-    backend_key,
-    family_of,
-    platform_of,
-    version_key,
-)
+from torch_plan.facts import CPU, PYPI, Facts, backend_key, family_of, version_key
+from torch_plan.platforms import PLATFORMS, platform_of
 
 TORCH = "torch"
 
@@ -704,7 +696,7 @@ class Refresh:
     def _check_rocm(self, release: str, index: str, requirements: Iterable[Requirement]) -> None:
         """Report a build that requires AMD's own packages: PyPI has placeholders of them."""
         names = sorted({entry.name for entry in requirements if re.match("rocm", entry.name)})
-        if names and not self.old.broken(release, index, "linux-x86_64"):
+        if names and not self.old.why_broken(release, index, "linux-x86_64"):
             self.report.by_hand.append(
                 f"torch {release} on `{index}` requires {', '.join(names)}: lock it, and add it to "
                 "`broken` if that fails"

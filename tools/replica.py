@@ -44,7 +44,8 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.wheel_names import WheelName, parse_wheel_name
-from torch_plan.facts import CPU, PYPI, Facts, family_of, load_facts, platform_of, version_key
+from torch_plan.facts import CPU, PYPI, Facts, family_of, labelled, load_facts, version_key
+from torch_plan.platforms import platform_of
 
 ROOT = ""
 """The index root, `/whl/<file>`: its files are listed by every index."""
@@ -239,7 +240,7 @@ def triton_names(facts: Facts) -> dict[str, tuple[WheelName, ...]]:
 
 def metadata(facts: Facts, index: str, name: WheelName, also: Iterable[str] = ()) -> str:
     """Return the METADATA of an invented wheel on an index; it requires what `also` says too."""
-    version = f"{name.version}+{name.label}" if name.label else name.version
+    version = labelled(name.version, name.label)
     requires_python = _requires_python(facts, name)
     lines = [
         "Metadata-Version: 2.1",
@@ -283,21 +284,11 @@ def _requires_python(facts: Facts, name: WheelName) -> str:
     release = name.version
     if name.package != "torch":
         release = facts.made_for(name.package, name.version)
-    bounds = [f">={_oldest_python(facts, release)}"]
+    bounds = [f">={facts.pythons_of(release)[0]}"]
     since, refused = _TORCHVISION_REFUSES
     if name.package == "torchvision" and version_key(name.version) >= version_key(since):
         bounds.append(refused)
     return ",".join(bounds)
-
-
-def _oldest_python(facts: Facts, release: str) -> str:
-    tags = {
-        python
-        for backend in facts.backends(release)
-        for python_tags in facts.wheels("torch", release, backend).values()
-        for python in python_tags
-    }
-    return facts.minors(tags)[0]
 
 
 def page(title: str, links: Iterable[str]) -> bytes:

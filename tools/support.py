@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from torch_plan.detect import runs_on
+from torch_plan.default_backend import runs_on
 from torch_plan.facts import CPU, PYPI, Facts, family_of, load_facts
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _short(backend: str) -> str:
 def _letters(facts: Facts, release: str, backend: str) -> str:
     return "".join(
         f"~~{LETTERS[platform]}~~"
-        if facts.broken(release, backend, platform)
+        if facts.why_broken(release, backend, platform)
         else LETTERS[platform]
         for platform in facts.platforms("torch", release, backend)
     )
@@ -226,7 +226,7 @@ def _pairs(facts: Facts, release: str) -> list[tuple[str, str]]:
 def _platforms(facts: Facts, release: str, backend: str) -> str:
     """Name the platforms; for `pypi`, with the build that each gets."""
     platforms = facts.platforms("torch", release, backend)
-    broken = [name for name in platforms if facts.broken(release, backend, name)]
+    broken = [name for name in platforms if facts.why_broken(release, backend, name)]
     sound = [name for name in platforms if name not in broken]
     builds = grouped(sound, partial(facts.build, release, backend))
     return "<br>".join(
@@ -329,7 +329,7 @@ def _broken_builds(facts: Facts) -> Iterator[str]:
     for release in reversed(facts.releases):
         for backend in facts.backends(release):
             for platform in facts.platforms("torch", release, backend):
-                if reason := facts.broken(release, backend, platform):
+                if reason := facts.why_broken(release, backend, platform):
                     where = platform_names([platform])
                     yield f"- torch {release}, `{backend}`, {where}: {reason}."
 
@@ -474,7 +474,7 @@ def _draw_cells(
 
 def _colour(facts: Facts, release: str, backend: str) -> str:
     platforms = facts.platforms("torch", release, backend)
-    if any(facts.broken(release, backend, platform) for platform in platforms):
+    if any(facts.why_broken(release, backend, platform) for platform in platforms):
         return BROKEN
     systems = {system_of(platform) for platform in platforms}
     return (EMPTY, ONE_SYSTEM, TWO_SYSTEMS, THREE_SYSTEMS)[len(systems)]
@@ -483,7 +483,7 @@ def _colour(facts: Facts, release: str, backend: str) -> str:
 def _lines(facts: Facts, release: str, backend: str) -> list[str]:
     """Return what stands in a cell: the platforms' letters, Linux above the rest if it is tight."""
     signs = {
-        platform: CROSS if facts.broken(release, backend, platform) else LETTERS[platform]
+        platform: CROSS if facts.why_broken(release, backend, platform) else LETTERS[platform]
         for platform in facts.platforms("torch", release, backend)
     }
     if len(signs) <= 3:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from torch_plan.facts import labelled
+
 
 @dataclass(frozen=True)
 class WheelName:
@@ -25,7 +27,7 @@ class WheelName:
 
     def __str__(self) -> str:
         interpreter, abi = _interpreter_and_abi(self.python)
-        version = f"{self.version}+{self.label}" if self.label else self.version
+        version = labelled(self.version, self.label)
         return (
             f"{self.package.replace('-', '_')}-{version}-{interpreter}-{abi}-{self.platform_tag}"
             ".whl"

@@ -7,277 +7,272 @@ Every problem is collected before any is reported. The ways out are candidates, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 
-from torch_plan.answers import MARKERS, Problem, Variant, normalized
-from torch_plan.builds import Builds, span
-from torch_plan.facts import CPU, family_of
+from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant, read_answers
+from torch_plan.cells import Cell, Cells
+from torch_plan.facts import CPU, TORCH, Facts
+from torch_plan.problems import Problem, Way
+from torch_plan.ways import Ways
 
-_Way = dict[str, str]
+_BUILD_ANSWERS = (
+    "torch_version",
+    "python_version",
+    "torch_backend",
+    "layout",
+    "companions",
+    "platforms",
+)
+"""The answers that decide the cells."""
 
 
-def find_problems(builds: Builds, raw: Mapping[str, str]) -> list[Problem]:
-    """Return every reason why these builds cannot be planned.
+def examine(raw: Mapping[str, str], facts: Facts) -> tuple[Cells, list[Problem]]:
+    """Return the cells that the answers lead to, and everything that is wrong with the answers.
 
-    Comes in: the builds, and the answers as typed, which the ways out change word by word.
+    Where anything is wrong, the cells are not to be planned. They are looked at also where the
+    name of the project or an index is refused, so that one message says everything.
     """
-    check = _Check(builds, raw)
-    if check.python_exists():
-        for variant in builds.answers.variants:
-            if check.backend_reaches_a_platform(variant):
-                check.platforms_are_served(variant)
-        check.numpy_guard_can_be_kept()
-        check.container_runs_linux()
-    return check.problems
+    answers, problems = read_answers(raw, facts)
+    cells = Cells(answers, facts)
+    if not _decides_cells(problems):
+        problems += _check_cells(cells, raw)
+    return cells, problems
 
 
-class _Check:
-    def __init__(self, builds: Builds, raw: Mapping[str, str]) -> None:
-        self.builds, self.raw = builds, raw
-        self.answers, self.facts = builds.answers, builds.facts
+def find_problems(raw: Mapping[str, str], facts: Facts) -> list[Problem]:
+    """Return everything that is wrong with the answers, nothing if they can be planned."""
+    return examine(raw, facts)[1]
+
+
+def read_cells(raw: Mapping[str, str], facts: Facts) -> Cells | None:
+    """Return the cells that the answers lead to, None where an answer that decides them is wrong.
+
+    Whether the cells can be had is not looked at.
+    """
+    answers, problems = read_answers(raw, facts)
+    return None if _decides_cells(problems) else Cells(answers, facts)
+
+
+def _decides_cells(problems: Iterable[Problem]) -> bool:
+    """Tell whether any problem is about an answer that decides the cells."""
+    return any(problem.key[0] in _BUILD_ANSWERS for problem in problems)
+
+
+def _check_cells(cells: Cells, raw: Mapping[str, str]) -> list[Problem]:
+    """Return why these cells cannot be had; the ways out change `raw` word by word."""
+    checks = _Checks(cells, raw)
+    if checks.check_python():
+        for variant in cells.answers.variants:
+            if checks.check_backend(variant):
+                for cell in cells.of(variant):
+                    checks.check_torch(cell)
+                checks.check_companions(variant)
+        checks.check_numpy_guard()
+        checks.check_dockerfile()
+    return checks.problems
+
+
+class _Checks:
+    """Collects what is wrong. A check that others build on tells whether it found nothing."""
+
+    def __init__(self, cells: Cells, raw: Mapping[str, str]) -> None:
+        self.cells, self.raw = cells, raw
+        self.answers, self.facts = cells.answers, cells.facts
+        self.ways = Ways(cells, raw)
         self.problems: list[Problem] = []
 
-    def refuse(self, asked: str, reason: str, ways: Iterable[_Way]) -> None:
-        self.problems.append(Problem(asked, reason, tuple(way for way in ways if way)))
+    def refuse(self, *key: str, heading: str, reason: str, ways: Iterable[Way]) -> None:
+        """Note a problem; a way that changes nothing is none."""
+        distinct = [way for way in ways if any(self.raw.get(name) != way[name] for name in way)]
+        self.problems.append(Problem(key, heading, reason, tuple(distinct)))
 
-    def python_exists(self) -> bool:
+    def check_python(self) -> bool:
+        """Refuse a Python that the release has no wheel of torch for at all."""
         release, python = self.answers.release, self.answers.python
-        pythons = self.pythons_of(release)
+        pythons = self.facts.pythons_of(release)
         if python in pythons:
             return True
-        having = [name for name in self.facts.releases if python in self.pythons_of(name)]
+        having = [name for name in self.facts.releases if python in self.facts.pythons_of(name)]
         self.refuse(
-            f"python_version={python} with torch_version={release}",
-            f"torch {release} has wheels for Python {span(pythons)}.",
-            [*self.other_pythons(pythons), *self.other_releases(having)],
+            "python_version",
+            heading=f"python_version={python} with torch_version={release}",
+            reason=f"torch {release} has wheels for Python {self.facts.span(pythons)}.",
+            ways=[*self.ways.other_pythons(pythons), *self.ways.other_releases(having)],
         )
         return False
 
-    def backend_reaches_a_platform(self, variant: Variant) -> bool:
+    def check_backend(self, variant: Variant) -> bool:
         """Refuse a backend that the release lacks, or that no chosen platform would get."""
         answers, facts, backend = self.answers, self.facts, variant.backend
-        options = facts.backends(answers.release)
+        release, python = answers.release, answers.python
+        options = facts.backends(release)
         if backend not in options:
             self.refuse(
-                f"torch_backend={backend} with torch_version={answers.release}",
-                f"torch {answers.release} has: {' '.join(options)}.",
-                self.other_backends(variant),
+                *("torch_backend", self.position(variant), "release"),
+                heading=f"torch_backend={backend} with torch_version={release}",
+                reason=f"torch {release} has: {' '.join(options)}.",
+                ways=self.ways.other_backends(variant),
             )
             return False
-        if any(
-            self.builds.override(variant, platform) or self.builds.published(backend, platform)
+        reaches_one = any(
+            self.cells.override(variant, platform) or self.cells.is_published(backend, platform)
             for platform in answers.platforms
-        ):
+        )
+        if reaches_one:
             return True
         served = {
-            platform: facts.pythons("torch", answers.release, backend, platform)
-            for platform in facts.platforms("torch", answers.release, backend)
+            platform: facts.pythons(TORCH, release, backend, platform)
+            for platform in facts.platforms(TORCH, release, backend)
         }
-        listed = "; ".join(f"{name} (Python {span(pythons)})" for name, pythons in served.items())
-        elsewhere = [name for name in served if self.builds.published(backend, name)]
+        listed = "; ".join(f"{name} (Python {facts.span(has)})" for name, has in served.items())
+        elsewhere = [name for name in served if self.cells.is_published(backend, name)]
+        here = [python for name in answers.platforms for python in served.get(name, ())]
         self.refuse(
-            f"torch_backend={backend} with python_version={answers.python} "
-            f"for {' '.join(answers.platforms)}",
-            f"none of them would get it: torch {answers.release} has {backend} on {listed}.",
-            [
-                *self.other_backends(variant),
+            *("torch_backend", self.position(variant), "platforms"),
+            heading=f"torch_backend={backend} with python_version={python} "
+            f"for platforms={' '.join(answers.platforms)}",
+            reason=f"no platform of this project would get it: torch {release} has {backend} "
+            f"on {listed}.",
+            ways=[
+                *self.ways.other_pythons(here),
+                *self.ways.other_backends(variant),
                 *({"platforms": f"{name} {self.raw['platforms']}"} for name in elsewhere),
-                *self.other_pythons({python for pythons in served.values() for python in pythons}),
             ],
         )
         return False
 
-    def platforms_are_served(self, variant: Variant) -> None:
-        for platform in self.answers.platforms:
-            backend = self.builds.backend(variant, platform)
-            reason = self.builds.missing("torch", backend, platform)
-            if reason:
-                self.refuse_platform(variant, platform, reason)
-                continue
-            reason = self.facts.broken(self.answers.release, backend, platform)
-            if reason:
-                self.refuse(
-                    self.cell(variant, platform),
-                    f"the build is published and does not work: {reason}.",
-                    [
-                        *self.other_backends(variant),
-                        self.with_override(variant, platform, CPU),
-                        self.without_platform(platform),
-                    ],
-                )
-        for companion in self.answers.companions:
-            self.companion_is_served(variant, companion)
+    def check_torch(self, cell: Cell) -> None:
+        """Refuse a cell whose wheel of torch does not exist, or does not work."""
+        reason = self.cells.why_missing(TORCH, cell)
+        if reason:
+            self.refuse(
+                *("platforms", cell.platform, self.position(cell.variant)),
+                heading=self.heading(cell),
+                reason=reason,
+                ways=self.ways.other_cells(cell),
+            )
+            return
+        reason = self.facts.why_broken(cell.release, cell.backend, cell.platform)
+        if reason:
+            self.refuse(
+                *("broken", cell.platform, self.position(cell.variant)),
+                heading=self.heading(cell),
+                reason=f"the build is published and does not work: {reason}.",
+                ways=[
+                    *self.ways.other_backends(cell.variant),
+                    self.ways.with_override(cell, CPU),
+                    self.ways.without_platform(cell.platform),
+                ],
+            )
 
-    def refuse_platform(self, variant: Variant, platform: str, reason: str) -> None:
-        facts, release = self.facts, self.answers.release
-        options = facts.backends(release)
-        published = [name for name in options if self.builds.published(name, platform)]
-        pythons = {
-            python for name in options for python in facts.pythons("torch", release, name, platform)
-        }
-        having = [
-            name
-            for name in facts.releases
-            if self.answers.python in facts.pythons("torch", name, CPU, platform)
-        ]
+    def check_companions(self, variant: Variant) -> None:
+        """Refuse the companions that cannot be had: of the release, an index, or a platform."""
+        for companion in self.answers.companions:
+            if companion not in self.cells.versions:
+                self.refuse_release(companion)
+                continue
+            cells = sorted(self.cells.of(variant), key=lambda cell: cell.backend)
+            for backend, group in groupby(cells, key=lambda cell: cell.backend):
+                if self.facts.wheels(companion, self.cells.versions[companion], backend):
+                    for cell in group:
+                        self.check_companion(companion, cell)
+                else:
+                    self.refuse_index(companion, list(group))
+
+    def refuse_release(self, companion: str) -> None:
+        """Refuse a companion that was not made for this release of torch."""
+        release = self.answers.release
+        having = [name for name in self.facts.releases if companion in self.facts.companions(name)]
         self.refuse(
-            self.cell(variant, platform),
-            reason,
-            [
-                *(self.with_override(variant, platform, name) for name in reversed(published)),
-                *self.other_pythons(pythons),
-                *self.other_releases(having),
-                self.without_platform(platform),
+            *("companions", companion),
+            heading=f"companions={companion} with torch_version={release}",
+            reason=f"there is none for torch {release}.",
+            ways=[self.ways.without_companion(companion), *self.ways.other_releases(having)],
+        )
+
+    def refuse_index(self, companion: str, cells: list[Cell]) -> None:
+        """Refuse a companion that the index of these cells lacks on every platform."""
+        variant, backend = cells[0].variant, cells[0].backend
+        version = self.cells.versions[companion]
+        carrying = " ".join(self.facts.indexes(companion, version))
+        self.refuse(
+            *("companions", companion, self.position(variant)),
+            heading=f"companions={companion} with torch_backend={backend}",
+            reason=f"{companion} {version}, the one for torch {self.answers.release}, is on "
+            f"{carrying} and not on {backend}.",
+            ways=[
+                *self.ways.other_backends(variant),
+                self.ways.without_companion(companion),
+                *(self.ways.with_override(cell, CPU) for cell in cells),
             ],
         )
 
-    def companion_is_served(self, variant: Variant, companion: str) -> None:
-        """Refuse a companion: once for a whole index that lacks it, else for each platform."""
-        release = self.answers.release
-        version = self.builds.packages.get(companion)
-        if version is None:
-            having = [
-                name for name in self.facts.releases if companion in self.facts.companions(name)
-            ]
-            self.refuse(
-                f"companions={companion} with torch_version={release}",
-                f"there is none for torch {release}.",
-                [self.without_companion(companion), *self.other_releases(having)],
-            )
+    def check_companion(self, companion: str, cell: Cell) -> None:
+        """Refuse a companion that one cell lacks, unless the cell lacks torch itself."""
+        reason = self.cells.why_missing(companion, cell)
+        if not reason or self.cells.why_missing(TORCH, cell):
             return
-        for backend, platforms in self.builds.by_backend(variant, self.answers.platforms).items():
-            if not self.facts.wheels(companion, version, backend):
-                carrying = self.facts.indexes(companion, version)
-                self.refuse(
-                    f"companions={companion} with torch_backend={backend}",
-                    f"{companion} {version}, the one for torch {release}, is on "
-                    f"{' '.join(carrying)} and not on {backend}.",
-                    [
-                        *self.other_backends(variant),
-                        self.without_companion(companion),
-                        *(self.with_override(variant, platform, CPU) for platform in platforms),
-                    ],
-                )
-                continue
-            for platform in platforms:
-                reason = self.builds.missing(companion, backend, platform)
-                if reason and not self.builds.missing("torch", backend, platform):
-                    self.refuse(
-                        f"companions={companion} for {self.cell(variant, platform)}",
-                        reason,
-                        [
-                            self.with_override(variant, platform, CPU),
-                            self.without_companion(companion),
-                            *self.other_pythons(
-                                self.facts.pythons(companion, version, backend, platform)
-                            ),
-                            *self.other_backends(variant),
-                            self.without_platform(platform),
-                        ],
-                    )
+        version = self.cells.versions[companion]
+        pythons = self.facts.pythons(companion, version, cell.backend, cell.platform)
+        self.refuse(
+            *("companions", companion, self.position(cell.variant), cell.platform),
+            heading=f"companions={companion} for {self.heading(cell)}",
+            reason=reason,
+            ways=[
+                self.ways.with_override(cell, CPU),
+                self.ways.without_companion(companion),
+                *self.ways.other_pythons(pythons),
+                *self.ways.other_backends(cell.variant),
+                self.ways.without_platform(cell.platform),
+            ],
+        )
 
-    def numpy_guard_can_be_kept(self) -> None:
-        answers, guarded = self.answers, self.builds.guarded
-        pythons, platforms = self.facts.numpy_1_wheels
+    def check_numpy_guard(self) -> None:
+        """Refuse `numpy<2` where NumPy 1 has no wheels."""
+        answers, guarded = self.answers, self.cells.guarded
+        pythons, platforms = self.facts.numpy_1
         if guarded and answers.python not in pythons:
             self.refuse(
-                f"numpy_guard={answers.numpy_guard} with python_version={answers.python}",
-                f"numpy<2 has wheels for Python {span(pythons)}.",
-                [*self.other_pythons(pythons), {"numpy_guard": "auto"}, {"numpy_guard": "never"}],
+                *("numpy_guard", "python"),
+                heading=f"numpy_guard={answers.numpy_guard} with python_version={answers.python}",
+                reason=f"numpy<2 has wheels for Python {self.facts.span(pythons)}.",
+                ways=[
+                    *self.ways.other_pythons(pythons),
+                    {"numpy_guard": "auto"},
+                    {"numpy_guard": "never"},
+                ],
             )
-        without = [platform for platform in guarded if platform not in platforms]
-        if without:
+        unserved = [platform for platform in guarded if platform not in platforms]
+        if unserved:
             self.refuse(
-                f"numpy_guard={answers.numpy_guard} for {' '.join(without)}",
-                "numpy<2 has no wheels there.",
-                [{"numpy_guard": "auto"}, *(self.without_platform(name) for name in without)],
+                *("numpy_guard", "platforms"),
+                heading=f"numpy_guard={answers.numpy_guard} for {' '.join(unserved)}",
+                reason="numpy<2 has no wheels there.",
+                ways=[{"numpy_guard": "auto"}, *map(self.ways.without_platform, unserved)],
             )
 
-    def container_runs_linux(self) -> None:
-        linux = any(platform.startswith("linux") for platform in self.answers.platforms)
-        if self.raw.get("dockerfile") == "yes" and not linux:
+    def check_dockerfile(self) -> None:
+        """Refuse a container without a platform that runs in it."""
+        has_linux = any(platform.startswith("linux") for platform in self.answers.platforms)
+        if self.answers.dockerfile and not has_linux:
             self.refuse(
-                f"dockerfile=yes for {' '.join(self.answers.platforms)}",
-                "a container runs Linux, and none of the platforms is one.",
-                [{"dockerfile": "no"}, {"platforms": f"linux-x86_64 {self.raw['platforms']}"}],
+                "dockerfile",
+                heading=f"dockerfile=yes for platforms={' '.join(self.answers.platforms)}",
+                reason="a container runs Linux, and none of the platforms is one.",
+                ways=[
+                    {"dockerfile": "no"},
+                    {"platforms": f"{DEFAULT_PLATFORMS[0]} {self.raw['platforms']}"},
+                ],
             )
 
-    def cell(self, variant: Variant, platform: str) -> str:
-        backend = self.builds.backend(variant, platform)
-        named = f" ({variant.name})" if self.answers.layout != MARKERS else ""
-        release = self.answers.release
-        return f"torch_backend={backend}{named} on {platform} with torch_version={release}"
+    def position(self, variant: Variant) -> str:
+        """Return what names a variant also after its backend, and so its name, was changed."""
+        return str(self.answers.variants.index(variant))
 
-    def pythons_of(self, release: str) -> tuple[str, ...]:
-        tags = {
-            tag
-            for backend in self.facts.backends(release)
-            for tags in self.facts.wheels("torch", release, backend).values()
-            for tag in tags
-        }
-        return self.facts.minors(tags)
-
-    def other_backends(self, variant: Variant) -> list[_Way]:
-        """Another build in the place of this one: of its family, of another release, the CPU's."""
-        options, order = self.facts.backends(self.answers.release), self.facts.all_backends
-        position = order.index(variant.backend)
-        same = [
-            name
-            for name in options
-            if family_of(name) == family_of(variant.backend) and name != variant.backend
-        ]
-        same.sort(key=lambda name: abs(order.index(name) - position))
-        having = [
-            name for name in self.facts.releases if variant.backend in self.facts.backends(name)
-        ]
-        return [
-            *(self.with_backend(variant, name) for name in same[:3]),
-            *self.other_releases(having),
-            self.with_backend(variant, CPU),
-        ]
-
-    def with_backend(self, variant: Variant, backend: str) -> _Way:
-        tokens = []
-        for token in self.raw["torch_backend"].split():
-            name, named, other = token.rpartition("=")
-            changed = other == variant.backend and (not named or name == variant.name)
-            tokens.append(name + named + backend if changed else token)
-        return {"torch_backend": " ".join(dict.fromkeys(tokens))}
-
-    def with_override(self, variant: Variant, platform: str, backend: str) -> _Way:
-        name = "" if self.answers.layout == MARKERS else f"{variant.name}:"
-        kept = [
-            token
-            for token in self.raw["platforms"].split()
-            if token != platform and not _overrides(token, platform, variant.name)
-        ]
-        return {"platforms": " ".join([*kept, f"{platform}={name}{backend}"])}
-
-    def without_platform(self, platform: str) -> _Way:
-        tokens = self.raw["platforms"].split()
-        kept = [token for token in tokens if token.partition("=")[0] != platform]
-        return {"platforms": " ".join(kept)} if kept else {}
-
-    def without_companion(self, companion: str) -> _Way:
-        kept = [name for name in self.answers.companions if name != companion]
-        return {"companions": " ".join(kept) or "none"}
-
-    def other_pythons(self, pythons: Iterable[str]) -> list[_Way]:
-        near = _nearest(self.answers.python, pythons, self.facts.all_pythons)
-        return [{"python_version": python} for python in near[:2]]
-
-    def other_releases(self, releases: Iterable[str]) -> list[_Way]:
-        near = _nearest(self.answers.release, releases, self.facts.releases)
-        return [{"torch_version": release} for release in near[:2]]
-
-
-def _nearest(asked: str, options: Iterable[str], order: tuple[str, ...]) -> list[str]:
-    """Return the other options, those first that stand nearest to what was asked in `order`."""
-    position = order.index(asked)
-    others = [option for option in options if option != asked]
-    return sorted(others, key=lambda option: abs(order.index(option) - position))
-
-
-def _overrides(token: str, platform: str, name: str) -> bool:
-    where, _, override = token.partition("=")
-    named = override.rpartition(":")[0]
-    return where == platform and (not named or normalized(named) == normalized(name))
+    def heading(self, cell: Cell) -> str:
+        """Return what was asked of a cell."""
+        name = "" if self.answers.layout == MARKERS else f" ({cell.variant.name})"
+        return (
+            f"torch_backend={cell.backend}{name} on {cell.platform} "
+            f"with torch_version={cell.release}"
+        )

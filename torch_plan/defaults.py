@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-from torch_plan.answers import MARKERS, read_answers, slugify
-from torch_plan.builds import Builds
-from torch_plan.detect import announce, detect_here
-from torch_plan.facts import CPU, Facts
-
-QUESTIONS_PATH = Path(__file__).resolve().parent.parent / "cookiecutter.json"
-
-DEFAULT_PLATFORMS = ("linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64")
-DEFAULT_COMPANIONS = "torchvision"
-
-
-def default_slug(project_name: str) -> str:
-    """Return the slug of a project name; a name without any letter of it gives `my-project`."""
-    return slugify(project_name) or "my-project"
+from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant
+from torch_plan.cells import Cells
+from torch_plan.check import read_cells
+from torch_plan.default_backend import Detected, detect_here
+from torch_plan.facts import CPU, TORCH, Facts
+from torch_plan.questions import fixed_defaults
+from torch_plan.slugs import default_slug
+from torch_plan.words import PlatformWord
 
 
 def default_python(release: str, facts: Facts) -> str:
@@ -34,77 +24,81 @@ def default_python(release: str, facts: Facts) -> str:
     running = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if release not in facts.releases:
         return running
-    vision = facts.companions(release).get(DEFAULT_COMPANIONS, "")
-    common = set(facts.all_pythons)
+    companion = fixed_defaults()["companions"]
+    packages = {TORCH: release, companion: facts.companions(release).get(companion, "")}
+    supported = set(facts.all_pythons)
     for platform in DEFAULT_PLATFORMS:
-        common &= set(facts.pythons("torch", release, CPU, platform) or common)
-        common &= set(facts.pythons(DEFAULT_COMPANIONS, vision, CPU, platform) or common)
-    supported = [python for python in facts.all_pythons if python in common]
-    return running if running in supported else supported[-1]
+        for package, version in packages.items():
+            wheels = facts.pythons(package, version, CPU, platform)
+            # A platform that the release is not published for does not count.
+            if wheels:
+                supported.intersection_update(wheels)
+    if running in supported:
+        return running
+    return max(supported, key=facts.all_pythons.index)
 
 
-def default_backend(release: str, facts: Facts, *, quiet: bool = False) -> str:
-    """Return what this machine can run, and say so on stderr once, unless `quiet`. Never raises."""
+def default_backend(release: str, facts: Facts) -> Detected:
+    """Return what this machine can run, and a sentence that says why. Never raises."""
     try:
-        detected = detect_here(release, facts)
+        return detect_here(release, facts)
     except Exception:
-        return CPU
-    if not quiet:
-        announce(detected)
-    return detected.backend
+        # Whatever a machine does to be looked at, its owner gets a question with a default.
+        return Detected(CPU, "This machine cannot be looked at, so the default build is cpu.")
 
 
 def default_platforms(answers: Mapping[str, str], facts: Facts) -> str:
-    """Return the usual platforms, as far as the answers so far have wheels there.
+    """Return the usual platforms, as far as release, Python, builds and companions have wheels.
 
     A platform without wheels is left out. Where only a companion's wheel of the chosen build is
     missing, `cpu` is put in its place, for the person to see; but not on Linux x86_64, where a
-    build that cannot be had is refused with its reason.
+    build that cannot be had is refused with its reason. Answers after `platforms` do not count:
+    cookiecutter asks for this default before it has them.
     """
-    wanted = " ".join(DEFAULT_PLATFORMS)
-    read, problems = read_answers({**answers, "platforms": wanted}, facts)
-    if problems:
-        return wanted
-    builds = Builds(read, facts)
-    words: list[str] = []
-    for platform in DEFAULT_PLATFORMS:
-        lacking = [variant for variant in read.variants if not builds.served(variant, platform)]
-        if not lacking:
-            words.append(platform)
-        elif all(not builds.missing(package, CPU, platform) for package in builds.packages):
-            main = all(builds.served(variant, DEFAULT_PLATFORMS[0]) for variant in lacking)
-            names = [f"{variant.name}:" if read.layout != MARKERS else "" for variant in lacking]
-            words += [f"{platform}={name}{CPU}" for name in names] if main else [platform]
-    return " ".join(words) or wanted
+    usual = " ".join(DEFAULT_PLATFORMS)
+    cells = read_cells({**answers, "platforms": usual}, facts)
+    if cells is None:
+        return usual
+    words = [word for platform in DEFAULT_PLATFORMS for word in _default_words(platform, cells)]
+    return " ".join(words) or usual
 
 
-@lru_cache(maxsize=1)
-def questions() -> dict[str, Any]:
-    """Return cookiecutter.json: the one list of answers and of their static defaults."""
-    loaded: dict[str, Any] = json.loads(QUESTIONS_PATH.read_text(encoding="utf-8"))
-    return loaded
+def _default_words(platform: str, cells: Cells) -> Iterable[str]:
+    """Return what `platforms` says of one platform by default: nothing, its name, or overrides."""
+    unserved = [
+        variant
+        for variant in cells.answers.variants
+        if not cells.is_served(cells.cell(variant, platform))
+    ]
+    if not unserved:
+        return [platform]
+    if not all(_cpu_serves(variant, platform, cells) for variant in unserved):
+        return []
+    main = DEFAULT_PLATFORMS[0]
+    if not all(cells.is_served(cells.cell(variant, main)) for variant in unserved):
+        return [platform]
+    names = [None] if cells.answers.layout == MARKERS else [it.name for it in unserved]
+    return [str(PlatformWord(platform, name, CPU)) for name in names]
+
+
+def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
+    return cells.is_served(cells.with_backend(variant, platform, CPU))
 
 
 def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
     """Return what each answer would be if it were left out, given the other answers."""
-    static = {
-        key: value[0] if isinstance(value, list) else as_text(value)
-        for key, value in questions().items()
-        if not key.startswith("_")
-    }
+    fixed = fixed_defaults()
     release = answers.get("torch_version", facts.releases[-1])
-    defaults = {
-        **static,
-        "project_slug": default_slug(answers.get("project_name", static["project_name"])),
+    computed = {
+        "project_slug": default_slug(answers.get("project_name", fixed["project_name"])),
         "torch_version": facts.releases[-1],
         "python_version": default_python(release, facts),
-        "torch_backend": default_backend(release, facts, quiet=True),
+        "torch_backend": default_backend(release, facts).backend,
     }
+    defaults = {**fixed, **computed}
     return {**defaults, "platforms": default_platforms({**defaults, **answers}, facts)}
 
 
-def as_text(value: object) -> str:
-    """Return an answer as text; yes and no for the booleans of cookiecutter."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
+def complete(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
+    """Return all answers: those given, and the defaults of those left out."""
+    return {**default_answers(answers, facts), **answers}

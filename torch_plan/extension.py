@@ -1,4 +1,4 @@
-"""The Jinja extension that cookiecutter loads: defaults, the check, the plan, and text filters."""
+"""The Jinja extension that cookiecutter loads: what its JSON file and the templates call."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from functools import lru_cache
 from importlib.machinery import PathFinder
-from importlib.metadata import version
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
-import click
 from jinja2 import BytecodeCache, Environment, FileSystemBytecodeCache
 from jinja2.ext import Extension
 
-from torch_plan import defaults
-from torch_plan.facts import PLATFORMS, load_facts, version_key
-from torch_plan.plan import Plan, Refused, make_plan
-from torch_plan.refusal import refusal_text
+from torch_plan import defaults, generation
+from torch_plan.answers import is_yes
+from torch_plan.facts import load_facts
+from torch_plan.invocation import find_invocation
+from torch_plan.platforms import PLATFORMS
+from torch_plan.questions import questions
+from torch_plan.slugs import default_slug, package_name
 
 
 def toml(text: object) -> str:
     """Return a TOML basic string that holds any text unchanged."""
+    # JSON has the same strings, but for the one control character that it leaves as it is.
     return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -41,111 +42,68 @@ def markdown(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", line)
 
 
-def _answers(context: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        key: defaults.as_text(value) for key, value in context.items() if not key.startswith("_")
-    }
-
-
-@lru_cache(maxsize=1)
-def _plan(answers: tuple[tuple[str, str], ...]) -> Plan:
-    """Make the plan of these answers once; the check, the templates and the hook all ask for it."""
-    return make_plan(dict(answers))
-
-
-def torch_plan(context: Mapping[str, Any]) -> Plan:
-    """Return the plan for cookiecutter's answers, or end in one clean message."""
-    answers = _answers(context)
-    try:
-        return _plan(tuple(answers.items()))
-    except Refused as refusal:
-        raise click.ClickException(
-            refusal_text(answers, refusal.problems, load_facts())
-        ) from refusal
-
-
-OLDEST_COOKIECUTTER = "2.7.0"
-"""The first cookiecutter that reads `dockerfile=no` on the command line as a no."""
-
-
-def check(context: Mapping[str, Any]) -> str:
-    """Refuse a cookiecutter that misreads answers, and answers that cannot be served.
-
-    This is the last answer that cookiecutter renders before it writes anything.
-    """
-    found = version("cookiecutter")  # cookiecutter.__version__ of 2.7.0 says 2.6.0
-    if version_key(found) < version_key(OLDEST_COOKIECUTTER):
-        raise click.ClickException(
-            f"cookiecutter {found} is too old: it misreads answers of yes and no. This template "
-            f"takes {OLDEST_COOKIECUTTER} or newer; `uvx cookiecutter` is the newest."
-        )
-    torch_plan(context)
-    return "passed"
-
-
 def hook_settings(context: Mapping[str, Any]) -> str:
     """Return what the hook needs, as JSON: which steps, and the build to expect on each host."""
-    plan = torch_plan(context)
-    hosts = [(PLATFORMS[build.platform], build.build) for build in plan.default.builds]
+    plan = generation.plan_of(context)
+    hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
     settings = {
         "after_generation": context["after_generation"],
-        "command": f"{context['project_slug']}-smoke",
+        "command": plan.smoke_command,
         "requires_python": plan.requires_python,
         "indexes": [index.url for index in plan.indexes],
-        "sync": plan.default.sync.split(),
+        "sync": plan.default.sync,
         "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
     }
     return json.dumps(settings)
 
 
 class TorchPlanExtension(Extension):
-    """What `cookiecutter.json` and the templates of the project call.
+    """Brings filters and functions into the environment of cookiecutter.
 
     While cookiecutter collects answers, it renders them too, those that a person gave included:
     `description="{{ 1 }}"` would become `1`, or fail. Here only what stands in `cookiecutter.json`
-    is a template then. Its first entry, `__begin`, tells that phase from the rendering of files,
-    for which cookiecutter makes another environment.
+    is a template then.
     """
 
     def __new__(cls, environment: Environment) -> Any:
-        """Make an extension of the code that is on disk now.
-
-        cruft renders two versions of a template in one process, where Python would go on with the
-        modules of the first.
-        """
-        if _files() == _LOADED:
-            return super().__new__(cls)
-        for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
-            del sys.modules[name]
-        importlib.invalidate_caches()
-        return importlib.import_module(__name__).TorchPlanExtension(environment)
+        """Make an extension of the code that is on disk now."""
+        current = _reload_if_changed()
+        return super().__new__(cls) if current is None else current(environment)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._collecting = False
         environment.bytecode_cache = _bytecode_cache()
         facts = load_facts()
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown)
         environment.globals.update(
-            begin=lambda: "",
-            torch_plan=torch_plan,
-            check=check,
-            hook_settings=hook_settings,
-            newest_release=facts.releases[-1],
-            default_slug=defaults.default_slug,
+            begin=generation.begin,
+            check=generation.check,
+            default_backend=generation.default_backend,
+            default_platforms=lambda context: defaults.default_platforms(
+                generation.answers_of(context), facts
+            ),
             default_python=lambda release: defaults.default_python(release, facts),
-            default_backend=lambda release: defaults.default_backend(release, facts),
-            default_platforms=lambda context: defaults.default_platforms(_answers(context), facts),
+            default_slug=default_slug,
+            hook_settings=hook_settings,
+            is_yes=is_yes,
+            newest_release=facts.releases[-1],
+            package_name=package_name,
+            torch_plan=generation.plan_of,
         )
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Return a template's source; of an answer, a template that renders to it unchanged."""
-        own = _own_templates()
-        if source == own[0]:
-            self._collecting = True
-        if source in own or not self._collecting or not re.search(r"[{\r\n]", source):
+        if not re.search(r"[{\r\n]", source):
             return source
-        return _literal(source)
+        key = find_invocation().key
+        is_answer = key and source != questions().get(key)
+        return _literal(source) if is_answer else source
+
+
+def _literal(text: str) -> str:
+    """Return a template that renders to a text, whatever stands in it."""
+    escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
+    return f'{{{{ "{escaped}" }}}}'
 
 
 def _bytecode_cache() -> BytecodeCache | None:
@@ -159,23 +117,30 @@ def _bytecode_cache() -> BytecodeCache | None:
     return FileSystemBytecodeCache(str(folder))
 
 
-def _files() -> dict[str, tuple[int, int]]:
-    """Return path -> (time, size) of the files of the package that an import would find now."""
+def _reload_if_changed() -> type[Extension] | None:
+    """Import the package anew if its files are others now, and return its extension.
+
+    cruft renders two versions of a template in one process, where Python would go on with the
+    modules of the first.
+    """
+    if _package_files() == _LOADED:
+        return None
+    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    extension: type[Extension] = importlib.import_module(__name__).TorchPlanExtension
+    return extension
+
+
+def _package_files() -> dict[str, tuple[int, int]]:
+    """Return path -> (time, size) of the files of the package that an import would find now.
+
+    That need not be the folder of this file: after a checkout by cruft it is another one.
+    """
     package = PathFinder.find_spec(str(__package__))
     folders = package.submodule_search_locations if package else None
     files = [path for folder in folders or () for path in Path(folder).glob("*.*")]
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
 
 
-_LOADED = _files()
-
-
-@lru_cache(maxsize=1)
-def _own_templates() -> tuple[str, ...]:
-    values = defaults.questions().values()
-    return tuple(value for value in values if isinstance(value, str) and "{{" in value)
-
-
-def _literal(text: str) -> str:
-    escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
-    return f'{{{{ "{escaped}" }}}}'
+_LOADED = _package_files()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from torch_plan.platforms import PLATFORMS, platform_of
 
 BUILDS_PATH = Path(__file__).with_name("builds.json")
 
@@ -18,51 +18,10 @@ PYPI = "pypi"
 
 CPU = "cpu"
 
+TORCH = "torch"
 
-class Platform(NamedTuple):
-    """A platform that a project names, and how PEP 508 markers tell it apart."""
-
-    name: str
-    sys_platform: str
-    platform_machine: str
-
-
-PLATFORMS = {
-    platform.name: platform
-    for platform in (
-        Platform("linux-x86_64", "linux", "x86_64"),
-        Platform("linux-aarch64", "linux", "aarch64"),
-        Platform("macos-arm64", "darwin", "arm64"),
-        Platform("macos-x86_64", "darwin", "x86_64"),
-        Platform("windows-x86_64", "win32", "AMD64"),
-        Platform("windows-arm64", "win32", "ARM64"),
-    )
-}
-"""Every platform PyTorch publishes wheels for, by name, in the order in which lists name them."""
-
-_TAG_ENDS = (
-    (("manylinux", "linux_"), "_x86_64", "linux-x86_64"),
-    (("manylinux", "linux_"), "_aarch64", "linux-aarch64"),
-    (("macosx_",), "_arm64", "macos-arm64"),
-    (("macosx_",), "_x86_64", "macos-x86_64"),
-    (("win_",), "_amd64", "windows-x86_64"),
-    (("win_",), "_arm64", "windows-arm64"),
-)
-"""How a platform tag begins and ends, and the platform that it is for."""
-
-
-@cache
-def platform_of(platform_tag: str) -> str | None:
-    """Return the platform that a wheel's platform tag is for (`win_amd64`: `windows-x86_64`).
-
-    A compressed set (`manylinux_2_17_x86_64.manylinux2014_x86_64`) counts as its last tag. None
-    for a platform that the template does not name, such as s390x.
-    """
-    tag = platform_tag.rpartition(".")[2]
-    fitting = (
-        name for starts, end, name in _TAG_ENDS if tag.startswith(starts) and tag.endswith(end)
-    )
-    return next(fitting, None)
+FAMILIES = {PYPI: "PyPI", CPU: "CPU", "cu": "CUDA", "rocm": "ROCm", "xpu": "XPU"}
+"""Every family of backends, and how people write it."""
 
 
 @cache
@@ -71,20 +30,26 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-_FAMILIES = ("pypi", "cpu", "cu", "rocm", "xpu")
-
-
+@cache
 def family_of(backend: str) -> str:
     """Return `cu` for `cu128`, `rocm` for `rocm6.4`, and any other backend's own name."""
-    for family in ("cu", "rocm"):
-        if backend.startswith(family) and backend[len(family) :][:1].isdecimal():
-            return family
-    return backend
+    numbered = re.match(r"(cu|rocm)\d", backend)
+    return numbered[1] if numbered else backend
 
 
 def backend_key(backend: str) -> tuple[int, tuple[int, ...]]:
     """Return what sorts backends by family, then by the version of their toolkit."""
-    return _FAMILIES.index(family_of(backend)), version_key(backend)
+    return [*FAMILIES].index(family_of(backend)), version_key(backend)
+
+
+def labelled(version: str, label: str) -> str:
+    """Return `2.9.1+cu128` for a version with a label, and the version alone without one."""
+    return f"{version}+{label}" if label else version
+
+
+def capability(number: int) -> str:
+    """Return a compute capability as NVIDIA writes it: `9.0` for 90."""
+    return f"{number // 10}.{number % 10}"
 
 
 class Triton(NamedTuple):
@@ -97,11 +62,21 @@ class Triton(NamedTuple):
 
 
 class Mirror(NamedTuple):
-    """A copy of the PyTorch index: `url` is what comes before `/cu128`."""
+    """An index of PyTorch, the official one or a copy."""
 
     url: str
+    """What comes before `/cu128`."""
     flat: bool
+    """Whether it lists files and has no page for each package."""
     hosts: tuple[str, ...]
+    """The hosts that its pages and its files come from."""
+
+
+class Numpy1(NamedTuple):
+    """What NumPy 1 has wheels for."""
+
+    pythons: tuple[str, ...]
+    platforms: tuple[str, ...]
 
 
 Tags = dict[str, tuple[str, ...]]
@@ -111,7 +86,8 @@ Tags = dict[str, tuple[str, ...]]
 class Facts:
     """What PyTorch publishes. Versions are public ones (`2.9.1`), Pythons are minors (`3.12`).
 
-    An index is named by its backend; `pypi` stands for PyPI's own wheels.
+    An index is named by its backend; `pypi` stands for PyPI's own wheels. Arguments come in one
+    order: package, version or release, index, backend or build, platform.
     """
 
     def __init__(self, data: Mapping[str, Any]) -> None:
@@ -126,34 +102,29 @@ class Facts:
     @cached_property
     def all_pythons(self) -> tuple[str, ...]:
         """Every Python that any wheel of torch is for, oldest first."""
-        tags = {
-            python_tags
-            for tables in self._data["wheels"]["torch"].values()
-            for table in tables.values()
-            for python_tags in table.values()
-        }
-        minors = {_minor(tag) for python_tags in tags for tag in python_tags.split()}
+        texts = {text for _, table in self._torch_tables() for text in table.values()}
+        minors = {_minor(tag) for text in texts for tag in text.split()}
         return tuple(sorted(minors, key=version_key))
 
     @cached_property
     def all_backends(self) -> tuple[str, ...]:
         """Every backend that any release of torch has."""
-        names = {
-            index
-            for tables in self._data["wheels"]["torch"].values()
-            for indexes in tables
-            for index in indexes.split()
-        }
+        names = {name for indexes, _ in self._torch_tables() for name in indexes.split()}
         return tuple(sorted(names, key=backend_key))
+
+    def _torch_tables(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Yield the indexes and the wheels of each entry of the file for torch."""
+        for entries in self._data["wheels"][TORCH].values():
+            yield from entries.items()
 
     @cached_property
     def all_companions(self) -> tuple[str, ...]:
         """Every package that is released in step with torch."""
-        return tuple(package for package in self._data["wheels"] if package != "torch")
+        return tuple(package for package in self._data["wheels"] if package != TORCH)
 
     def backends(self, release: str) -> tuple[str, ...]:
         """Return the backends of a release: `pypi`, `cpu`, CUDA, ROCm and XPU, in this order."""
-        return self.indexes("torch", release)
+        return self.indexes(TORCH, release)
 
     def indexes(self, package: str, version: str) -> tuple[str, ...]:
         """Return the indexes that carry this version of a package."""
@@ -161,7 +132,8 @@ class Facts:
 
     def released(self, release: str) -> str:
         """Return the day of a release, as `2026-10-28`."""
-        return str(self._data["releases"][release]["released"])
+        day: str = self._data["releases"][release]["released"]
+        return day
 
     def companions(self, release: str) -> dict[str, str]:
         """Return companion -> version for a release."""
@@ -174,9 +146,10 @@ class Facts:
     def _tables(self, package: str, version: str) -> dict[str, Tags]:
         """Return index -> wheels of a version, taken apart when first asked for."""
         if (package, version) not in self._wheels:
+            entries = self._data["wheels"].get(package, {}).get(version, {})
             self._wheels[package, version] = {
                 index: _split_tags(table)
-                for indexes, table in self._data["wheels"].get(package, {}).get(version, {}).items()
+                for indexes, table in entries.items()
                 for index in indexes.split()
             }
         return self._wheels[package, version]
@@ -188,51 +161,70 @@ class Facts:
 
     def pythons(self, package: str, version: str, index: str, platform: str) -> tuple[str, ...]:
         """Return the Pythons of those wheels on one platform, free-threaded builds left out."""
-        tags = {
+        wheels = self.wheels(package, version, index).items()
+        return self.minors(
             tag
-            for platform_tag, tags in self.wheels(package, version, index).items()
+            for platform_tag, tags in wheels
             if platform_of(platform_tag) == platform
             for tag in tags
-        }
-        return self.minors(tags)
+        )
 
-    def minors(self, python_tags: set[str]) -> tuple[str, ...]:
+    def pythons_of(self, release: str) -> tuple[str, ...]:
+        """Return the Pythons that any wheel of torch is for in a release."""
+        tables = self._tables(TORCH, release).values()
+        return self.minors(tag for table in tables for tags in table.values() for tag in tags)
+
+    def minors(self, python_tags: Iterable[str]) -> tuple[str, ...]:
         """Return the Pythons behind wheel tags: `cp312` is 3.12, `py3` every one, `cp313t` none."""
-        if "py3" in python_tags:
+        tags = set(python_tags)
+        if "py3" in tags:
             return self.all_pythons
-        found = {_minor(tag) for tag in python_tags if not tag.endswith("t")}
+        found = {_minor(tag) for tag in tags if not tag.endswith("t")}
         return tuple(sorted(found, key=version_key))
 
+    def span(self, pythons: Iterable[str], to: str = " to ") -> str:
+        """Return `3.10 to 3.14`, or every one (`3.8, 3.10`) where some between are missing."""
+        versions = sorted(pythons, key=version_key)
+        positions = [self.all_pythons.index(python) for python in versions]
+        whole = positions == [*range(positions[0], positions[-1] + 1)]
+        if whole and len(versions) > 1:
+            return f"{versions[0]}{to}{versions[-1]}"
+        return ", ".join(versions)
+
     def platform_tags(
-        self, package: str, version: str, index: str, platform: str, pythons: tuple[str, ...]
+        self, package: str, version: str, index: str, platform: str, pythons: Iterable[str]
     ) -> tuple[str, ...]:
         """Return the platform tags of the wheels that these Pythons would get."""
+        wanted = set(pythons)
         return tuple(
-            tag
-            for tag, python_tags in self.wheels(package, version, index).items()
-            if platform_of(tag) == platform and set(self.minors(set(python_tags))) & set(pythons)
+            platform_tag
+            for platform_tag, tags in self.wheels(package, version, index).items()
+            if platform_of(platform_tag) == platform and wanted.intersection(self.minors(tags))
         )
 
     def label(self, package: str, version: str, index: str, platform: str) -> str:
-        """Return the local label that a wheel carries (`cu128`), empty where it carries none."""
+        """Return the label that a wheel carries (`cu128`), empty where it carries none."""
         since = self._data["labelled_since"].get(package, {}).get(platform)
         if index == PYPI or since is None or version_key(version) < version_key(since):
             return ""
         return index
 
     def build(self, release: str, backend: str, platform: str) -> str:
-        """Return the build behind a backend: PyPI's differs by platform, any other is its name."""
+        """Return the build behind a backend: PyPI's differs by platform, any other is its name.
+
+        Empty where PyPI has no wheel for the platform.
+        """
         if backend != PYPI:
             return backend
-        return str(self._data["releases"][release]["pypi"][platform])
+        build: str = self._data["releases"][release]["pypi"].get(platform, "")
+        return build
 
     def made_for(self, companion: str, version: str) -> str:
-        """Return the first release that a companion's version belongs to."""
-        return next(
-            release
-            for release in self.releases
-            if self.companions(release).get(companion) == version
-        )
+        """Return the first release that a companion's version belongs to; `KeyError` for none."""
+        for release in self.releases:
+            if self.companions(release).get(companion) == version:
+                return release
+        raise KeyError(f"no release has {companion} {version}")
 
     def triton(self, release: str, backend: str) -> Triton | None:
         """Return the triton package that a build requires from the index, if it does."""
@@ -247,41 +239,38 @@ class Facts:
         return tuple(self._data["releases"][release]["numpy_1"].split())
 
     @cached_property
-    def numpy_1_wheels(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The Pythons and the platforms that NumPy 1 has wheels for."""
+    def numpy_1(self) -> Numpy1:
+        """What NumPy 1 has wheels for."""
         entry = self._data["numpy_1"]
-        return self.minors(set(entry["python_tags"].split())), tuple(entry["platforms"].split())
+        return Numpy1(self.minors(entry["python_tags"].split()), tuple(entry["platforms"].split()))
 
-    def broken(self, release: str, backend: str, platform: str) -> str:
+    def why_broken(self, release: str, backend: str, platform: str) -> str:
         """Return why a published build does not work, empty if nothing is known against it."""
+        wanted = (release, backend, platform)
         for entry in self._data["broken"]:
-            if (entry["release"], entry["backend"], entry["platform"]) == (
-                release,
-                backend,
-                platform,
-            ):
+            if (entry["release"], entry["backend"], entry["platform"]) == wanted:
                 return f"{entry['reason']} ({entry['source']})"
         return ""
 
     def min_driver(self, build: str, platform: str) -> str:
         """Return the least NVIDIA driver for a CUDA build (`525.60.13`), else nothing."""
         system = platform.partition("-")[0]
-        return str(self._data["cuda"]["min_driver"].get(system, {}).get(build, ""))
+        driver: str = self._data["cuda"]["min_driver"].get(system, {}).get(build, "")
+        return driver
 
-    def architectures(self, build: str, release: str, platform: str) -> tuple[int, ...]:
-        """Return the compute capabilities (90 for 9.0) a CUDA build was compiled for.
+    def architectures(self, release: str, build: str, platform: str) -> tuple[int, ...]:
+        """Return the compute capabilities (90 for 9.0) that a CUDA build was compiled for.
 
-        Empty where the facts do not say.
+        Empty where the facts do not say. They change with a release and hold until the next entry.
+        They do not differ between systems, only between machines.
         """
-        machine = "aarch64" if platform == "linux-aarch64" else "x86_64"
-        since = [
-            (version_key(first), machines)
-            for first, machines in self._data["cuda"]["architectures"].get(build, {}).items()
-            if version_key(first) <= version_key(release)
-        ]
-        if not since:
+        entries = self._data["cuda"]["architectures"].get(build, {})
+        reached = [first for first in entries if version_key(first) <= version_key(release)]
+        if not reached:
             return ()
-        return tuple(int(number) for number in max(since)[1].get(machine, "").split())
+        machines = entries[max(reached, key=version_key)]
+        machine = "aarch64" if platform == "linux-aarch64" else "x86_64"
+        return tuple(int(number) for number in machines.get(machine, "").split())
 
     def may_depend_on(self, distribution: str) -> bool:
         """Tell whether a project of this template may depend on a distribution of this name."""
@@ -304,6 +293,7 @@ class Facts:
 
 
 def _split_tags(table: Mapping[str, str]) -> Tags:
+    """Return platform tag -> CPython tags for an entry of the file, which lists several at once."""
     return {
         platform_tag: tuple(python_tags.split())
         for platform_tags, python_tags in table.items()
@@ -312,6 +302,7 @@ def _split_tags(table: Mapping[str, str]) -> Tags:
 
 
 def _minor(python_tag: str) -> str:
+    """Return `3.12` for `cp312`, and for the free-threaded `cp312t`."""
     digits = python_tag.removeprefix("cp").rstrip("t")
     return f"{digits[0]}.{digits[1:]}"
 
@@ -320,16 +311,3 @@ def _minor(python_tag: str) -> str:
 def load_facts() -> Facts:
     """Read `builds.json`."""
     return Facts(json.loads(BUILDS_PATH.read_text(encoding="utf-8")))
-
-
-def host_platform() -> str:
-    """Return the platform this runs on, empty if PyTorch has no wheels for it."""
-    here = (sys.platform, platform.machine())
-    return next(
-        (
-            name
-            for name, known in PLATFORMS.items()
-            if (known.sys_platform, known.platform_machine) == here
-        ),
-        "",
-    )

@@ -7,22 +7,26 @@ from functools import cache
 from itertools import combinations, product
 from typing import NamedTuple
 
-from torch_plan.facts import PLATFORMS
+from torch_plan.platforms import PLATFORMS
 
-_Machines = frozenset[tuple[str, str]]
+_Place = tuple[str, str]
+"""A system and a machine, as `sys_platform` and `platform_machine` name them."""
 
 _SYSTEMS = tuple(dict.fromkeys(platform.sys_platform for platform in PLATFORMS.values()))
-_MACHINES = tuple(dict.fromkeys(platform.platform_machine for platform in PLATFORMS.values()))
+_MACHINE_NAMES = tuple(dict.fromkeys(platform.platform_machine for platform in PLATFORMS.values()))
 _OTHER = "other"
 """Stands for every system or machine that no project names."""
-_EVERYWHERE: _Machines = frozenset(product((*_SYSTEMS, _OTHER), (*_MACHINES, _OTHER)))
+_EVERYWHERE: frozenset[_Place] = frozenset(product((*_SYSTEMS, _OTHER), (*_MACHINE_NAMES, _OTHER)))
 
 
 class _Term(NamedTuple):
-    """A marker, and every (system, machine) on which it holds."""
+    """A marker, and every (system, machine) on which it holds.
+
+    Texts are joined without brackets, so an `or` must not become a part of an `and`.
+    """
 
     text: str
-    holds: _Machines
+    holds: frozenset[_Place]
 
     def __or__(self, other: _Term) -> _Term:
         return _Term(f"{self.text} or {other.text}", self.holds | other.holds)
@@ -69,7 +73,8 @@ def _plain(group: frozenset[str], among: frozenset[str]) -> _Term:
         here = [name for name in PLATFORMS if name in among and _system(name) == system]
         ours = [name for name in here if name in group]
         whole = bool(ours) and ours == here
-        for part in [_compare("sys_platform", system)] if whole else map(_exact, ours):
+        parts = [_compare("sys_platform", system)] if whole else [_exact(name) for name in ours]
+        for part in parts:
             term = term | part if term else part
     if term is None:
         raise ValueError("a marker is for one platform at least")
@@ -78,21 +83,21 @@ def _plain(group: frozenset[str], among: frozenset[str]) -> _Term:
 
 def _candidates(group: frozenset[str], among: frozenset[str]) -> list[_Term]:
     """Return every comparison, conjunction, and pair of them that is right among the platforms."""
-    named = frozenset(map(_machine, among))
-    wanted = frozenset(map(_machine, group))
-    terms = [term for term in _terms() if term.holds & named]
-    single = [term for term in terms if term.holds & named == wanted]
+    known = frozenset(map(_place, among))
+    wanted = frozenset(map(_place, group))
+    terms = [term for term in _terms() if term.holds & known]
+    single = [term for term in terms if term.holds & known == wanted]
     if single:
         return single
-    parts = [term for term in terms if term.holds & named <= wanted]
+    parts = [term for term in terms if term.holds & known <= wanted]
     pairs = (first | second for first, second in combinations(parts, 2))
-    return [pair for pair in pairs if pair.holds & named == wanted]
+    return [pair for pair in pairs if pair.holds & known == wanted]
 
 
 @cache
 def _terms() -> tuple[_Term, ...]:
     systems = list(_comparisons("sys_platform", _SYSTEMS))
-    machines = list(_comparisons("platform_machine", _MACHINES))
+    machines = list(_comparisons("platform_machine", _MACHINE_NAMES))
     return (*systems, *machines, *(first & second for first, second in product(systems, machines)))
 
 
@@ -105,16 +110,16 @@ def _comparisons(variable: str, values: Iterable[str]) -> Iterator[_Term]:
 
 def _compare(variable: str, value: str) -> _Term:
     position = 0 if variable == "sys_platform" else 1
-    holds = frozenset(machine for machine in _EVERYWHERE if machine[position] == value)
+    holds = frozenset(place for place in _EVERYWHERE if place[position] == value)
     return _Term(f"{variable} == '{value}'", holds)
 
 
-def _exact(name: str) -> _Term:
-    system, machine = _machine(name)
+def _exact(platform: str) -> _Term:
+    system, machine = _place(platform)
     return _compare("sys_platform", system) & _compare("platform_machine", machine)
 
 
-def _machine(name: str) -> tuple[str, str]:
+def _place(name: str) -> _Place:
     return _system(name), PLATFORMS[name].platform_machine
 
 

@@ -1,48 +1,36 @@
-"""From answers and facts to a plan: what the templates of a project lay out."""
+"""From the cells to a plan: what the templates of a project lay out."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
-from torch_plan.answers import (
-    EXTRAS,
-    GROUPS,
-    MARKERS,
-    Answers,
-    Problem,
-    Variant,
-    package_name,
-    read_answers,
-)
-from torch_plan.builds import Builds
-from torch_plan.check import find_problems
-from torch_plan.facts import CPU, PYPI, Facts, family_of, load_facts, version_key
+from torch_plan.answers import EXTRAS, GROUPS, MARKERS, PackageIndex, Variant
+from torch_plan.cells import Cell, Cells, Package
+from torch_plan.check import examine
+from torch_plan.facts import CPU, PYPI, Facts, capability, family_of, load_facts
 from torch_plan.markers import environment, split
+from torch_plan.platforms import PLATFORMS
+from torch_plan.problems import Refused
+from torch_plan.slugs import package_name
 
 REQUIRED_UV = ">=0.8.0"
 """The uv that a rendered project asks for; the tests lock and sync with it."""
 
-_RUNNERS = {
-    "linux-x86_64": "ubuntu-latest",
-    "linux-aarch64": "ubuntu-24.04-arm",
-    "windows-x86_64": "windows-latest",
-    "macos-arm64": "macos-latest",
-    "windows-arm64": "windows-11-arm",
-    "macos-x86_64": "macos-15-intel",
-}
-"""GitHub's runner for each platform, the cheapest first."""
+_SELECTORS = {MARKERS: "", EXTRAS: "extra", GROUPS: "group"}
+"""Layout -> what chooses a build: the word of uv's option, and of a source."""
 
-
-class Build(NamedTuple):
-    """What one platform gets: the backend, the build behind it, torch's version, and its needs."""
-
-    platform: str
-    backend: str
-    build: str
-    torch: str
-    needs: tuple[str, ...]
+_CHEAPEST_FIRST = (
+    "linux-x86_64",
+    "linux-aarch64",
+    "windows-x86_64",
+    "macos-arm64",
+    "windows-arm64",
+    "macos-x86_64",
+)
+"""The platforms by what an hour of GitHub's runner costs."""
 
 
 class Source(NamedTuple):
@@ -64,33 +52,30 @@ class Index(NamedTuple):
 
 
 class Option(NamedTuple):
-    """One switchable build (or the only one): its name, requirements, and build per platform."""
+    """One build that the project can be switched to, or the only one."""
 
     name: str
-    backend: str
     requirements: tuple[str, ...]
-    builds: tuple[Build, ...]
-    sync: str
-    """The uv options that select it: `--extra cu128`; empty for the default."""
+    cells: tuple[Cell, ...]
+    needs: Mapping[str, tuple[str, ...]]
+    """Platform -> what its build needs of the machine."""
+    sync: tuple[str, ...]
+    """The options of `uv sync` that select it: `--extra cu128`; none for the default."""
 
     def build_on(self, platform: str) -> str:
         """Return the build a platform gets (`cu128`), empty where the project does not name it."""
-        return next((build.build for build in self.builds if build.platform == platform), "")
+        return next((cell.build for cell in self.cells if cell.platform == platform), "")
 
 
 class Plan(NamedTuple):
     """All that the templates lay out."""
 
-    package: str
     release: str
     python: str
+    """The oldest Python, which `.python-version` names."""
     pythons: tuple[str, ...]
-    requires_python: str
-    required_uv: str
     layout: str
     platforms: tuple[str, ...]
-    environments: tuple[str, ...]
-    """The exact marker of each platform."""
     dependencies: tuple[str, ...]
     options: tuple[Option, ...]
     sources: Mapping[str, tuple[Source, ...]]
@@ -98,12 +83,24 @@ class Plan(NamedTuple):
     companions: Mapping[str, str]
     guarded_platforms: tuple[str, ...]
     """The platforms that get `numpy<2`."""
-    ci_platform: str
-    """Where CI finds the lightest build: a CPU build if the lock has one."""
-    ci_option: Option
     hosts: tuple[str, ...]
     """The hosts that a firewall must let through for the PyTorch index."""
     local_pins: bool
+    package: str
+    """The name to import."""
+    smoke_command: str
+    required_uv: str = REQUIRED_UV
+
+    @property
+    def requires_python(self) -> str:
+        """The Pythons as `requires-python` says them: up to the first one that lacks a wheel."""
+        major, minor = self.pythons[-1].split(".")
+        return f">={self.pythons[0]},<{major}.{int(minor) + 1}"
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """The exact marker of each platform."""
+        return tuple(map(environment, self.platforms))
 
     @property
     def default(self) -> Option:
@@ -113,7 +110,17 @@ class Plan(NamedTuple):
     @property
     def selector(self) -> str:
         """What chooses a build: `extra` or `group`, empty in the layout `markers`."""
-        return {EXTRAS: "extra", GROUPS: "group"}.get(self.layout, "")
+        return _SELECTORS[self.layout]
+
+    @property
+    def extras(self) -> tuple[Option, ...]:
+        """The options that are extras."""
+        return self.options if self.layout == EXTRAS else ()
+
+    @property
+    def groups(self) -> tuple[Option, ...]:
+        """The options that are dependency groups."""
+        return self.options if self.layout == GROUPS else ()
 
     @property
     def conflicts(self) -> bool:
@@ -121,253 +128,209 @@ class Plan(NamedTuple):
         return len(self.options) > 1
 
     @property
-    def ci_runner(self) -> str:
-        """The GitHub runner of the platform that CI runs on."""
-        return _RUNNERS[self.ci_platform]
+    def ci(self) -> tuple[str, Option]:
+        """The platform that CI runs on and the option that it installs.
+
+        That is the first CPU build of the lock on the cheapest platform, if there is one: it needs
+        no GPU and is the smallest.
+        """
+        platforms = [name for name in _CHEAPEST_FIRST if name in self.platforms]
+        for platform in platforms:
+            for option in self.options:
+                if option.build_on(platform) == CPU:
+                    return platform, option
+        return platforms[0], self.options[0]
 
     @property
-    def docker_options(self) -> str:
+    def ci_runner(self) -> str:
+        """The GitHub runner of the platform that CI runs on."""
+        return PLATFORMS[self.ci[0]].runner
+
+    @property
+    def docker_options(self) -> tuple[str, ...]:
         """The options of `uv sync` in the Dockerfile, where `$BACKEND` chooses the build."""
-        selected = {EXTRAS: ' --extra "$BACKEND"', GROUPS: ' --group "$BACKEND"'}
-        default = "no-default-groups" if self.layout == GROUPS else "no-dev"
-        return f"--{default}{selected.get(self.layout, '')}"
+        default = "--no-default-groups" if self.layout == GROUPS else "--no-dev"
+        return (default, f"--{self.selector}", '"$BACKEND"') if self.selector else (default,)
 
     @property
     def reaches_cuda(self) -> bool:
         """Whether any platform gets a CUDA build."""
-        return any(
-            family_of(build.build) == "cu" for option in self.options for build in option.builds
-        )
-
-
-class Refused(Exception):
-    """The answers cannot be planned; `problems` says why, every one of them."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(f"{problem.asked}: {problem.reason}" for problem in problems))
-        self.problems = problems
+        cells = [cell for option in self.options for cell in option.cells]
+        return any(family_of(cell.build) == "cu" for cell in cells)
 
 
 def make_plan(raw: Mapping[str, str], facts: Facts | None = None) -> Plan:
-    """Plan a project.
+    """Plan a project from the answers as text, under the keys of cookiecutter.json.
 
-    Comes in: the answers as text (keys of cookiecutter.json). Goes out: the plan. Raises `Refused`
-    with every problem at once if the answers cannot be served.
+    Raises `Refused` with every problem at once if the answers cannot be served.
     """
-    facts = facts or load_facts()
-    answers, problems = read_answers(raw, facts)
+    cells, problems = examine(raw, facts or load_facts())
     if problems:
         raise Refused(problems)
-    builds = Builds(answers, facts)
-    problems = find_problems(builds, raw)
-    if problems:
-        raise Refused(problems)
-    return _plan(answers, builds)
+    return _Planner(cells).plan()
 
 
-def problems_of(raw: Mapping[str, str], facts: Facts | None = None) -> list[Problem]:
-    """Return what is wrong with these answers, an empty list if they can be planned."""
-    try:
-        make_plan(raw, facts)
-    except Refused as refusal:
-        return refusal.problems
-    return []
+class _Planner:
+    """Writes the cells down as requirements, sources and indexes."""
 
+    def __init__(self, cells: Cells) -> None:
+        self.cells = cells
+        self.answers, self.facts = cells.answers, cells.facts
 
-def _plan(answers: Answers, builds: Builds) -> Plan:
-    pythons = builds.pythons
-    options = tuple(_option(variant, builds) for variant in answers.variants)
-    shared = options[0].requirements if answers.layout == MARKERS else ()
-    backends = _backends(builds)
-    ci_platform, ci_option = _ci(answers, options)
-    return Plan(
-        package=package_name(answers.project_slug),
-        release=answers.release,
-        python=answers.python,
-        pythons=pythons,
-        requires_python=f">={pythons[0]},<{_next_minor(pythons[-1])}",
-        required_uv=REQUIRED_UV,
-        layout=answers.layout,
-        platforms=answers.platforms,
-        environments=tuple(map(environment, answers.platforms)),
-        dependencies=(*_numpy_requirements(builds), *shared),
-        options=options,
-        sources=_sources(builds),
-        indexes=_indexes(answers, backends),
-        companions={name: builds.packages[name] for name in answers.companions},
-        guarded_platforms=builds.guarded,
-        ci_platform=ci_platform,
-        ci_option=ci_option,
-        hosts=answers.pytorch_index.hosts if backends else (),
-        local_pins=answers.torch_pin == "local",
-    )
-
-
-def _numpy_requirements(builds: Builds) -> list[str]:
-    guarded, platforms = builds.guarded, builds.answers.platforms
-    free = [platform for platform in platforms if platform not in guarded]
-    return _requirements({"numpy": free, "numpy<2": list(guarded)}, platforms)
-
-
-def _requirements(pins: Mapping[str, list[str]], platforms: Iterable[str]) -> list[str]:
-    """Return the requirements of one package: pin -> the platforms it holds on."""
-    used = {pin: on for pin, on in pins.items() if on}
-    return [
-        f"{pin} ; {marker}" if marker else pin
-        for pin, marker in zip(used, split(used.values(), platforms), strict=True)
-    ]
-
-
-def _option(variant: Variant, builds: Builds) -> Option:
-    platforms = builds.answers.platforms
-    requirements = []
-    for package, version in builds.packages.items():
-        pins: dict[str, list[str]] = {}
-        for platform in platforms:
-            label = _label(package, version, variant, platform, builds)
-            pins.setdefault(f"{package}=={version}{label}", []).append(platform)
-        requirements += _requirements(pins, platforms)
-    for name, version, on in builds.tritons(variant):
-        requirements += _requirements({f"{name}=={version}" if version else name: [*on]}, platforms)
-    return Option(
-        name=variant.name,
-        backend=variant.backend,
-        requirements=tuple(requirements),
-        builds=tuple(_build(variant, platform, builds) for platform in platforms),
-        sync=_sync_options(variant, builds.answers),
-    )
-
-
-def _label(package: str, version: str, variant: Variant, platform: str, builds: Builds) -> str:
-    if builds.answers.torch_pin != "local":
-        return ""
-    label = builds.facts.label(package, version, builds.backend(variant, platform), platform)
-    return f"+{label}" if label else ""
-
-
-def _sync_options(variant: Variant, answers: Answers) -> str:
-    first = answers.variants[0]
-    if answers.layout == EXTRAS:
-        return f"--extra {variant.name}"
-    if answers.layout == GROUPS and variant != first:
-        return f"--no-group {first.name} --group {variant.name}"
-    return ""
-
-
-def _sources(builds: Builds) -> dict[str, tuple[Source, ...]]:
-    sources: dict[str, list[Source]] = {}
-    for variant in builds.answers.variants:
-        everywhere = _source_entries(variant, builds, builds.answers.platforms)
-        for package in builds.packages:
-            sources.setdefault(package, []).extend(everywhere)
-        for name, _, on in builds.tritons(variant):
-            sources.setdefault(name, []).extend(_source_entries(variant, builds, on))
-    return {package: tuple(entries) for package, entries in sources.items() if entries}
-
-
-def _source_entries(variant: Variant, builds: Builds, platforms: Iterable[str]) -> list[Source]:
-    answers = builds.answers
-    where = builds.by_backend(variant, platforms)
-    markers = split(where.values(), answers.platforms)
-    return [
-        Source(
-            index_name=_index_name(backend),
-            marker=marker,
-            extra=variant.name if answers.layout == EXTRAS else "",
-            group=variant.name if answers.layout == GROUPS else "",
+    def plan(self) -> Plan:
+        answers = self.answers
+        options = tuple(map(self.option, answers.variants))
+        shared = options[0].requirements if answers.layout == MARKERS else ()
+        return Plan(
+            release=answers.release,
+            python=answers.python,
+            pythons=self.cells.pythons,
+            layout=answers.layout,
+            platforms=answers.platforms,
+            dependencies=(*shared, *self.numpy_requirements()),
+            options=options,
+            sources=self.sources(),
+            indexes=(*self.pytorch_indexes(), *_package_indexes(answers.package_index)),
+            companions={name: self.cells.versions[name] for name in answers.companions},
+            guarded_platforms=self.cells.guarded,
+            hosts=answers.pytorch_index.hosts if self.backends else (),
+            local_pins=answers.torch_pin == "local",
+            package=package_name(answers.project_slug),
+            smoke_command=f"{answers.project_slug}-smoke",
         )
-        for backend, marker in zip(where, markers, strict=True)
-        if backend != PYPI
-    ]
 
+    def option(self, variant: Variant) -> Option:
+        cells = self.cells.of(variant)
+        return Option(
+            name=variant.name,
+            requirements=tuple(self.requirements(cells)),
+            cells=cells,
+            needs={cell.platform: tuple(self.needs(cell)) for cell in cells},
+            sync=self.sync_options(variant),
+        )
 
-def _backends(builds: Builds) -> list[str]:
-    """Return the backends that come from an index of PyTorch, in the order of their first use."""
-    used = [
-        backend
-        for variant in builds.answers.variants
-        for backend in builds.by_backend(variant, builds.answers.platforms)
-    ]
-    return [backend for backend in dict.fromkeys(used) if backend != PYPI]
+    def requirements(self, cells: Sequence[Cell]) -> Iterator[str]:
+        """Yield the requirements of a variant: each package as its cells pin it."""
+        for packages in _by_package(cells).values():
+            pins: dict[str, list[str]] = {}
+            for platform, package in packages:
+                pins.setdefault(self.pin(package), []).append(platform)
+            yield from self.by_marker(pins)
 
+    def pin(self, package: Package) -> str:
+        version = package.full_version if self.answers.torch_pin == "local" else package.version
+        return f"{package.name}=={version}" if version else package.name
 
-def _indexes(answers: Answers, backends: Iterable[str]) -> tuple[Index, ...]:
-    mirror = answers.pytorch_index
-    end = "/" if mirror.flat else ""
-    found = [
-        Index(_index_name(backend), f"{mirror.url}/{backend}{end}", flat=mirror.flat)
-        for backend in backends
-    ]
-    name, url = answers.package_index
-    if url:
-        found.append(Index(name, url, default=True))
-    return tuple(found)
+    def numpy_requirements(self) -> Iterator[str]:
+        guarded = self.cells.guarded
+        free = [platform for platform in self.answers.platforms if platform not in guarded]
+        yield from self.by_marker({"numpy": free, "numpy<2": list(guarded)})
 
+    def by_marker(self, pins: Mapping[str, list[str]]) -> Iterator[str]:
+        """Yield the requirements of one package, from pin -> the platforms that it holds on."""
+        used = {pin: platforms for pin, platforms in pins.items() if platforms}
+        markers = split(used.values(), self.answers.platforms)
+        for pin, marker in zip(used, markers, strict=True):
+            yield f"{pin} ; {marker}" if marker else pin
 
-def _build(variant: Variant, platform: str, builds: Builds) -> Build:
-    release, facts = builds.answers.release, builds.facts
-    backend = builds.backend(variant, platform)
-    label = facts.label("torch", release, backend, platform)
-    return Build(
-        platform=platform,
-        backend=backend,
-        build=facts.build(release, backend, platform),
-        torch=f"{release}+{label}" if label else release,
-        needs=tuple(_needs(backend, platform, builds)),
-    )
+    def sync_options(self, variant: Variant) -> tuple[str, ...]:
+        first = self.answers.variants[0]
+        if self.answers.layout == EXTRAS:
+            return "--extra", variant.name
+        if self.answers.layout == GROUPS and variant != first:
+            return "--no-group", first.name, "--group", variant.name
+        return ()
 
+    def sources(self) -> dict[str, tuple[Source, ...]]:
+        """Return package -> its sources, none for what comes from PyPI everywhere."""
+        sources: dict[str, list[Source]] = {}
+        for variant in self.answers.variants:
+            for name, packages in _by_package(self.cells.of(variant)).items():
+                sources.setdefault(name, []).extend(self.source_entries(variant, packages))
+        return {name: tuple(entries) for name, entries in sources.items() if entries}
 
-def _needs(backend: str, platform: str, builds: Builds) -> Iterable[str]:
-    """What a build asks of the machine: driver and card, glibc or macOS, as far as facts say."""
-    facts, release = builds.facts, builds.answers.release
-    build = facts.build(release, backend, platform)
-    driver = facts.min_driver(build, platform)
-    if driver:
-        yield f"NVIDIA driver {driver} or newer"
-    capabilities = facts.architectures(build, release, platform)
-    if capabilities:
-        yield f"GPU of compute capability {capabilities[0] / 10} to {capabilities[-1] / 10}"
-    if family_of(build) == "rocm":
-        yield f"AMD GPU with a driver for ROCm {build.removeprefix('rocm')}"
-    if build == "xpu":
-        yield "Intel GPU with its driver"
-    tags = [
-        tag
-        for package, version in builds.packages.items()
-        for tag in facts.platform_tags(package, version, backend, platform, builds.pythons)
-    ]
-    yield from _floor(tags, "macosx", "macOS")
-    yield from _floor(tags, "manylinux", "glibc")
+    def source_entries(
+        self, variant: Variant, packages: Iterable[tuple[str, Package]]
+    ) -> Iterator[Source]:
+        backends: dict[str, list[str]] = {}
+        for platform, package in packages:
+            backends.setdefault(package.backend, []).append(platform)
+        markers = split(backends.values(), self.answers.platforms)
+        for backend, marker in zip(backends, markers, strict=True):
+            if backend != PYPI:
+                yield Source(
+                    index_name=_index_name(backend),
+                    marker=marker,
+                    extra=variant.name if self.answers.layout == EXTRAS else "",
+                    group=variant.name if self.answers.layout == GROUPS else "",
+                )
 
+    @cached_property
+    def backends(self) -> list[str]:
+        """The backends that come from an index of PyTorch, in the order of their first use."""
+        used = dict.fromkeys(cell.backend for cell in self.cells.all)
+        return [backend for backend in used if backend != PYPI]
 
-def _floor(tags: Iterable[str], prefix: str, system: str) -> list[str]:
-    """Return the least version of the system that all of these platform tags are content with."""
-    found = []
-    for tag in tags:
-        versions = [
-            (int(major), int(minor)) for major, minor in re.findall(rf"{prefix}_(\d+)_(\d+)_", tag)
+    def pytorch_indexes(self) -> Iterator[Index]:
+        mirror = self.answers.pytorch_index
+        # The links of a flat listing are relative to its URL, which therefore ends with a slash.
+        end = "/" if mirror.flat else ""
+        for backend in self.backends:
+            url = f"{mirror.url}/{backend}{end}"
+            yield Index(_index_name(backend), url, flat=mirror.flat)
+
+    def needs(self, cell: Cell) -> Iterator[str]:
+        """Yield what a build asks of the machine: driver and card, glibc or macOS."""
+        facts = self.facts
+        driver = facts.min_driver(cell.build, cell.platform)
+        if driver:
+            yield f"NVIDIA driver {driver} or newer"
+        architectures = facts.architectures(cell.release, cell.build, cell.platform)
+        if architectures:
+            yield f"GPU of compute capability {', '.join(map(capability, architectures))}"
+        if family_of(cell.build) == "rocm":
+            yield f"AMD GPU with a driver for ROCm {cell.build.removeprefix('rocm')}"
+        if cell.build == "xpu":
+            yield "Intel GPU with its driver"
+        tags = [
+            tag
+            for name, version in self.cells.versions.items()
+            for tag in facts.platform_tags(
+                name, version, cell.backend, cell.platform, self.cells.pythons
+            )
         ]
-        found += [min(versions)] if versions else []
-    if not found:
-        return []
-    major, minor = max(found)
-    return [f"{system} {major}.{minor} or newer"]
+        yield from _system_floor(tags, "macosx", "macOS")
+        yield from _system_floor(tags, "manylinux", "glibc")
 
 
-def _ci(answers: Answers, options: tuple[Option, ...]) -> tuple[str, Option]:
-    """Return where CI runs and what it installs: the first CPU build of the lock, if it has one."""
-    order = sorted(answers.platforms, key=list(_RUNNERS).index)
-    for platform in order:
-        for option in options:
-            if option.build_on(platform) == CPU:
-                return platform, option
-    return order[0], options[0]
+def _by_package(cells: Iterable[Cell]) -> dict[str, list[tuple[str, Package]]]:
+    """Return package -> (platform, package) for each platform that gets it."""
+    packages: dict[str, list[tuple[str, Package]]] = {}
+    for cell in cells:
+        for package in cell.packages:
+            packages.setdefault(package.name, []).append((cell.platform, package))
+    return packages
+
+
+def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
+    if index:
+        yield Index(index.name, index.url, default=True)
+
+
+def _system_floor(platform_tags: Iterable[str], prefix: str, system: str) -> Iterator[str]:
+    """Yield the oldest version of a system that some wheel of each package is content with.
+
+    A compressed set of tags is content with the oldest version in it.
+    """
+    floors = []
+    for tag in platform_tags:
+        versions = re.findall(rf"{prefix}_(\d+)_(\d+)_", tag)
+        if versions:
+            floors.append(min((int(major), int(minor)) for major, minor in versions))
+    if floors:
+        major, minor = max(floors)
+        yield f"{system} {major}.{minor} or newer"
 
 
 def _index_name(backend: str) -> str:
     return f"pytorch-{backend}"
-
-
-def _next_minor(python: str) -> str:
-    major, minor = version_key(python)
-    return f"{major}.{minor + 1}"

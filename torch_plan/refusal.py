@@ -2,124 +2,129 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-import click
+from torch_plan.problems import Problem, Way
+from torch_plan.shell import shell_line
 
-from torch_plan.answers import Problem
-from torch_plan.defaults import default_answers
-from torch_plan.facts import Facts
-from torch_plan.plan import problems_of
+FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]
+"""Tells what is wrong with the answers that were given, all others being the defaults."""
 
 _OFFERED = 3
 """How many ways out one problem names."""
-_STEPS = 12
-"""How many changes of answers are tried in a row; each solves a problem, so a few are enough."""
-
-TEMPLATE = "gh:org/uv-torch-template"
+_TRIALS = 300
+"""How many sets of answers are tried at most; one takes some milliseconds."""
 
 
-def refusal_text(raw: Mapping[str, str], problems: list[Problem], facts: Facts) -> str:
-    """Say why the answers are refused.
+class WayOut:
+    """Looks for changes of the answers given that are accepted."""
 
-    Comes in: the answers and every problem with them. Goes out: a text that names for each problem
-    changes that were tried and do away with it, and at the end a command that works.
+    def __init__(self, given: Mapping[str, str], find_problems: FindProblems) -> None:
+        self.given = dict(given)
+        self.find_problems = find_problems
+        self.tried: dict[frozenset[tuple[str, str]], Sequence[Problem]] = {}
+        self.problems = self.problems_of(self.given)
+        self.named = {key for problem in self.problems for way in problem.ways for key in way}
+        """The answers that some problem is about: no other one is changed."""
+
+    def problems_of(self, given: Mapping[str, str]) -> Sequence[Problem]:
+        """Return what is wrong with answers; the same answers are looked at once."""
+        identity = frozenset(given.items())
+        if identity not in self.tried:
+            self.tried[identity] = self.find_problems(given)
+        return self.tried[identity]
+
+    @property
+    def has_trials_left(self) -> bool:
+        """Whether more answers may be tried: a person waits for the message."""
+        return len(self.tried) < _TRIALS
+
+    def nearest_answers(self) -> dict[str, str] | None:
+        """Return the answers with the nearest changes that are accepted, None if none were found.
+
+        Whatever no problem is about stays as it was given.
+        """
+        return self._solve(self.given, self.problems, {frozenset(self.given.items())})
+
+    def _solve(
+        self,
+        given: dict[str, str],
+        problems: Sequence[Problem],
+        seen: set[frozenset[tuple[str, str]]],
+    ) -> dict[str, str] | None:
+        """Do away with the first problem, then with those that are left, and go back if need be."""
+        if not problems:
+            return given
+        steps = []
+        for way in problems[0].ways:
+            if self.named.issuperset(way) and self.has_trials_left:
+                changed = with_changes(given, way)
+                left = self.problems_of(changed)
+                if problems[0].key not in _keys(left):
+                    steps.append((changed, left))
+        # A change that brings up nothing new is better than a nearer one that does.
+        steps.sort(key=lambda step: len(_keys(step[1]) - _keys(problems)))
+        for changed, left in steps:
+            identity = frozenset(changed.items())
+            if identity not in seen:
+                seen.add(identity)
+                solved = self._solve(changed, left, seen)
+                if solved is not None:
+                    return solved
+        return None
+
+    def working_ways(self, problem: Problem) -> list[Way]:
+        """Return the problem's ways out that do away with it and bring up nothing new."""
+        working: list[Way] = []
+        for way in problem.ways:
+            if way in working or not self.has_trials_left:
+                continue
+            left = _keys(self.problems_of(with_changes(self.given, way)))
+            if problem.key not in left and left <= _keys(self.problems):
+                working.append(way)
+        return working
+
+
+def refusal_text(
+    given: Mapping[str, str],
+    find_problems: FindProblems,
+    command: Callable[[Mapping[str, str]], str],
+) -> str:
+    """Say why answers are refused, what works instead, and a command that does it.
+
+    `command` writes the command line for answers. Every change that the text names was tried.
     """
-    lines = ["These answers do not go together:" if len(problems) > 1 else "This cannot be done:"]
+    search = WayOut(given, find_problems)
+    fixed = search.nearest_answers()
+    problems = search.problems
+    lines = ["This cannot be done:" if len(problems) == 1 else f"{len(problems)} problems:"]
     for problem in problems:
-        lines += ["", f"  {problem.asked}", f"    {problem.reason}"]
-        offered = working_ways(raw, problem, problems, facts)[:_OFFERED]
+        lines += ["", f"  {problem.heading}", f"    {problem.reason}"]
+        offered = search.working_ways(problem)[:_OFFERED]
         if offered:
-            lines.append("    What works: " + ", or ".join(_assignments(way) for way in offered))
-    fixed = nearest_answers(raw, problems, facts)
-    if fixed is not None:
-        changed = {key: value for key, value in fixed.items() if value != raw.get(key)}
-        lines += [
-            "",
-            "Nothing was written. To run it again "
-            f"with {_assignments(changed)} and your other answers:",
-            "",
-            "  " + command(fixed, facts),
-        ]
-    return "\n".join(lines)
+            lines.append("    What works: " + ", or ".join(map(_change, offered)))
+    if fixed is None:
+        return "\n".join([*lines, "", "Nothing was written."])
+    changed = {key: fixed.get(key) for key in {**given, **fixed}}
+    changed = {key: value for key, value in changed.items() if value != given.get(key)}
+    lines += ["", f"Nothing was written. To run it again {_with(changed)}:"]
+    return "\n".join([*lines, "", f"  {command(fixed)}"])
 
 
-def working_ways(
-    raw: Mapping[str, str], problem: Problem, problems: list[Problem], facts: Facts
-) -> list[Mapping[str, str]]:
-    """Return the problem's ways out that do away with it and bring up nothing new."""
-    known = {other.asked for other in problems}
-    working: list[Mapping[str, str]] = []
-    for way in problem.ways:
-        left = {other.asked for other in problems_of({**raw, **way}, facts)}
-        if problem.asked not in left and left <= known and way not in working:
-            working.append(way)
-    return working
+def with_changes(given: Mapping[str, str], way: Way) -> dict[str, str]:
+    """Return answers with the changes of a way out."""
+    return {key: value for key, value in {**given, **way}.items() if value is not None}
 
 
-def nearest_answers(
-    raw: Mapping[str, str], problems: list[Problem], facts: Facts
-) -> dict[str, str] | None:
-    """Return the answers with the changes it takes to be accepted, None if none were found."""
-    answers, left = dict(raw), problems
-    for _ in range(_STEPS):
-        if not left:
-            return answers
-        tried = [
-            (len(rest), {**answers, **way}, rest)
-            for way in (way for problem in left for way in problem.ways)
-            for rest in [problems_of({**answers, **way}, facts)]
-        ]
-        tried = [attempt for attempt in tried if attempt[1] != answers]
-        if not tried:
-            break
-        _, answers, left = min(tried, key=lambda attempt: attempt[0])
-    plain = {**raw, **_PLAIN_BUILD}
-    plain["python_version"] = default_answers(plain, facts)["python_version"]
-    return plain if not problems_of(plain, facts) else None
+def _keys(problems: Sequence[Problem]) -> set[tuple[str, ...]]:
+    return {problem.key for problem in problems}
 
 
-_PLAIN_BUILD = {
-    "torch_backend": "cpu",
-    "layout": "markers",
-    "companions": "none",
-    "platforms": "linux-x86_64",
-    "numpy_guard": "auto",
-}
+def _change(way: Way) -> str:
+    """Return a way out as words of the command line; `without x` where it only leaves x out."""
+    words = [f"{key}={value}" for key, value in way.items() if value is not None]
+    return shell_line(words) if words else f"without {', '.join(way)}"
 
 
-def command(answers: Mapping[str, str], facts: Facts) -> str:
-    """Return the command line that generates a project from these answers without a question.
-
-    Answers that are the default anyway are left out, except the build: on another machine that
-    default is another. Template and options are those of the command
-    that is running, where cookiecutter was started from a command line.
-    """
-    context = click.get_current_context(silent=True)
-    params = context.params if context else {}
-    words = ["uvx", "cookiecutter"] if "UV" in os.environ else ["cookiecutter"]
-    words.append(str(params.get("template") or TEMPLATE))
-    for option in ("checkout", "directory", "output_dir", "config_file"):
-        value = params.get(option)
-        if value and value != ".":
-            words += ["--" + option.replace("_", "-"), str(value)]
-    words.append("--no-input")
-    defaults = default_answers(answers, facts)
-    words += [
-        f"{key}={value}"
-        for key, value in answers.items()
-        if key in defaults and (value != defaults[key] or key == "torch_backend")
-    ]
-    return _joined(words)
-
-
-def _assignments(way: Mapping[str, str]) -> str:
-    return _joined([f"{key}={value}" for key, value in way.items()])
-
-
-def _joined(words: list[str]) -> str:
-    """Return words as the shell of this system takes them."""
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+def _with(way: Way) -> str:
+    return _change(way) if all(value is None for value in way.values()) else f"with {_change(way)}"

@@ -1,0 +1,200 @@
+"""The default backend: the build of a release that the GPU of this machine can run.
+
+uv decides by the NVIDIA driver alone. Here the card counts too, since a build runs on no card that
+it was not compiled for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from torch_plan.facts import CPU, FAMILIES, TORCH, Facts, backend_key, family_of, version_key
+from torch_plan.gpus import (
+    AMD_ARCHITECTURE,
+    CUDA_DRIVER,
+    Gpu,
+    capabilities_text,
+    find_gpu,
+    listed,
+)
+from torch_plan.host import this_host
+
+
+class Detected(NamedTuple):
+    """The default backend, and a sentence that says what was found and why it is this one."""
+
+    backend: str
+    sentence: str
+
+
+class Obstacle(NamedTuple):
+    """What keeps a build from running on a machine, or may do so."""
+
+    text: str
+    certain: bool = True
+    """False where the facts do not say whether it runs."""
+
+
+class Candidate(NamedTuple):
+    """A build, and some of the cards of a machine that it may be for."""
+
+    build: str
+    cards: tuple[int, ...]
+    """The compute capabilities of these cards, empty where they are not known."""
+    obstacle: Obstacle | None
+
+
+class Choice(NamedTuple):
+    """The candidate that is taken, and what keeps the newer builds from running on its cards."""
+
+    candidate: Candidate
+    passed_over: Mapping[str, Obstacle]
+
+
+def detect_here(release: str, facts: Facts) -> Detected:
+    """Return the default backend of a release on this machine."""
+    gpu = _gpu_here(*(os.environ.get(name, "") for name in (CUDA_DRIVER, AMD_ARCHITECTURE, "PATH")))
+    return detect(release, facts, gpu, this_host().platform)
+
+
+@cache
+def _gpu_here(*_environment: str) -> Gpu:
+    """Look at this machine once for each value of the variables that change what is found."""
+    return find_gpu(this_host())
+
+
+def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
+    """Return the newest build of the GPU's family that works on it, or `cpu` and why."""
+    if platform.startswith("macos"):
+        sentence = "This is macOS: its build is cpu, which uses the GPU by Metal (mps)."
+        return Detected(CPU, sentence)
+    if not gpu.family:
+        return Detected(CPU, f"Found {gpu.description}, so the default build is cpu.")
+    family = FAMILIES[gpu.family]
+    choice = choose(release, facts, gpu, platform)
+    if choice:
+        reason = (
+            f"{choice.candidate.build} is the newest {family} build of torch {release}"
+            f"{_that_runs(gpu, choice)}"
+        )
+        return Detected(choice.candidate.build, f"Found {gpu.description}: {reason}.")
+    obstacles = _obstacles(release, facts, gpu, platform)
+    if obstacles:
+        reason = f"no {family} build of torch {release} runs here{_passed_over(obstacles)}"
+    else:
+        reason = f"torch {release} has no {family} build for {platform or 'this platform'}"
+    older = _newest_release_that_runs(facts, gpu, platform)
+    return Detected(CPU, f"Found {gpu.description}: cpu, since {reason}{older}.")
+
+
+def _newest_release_that_runs(facts: Facts, gpu: Gpu, platform: str) -> str:
+    for release in reversed(facts.releases):
+        choice = choose(release, facts, gpu, platform)
+        if choice:
+            build = choice.candidate.build
+            return f"; the newest release with one is torch {release} ({build})"
+    return ""
+
+
+def choose(release: str, facts: Facts, gpu: Gpu, platform: str) -> Choice | None:
+    """Choose for all cards at once; where no build runs on all, for the newest card served.
+
+    A build of which it is not known whether it runs comes after all that are known to run.
+    """
+    candidates = [*_candidates(release, facts, gpu, platform)]
+    runs = [it for it in candidates if it.obstacle is None]
+    may_run = [it for it in candidates if it.obstacle and not it.obstacle.certain]
+    chosen = next(iter(runs + may_run), None)
+    if chosen is None:
+        return None
+    newer = [
+        it
+        for it in candidates
+        if it.cards == chosen.cards and backend_key(it.build) > backend_key(chosen.build)
+    ]
+    return Choice(chosen, {it.build: it.obstacle for it in newer if it.obstacle})
+
+
+def _candidates(release: str, facts: Facts, gpu: Gpu, platform: str) -> Iterator[Candidate]:
+    """Yield every build with all cards, then with each card alone, the newest first."""
+    builds = [
+        build
+        for build in facts.backends(release)
+        if family_of(build) == gpu.family and platform in facts.platforms(TORCH, release, build)
+    ]
+    builds.sort(key=backend_key, reverse=True)
+    groups = [gpu.capabilities]
+    if len(gpu.capabilities) > 1:
+        groups += [(card,) for card in reversed(gpu.capabilities)]
+    for cards in groups:
+        for build in builds:
+            obstacle = _obstacle(release, facts, build, platform, gpu.driver, cards)
+            yield Candidate(build, cards, obstacle)
+
+
+def _obstacles(release: str, facts: Facts, gpu: Gpu, platform: str) -> dict[str, Obstacle]:
+    """Return what keeps each build from running on all cards, the newest build first."""
+    return {
+        it.build: it.obstacle
+        for it in _candidates(release, facts, gpu, platform)
+        if it.cards == gpu.capabilities and it.obstacle
+    }
+
+
+def _obstacle(
+    release: str, facts: Facts, build: str, platform: str, driver: str, cards: Sequence[int]
+) -> Obstacle | None:
+    """Return what keeps a build from running on these cards, None for nothing."""
+    if facts.why_broken(release, build, platform):
+        return Obstacle("its wheels are broken")
+    if family_of(build) != "cu":
+        return None
+    least = facts.min_driver(build, platform)
+    if not least:
+        return Obstacle("which driver it needs is not known")
+    if version_key(driver) < version_key(least):
+        return Obstacle(f"driver {least} needed")
+    compiled = facts.architectures(release, build, platform)
+    if cards and not compiled:
+        return Obstacle("for which cards it is compiled is not known", certain=False)
+    unserved = [card for card in cards if not any(runs_on(binary, card) for binary in compiled)]
+    return Obstacle(f"not compiled for {capabilities_text(unserved)}") if unserved else None
+
+
+def runs_on(binary: int, card: int) -> bool:
+    """Return whether code for one compute capability runs on a card of another.
+
+    It does on the same major version and the same or a later minor one (CUDA C++ Programming
+    Guide, "Binary Compatibility"): 8.6 on 8.9, 9.0 not on 10.0. The smoke test of a project has a
+    rule of its own: it knows what its torch was compiled for more exactly, PTX included.
+    """
+    return binary // 10 == card // 10 and binary % 10 <= card % 10
+
+
+def _that_runs(gpu: Gpu, choice: Choice) -> str:
+    """Return ` that this driver and this card can run`, and why no newer build is taken."""
+    passed_over = _passed_over(choice.passed_over)
+    if gpu.family != "cu":
+        return passed_over
+    cards, obstacle = choice.candidate.cards, choice.candidate.obstacle
+    if obstacle:
+        runners = f"this driver can run, while {obstacle.text}"
+    elif not cards:
+        runners = "this driver can run"
+    elif cards != gpu.capabilities:
+        runners = f"this driver and {capabilities_text(cards)} can run, none running on all"
+    else:
+        runners = f"this driver and {'this card' if len(cards) == 1 else 'these cards'} can run"
+    return f" that {runners}{passed_over}"
+
+
+def _passed_over(obstacles: Mapping[str, Obstacle]) -> str:
+    """Return ` (not cu130 and cu132: driver 580 needed)`, empty if nothing was passed over."""
+    builds: dict[str, list[str]] = {}
+    for build, obstacle in obstacles.items():
+        builds.setdefault(obstacle.text, []).append(build)
+    parts = [f"not {listed(newest_first[::-1])}: {text}" for text, newest_first in builds.items()]
+    return f" ({'; '.join(parts)})" if parts else ""

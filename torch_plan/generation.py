@@ -1,0 +1,223 @@
+"""What happens while cookiecutter collects the answers: notes for people, and the check."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+import click
+
+from torch_plan import defaults, suggest
+from torch_plan.check import find_problems
+from torch_plan.default_backend import Detected
+from torch_plan.facts import CPU, FAMILIES, Facts, family_of, load_facts, version_key
+from torch_plan.gpus import listed
+from torch_plan.invocation import Invocation, find_invocation
+from torch_plan.plan import Plan, make_plan
+from torch_plan.problems import Problem, Refused, Way
+from torch_plan.questions import as_text, questions
+from torch_plan.refusal import refusal_text
+
+OLDEST_COOKIECUTTER = "2.7.0"
+"""The first cookiecutter that this template was tried with."""
+
+_ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
+"""The answers that a printed command names in any case: their defaults differ by day or machine."""
+
+
+def begin() -> str:
+    """Say at once what is wrong with the command line, before a person answers any question."""
+    invocation = find_invocation()
+    private = [key for key in {**invocation.config_defaults, **invocation.given} if _is_ours(key)]
+    if private and not invocation.is_update:
+        end(f"{private[0]} cannot be given: the template computes it. Leave it out.", invocation)
+    for key in [] if invocation.is_update else _unknown(invocation.config_defaults):
+        near = suggest.close(key, _public_keys(), count=1, cutoff=0.8)
+        if near:
+            say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
+    if invocation.prompts and _unknown(invocation.given) and not invocation.is_update:
+        refuse({key: as_text(value) for key, value in invocation.given.items()}, invocation)
+    return ""
+
+
+def check(context: Mapping[str, Any]) -> str:
+    """Refuse a cookiecutter that is too old, and answers that cannot be served.
+
+    This is the last answer that cookiecutter renders before it writes anything.
+    """
+    invocation = find_invocation()
+    found = version("cookiecutter")  # cookiecutter.__version__ of 2.7.0 says 2.6.0
+    if version_key(found) < version_key(OLDEST_COOKIECUTTER):
+        end(
+            f"cookiecutter {found} is too old. This template takes {OLDEST_COOKIECUTTER} or "
+            "newer; `uvx cookiecutter@latest` is the newest.",
+            invocation,
+        )
+    raw = answers_of(context)
+    given = {key: as_text(value) for key, value in invocation.given.items()}
+    try:
+        _plan(tuple(raw.items()))
+        refused = any(_caller_problems({**raw, **given}, invocation))
+    except Refused:
+        refused = True
+    if refused:
+        unknown = {key: given[key] for key in _unknown(invocation.given)}
+        refuse({**unknown, **explicit_answers(raw, given, load_facts())}, invocation)
+    return "passed"
+
+
+def plan_of(context: Mapping[str, Any]) -> Plan:
+    """Return the plan for cookiecutter's answers, which `check` has accepted.
+
+    A replay renders no check, so answers that are refused end in the same message here.
+    """
+    raw = answers_of(context)
+    try:
+        return _plan(tuple(raw.items()))
+    except Refused:
+        refuse(raw, find_invocation())
+
+
+@lru_cache(maxsize=1)
+def _plan(answers: tuple[tuple[str, str], ...]) -> Plan:
+    """Make the plan of these answers once; the check, the templates and the hook all ask for it."""
+    return make_plan(dict(answers))
+
+
+def default_backend(release: str) -> str:
+    """Return the default backend; say why it is this one, and to a person what else there is."""
+    facts, invocation = load_facts(), find_invocation()
+    detected = defaults.default_backend(release, facts)
+    if invocation.prompts and release in facts.releases:
+        say(builds_note(release, detected, facts))
+    say_once(detected.sentence)
+    return detected.backend
+
+
+def builds_note(release: str, detected: Detected, facts: Facts) -> str:
+    """Return which builds a release has, and what a platform without the chosen one gets."""
+    families: dict[str, list[str]] = {}
+    for backend in facts.backends(release):
+        families.setdefault(family_of(backend), []).append(backend)
+    parts = [
+        ", ".join(backends) + (f" ({FAMILIES[family]})" if family in ("cu", "rocm") else "")
+        for family, backends in families.items()
+    ]
+    accelerated = [name for name in facts.backends(release) if family_of(name) in ("cu", "rocm")]
+    example = accelerated[0] if detected.backend == CPU and accelerated else detected.backend
+    return (
+        f"\ntorch {release} has these builds: {listed(parts)}. pypi is what PyPI ships.\n"
+        "A platform that lacks the build you choose gets the CPU build: with "
+        f"{example}, a Mac does."
+    )
+
+
+def explicit_answers(
+    raw: Mapping[str, str], given: Mapping[str, str], facts: Facts
+) -> dict[str, str]:
+    """Return the answers that somebody gave: by the command, a configuration file or at a prompt.
+
+    Those of the command count in any case. Of the others it is not known where they come from, so
+    those count that differ from the default.
+    """
+    explicit = {key: raw[key] for key in raw if key in given}
+    for key in raw:
+        if raw[key] != defaults.complete(explicit, facts).get(key, raw[key]):
+            explicit[key] = raw[key]
+    return {key: explicit[key] for key in raw if key in explicit}
+
+
+def refuse(given: Mapping[str, str], invocation: Invocation) -> NoReturn:
+    """End with the message for answers that cannot be served."""
+    end(refusal(given, invocation, load_facts()), invocation)
+
+
+def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> str:
+    """Return the message for answers that somebody gave and that cannot be served."""
+
+    def problems_of(answers: Mapping[str, str]) -> list[Problem]:
+        known = {key: value for key, value in answers.items() if key in _public_keys()}
+        raw = defaults.complete(known, facts)
+        return [*_caller_problems({**answers, **raw}, invocation), *find_problems(raw, facts)]
+
+    def command(answers: Mapping[str, str]) -> str:
+        raw = defaults.complete(answers, facts)
+        named = {key: raw[key] for key in raw if key in answers or key in _ALWAYS_NAMED}
+        changed = {key: value for key, value in named.items() if value != given.get(key)}
+        return invocation.command(named, changed)
+
+    return refusal_text(given, problems_of, command)
+
+
+def _caller_problems(answers: Mapping[str, str], invocation: Invocation) -> Iterator[Problem]:
+    """Yield what is wrong with the command, and not with the answers among themselves."""
+    if invocation.is_update:
+        return
+    for key in _unknown(answers):
+        near = suggest.close(key, _public_keys(), count=2, cutoff=0.5)
+        ways: list[Way] = [{key: None, name: answers[key]} for name in near if name not in answers]
+        reason = "the template has no such answer; docs/answers.md lists all of them."
+        yield Problem(("unknown", key), f"{key}={answers[key]}", reason, (*ways, {key: None}))
+    slug = answers["project_slug"].strip()
+    folder = invocation.output_folder / slug
+    if slug and not invocation.may_overwrite and folder.exists():
+        number = 2
+        while (invocation.output_folder / f"{slug}-{number}").exists():
+            number += 1
+        yield Problem(
+            ("folder",),
+            f"project_slug={slug}",
+            f"{folder} is there already. Choose another name, or add -f to the command to write "
+            "over its files.",
+            ({"project_slug": f"{slug}-{number}"},),
+        )
+
+
+def answers_of(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return cookiecutter's answers as text, without its private variables."""
+    return {key: as_text(value) for key, value in context.items() if not key.startswith("_")}
+
+
+def _public_keys() -> list[str]:
+    return [key for key in questions() if not key.startswith("_")]
+
+
+def _is_ours(key: str) -> bool:
+    """Tell whether a key is a private variable of the template."""
+    return key.startswith("_") and key in questions()
+
+
+def _unknown(answers: Mapping[str, Any]) -> list[str]:
+    """Return the keys that no question has; private ones are looked at by `begin`."""
+    return [key for key in answers if not key.startswith("_") and key not in questions()]
+
+
+def end(message: str, invocation: Invocation) -> NoReturn:
+    """End with a message and without a traceback, and leave nothing behind.
+
+    cruft brings a click of its own, which does not catch the exception of the one here.
+    """
+    if invocation.cruft_command:
+        say(f"Error: {message}")
+        raise SystemExit(1)
+    raise click.ClickException(message)
+
+
+_said: set[str] = set()
+
+
+def say_once(text: str) -> None:
+    """Print a text to standard error, once per process."""
+    if text not in _said:
+        _said.add(text)
+        say(text)
+
+
+def say(text: str) -> None:
+    """Print a text to standard error, if there is one that takes it."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)

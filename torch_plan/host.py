@@ -1,0 +1,111 @@
+"""The machine that this runs on: its files, and what its programs print, within a short time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from platform import machine
+from typing import NamedTuple
+
+from torch_plan.platforms import platform_named
+
+_SECONDS = 1.5
+"""How long all commands together may take; looking at the machine stays below 2 s with that."""
+_KILL_SECONDS = 0.1
+
+
+class Host(NamedTuple):
+    """A machine, as far as detection looks at it; nothing here raises."""
+
+    sys_platform: str
+    machine: str
+    environ: Mapping[str, str]
+    read: Callable[[str], str]
+    """The text of a file, empty if it cannot be read."""
+    find: Callable[[str], Sequence[str]]
+    """The paths that match an absolute pattern."""
+    run: Callable[[tuple[str, ...]], str]
+    """What a command prints, empty if it is absent, fails, or takes too long."""
+
+    @property
+    def platform(self) -> str:
+        """The platform's name in the facts, empty if PyTorch has no wheels for it."""
+        return platform_named(self.sys_platform, self.machine)
+
+
+def this_host(seconds: float = _SECONDS) -> Host:
+    """Return the machine that this runs on.
+
+    Its commands share so many seconds, and the clock starts now, not with the first command.
+    """
+    deadline = time.monotonic() + seconds
+    return Host(
+        sys_platform=sys.platform,
+        machine=machine(),
+        environ=os.environ,
+        read=_read,
+        find=_find,
+        run=lambda command: _run(command, deadline - time.monotonic()),
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _find(pattern: str) -> list[str]:
+    anchor = Path(pattern).anchor
+    try:
+        return sorted(str(path) for path in Path(anchor).glob(pattern.removeprefix(anchor)))
+    except OSError:
+        return []
+
+
+def _run(command: tuple[str, ...], seconds: float) -> str:
+    """Run a command for so long at most.
+
+    Its output goes to a file, not to a pipe: nothing waits then for a pipe that a child of the
+    command holds open. A command that cannot even be killed (nvidia-smi inside a stuck driver) is
+    left behind.
+    """
+    if seconds <= 0 or not shutil.which(command[0]):
+        return ""
+    try:
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            try:
+                status = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                _kill(process)
+                return ""
+            output.seek(0)
+            return output.read().decode(errors="replace") if status == 0 else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a command and what it started, and wait briefly for its end."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(_KILL_SECONDS)

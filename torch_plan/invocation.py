@@ -1,0 +1,134 @@
+"""How the template was started: by which program, with which options and answers.
+
+cookiecutter hands an extension nothing but the environment of Jinja. What was typed stands in the
+local variables of the functions that are running: `cookiecutter()` for its command line and its
+Python API, the function of a command for cruft, and `prompt_for_config()` for both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from torch_plan.shell import shell_line
+
+TEMPLATE = "gh:org/uv-torch-template"
+"""Where the template is to be had, for those who do not say where they have it from."""
+
+_COOKIECUTTER_OPTIONS = {
+    "checkout": "--checkout",
+    "directory": "--directory",
+    "output_dir": "--output-dir",
+    "config_file": "--config-file",
+    "default_config": "--default-config",
+    "overwrite_if_exists": "--overwrite-if-exists",
+    "skip_if_file_exists": "--skip-if-file-exists",
+    "keep_project_on_failure": "--keep-project-on-failure",
+}
+_CRUFT_OPTIONS = {
+    "checkout": "--checkout",
+    "directory": "--directory",
+    "output_dir": "--output-dir",
+    "config_file": "--config-file",
+    "default_config": "--default-config",
+    "overwrite_if_exists": "--overwrite-if-exists",
+}
+"""Parameter of the running function -> the option that it was given by."""
+
+
+class Invocation(NamedTuple):
+    """What is known of the command, or of the call, that is running."""
+
+    cruft_command: str
+    """`create`, `update` or another command of cruft, empty for cookiecutter itself."""
+    parameters: Mapping[str, Any]
+    """The parameters of the function that runs it, as `output_dir`."""
+    config_defaults: Mapping[str, Any]
+    """The `default_context` of the user's configuration file, which all templates share."""
+    prompts: bool
+    """Whether a person is asked."""
+    key: str
+    """The answer that is collected now, empty while files are rendered."""
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """The answers of the command line, or of the call."""
+        return self.parameters.get("extra_context") or {}
+
+    @property
+    def is_update(self) -> bool:
+        """Whether a project that exists is rendered anew, from the answers that it recorded."""
+        return self.cruft_command not in ("", "create")
+
+    @property
+    def output_folder(self) -> Path:
+        """The folder that the project comes into."""
+        return Path(self.parameters.get("output_dir") or ".")
+
+    @property
+    def may_overwrite(self) -> bool:
+        """Whether a project that is there is written over."""
+        return self.is_update or bool(self.parameters.get("overwrite_if_exists"))
+
+    def command(self, answers: Mapping[str, str], changed: Mapping[str, str]) -> str:
+        """Return the command that does the same with these answers, without a question.
+
+        `answers` are all that it has to name, `changed` those of them that are not as they were.
+        """
+        runner = ["uvx"] if "UV" in os.environ else []
+        template = str(
+            self.parameters.get("template") or self.parameters.get("template_git_url") or TEMPLATE
+        )
+        if self.is_update:
+            update = {**self.given, **changed}
+            words = ["cruft", "update", "--variables-to-update", json.dumps(update)]
+        elif self.cruft_command:
+            context = ["--extra-context", json.dumps(dict(answers))]
+            words = ["cruft", "create", template, *self.options(_CRUFT_OPTIONS), "--no-input"]
+            words += context
+        else:
+            words = ["cookiecutter", template, *self.options(_COOKIECUTTER_OPTIONS), "--no-input"]
+            words += [f"{key}={value}" for key, value in answers.items()]
+        return shell_line([*runner, *words])
+
+    def options(self, names: Mapping[str, str]) -> list[str]:
+        """Return the options that were given, with their values."""
+        words = []
+        for parameter, option in names.items():
+            value = self.parameters.get(parameter)
+            if value is True:
+                words.append(option)
+            elif value and str(value) != ".":
+                words += [option, str(value)]
+        if self.parameters.get("accept_hooks") is False:
+            words += ["--accept-hooks", "no"]
+        return words
+
+
+def find_invocation() -> Invocation:
+    """Return what is known of the command that is running; nothing is certain to be found."""
+    cruft_command, key, prompts = "", "", False
+    parameters: dict[str, Any] = {}
+    config_defaults: Mapping[str, Any] = {}
+    frame: FrameType | None = sys._getframe()
+    while frame:
+        module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_name
+        local = frame.f_locals if name in _WATCHED or module.startswith("cruft.") else {}
+        if name == "prompt_for_config":
+            key, prompts = str(local.get("key", "")), not local.get("no_input", True)
+        elif (module, name) == ("cookiecutter.main", "cookiecutter"):
+            parameters = dict(local)
+        elif module == f"cruft._commands.{name}":
+            cruft_command, parameters = name, dict(local)
+        if isinstance(local.get("config_dict"), dict):
+            config_defaults = local["config_dict"].get("default_context", {})
+        frame = frame.f_back
+    return Invocation(cruft_command, parameters, config_defaults, prompts, key)
+
+
+_WATCHED = ("prompt_for_config", "cookiecutter", "generate_cookiecutter_context")

@@ -1,0 +1,34 @@
+"""Why answers are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+Key = tuple[str, ...]
+Way = Mapping[str, "str | None"]
+"""Changes of answers: key -> the value to give it, None to leave it out."""
+
+
+class Problem(NamedTuple):
+    """One reason to refuse: what it is about, what people read, and what may help."""
+
+    key: Key
+    """What the problem is about: an answer, and the word, variant or platform within it.
+
+    It stays the same while answers change, so it tells whether a change does away with a problem.
+    """
+    heading: str
+    """What was asked, as people read it."""
+    reason: str
+    """Why that cannot be."""
+    ways: tuple[Way, ...] = ()
+    """Changes that may work, the nearest first; each is tried before it is offered."""
+
+
+class Refused(Exception):
+    """The answers cannot be planned; `problems` says why, every one of them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(f"{problem.heading}: {problem.reason}" for problem in problems))
+        self.problems = tuple(problems)

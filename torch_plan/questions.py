@@ -1,0 +1,38 @@
+"""`cookiecutter.json`: the one list of the questions, of their choices and of fixed defaults."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+QUESTIONS_PATH = Path(__file__).resolve().parent.parent / "cookiecutter.json"
+
+YES, NO = "yes", "no"
+
+
+@lru_cache(maxsize=1)
+def questions() -> dict[str, Any]:
+    """Return the file: key of a question or private variable -> default or template of it."""
+    loaded: dict[str, Any] = json.loads(QUESTIONS_PATH.read_text(encoding="utf-8"))
+    return loaded
+
+
+@lru_cache(maxsize=1)
+def fixed_defaults() -> dict[str, str]:
+    """Return the default of each answer as text; of those that are computed, the template."""
+    return {key: as_text(value) for key, value in questions().items() if not key.startswith("_")}
+
+
+@lru_cache(maxsize=1)
+def choices() -> dict[str, tuple[str, ...]]:
+    """Return the options of each question that has some, the default among them."""
+    return {key: tuple(options) for key, options in questions()["_choices"].items()}
+
+
+def as_text(value: object) -> str:
+    """Return an answer as text; a boolean, which JSON has and YAML makes of `yes`, as yes or no."""
+    if isinstance(value, bool):
+        return YES if value else NO
+    return str(value)

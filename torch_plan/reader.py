@@ -1,0 +1,56 @@
+"""Reading answers: each problem is noted, and the next answer is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from torch_plan.problems import Problem, Way
+from torch_plan.urls import shown
+
+INDEXES = ("pytorch_index", "package_index")
+"""The answers that may be a URL, and then may hold a secret."""
+
+
+class Reader:
+    """Gives the answers as text, and collects what is wrong with them."""
+
+    def __init__(self, raw: Mapping[str, str]) -> None:
+        self.raw = raw
+        self.problems: list[Problem] = []
+
+    def text(self, key: str) -> str:
+        return str(self.raw.get(key, "")).strip()
+
+    def words(self, key: str) -> list[str]:
+        return self.text(key).split()
+
+    def refuse(self, key: str, reason: str, replacements: Iterable[str]) -> None:
+        """Refuse a whole answer; each replacement is a way out."""
+        ways = tuple({key: value} for value in dict.fromkeys(replacements) if value)
+        value = shown(self.text(key)) if key in INDEXES else self.text(key)
+        self.problems.append(Problem((key,), f"{key}={value}", reason, ways))
+
+    def refuse_word(
+        self,
+        key: str,
+        word: str,
+        about: str,
+        reason: str,
+        replacements: Iterable[object],
+        *,
+        also: Sequence[Way] = (),
+    ) -> None:
+        """Refuse one word of an answer; each replacement is a way out, `also` are other ones.
+
+        `about` tells two problems of one word apart. A word that repeats an earlier one, and one
+        for which nothing comes near, can be left out: the replacement is empty.
+        """
+        words = self.words(key)
+        ways: list[Way] = []
+        for replacement in map(str, replacements):
+            changed = [replacement if other == word else other for other in words]
+            kept = dict.fromkeys(other for other in changed if other)
+            if kept:
+                ways.append({key: " ".join(kept)})
+        heading = f"{word} in {key}={self.text(key)}" if len(words) > 1 else f"{key}={word}"
+        self.problems.append(Problem((key, word, about), heading, reason, (*ways, *also)))

@@ -1,0 +1,71 @@
+"""The name of a project: what it may be, and what else it could be."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from typing import NamedTuple
+
+from torch_plan.facts import Facts
+
+FALLBACK = "my-project"
+LONGEST = 64
+"""How many characters a name may have: one part of a path may have 255 bytes, with suffixes."""
+
+_WINDOWS_DEVICE = re.compile(r"con|prn|aux|nul|com\d|lpt\d")
+
+
+class SlugProblem(NamedTuple):
+    """Why a slug is refused, and the slugs to take instead."""
+
+    reason: str
+    replacements: tuple[str, ...]
+
+
+def slugify(text: str) -> str:
+    """Return the PEP 503 normal form of a name, without the characters that cannot be in it."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def default_slug(project_name: str) -> str:
+    """Return the slug of a project name; a name without any letter of it gives `my-project`."""
+    return slugify(project_name) or FALLBACK
+
+
+def package_name(slug: str) -> str:
+    """Return the import name of a project."""
+    return slug.replace("-", "_")
+
+
+def slug_problem(slug: str, project_name: str, facts: Facts) -> SlugProblem | None:
+    """Return what keeps a slug from naming a project, None if nothing does.
+
+    Only the first problem counts: the later rules are about slugs that keep the earlier ones.
+    """
+    package = package_name(slug)
+    valid = slugify(slug) or default_slug(project_name)
+    if not valid[0].isalpha():
+        valid = f"project-{valid}"
+    longer = f"{valid.removesuffix('-project')}-project"
+    if slug != slugify(slug) or not slug:
+        return SlugProblem(
+            "it becomes a folder, a distribution and a package, so it is made of the letters "
+            "a-z, digits and single hyphens, and begins and ends with a letter or digit.",
+            (valid, longer),
+        )
+    if not package.isidentifier():
+        return SlugProblem(f"{package!r} cannot be imported: it begins with a digit.", (valid,))
+    if len(slug) > LONGEST:
+        shorter = slug[:LONGEST].strip("-")
+        return SlugProblem(f"it is longer than {LONGEST} characters.", (shorter,))
+    if keyword.iskeyword(package):
+        return SlugProblem(f"{package!r} is a keyword of Python.", (longer,))
+    if package in sys.stdlib_module_names:
+        return SlugProblem(f"it would hide {package!r} of the standard library.", (longer,))
+    if facts.may_depend_on(slug):
+        reason = f"the project itself depends on {slug!r}, or may do so."
+        return SlugProblem(reason, (longer, f"my-{slug}"))
+    if _WINDOWS_DEVICE.fullmatch(slug):
+        return SlugProblem("Windows reserves this name for a device.", (longer,))
+    return None

@@ -1,0 +1,78 @@
+"""What may have been meant by a word that is not understood."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from torch_plan.facts import CPU, family_of, version_key
+from torch_plan.platforms import PLATFORMS
+
+_FAMILY_MEANT = {
+    "gpu": "cu",
+    "nvidia": "cu",
+    "amd": "rocm",
+    "hip": "rocm",
+    "intel": "xpu",
+    "mps": CPU,
+    "metal": CPU,
+}
+"""What people call the hardware -> the family of builds for it; Metal is in macOS's CPU build."""
+
+
+def close(word: str, options: Sequence[str], count: int = 2, cutoff: float = 0.6) -> list[str]:
+    """Return the options that are spelt like a word, the likest first."""
+    # Imported where it is needed: only what is refused needs it.
+    import difflib
+
+    return difflib.get_close_matches(word, options, n=count, cutoff=cutoff)
+
+
+def nearest(asked: str, options: Iterable[str], order: Sequence[str]) -> list[str]:
+    """Return the other options, those first that stand nearest to what was asked in `order`."""
+    position = order.index(asked)
+    wanted = set(options) - {asked}
+    others = [option for option in order if option in wanted]
+    return sorted(others, key=lambda option: abs(order.index(option) - position))
+
+
+def nearest_version(asked: str, versions: Sequence[str]) -> str:
+    """Return the newest version of the same minor, else the one before what was asked."""
+    if not re.fullmatch(r"\d+(\.\d+)*", asked):
+        return versions[-1]
+    key = version_key(asked)
+    same_minor = [version for version in versions if version_key(version)[:2] == key[:2]]
+    if same_minor:
+        return same_minor[-1]
+    older = [version for version in versions if version_key(version) < key]
+    return older[-1] if older else versions[0]
+
+
+def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
+    """Return up to three backends that may have been meant, the likeliest first."""
+    word = asked.lower().removeprefix("pytorch-").replace("cuda", "cu").replace("-", "")
+    if re.match(r"\d", word):
+        word = f"cu{word}"
+    if word.startswith("cu"):
+        word = word.replace(".", "")
+    family = _FAMILY_MEANT.get(word, family_of(word))
+    alike = [name for name in options if family_of(name) == family or name.startswith(word)]
+    asked_number = _digits(word)
+    if asked_number:
+        alike.sort(key=lambda name: abs(_digits(name) - asked_number))
+    else:
+        alike.reverse()
+    return list(dict.fromkeys([*alike, *close(word, options), CPU]))[:3]
+
+
+def _digits(word: str) -> int:
+    """Return the digits of a word as one number, 0 for none: 128 for `cu128`, 64 for `rocm6.4`."""
+    return int("0" + re.sub(r"\D", "", word))
+
+
+def nearest_platforms(asked: str) -> list[str]:
+    """Return the platforms that may have been meant, the likeliest first; empty for none."""
+    word = re.sub(r"osx|darwin", "macos", asked.lower()).replace("win32", "windows")
+    word = re.sub(r"^win(?!dows)", "windows", word).replace("amd64", "x86_64").replace("_", "-")
+    begin = [name for name in PLATFORMS if name.replace("_", "-").startswith(word)]
+    return list(dict.fromkeys([*begin, *close(asked.lower(), list(PLATFORMS))]))[:2]

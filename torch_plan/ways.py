@@ -1,0 +1,110 @@
+"""Changes that may do away with a problem: other builds, releases, Pythons, fewer words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from torch_plan.answers import MARKERS, NO_COMPANIONS, Variant
+from torch_plan.cells import Cell, Cells
+from torch_plan.facts import CPU, TORCH, family_of
+from torch_plan.problems import Way
+from torch_plan.suggest import nearest
+from torch_plan.words import BackendWord, PlatformWord, normalized
+
+
+class Ways:
+    """Finds candidates, the nearest first; what is typed is changed word by word.
+
+    A change that is not possible is an empty one.
+    """
+
+    def __init__(self, cells: Cells, raw: Mapping[str, str]) -> None:
+        self.cells, self.raw = cells, raw
+        self.answers, self.facts = cells.answers, cells.facts
+
+    def other_cells(self, cell: Cell) -> list[Way]:
+        """Another build of the platform, another Python, another release, or no such platform."""
+        facts, platform = self.facts, cell.platform
+        backends = facts.backends(cell.release)
+        published = [name for name in backends if self.cells.is_published(name, platform)]
+        pythons = [
+            python
+            for name in backends
+            for python in facts.pythons(TORCH, cell.release, name, platform)
+        ]
+        serving = [
+            name
+            for name in facts.releases
+            if self.answers.python in facts.pythons(TORCH, name, CPU, platform)
+        ]
+        return [
+            *(self.with_override(cell, name) for name in reversed(published)),
+            *self.other_pythons(pythons),
+            *self.other_releases(serving),
+            self.without_platform(platform),
+        ]
+
+    def other_backends(self, variant: Variant) -> list[Way]:
+        """Another build in the place of this one: of its family, of another release, the CPU's."""
+        facts, backend = self.facts, variant.backend
+        alike = [
+            name
+            for name in facts.backends(self.answers.release)
+            if family_of(name) == family_of(backend)
+        ]
+        serving = [
+            release
+            for release in facts.releases
+            if any(
+                self.answers.python in facts.pythons(TORCH, release, backend, platform)
+                for platform in self.answers.platforms
+            )
+        ]
+        others = [*nearest(backend, alike, facts.all_backends)[:3]]
+        has_cpu = any(other.backend == CPU for other in self.answers.variants)
+        return [
+            *(self.with_backend(variant, name) for name in others),
+            *self.other_releases(serving),
+            *([] if has_cpu else [self.with_backend(variant, CPU)]),
+        ]
+
+    def with_backend(self, variant: Variant, backend: str) -> Way:
+        """Give a variant another backend, and keep the name that it was given."""
+        words = [BackendWord.parse(text) for text in self.raw["torch_backend"].split()]
+        position = self.answers.variants.index(variant)
+        words[position] = words[position]._replace(backend=backend)
+        return {"torch_backend": " ".join(dict.fromkeys(map(str, words)))}
+
+    def with_override(self, cell: Cell, backend: str) -> Way:
+        """Override the backend of one cell, in the place of what its platform says now."""
+        variant = None if self.answers.layout == MARKERS else cell.variant.name
+        kept = [
+            text
+            for text in self.raw["platforms"].split()
+            if not _decides(PlatformWord.parse(text), cell)
+        ]
+        return {"platforms": " ".join([*kept, str(PlatformWord(cell.platform, variant, backend))])}
+
+    def without_platform(self, platform: str) -> Way:
+        words = self.raw["platforms"].split()
+        kept = [text for text in words if PlatformWord.parse(text).platform != platform]
+        return {"platforms": " ".join(kept)} if kept else {}
+
+    def without_companion(self, companion: str) -> Way:
+        kept = [name for name in self.answers.companions if name != companion]
+        return {"companions": " ".join(kept) or NO_COMPANIONS}
+
+    def other_pythons(self, pythons: Iterable[str]) -> list[Way]:
+        near = nearest(self.answers.python, pythons, self.facts.all_pythons)
+        return [{"python_version": python} for python in near[:2]]
+
+    def other_releases(self, releases: Iterable[str]) -> list[Way]:
+        near = nearest(self.answers.release, releases, self.facts.releases)
+        return [{"torch_version": release} for release in near[:2]]
+
+
+def _decides(word: PlatformWord, cell: Cell) -> bool:
+    """Tell whether a word of `platforms` says nothing but which backend a cell gets."""
+    if word.platform != cell.platform:
+        return False
+    return word.variant is None or normalized(word.variant) == normalized(cell.variant.name)
