@@ -18,7 +18,7 @@ ANSWERS = {
     "torch_version": "2.13.0",
     "python_version": "3.11",
     "companions": "none",
-    "numpy_guard": "never",
+    "numpy_guard": "auto",
 }
 """The Python is old enough for `numpy<2`, and any that runs the tests can lock for it."""
 

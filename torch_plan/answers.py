@@ -152,11 +152,11 @@ class _AnswerReader(Reader):
     def read_release(self) -> str:
         asked, releases = self.text("torch_version"), self.facts.releases
         if asked not in releases:
-            near = suggest.nearest_version(asked.partition("+")[0], releases)
+            near = suggest.nearest_versions(asked.partition("+")[0], releases)
             reason = (
                 f"there is no such release; from {releases[0]} on there are: {', '.join(releases)}."
             )
-            self.refuse("torch_version", reason, [near, releases[-1]])
+            self.refuse("torch_version", reason, [*near, releases[-1]])
         return asked
 
     def read_python(self) -> str:
@@ -170,7 +170,7 @@ class _AnswerReader(Reader):
         if asked == "3.1":
             reason = f"{reason} If you meant 3.10 in a YAML file, put quotes around it."
             meant = "3.10"
-        near = suggest.nearest_version(meant, pythons)
+        near = suggest.nearest_versions(meant, pythons)[0]
         replacements = [near, *suggest.nearest(near, pythons, pythons)]
         self.refuse("python_version", reason, replacements)
         return asked
@@ -184,7 +184,7 @@ class _AnswerReader(Reader):
             self.declared.append(word.backend if word.name is None else word.name)
             problems_before = len(self.problems)
             if word.name is not None and layout == MARKERS:
-                reason = "a name is for an extra or a group, and the layout `markers` has none."
+                reason = "a name is for an extra or a group, and layout=markers has none."
                 self.refuse_word(
                     key, text, "name", reason, [word.backend], also=[{"layout": EXTRAS}]
                 )
@@ -193,7 +193,7 @@ class _AnswerReader(Reader):
             self.check_variant_name(text, variant, variants, layout)
             if len(self.problems) == problems_before:
                 variants.append(variant)
-        if not words:
+        if not self.text(key):
             self.refuse(key, "at least one backend is needed.", [CPU])
         if len(words) > 1 and layout == MARKERS:
             heading = f"torch_backend={self.text(key)} with layout=markers"
@@ -248,7 +248,7 @@ class _AnswerReader(Reader):
         for word in dict.fromkeys(words):
             if word not in known:
                 near = suggest.close(word, known, count=1, cutoff=0.5)
-                leave_out = "" if any(name in known for name in words) else NO_COMPANIONS
+                leave_out = "" if len(set(words)) > 1 else NO_COMPANIONS
                 names = ", ".join(known)
                 reason = f"the packages released in step with torch are: {names}; or none."
                 self.refuse_word(key, word, "name", reason, near or [leave_out])
@@ -278,7 +278,7 @@ class _AnswerReader(Reader):
                 if overrides.setdefault((word.platform, name), word.backend) != word.backend:
                     reason = "another part of the answer says otherwise for the same platform."
                     self.refuse_word(key, text, "twice", reason, [word.platform])
-        if not words:
+        if not self.text(key):
             self.refuse(key, "at least one platform is needed.", [" ".join(DEFAULT_PLATFORMS)])
         return tuple(name for name in PLATFORMS if name in chosen), overrides
 
@@ -288,7 +288,7 @@ class _AnswerReader(Reader):
         reason = f"the platforms are: {' '.join(PLATFORMS)}."
         near = suggest.nearest_platforms(word.platform)
         replacements = [str(word._replace(platform=name)) for name in near]
-        others = [other for other in self.words("platforms") if other != text]
+        others = [other for other in self.text("platforms").split() if other != text]
         nothing_near = "" if others else " ".join(DEFAULT_PLATFORMS)
         self.refuse_word("platforms", text, "platform", reason, replacements or [nothing_near])
 

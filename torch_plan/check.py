@@ -129,8 +129,8 @@ class _Checks:
         here = [python for name in answers.platforms for python in served.get(name, ())]
         self.refuse(
             *("torch_backend", self.position(variant), "platforms"),
-            heading=f"torch_backend={backend} with python_version={python} "
-            f"for platforms={' '.join(answers.platforms)}",
+            heading=f"torch_backend={backend} for platforms={' '.join(answers.platforms)} "
+            f"with torch_version={release} and python_version={python}",
             reason=f"no platform of this project would get it: torch {release} has {backend} "
             f"on {listed}.",
             ways=[
@@ -194,10 +194,12 @@ class _Checks:
         """Refuse a companion that the index of these cells lacks on every platform."""
         variant, backend = cells[0].variant, cells[0].backend
         version = self.cells.versions[companion]
+        platforms = " ".join(cell.platform for cell in cells)
         carrying = " ".join(self.facts.indexes(companion, version))
         self.refuse(
             *("companions", companion, self.position(variant)),
-            heading=f"companions={companion} with torch_backend={backend}",
+            heading=f"companions={companion} with torch_backend={backend} "
+            f"for platforms={platforms} and torch_version={self.answers.release}",
             reason=f"{companion} {version}, the one for torch {self.answers.release}, is on "
             f"{carrying} and not on {backend}.",
             ways=[
@@ -216,7 +218,7 @@ class _Checks:
         pythons = self.facts.pythons(companion, version, cell.backend, cell.platform)
         self.refuse(
             *("companions", companion, self.position(cell.variant), cell.platform),
-            heading=f"companions={companion} for {self.heading(cell)}",
+            heading=f"companions={companion} and {self.heading(cell)}",
             reason=reason,
             ways=[
                 self.ways.with_override(cell, CPU),
@@ -246,7 +248,7 @@ class _Checks:
         if unserved:
             self.refuse(
                 *("numpy_guard", "platforms"),
-                heading=f"numpy_guard={answers.numpy_guard} for {' '.join(unserved)}",
+                heading=f"numpy_guard={answers.numpy_guard} for platforms={' '.join(unserved)}",
                 reason="numpy<2 has no wheels there.",
                 ways=[{"numpy_guard": "auto"}, *map(self.ways.without_platform, unserved)],
             )
@@ -273,6 +275,6 @@ class _Checks:
         """Return what was asked of a cell."""
         name = "" if self.answers.layout == MARKERS else f" ({cell.variant.name})"
         return (
-            f"torch_backend={cell.backend}{name} on {cell.platform} "
-            f"with torch_version={cell.release}"
+            f"torch_backend={cell.backend}{name} for platforms={cell.platform} "
+            f"with torch_version={cell.release} and python_version={self.answers.python}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from torch_plan.problems import Problem, Way
@@ -22,7 +23,14 @@ class Reader:
         return str(self.raw.get(key, "")).strip()
 
     def words(self, key: str) -> list[str]:
-        return self.text(key).split()
+        """Return the words of a list, less those that are several with a comma between them."""
+        words = self.text(key).split()
+        for word in words:
+            spaced = re.sub(r"[,;]+", " ", word).strip()
+            if spaced != word:
+                reason = "the words of a list have spaces between them."
+                self.refuse_word(key, word, "comma", reason, [spaced])
+        return [word for word in words if not re.search(r"[,;]", word)]
 
     def refuse(self, key: str, reason: str, replacements: Iterable[str]) -> None:
         """Refuse a whole answer; each replacement is a way out."""
@@ -45,10 +53,14 @@ class Reader:
         `about` tells two problems of one word apart. A word that repeats an earlier one, and one
         for which nothing comes near, can be left out: the replacement is empty.
         """
-        words = self.words(key)
+        words = self.text(key).split()
         ways: list[Way] = []
         for replacement in map(str, replacements):
             changed = [replacement if other == word else other for other in words]
+            if not replacement:
+                # Of a word that stands there twice, the first one stays.
+                last = len(words) - 1 - words[::-1].index(word)
+                changed = words[:last] + words[last + 1 :]
             kept = dict.fromkeys(other for other in changed if other)
             if kept:
                 ways.append({key: " ".join(kept)})

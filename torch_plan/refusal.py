@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from torch_plan.problems import Problem, Way
+from torch_plan.problems import Key, Problem, Way
 from torch_plan.shell import shell_line
 
 FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]
@@ -16,7 +17,17 @@ _TRIALS = 300
 """How many sets of answers are tried at most; one takes some milliseconds."""
 
 
-class WayOut:
+class WayOut(NamedTuple):
+    """Answers that are accepted, and the problems that were met on the way to them.
+
+    One problem may hide another: what a word leads to shows only when it is spelt right.
+    """
+
+    answers: dict[str, str]
+    met: tuple[Problem, ...]
+
+
+class Search:
     """Looks for changes of the answers given that are accepted."""
 
     def __init__(self, given: Mapping[str, str], find_problems: FindProblems) -> None:
@@ -24,8 +35,6 @@ class WayOut:
         self.find_problems = find_problems
         self.tried: dict[frozenset[tuple[str, str]], Sequence[Problem]] = {}
         self.problems = self.problems_of(self.given)
-        self.named = {key for problem in self.problems for way in problem.ways for key in way}
-        """The answers that some problem is about: no other one is changed."""
 
     def problems_of(self, given: Mapping[str, str]) -> Sequence[Problem]:
         """Return what is wrong with answers; the same answers are looked at once."""
@@ -34,34 +43,28 @@ class WayOut:
             self.tried[identity] = self.find_problems(given)
         return self.tried[identity]
 
-    @property
-    def has_trials_left(self) -> bool:
-        """Whether more answers may be tried: a person waits for the message."""
-        return len(self.tried) < _TRIALS
+    def way_out(self) -> WayOut | None:
+        """Return the nearest answers that are accepted, None if none were found.
 
-    def nearest_answers(self) -> dict[str, str] | None:
-        """Return the answers with the nearest changes that are accepted, None if none were found.
-
-        Whatever no problem is about stays as it was given.
+        Only what some problem is about is changed.
         """
-        return self._solve(self.given, self.problems, {frozenset(self.given.items())})
+        return self._solve(self.given, self.problems, set())
 
     def _solve(
         self,
         given: dict[str, str],
         problems: Sequence[Problem],
         seen: set[frozenset[tuple[str, str]]],
-    ) -> dict[str, str] | None:
+    ) -> WayOut | None:
         """Do away with the first problem, then with those that are left, and go back if need be."""
         if not problems:
-            return given
-        steps = []
-        for way in problems[0].ways:
-            if self.named.issuperset(way) and self.has_trials_left:
-                changed = with_changes(given, way)
-                left = self.problems_of(changed)
-                if problems[0].key not in _keys(left):
-                    steps.append((changed, left))
+            return WayOut(given, ())
+        first = problems[0]
+        steps = [
+            (changed, left)
+            for changed, left in self._changes(given, first.ways)
+            if first.key not in _keys(left)
+        ]
         # A change that brings up nothing new is better than a nearer one that does.
         steps.sort(key=lambda step: len(_keys(step[1]) - _keys(problems)))
         for changed, left in steps:
@@ -69,18 +72,36 @@ class WayOut:
             if identity not in seen:
                 seen.add(identity)
                 solved = self._solve(changed, left, seen)
-                if solved is not None:
-                    return solved
+                if solved:
+                    return WayOut(solved.answers, (*problems, *solved.met))
         return None
 
-    def working_ways(self, problem: Problem) -> list[Way]:
-        """Return the problem's ways out that do away with it and bring up nothing new."""
+    def _changes(
+        self, given: Mapping[str, str], ways: Iterable[Way]
+    ) -> Iterator[tuple[dict[str, str], Sequence[Problem]]]:
+        """Yield the answers that each way leads to, and what is wrong with them.
+
+        The number of trials is bounded, since a person waits for the message.
+        """
+        for way in ways:
+            changed = with_changes(given, way)
+            if len(self.tried) < _TRIALS or frozenset(changed.items()) in self.tried:
+                yield changed, self.problems_of(changed)
+
+    def working_ways(
+        self, problem: Problem, problems: Sequence[Problem], fixed: Mapping[str, str]
+    ) -> list[Way]:
+        """Return the ways out that do away with a problem and bring up no other than `problems`.
+
+        What the accepted answers say of the same keys is tried too, last.
+        """
+        keys = {key for way in problem.ways for key in way}
+        ways = [*problem.ways, {key: fixed[key] for key in keys if key in fixed}]
+        known = _keys(problems)
         working: list[Way] = []
-        for way in problem.ways:
-            if way in working or not self.has_trials_left:
-                continue
-            left = _keys(self.problems_of(with_changes(self.given, way)))
-            if problem.key not in left and left <= _keys(self.problems):
+        for way, (_, left) in zip(ways, self._changes(self.given, ways), strict=False):
+            found = _keys(left)
+            if problem.key not in found and found <= known and way not in working:
                 working.append(way)
         return working
 
@@ -94,21 +115,22 @@ def refusal_text(
 
     `command` writes the command line for answers. Every change that the text names was tried.
     """
-    search = WayOut(given, find_problems)
-    fixed = search.nearest_answers()
-    problems = search.problems
+    search = Search(given, find_problems)
+    way_out = search.way_out()
+    answers = way_out.answers if way_out else given
+    problems = _distinct([*search.problems, *(way_out.met if way_out else ())])
     lines = ["This cannot be done:" if len(problems) == 1 else f"{len(problems)} problems:"]
     for problem in problems:
         lines += ["", f"  {problem.heading}", f"    {problem.reason}"]
-        offered = search.working_ways(problem)[:_OFFERED]
-        if offered:
-            lines.append("    What works: " + ", or ".join(map(_change, offered)))
-    if fixed is None:
+        working = search.working_ways(problem, problems, answers)[:_OFFERED]
+        if working:
+            lines.append("    What works: " + ", or ".join(map(_change, working)))
+    if way_out is None:
         return "\n".join([*lines, "", "Nothing was written."])
-    changed = {key: fixed.get(key) for key in {**given, **fixed}}
+    changed = {key: answers.get(key) for key in {**given, **answers}}
     changed = {key: value for key, value in changed.items() if value != given.get(key)}
     lines += ["", f"Nothing was written. To run it again {_with(changed)}:"]
-    return "\n".join([*lines, "", f"  {command(fixed)}"])
+    return "\n".join([*lines, "", f"  {command(answers)}"])
 
 
 def with_changes(given: Mapping[str, str], way: Way) -> dict[str, str]:
@@ -116,8 +138,13 @@ def with_changes(given: Mapping[str, str], way: Way) -> dict[str, str]:
     return {key: value for key, value in {**given, **way}.items() if value is not None}
 
 
-def _keys(problems: Sequence[Problem]) -> set[tuple[str, ...]]:
+def _keys(problems: Iterable[Problem]) -> set[Key]:
     return {problem.key for problem in problems}
+
+
+def _distinct(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the first problem of each key."""
+    return list({problem.key: problem for problem in reversed([*problems])}.values())[::-1]
 
 
 def _change(way: Way) -> str:

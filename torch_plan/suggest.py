@@ -36,16 +36,20 @@ def nearest(asked: str, options: Iterable[str], order: Sequence[str]) -> list[st
     return sorted(others, key=lambda option: abs(order.index(option) - position))
 
 
-def nearest_version(asked: str, versions: Sequence[str]) -> str:
-    """Return the newest version of the same minor, else the one before what was asked."""
-    if not re.fullmatch(r"\d+(\.\d+)*", asked):
-        return versions[-1]
+def nearest_versions(asked: str, versions: Sequence[str]) -> list[str]:
+    """Return the versions that may have been meant, the likeliest first; never an empty list.
+
+    The newest of the same minor, those that are spelt alike, and the one before what was asked.
+    """
+    near: list[str] = []
     key = version_key(asked)
-    same_minor = [version for version in versions if version_key(version)[:2] == key[:2]]
-    if same_minor:
-        return same_minor[-1]
-    older = [version for version in versions if version_key(version) < key]
-    return older[-1] if older else versions[0]
+    is_version = re.fullmatch(r"\d+(\.\d+)*", asked) is not None
+    if is_version:
+        near += [version for version in versions if version_key(version)[:2] == key[:2]][-1:]
+    near += close(asked, versions)
+    if is_version:
+        near += [version for version in versions if version_key(version) < key][-1:]
+    return list(dict.fromkeys(near)) or [versions[-1]]
 
 
 def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:

@@ -1,0 +1,82 @@
+"""Every refusal ends with a command that works and changes only what a problem is about."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+
+from tests.refusals import FACTS, command_answers, refused
+from tests.strategies import with_slips
+from torch_plan.check import find_problems
+from torch_plan.defaults import complete
+from torch_plan.problems import Problem
+from torch_plan.refusal import refusal_text
+
+EXAMPLES = int(os.environ.get("SLIPS", "150"))
+"""How many sets of answers are drawn; a larger `SLIPS` in the environment draws more."""
+
+
+def named_answers(text: str) -> set[str]:
+    """Return the answers that the headings and reasons of a refusal name."""
+    lines = [line for line in text.splitlines() if not line.startswith("    What works:")]
+    problems = "\n".join(lines).partition("\n\nNothing was written.")[0]
+    return set(re.findall(r"\b([a-z_]+)=", problems))
+
+
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(with_slips())
+def test_the_command_works_and_changes_only_what_is_wrong(answers: dict[str, str]) -> None:
+    assume(find_problems(complete(answers, FACTS), FACTS))
+    text = refused(answers)
+    assert "What works:" in text
+    rerun = command_answers(text)
+    assert find_problems(complete(rerun, FACTS), FACTS) == []
+    changed = {key for key, value in answers.items() if rerun.get(key) != value}
+    assert changed <= named_answers(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "asked", "kept"),
+    [
+        pytest.param(
+            "platforms", "linux=cuda mac=cpu", {"linux-x86_64", "macos-arm64"}, id="two-words"
+        ),
+        pytest.param("platforms", "linux,mac", {"linux-x86_64", "macos-arm64"}, id="a-comma"),
+        pytest.param("platforms", "linux-x86_64 foo", {"linux-x86_64"}, id="one-of-two"),
+        pytest.param("torch_backend", "cpu,cu130", {"cpu", "cu130"}, id="two-backends"),
+        pytest.param("companions", "torchvision,audio", {"torchvision", "torchaudio"}, id="both"),
+    ],
+)
+def test_what_was_understood_is_kept(key: str, asked: str, kept: set[str]) -> None:
+    rerun = command_answers(refused({key: asked}))
+    assert {re.split("=", word)[0] for word in rerun[key].split()} == kept
+    assert rerun.keys() <= {key, "layout", "torch_version", "python_version", "torch_backend"}
+
+
+@pytest.mark.parametrize("asked", ["foo", "all", "*"])
+def test_where_nothing_comes_near_the_default_takes_its_place(asked: str) -> None:
+    rerun = command_answers(refused({"platforms": asked}))
+    assert rerun["platforms"] == complete({}, FACTS)["platforms"]
+    assert "companions" not in rerun
+
+
+def test_many_mistakes_are_answered_after_a_bounded_number_of_trials() -> None:
+    wrong = " ".join(f"x{number}=cu9{number}" for number in range(32))
+    trials = []
+
+    def find(answers: Mapping[str, str]) -> list[Problem]:
+        trials.append(answers)
+        return find_problems(complete(answers, FACTS), FACTS)
+
+    text = refusal_text({"layout": "extras", "torch_backend": wrong}, find, str)
+    assert text.startswith("32 problems:")
+    assert len(trials) <= 300
