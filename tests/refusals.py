@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
+import pytest
+
 from torch_plan.defaults import complete
 from torch_plan.facts import load_facts
 from torch_plan.generation import refusal
@@ -27,3 +29,163 @@ def command_answers(text: str) -> dict[str, str]:
 def rerun_answers(text: str) -> dict[str, str]:
     """Return all answers of the command that a refusal ends with."""
     return complete(command_answers(text), FACTS)
+
+
+REFUSED = [
+    pytest.param(
+        {"torch_version": "2.9.7"}, "no such release", "torch_version=2.9.1", id="release"
+    ),
+    pytest.param({"torch_version": "latest"}, "no such release", "2.15.0", id="no-release-at-all"),
+    pytest.param(
+        {"torch_version": "2.9.1+cu128"}, "no such release", "torch_version=2.9.1", id="label"
+    ),
+    pytest.param(
+        {"torch_backend": "cuda"}, "no release has this", "torch_backend=cu132", id="cuda"
+    ),
+    pytest.param({"torch_backend": "12.9"}, "no release has this", "cu130", id="cuda-version"),
+    pytest.param({"torch_backend": "auto"}, "Leave the answer out", "torch_backend=cpu", id="auto"),
+    pytest.param(
+        {"torch_version": "2.15.0", "torch_backend": "cu128"},
+        "torch 2.15.0 has: pypi cpu cu130 cu132",
+        "torch_backend=cu130, or torch_backend=cu132, or torch_version=2.11.0",
+        id="backend-of-another-release",
+    ),
+    pytest.param(
+        {"torch_version": "2.9.1", "torch_backend": "cu128", "platforms": "macos-arm64"},
+        "no platform of this project would get it",
+        "torch_backend=cpu",
+        id="backend-on-no-platform",
+    ),
+    pytest.param({"platforms": "linux"}, "the platforms are", "platforms=linux-x86_64", id="linux"),
+    pytest.param(
+        {"platforms": "linux-x86_64 linux-s390x"}, "the platforms are", "platforms=", id="s390x"
+    ),
+    pytest.param(
+        {"torch_version": "2.9.1", "platforms": "linux-x86_64 macos-x86_64"},
+        "no torch 2.9.1 on the cpu index for macos-x86_64",
+        "platforms=linux-x86_64",
+        id="platform-nobody-serves",
+    ),
+    pytest.param(
+        {"torch_version": "2.9.1", "platforms": "linux-x86_64=cu130 windows-x86_64=cu129"},
+        "no torch 2.9.1 on the cu129 index for windows-x86_64",
+        "windows-x86_64=cu130",
+        id="override-that-is-not-published",
+    ),
+    pytest.param(
+        {"python_version": "3.7"},
+        "has wheels for are 3.8 to 3.15",
+        "python_version=3.11",
+        id="python",
+    ),
+    pytest.param(
+        {"python_version": "3.1"}, "put quotes around it", "python_version=3.11", id="yaml-number"
+    ),
+    pytest.param({"python_version": "3.13t"}, "free-threaded", "python_version=3.13", id="3.13t"),
+    pytest.param(
+        {"torch_version": "2.1.0", "python_version": "3.12"},
+        "torch 2.1.0 has wheels for Python 3.8 to 3.11",
+        "python_version=3.11",
+        id="python-without-wheels",
+    ),
+    pytest.param(
+        {"torch_version": "2.5.1", "python_version": "3.13", "platforms": "linux-x86_64"},
+        "torchvision 0.20.1 on the cpu index has wheels for Python 3.9 to 3.12",
+        "companions=none",
+        id="companion-without-wheels",
+    ),
+    pytest.param(
+        {"torch_version": "2.13.0", "torch_backend": "cu132", "companions": "torchaudio"},
+        "torchaudio 2.11.0, the one for torch 2.13.0, is on",
+        "torch_backend=cu130",
+        id="torchaudio-with-cu132",
+    ),
+    pytest.param(
+        {"torch_version": "2.15.0", "torch_backend": "pypi", "companions": "torchaudio"},
+        "PyPI's torchaudio 2.11.0 is a cu130 build for linux-x86_64, its torch a cu132 build",
+        "linux-x86_64=cpu",
+        id="torchaudio-of-another-cuda",
+    ),
+    pytest.param(
+        {"companions": "torchvison"}, "released in step", "companions=torchvision", id="companion"
+    ),
+    pytest.param(
+        {"torch_version": "2.6.0", "torch_backend": "cu126"},
+        "published and does not work: its wheels do not declare the nvidia packages",
+        "torch_backend=cu124",
+        id="broken-at-the-source",
+    ),
+    pytest.param(
+        {"torch_version": "2.14.0", "torch_backend": "rocm7.14"},
+        "published and does not work",
+        "torch_backend=rocm7.2",
+        id="rocm-sdk",
+    ),
+    pytest.param(
+        {"torch_version": "2.9.1", "numpy_guard": "always", "python_version": "3.13"},
+        "numpy<2 has wheels for Python 3.8 to 3.12",
+        "python_version=3.12",
+        id="numpy-guard",
+    ),
+    pytest.param(
+        {
+            "torch_version": "2.9.1",
+            "numpy_guard": "always",
+            "python_version": "3.11",
+            "companions": "none",
+            "platforms": "linux-x86_64 windows-arm64",
+        },
+        "numpy<2 has no wheels there",
+        "numpy_guard=auto",
+        id="numpy-guard-on-arm",
+    ),
+    pytest.param({"torch_backend": "cpu cu130"}, "extras or groups", "layout=extras", id="several"),
+    pytest.param({"torch_backend": "gpu=cu130"}, "has none", "torch_backend=cu130", id="named"),
+    pytest.param(
+        {"layout": "groups", "torch_backend": "cpu dev=cu130"}, "development", "cu130", id="dev"
+    ),
+    pytest.param(
+        {"layout": "extras", "torch_version": "2.9.1", "torch_backend": "rocm6-4=cpu rocm6.4"},
+        "two are named",
+        "torch_backend=rocm6-4=cpu",
+        id="same-name",
+    ),
+    pytest.param(
+        {"layout": "extras", "torch_backend": "cpu", "platforms": "linux-x86_64=gpu:cpu"},
+        "names no 'gpu'",
+        "platforms=linux-x86_64",
+        id="override-of-no-extra",
+    ),
+    pytest.param({"project_slug": "../x"}, "it becomes a folder", "project_slug=x", id="path"),
+    pytest.param({"project_slug": "My_App"}, "it becomes", "project_slug=my-app", id="case"),
+    pytest.param({"project_slug": "2d-net"}, "digit", "project_slug=project-2d-net", id="digit"),
+    pytest.param({"project_slug": "class"}, "keyword", "project_slug=class-project", id="keyword"),
+    pytest.param({"project_slug": "json"}, "standard library", "json-project", id="stdlib"),
+    pytest.param({"project_slug": "torch"}, "depends on", "torch-project", id="torch"),
+    pytest.param({"project_slug": "sympy"}, "depends on", "sympy-project", id="sympy"),
+    pytest.param(
+        {"project_slug": "triton-kernels"}, "depends on", "my-triton-kernels", id="triton"
+    ),
+    pytest.param(
+        {"pytorch_index": "http://[bad"}, "it is one of", "official", id="half-an-address"
+    ),
+    pytest.param({"project_slug": "con"}, "Windows", "con-project", id="windows-device"),
+    pytest.param({"pytorch_index": "tuna"}, "it is one of", "pytorch_index=nju", id="mirror"),
+    pytest.param({"pytorch_index": "ftp://example.com/whl"}, "it is one of", "official", id="ftp"),
+    pytest.param(
+        {"pytorch_index": "https://example.com/whl/cu128"},
+        "leave `/cu128` out",
+        "pytorch_index=https://example.com/whl",
+        id="index-of-one-build",
+    ),
+    pytest.param(
+        {"package_index": "https://me:secret@example.com/simple"},
+        "UV_INDEX_<NAME>_PASSWORD",
+        "package_index=pypi",
+        id="password",
+    ),
+    pytest.param(
+        {"dockerfile": "yes", "platforms": "macos-arm64"}, "Linux", "dockerfile=no", id="docker"
+    ),
+]
+"""Answers, the reason why they are refused, and a way out that is offered."""

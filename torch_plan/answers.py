@@ -10,7 +10,7 @@ from torch_plan import suggest
 from torch_plan.facts import CPU, Facts, Mirror
 from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Problem
-from torch_plan.questions import NO, YES, as_text, choices
+from torch_plan.questions import NO, YES, as_text, choices, fixed_defaults
 from torch_plan.reader import Reader
 from torch_plan.slugs import slug_problem
 from torch_plan.urls import url_problem
@@ -138,8 +138,7 @@ class _AnswerReader(Reader):
     def read_yes(self, key: str) -> bool:
         value = self.text(key).lower()
         if value not in (*_YES, *_NO):
-            near = suggest.close(value, (YES, NO), cutoff=0.3)
-            self.refuse(key, "it is yes or no.", [*near, YES, NO])
+            self.refuse(key, "it is yes or no.", [fixed_defaults()[key], YES, NO])
         return value in _YES
 
     def read_slug(self) -> str:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import version
+from itertools import count
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -61,7 +63,7 @@ def check(context: Mapping[str, Any]) -> str:
     given = {key: as_text(value) for key, value in invocation.given.items()}
     try:
         _plan(tuple(raw.items()))
-        refused = any(_caller_problems({**raw, **given}, invocation))
+        refused = any(_command_problems(given, raw["project_slug"], invocation))
     except Refused:
         refused = True
     if refused:
@@ -142,7 +144,8 @@ def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> s
     def problems_of(answers: Mapping[str, str]) -> list[Problem]:
         known = {key: value for key, value in answers.items() if key in _public_keys()}
         raw = defaults.complete(known, facts)
-        return [*_caller_problems({**answers, **raw}, invocation), *find_problems(raw, facts)]
+        slug = raw["project_slug"]
+        return [*_command_problems(answers, slug, invocation), *find_problems(raw, facts)]
 
     def command(answers: Mapping[str, str]) -> str:
         raw = defaults.complete(answers, facts)
@@ -153,28 +156,36 @@ def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> s
     return refusal_text(given, problems_of, command)
 
 
-def _caller_problems(answers: Mapping[str, str], invocation: Invocation) -> Iterator[Problem]:
-    """Yield what is wrong with the command, and not with the answers among themselves."""
+def _command_problems(
+    given: Mapping[str, str], slug: str, invocation: Invocation
+) -> Iterator[Problem]:
+    """Yield what is wrong with the command, and not with the answers among themselves.
+
+    What a project recorded may hold answers that the template has no more: an update goes on.
+    """
     if invocation.is_update:
         return
-    for key in _unknown(answers):
-        near = suggest.close(key, _public_keys(), count=2, cutoff=0.5)
-        ways: list[Way] = [{key: None, name: answers[key]} for name in near if name not in answers]
+    for key in _unknown(given):
+        near = [
+            name for name in suggest.close(key, _public_keys(), cutoff=0.5) if name not in given
+        ]
+        ways: list[Way] = [{key: None, name: given[key]} for name in near]
         reason = "the template has no such answer; docs/answers.md lists all of them."
-        yield Problem(("unknown", key), f"{key}={answers[key]}", reason, (*ways, {key: None}))
-    slug = answers["project_slug"].strip()
-    folder = invocation.output_folder / slug
-    if slug and not invocation.may_overwrite and folder.exists():
-        number = 2
-        while (invocation.output_folder / f"{slug}-{number}").exists():
-            number += 1
-        yield Problem(
-            ("folder",),
-            f"project_slug={slug}",
+        yield Problem(("unknown", key), f"{key}={given[key]}", reason, tuple(ways or [{key: None}]))
+    folder = invocation.output_folder / slug.strip()
+    if slug.strip() and folder.exists() and not invocation.may_overwrite:
+        reason = (
             f"{folder} is there already. Choose another name, or add -f to the command to write "
-            "over its files.",
-            ({"project_slug": f"{slug}-{number}"},),
+            "over its files."
         )
+        ways = [{"project_slug": _free_slug(folder)}]
+        yield Problem(("folder",), f"project_slug={slug}", reason, tuple(ways))
+
+
+def _free_slug(folder: Path) -> str:
+    """Return the name of a folder with the first number that makes it a new one."""
+    numbered = (f"{folder.name}-{number}" for number in count(2))
+    return next(name for name in numbered if not (folder.parent / name).exists())
 
 
 def answers_of(context: Mapping[str, Any]) -> dict[str, str]:
