@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
-import venv
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -18,20 +18,33 @@ sys.hexversion = ({major} << 24) + ({minor} << 16) + 0xF0
 sysconfig._PIP_USE_SYSCONFIG = True  # not distutils, which an old Python would have
 """
 
+SAY_VERSION = "import platform; print(platform.python_version())"
+
 
 @cache
 def interpreter(python: str) -> str:
-    """Return an interpreter of this minor version: the running one, or one that says it is.
+    """Return an interpreter of this minor version: the running one, or one that says it is."""
+    if python == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        return sys.executable
+    return stand_in(python, sys.executable, Path(mkdtemp(prefix=f"python-{python}-")))
+
+
+def stand_in(python: str, base: str, folder: Path) -> str:
+    """Make an environment of a base interpreter in a folder, whose Python says another version.
 
     A stand-in locks and dry-runs as a real one would, on a machine that has one Python only; it
-    cannot install or run anything.
+    cannot install or run anything. It starts with a `.pth` file, which no one else's can come
+    before: Debian's Pythons have a `sitecustomize` of their own. Raises `RuntimeError` if the
+    stand-in does not say what it should.
     """
-    major, minor = python.split(".")
-    if (int(major), int(minor)) == sys.version_info[:2]:
-        return sys.executable
-    folder = Path(mkdtemp(prefix=f"python-{python}-"))
-    venv.create(folder, with_pip=False, symlinks=sys.platform != "win32")
+    subprocess.run([base, "-m", "venv", "--without-pip", folder], check=True)
     (site,) = [path for path in folder.rglob("site-packages") if path.is_dir()]
+    major, minor = python.split(".")
     pretend = _PRETEND.format(major=major, minor=minor)
-    (site / "sitecustomize.py").write_text(pretend, encoding="utf-8")
-    return str(folder / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    (site / "stand_in.py").write_text(pretend, encoding="utf-8")
+    (site / "stand_in.pth").write_text("import stand_in\n", encoding="utf-8")
+    made = str(folder / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    said = subprocess.run([made, "-I", "-c", SAY_VERSION], check=True, stdout=subprocess.PIPE)
+    if said.stdout.decode().strip() != f"{python}.0":
+        raise RuntimeError(f"{made}, of {base}, says {said.stdout!r} and not {python}.0")
+    return made
