@@ -102,7 +102,7 @@ def test_command(command: str) -> None:
 
 @pytest.mark.parametrize("text", blocks("toml"))
 def test_toml_is_known_to_uv(text: str, tmp_path: Path) -> None:
-    """uv warns about settings it does not know: read the block as part of a project."""
+    """Uv warns about settings it does not know: read the block as part of a project."""
     block = tomllib.loads(text)
     head = "" if "dependencies" in block.get("project", {}) else "dependencies = []\n"
     start = f'[project]\nname = "x"\nversion = "0"\nrequires-python = ">=3.11"\n{head}'

@@ -11,8 +11,6 @@ from tools.lock import UvError
 from torch_plan.facts import load_facts
 from torch_plan.markers import environment
 
-LINUX_X86 = "sys_platform == 'linux' and platform_machine == 'x86_64'"
-
 
 def requirements(pyproject: dict[str, Any]) -> set[str]:
     return set(pyproject["project"]["dependencies"])

@@ -101,7 +101,7 @@ def cells(release: str, backend: str, layout: str = "markers") -> Iterator[Cell]
             platforms = served(release, backend, python, companions)
             wanted = [
                 name
-                for name in FACTS.platforms("torch", release, backend.split()[-1])
+                for name in FACTS.platforms("torch", release, backend.rsplit(maxsplit=1)[-1])
                 if name in platforms
             ]
             if left & set(platforms) and wanted:

@@ -62,7 +62,7 @@ def test_a_slug_that_windows_refuses_is_refused(
 
 
 def test_line_ends_of_a_checkout_on_windows(tmp_path: Path, replica: Replica, bake: Bake) -> None:
-    """git for Windows checks out CRLF by default; what is rendered has LF all the same."""
+    """Git for Windows checks out CRLF by default; what is rendered has LF all the same."""
     template, work = copy_template(tmp_path / "template"), tmp_path / "work"
     work.mkdir()
     for path in template.rglob("*"):
@@ -110,7 +110,8 @@ def check_command(line: str) -> None:
     outside = re.sub(r'"[^"]*"', "", line)
     assert not re.search(r"[$'\\;|&*?~!%^(){}<>]", outside), line
     assert not re.search(r"[$`%!\\]", "".join(re.findall(r'"[^"]*"', line))), line
-    assert line.split()[0] in {"uv", "uvx", "pip", "docker", "cookiecutter", "cruft", "git"}, line
+    program = line.split(maxsplit=1)[0]
+    assert program in {"uv", "uvx", "pip", "docker", "cookiecutter", "cruft", "git"}, line
 
 
 @pytest.mark.parametrize("chosen", SPREAD)

@@ -1,0 +1,1 @@
+"""What maintainers run, and what tests and the demo share with it."""

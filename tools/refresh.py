@@ -197,7 +197,7 @@ class Repository:
         try:
             answer = get()
         # Whatever a page does to its parser, the other pages are read.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             no_answer = isinstance(error, (requests.ConnectionError, requests.Timeout))
             self._silent = self._silent + 1 if no_answer else 0
             if expected or not _is_absent(error):
@@ -278,7 +278,7 @@ def belongs(wheel: Listed, index: str) -> bool:
     if label and not COMMIT.fullmatch(label):
         return False
     in_root = not INDEX_NAME.fullmatch(wheel.folder)
-    return index == PYPI or wheel.folder == index or (index == CPU and in_root)
+    return index in (PYPI, wheel.folder) or (index == CPU and in_root)
 
 
 # --- What METADATA says --------------------------------------------------------------------------

@@ -42,8 +42,7 @@ def default_backend(release: str, facts: Facts) -> Detected:
     """Return what this machine can run, and a sentence that says why. Never raises."""
     try:
         return detect_here(release, facts)
-    except Exception:
-        # Whatever a machine does to be looked at, its owner gets a question with a default.
+    except Exception:  # noqa: BLE001  # whatever happens, a person gets a question with a default
         return Detected(CPU, "This machine cannot be looked at, so the default build is cpu.")
 
 

@@ -91,7 +91,12 @@ class TorchPlanExtension(Extension):
             torch_plan=generation.plan_of,
         )
 
-    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+    def preprocess(
+        self,
+        source: str,
+        name: str | None,  # noqa: ARG002
+        filename: str | None = None,  # noqa: ARG002
+    ) -> str:
         """Return a template's source; of an answer, a template that renders to it unchanged."""
         if not re.search(r"[{\r\n]", source):
             return source

@@ -115,7 +115,7 @@ def find_invocation() -> Invocation:
     cruft_command, key, prompts = "", "", False
     parameters: dict[str, Any] = {}
     config_defaults: Mapping[str, Any] = {}
-    frame: FrameType | None = sys._getframe()
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001  # there is no public way to the first frame
     while frame:
         module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_name
         local = frame.f_locals if name in _WATCHED or module.startswith("cruft.") else {}

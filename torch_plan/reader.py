@@ -20,6 +20,7 @@ class Reader:
         self.problems: list[Problem] = []
 
     def text(self, key: str) -> str:
+        """Return an answer without space around it, empty where it was not given."""
         return str(self.raw.get(key, "")).strip()
 
     def words(self, key: str) -> list[str]:

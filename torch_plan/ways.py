@@ -86,19 +86,23 @@ class Ways:
         return {"platforms": " ".join([*kept, str(PlatformWord(cell.platform, variant, backend))])}
 
     def without_platform(self, platform: str) -> Way:
+        """Leave out a platform; empty where it is the only one."""
         words = self.raw["platforms"].split()
         kept = [text for text in words if PlatformWord.parse(text).platform != platform]
         return {"platforms": " ".join(kept)} if kept else {}
 
     def without_companion(self, companion: str) -> Way:
+        """Leave out a companion."""
         kept = [name for name in self.answers.companions if name != companion]
         return {"companions": " ".join(kept) or NO_COMPANIONS}
 
     def other_pythons(self, pythons: Iterable[str]) -> list[Way]:
+        """Take one of the nearest Pythons."""
         near = nearest(self.answers.python, pythons, self.facts.all_pythons)
         return [{"python_version": python} for python in near[:2]]
 
     def other_releases(self, releases: Iterable[str]) -> list[Way]:
+        """Take one of the nearest releases."""
         near = nearest(self.answers.release, releases, self.facts.releases)
         return [{"torch_version": release} for release in near[:2]]
 
