@@ -15,6 +15,8 @@ from torch_plan.gpus import Gpu
 from torch_plan.plan import make_plan
 from torch_plan.slugs import default_slug
 
+pytestmark = pytest.mark.plan
+
 FACTS = load_facts()
 
 

@@ -18,6 +18,8 @@ from torch_plan.facts import CPU, Facts, load_facts
 from torch_plan.gpus import Gpu, find_gpu
 from torch_plan.host import Host, this_host
 
+pytestmark = pytest.mark.plan
+
 ROOT = Path(__file__).resolve().parent.parent
 FACTS = load_facts()
 

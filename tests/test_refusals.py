@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.refusals import FACTS, refused
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.invocation import TEMPLATE
+
+pytestmark = pytest.mark.plan
 
 
 def test_a_password_is_not_repeated() -> None:

@@ -22,6 +22,8 @@ from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.generation import answers_of
 
+pytestmark = pytest.mark.plan
+
 BUILDS = [
     {"torch_version": release, "torch_backend": backend}
     for release in FACTS.releases

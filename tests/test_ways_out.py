@@ -16,6 +16,8 @@ from torch_plan.defaults import complete
 from torch_plan.problems import Problem
 from torch_plan.refusal import refusal_text
 
+pytestmark = pytest.mark.plan
+
 EXAMPLES = int(os.environ.get("SLIPS", "150"))
 """How many sets of answers are drawn; a larger `SLIPS` in the environment draws more."""
 

@@ -14,17 +14,7 @@ from typing import Any
 from packaging.utils import InvalidWheelFilename
 
 from tools.wheel_names import WheelName, parse_wheel_name
-from torch_plan.platforms import platform_of
-
-UV_PLATFORMS = {
-    "linux-x86_64": "x86_64-unknown-linux-gnu",
-    "linux-aarch64": "aarch64-unknown-linux-gnu",
-    "macos-arm64": "aarch64-apple-darwin",
-    "macos-x86_64": "x86_64-apple-darwin",
-    "windows-x86_64": "x86_64-pc-windows-msvc",
-    "windows-arm64": "aarch64-pc-windows-msvc",
-}
-"""uv's name for each platform (`uv sync --help`, `--python-platform`)."""
+from torch_plan.platforms import PLATFORMS, platform_of
 
 _ADDED = re.compile(r"^ \+ ([\w.-]+)==(\S+)", re.MULTILINE)
 
@@ -77,7 +67,7 @@ def installed(project: Path, platform: str, *options: str) -> dict[str, str]:
         printed = run_uv(
             project,
             *("sync", "--dry-run", "--frozen", "--no-install-project"),
-            *("--python-platform", UV_PLATFORMS[platform]),
+            *("--python-platform", PLATFORMS[platform].uv_name),
             *options,
             MACOSX_DEPLOYMENT_TARGET="14.0",
             UV_PROJECT_ENVIRONMENT=str(Path(nothing) / "venv"),

@@ -18,7 +18,8 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from torch_plan.default_backend import runs_on
-from torch_plan.facts import CPU, PYPI, Facts, family_of, load_facts
+from torch_plan.facts import FAMILIES, PYPI, Facts, capability, family_of, load_facts
+from torch_plan.platforms import PLATFORMS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,10 +38,6 @@ LETTERS = {
     "windows-arm64": "w",
 }
 """How an overview writes a platform: a small letter for an architecture that few builds serve."""
-
-SYSTEMS = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
-
-FAMILIES = {PYPI: "PyPI", CPU: "CPU", "cu": "CUDA", "rocm": "ROCm", "xpu": "XPU"}
 
 GENERATIONS = {
     "Kepler": (37,),
@@ -77,14 +74,9 @@ def generations(architectures: Sequence[int]) -> tuple[str, ...]:
     )
 
 
-def capability(number: int) -> str:
-    """Return `9.0` for 90."""
-    return f"{number // 10}.{number % 10}"
-
-
 def system_of(platform: str) -> str:
     """Return `Linux` for `linux-x86_64`."""
-    return SYSTEMS[platform.partition("-")[0]]
+    return PLATFORMS[platform].system
 
 
 def machine_of(platform: str) -> str:
@@ -242,16 +234,8 @@ def _which(build: str, backend: str) -> str:
 def _pythons(facts: Facts, release: str, backend: str) -> str:
     platforms = facts.platforms("torch", release, backend)
     groups = grouped(platforms, partial(facts.pythons, "torch", release, backend))
-    return _by_platform({_span(facts, pythons): names for pythons, names in groups.items()})
-
-
-def _span(facts: Facts, pythons: Sequence[str]) -> str:
-    """Return `3.10-3.14` (with a dash), or every one where some between are missing."""
-    if len(pythons) < 2:
-        return "".join(pythons)
-    first, last = (facts.all_pythons.index(name) for name in (pythons[0], pythons[-1]))
-    whole = last - first + 1 == len(pythons)
-    return f"{pythons[0]}\N{EN DASH}{pythons[-1]}" if whole else ", ".join(pythons)
+    spans = {facts.span(has, to="\N{EN DASH}"): names for has, names in groups.items()}
+    return _by_platform(spans)
 
 
 def _by_platform(groups: Mapping[str, Sequence[str]]) -> str:
@@ -271,7 +255,8 @@ def _companions(facts: Facts, release: str, backend: str) -> Iterator[str]:
         lacks = [f"not on {platform_names(absent)}"] if absent else []
         for pythons, names in missing.items():
             where = "" if len(names) == len(platforms) else f" on {platform_names(names)}"
-            lacks += [f"not for {_span(facts, pythons)}{where}"] if pythons else []
+            span = facts.span(pythons, to="\N{EN DASH}") if pythons else ""
+            lacks += [f"not for {span}{where}"] if pythons else []
         if there:
             yield f"{companion} ({', '.join(lacks)})" if lacks else companion
 
@@ -311,7 +296,7 @@ def _drivers(facts: Facts, release: str, backend: str) -> str:
 
 def _gpus(facts: Facts, release: str, backend: str) -> str:
     builds = _cuda_builds(facts, release, backend)
-    groups = grouped(builds, lambda name: facts.architectures(builds[name], release, name))
+    groups = grouped(builds, lambda name: facts.architectures(release, builds[name], name))
     if not groups:
         return ""
     return _by_platform({_served(compiled): names for compiled, names in groups.items()})

@@ -186,8 +186,7 @@ class Facts:
         """Return `3.10 to 3.14`, or every one (`3.8, 3.10`) where some between are missing."""
         versions = sorted(pythons, key=version_key)
         positions = [self.all_pythons.index(python) for python in versions]
-        whole = positions == [*range(positions[0], positions[-1] + 1)]
-        if whole and len(versions) > 1:
+        if len(versions) > 1 and positions[-1] - positions[0] == len(versions) - 1:
             return f"{versions[0]}{to}{versions[-1]}"
         return ", ".join(versions)
 

@@ -16,7 +16,7 @@ import click
 from torch_plan import defaults, suggest
 from torch_plan.check import find_problems
 from torch_plan.default_backend import Detected
-from torch_plan.facts import CPU, FAMILIES, Facts, family_of, load_facts, version_key
+from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
 from torch_plan.gpus import listed
 from torch_plan.invocation import Invocation, find_invocation
 from torch_plan.plan import Plan, make_plan
@@ -104,17 +104,17 @@ def builds_note(release: str, detected: Detected, facts: Facts) -> str:
     """Return which builds a release has, and what a platform without the chosen one gets."""
     families: dict[str, list[str]] = {}
     for backend in facts.backends(release):
-        families.setdefault(family_of(backend), []).append(backend)
-    parts = [
-        ", ".join(backends) + (f" ({FAMILIES[family]})" if family in ("cu", "rocm") else "")
-        for family, backends in families.items()
-    ]
-    accelerated = [name for name in facts.backends(release) if family_of(name) in ("cu", "rocm")]
-    example = accelerated[0] if detected.backend == CPU and accelerated else detected.backend
+        families.setdefault(FAMILIES[family_of(backend)], []).append(backend)
+    whatever = {PYPI: f"{PYPI} (whatever PyPI ships)", CPU: CPU, "xpu": "xpu (Intel GPUs)"}
+    builds = "; ".join(
+        whatever.get(names[0], f"{listed(names)} ({family})") for family, names in families.items()
+    )
+    accelerated = [name for name in facts.backends(release) if family_of(name) == "cu"]
+    example = detected.backend if detected.backend != CPU else [CPU, *accelerated][-1]
     return (
-        f"\ntorch {release} has these builds: {listed(parts)}. pypi is what PyPI ships.\n"
-        "A platform that lacks the build you choose gets the CPU build: with "
-        f"{example}, a Mac does."
+        f"\ntorch {release} has these builds: {builds}.\n"
+        f"A platform that lacks the build you choose gets cpu: with {example}, a Mac gets cpu, and "
+        "nothing else needs to be answered for that."
     )
 
 
