@@ -111,7 +111,7 @@ def check_command(line: str) -> None:
     assert not re.search(r"[$'\\;|&*?~!%^(){}<>]", outside), line
     assert not re.search(r"[$`%!\\]", "".join(re.findall(r'"[^"]*"', line))), line
     program = line.split(maxsplit=1)[0]
-    assert program in {"uv", "uvx", "pip", "docker", "cookiecutter", "cruft", "git"}, line
+    assert program in {"uv", "uvx", "pip", "docker", "cookiecutter", "cruft", "git", "cd"}, line
 
 
 @pytest.mark.parametrize("chosen", SPREAD)

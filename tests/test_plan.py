@@ -1,0 +1,87 @@
+"""What a plan says, without a lock: cells, requirements, sources, needs, and its errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.refusals import FACTS
+from torch_plan.check import examine
+from torch_plan.defaults import complete
+from torch_plan.plan import Plan, Source, make_plan
+from torch_plan.problems import Refused
+
+pytestmark = pytest.mark.plan
+
+
+def plan(**given: str) -> Plan:
+    return make_plan(complete({"torch_version": "2.9.1", "python_version": "3.11", **given}, FACTS))
+
+
+def test_a_cell_holds_torch_its_companions_and_triton() -> None:
+    cells, problems = examine(
+        complete({"torch_version": "2.9.1", "torch_backend": "rocm6.4"}, FACTS), FACTS
+    )
+    assert problems == []
+    linux, aarch64, *_ = cells.all
+    assert (linux.platform, linux.backend, linux.build) == ("linux-x86_64", "rocm6.4", "rocm6.4")
+    assert [(package.name, package.full_version) for package in linux.packages] == [
+        ("torch", "2.9.1+rocm6.4"),
+        ("torchvision", "0.24.1+rocm6.4"),
+        ("pytorch-triton-rocm", "3.5.1"),
+    ]
+    assert (aarch64.backend, len(aarch64.packages)) == ("cpu", 2)
+
+
+def test_pins_come_first_and_numpy_last() -> None:
+    assert plan(torch_backend="cpu").dependencies == (
+        "torch==2.9.1",
+        "torchvision==0.24.1",
+        "numpy",
+    )
+
+
+def test_labels_stand_only_where_the_wheels_carry_them() -> None:
+    pins = plan(
+        torch_backend="cu128",
+        torch_pin="local",
+        companions="none",
+        platforms="linux-x86_64 macos-arm64",
+    ).dependencies
+    assert pins[:2] == (
+        "torch==2.9.1+cu128 ; sys_platform == 'linux'",
+        "torch==2.9.1 ; sys_platform != 'linux'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("layout", "sync", "source"),
+    [
+        ("extras", ("--extra", "gpu"), Source("pytorch-cu128", "", extra="gpu")),
+        (
+            "groups",
+            ("--no-group", "cpu", "--group", "gpu"),
+            Source("pytorch-cu128", "", group="gpu"),
+        ),
+    ],
+)
+def test_options_are_words(layout: str, sync: tuple[str, ...], source: Source) -> None:
+    made = plan(layout=layout, torch_backend="cpu gpu=cu128", platforms="linux-x86_64")
+    assert made.options[1].sync == sync
+    assert made.sources["torch"][1] == source
+    assert (len(made.extras), len(made.groups)) == ((2, 0) if layout == "extras" else (0, 2))
+    assert made.docker_options[-2:] == (f"--{made.selector}", '"$BACKEND"')
+
+
+def test_needs_list_the_cards() -> None:
+    needs = plan(torch_backend="cu128").default.needs["linux-x86_64"]
+    assert "GPU of compute capability 7.0, 7.5, 8.0, 8.6, 9.0, 10.0, 12.0" in needs
+
+
+def test_every_problem_is_raised_at_once() -> None:
+    with pytest.raises(Refused, match="torch_version=9") as refused:
+        plan(torch_version="9", layout="rows", project_slug="torch")
+    assert {problem.key[0] for problem in refused.value.problems} == {
+        "torch_version",
+        "layout",
+        "project_slug",
+    }
