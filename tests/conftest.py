@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
+from cookiecutter.cli import main
 from cookiecutter.main import cookiecutter
 
+from tests.command_line import Run
 from tests.interpreters import interpreter
 from tools.lock import installed, run_uv
 from tools.real_wheel import real_cpu_wheel
@@ -187,3 +190,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"matrix: {len(cells)} cells locked, {platforms} platforms asked, "
             f"{len(cells) / seconds:.1f} locks per second and process"
         )
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run cookiecutter's command line in a folder, without the configuration of a user."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))
+
+    def invoke(*words: str, status: int = 0) -> Result:
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == status, result.output
+        return result
+
+    return invoke

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import combinations, product
 
 import pytest
@@ -17,6 +18,7 @@ MACHINES = {platform.platform_machine for platform in PLATFORMS.values()} | {"ri
 SETS = [names for size in range(1, len(PLATFORMS) + 1) for names in combinations(PLATFORMS, size)]
 
 
+@cache
 def holds(marker: str, system: str, machine: str) -> bool:
     return not marker or Marker(marker).evaluate(
         {"sys_platform": system, "platform_machine": machine}

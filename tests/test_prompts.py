@@ -56,8 +56,9 @@ def answer(terminal: pexpect.spawn[str], **typed: str) -> str:
     shown = ""
     question = r"\[(\d+)/(\d+)\] ([^\r\n]*): "
     while terminal.expect([question, pexpect.EOF]) == 0:
-        shown += terminal.before + terminal.after
-        keys = [key for key, text in QUESTIONS.items() if re.match(text, terminal.match[3])]
+        shown += f"{terminal.before}{terminal.after}"
+        asked = str(terminal.after).partition("] ")[2]
+        keys = [key for key, text in QUESTIONS.items() if re.match(text, asked)]
         terminal.sendline(typed.get(keys[0], "") if keys else "")
     return shown + str(terminal.before)
 

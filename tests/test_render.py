@@ -154,7 +154,8 @@ def test_readme_names_what_each_platform_needs(bake: Bake) -> None:
     assert rows["linux-x86_64"] == [
         "2.13.0+cu126",
         "cu126",
-        "NVIDIA driver 525.60.13 or newer; GPU of compute capability 5.0, 6.0, 7.0, 7.5, 8.0, 8.6, 9.0; "
+        "NVIDIA driver 525.60.13 or newer; "
+        "GPU of compute capability 5.0, 6.0, 7.0, 7.5, 8.0, 8.6, 9.0; "
         "glibc 2.28 or newer",
     ]
     assert rows["windows-x86_64"][2].startswith("NVIDIA driver 528.33 or newer")

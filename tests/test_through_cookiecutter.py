@@ -2,109 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click import ClickException
-from click.testing import CliRunner, Result
-from cookiecutter.cli import main
-from cookiecutter.generate import generate_context
 from cookiecutter.main import cookiecutter
-from cookiecutter.prompt import prompt_for_config
 
-from tests.conftest import ROOT, empty_config
-from tests.refusals import FACTS, REFUSED
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.generation import answers_of
+from tests.command_line import Run, command
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.plan
-
-BUILDS = [
-    {"torch_version": release, "torch_backend": backend}
-    for release in FACTS.releases
-    for backend in FACTS.backends(release)
-]
-
-
-def collected(given: dict[str, str]) -> dict[str, str]:
-    """Return the answers that cookiecutter collects, given some and asking for none."""
-    context = generate_context(str(ROOT / "cookiecutter.json"), extra_context=given)
-    # `check` would refuse what is tested here; it is left out, and nothing after it is asked.
-    context["cookiecutter"]["__check"] = ""
-    return answers_of(prompt_for_config(context, no_input=True))
-
-
-REAL_REASONS = re.compile(
-    "is published and does not work|is on .* and not on|PyPI's .* is a .* build for"
-)
-"""Why a build is refused with every default: its wheels are broken, or it has no such companion."""
-
-
-def check_defaults(given: dict[str, str]) -> None:
-    answers = collected(given)
-    assert answers == complete(given, FACTS)
-    for problem in find_problems(answers, FACTS):
-        assert REAL_REASONS.search(problem.reason), problem
-
-
-@pytest.mark.parametrize("given", BUILDS, ids=lambda given: "-".join(given.values()))
-def test_the_defaults_of_every_build_are_accepted(given: dict[str, str]) -> None:
-    check_defaults(given)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("layout", ["markers", "extras", "groups"])
-@pytest.mark.parametrize("companions", ["torchaudio", "torchvision torchaudio", "none"])
-def test_the_defaults_of_every_layout_are_accepted(layout: str, companions: str) -> None:
-    for build in BUILDS:
-        backend = build["torch_backend"]
-        several = backend if layout == "markers" else f"cpu gpu={backend}"
-        check_defaults(
-            {**build, "torch_backend": several, "layout": layout, "companions": companions}
-        )
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run cookiecutter's command line in a folder, without the configuration of a user."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("UV", raising=False)
-    monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))
-
-    def invoke(*words: str, status: int = 0) -> Result:
-        result = CliRunner().invoke(main, words)
-        assert result.exit_code == status, result.output
-        return result
-
-    return invoke
-
-
-def command(result: Result) -> list[str]:
-    """Return the words of the command that a refusal ends with, less its first."""
-    first, *words = shlex.split(result.output.splitlines()[-1])
-    assert first == "cookiecutter"
-    return words
-
-
-@pytest.mark.parametrize(("answers", "reason", "way"), REFUSED)
-def test_the_printed_command_is_accepted(
-    run: Run, tmp_path: Path, answers: dict[str, str], reason: str, way: str
-) -> None:
-    words = [f"{key}={value}" for key, value in {**answers, "after_generation": "nothing"}.items()]
-    refused = run(str(ROOT), "--no-input", *words, status=1)
-    assert reason in refused.output
-    assert way in refused.output.replace("'", "")
-    assert [*tmp_path.glob("*/pyproject.toml")] == []
-    run(*command(refused))
-    assert len([*tmp_path.glob("*/pyproject.toml")]) == 1
 
 
 def test_a_misspelt_answer_is_refused_with_the_one_that_was_meant(run: Run) -> None:

@@ -13,7 +13,7 @@ FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]
 
 _OFFERED = 3
 """How many ways out one problem names."""
-_TRIALS = 300
+_TRIALS = 120
 """How many sets of answers are tried at most; one takes some milliseconds."""
 
 

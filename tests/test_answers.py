@@ -1,0 +1,112 @@
+"""What single answers may be: slugs, URLs, text, words."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.refusals import FACTS, refused
+from torch_plan.check import find_problems
+from torch_plan.defaults import complete
+from torch_plan.facts import Facts
+from torch_plan.platforms import host_platform, platform_named, platform_of
+from torch_plan.slugs import slug_problem
+from torch_plan.urls import shown
+from torch_plan.words import BackendWord, PlatformWord
+
+pytestmark = pytest.mark.plan
+
+
+@pytest.mark.parametrize("text", ["cu128", "gpu=cu128", "=cu128"])
+def test_a_backend_is_written_as_it_was_read(text: str) -> None:
+    assert str(BackendWord.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["linux-x86_64", "linux-x86_64=cpu", "linux-x86_64=gpu:cpu", "x=", "x=:", "=cpu"]
+)
+def test_a_platform_is_written_as_it_was_read(text: str) -> None:
+    assert str(PlatformWord.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:secret@host.example/whl",
+        "https://me:sec/ret@host.example/whl",
+        "https://me:sec?re#t@host.example",
+        "https://host.example/simple?token=secret",
+        "me:secret@host.example/simple",
+        "host.example/simple#secret",
+    ],
+)
+def test_no_secret_of_a_url_is_shown(url: str) -> None:
+    assert "host.example" in shown(url)
+    assert "sec" not in shown(url)
+    assert "sec" not in refused({"pytorch_index": url, "package_index": url}).split("What works")[0]
+
+
+@pytest.mark.parametrize(
+    ("slug", "replacement"),
+    [
+        ("a" * 65, "a" * 64),
+        ("x-" * 32 + "y", ("x-" * 32)[:-1]),
+        ("lpt1", "lpt1-project"),
+        ("", "my-project"),
+        ("2d", "project-2d"),
+    ],
+)
+def test_slugs_that_are_refused(slug: str, replacement: str) -> None:
+    problem = slug_problem(slug, "", FACTS)
+    assert problem
+    assert replacement in problem.replacements
+    assert slug_problem(replacement, "", FACTS) is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "key"),
+    [
+        ({"description": "\udcff"}, ("description",)),
+        ({"torch_backend": ""}, ("torch_backend",)),
+        ({"platforms": " "}, ("platforms",)),
+        (
+            {"layout": "extras", "torch_backend": "-x=cpu"},
+            ("torch_backend", "-x=cpu", "characters"),
+        ),
+        ({"platforms": "linux-x86_64=gpu:cpu"}, ("platforms", "linux-x86_64=gpu:cpu", "variant")),
+        (
+            {"platforms": "linux-x86_64=cpu linux-x86_64=cu130"},
+            ("platforms", "linux-x86_64=cu130", "twice"),
+        ),
+        ({"companions": "torchvision,foo"}, ("companions", "torchvision,foo", "comma")),
+        (
+            {"torch_version": "2.14.0", "torch_backend": "rocm7.14"},
+            ("broken", "linux-x86_64", "0"),
+        ),
+    ],
+)
+def test_a_problem_has_a_key(answers: dict[str, str], key: tuple[str, ...]) -> None:
+    problems = find_problems(complete(answers, FACTS), FACTS)
+    assert [problem.key for problem in problems] == [key]
+
+
+def test_a_companion_that_ended_is_refused_for_the_release() -> None:
+    data = {**FACTS._data, "releases": {**FACTS._data["releases"]}}
+    entry = data["releases"]["2.15.0"]
+    data["releases"]["2.15.0"] = {**entry, "companions": {"torchvision": "0.29.2"}}
+    facts = Facts(data)
+    (problem,) = find_problems(complete({"companions": "torchaudio"}, facts), facts)
+    assert problem.key == ("companions", "torchaudio")
+    assert problem.ways[0] == {"companions": "none"}
+
+
+def test_platforms_are_known_by_their_tags_and_by_their_machine() -> None:
+    assert platform_of("manylinux_2_17_x86_64.manylinux2014_x86_64") == "linux-x86_64"
+    assert platform_of("manylinux_2_28_s390x") == ""
+    assert platform_named("win32", "AMD64") == "windows-x86_64"
+    assert platform_named("linux", "riscv64") == ""
+    assert host_platform() in {
+        "",
+        platform_named("linux", "x86_64"),
+        "linux-aarch64",
+        "macos-arm64",
+    }

@@ -1,0 +1,103 @@
+"""What the extension reads from the functions that run it, and the command that it prints."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from torch_plan import generation
+from torch_plan.invocation import Invocation, find_invocation
+from torch_plan.questions import as_text
+from torch_plan.shell import shell_line
+
+pytestmark = pytest.mark.plan
+
+CREATE = """
+def create(template_git_url, output_dir=".", checkout=None, extra_context=None, no_input=True):
+    return generate_cookiecutter_context(extra_context)
+
+def generate_cookiecutter_context(extra_context):
+    config_dict = {"default_context": {"torch_backend": "cpu"}}
+    return prompt_for_config(True)
+
+def prompt_for_config(no_input):
+    key = "platforms"
+    return call()
+"""
+UPDATE = """
+def update(project_dir=".", extra_context=None):
+    return generate_cookiecutter_context({"torch_version": "2.9.1", "gone": "1"})
+
+def generate_cookiecutter_context(extra_context):
+    return call()
+"""
+
+
+def run(module: str, code: str, call: Callable[[], Any], *arguments: Any, **named: Any) -> Any:
+    """Run a function of a module that is written like one of cruft."""
+    namespace: dict[str, Any] = {"__name__": f"cruft._commands.{module}", "call": call}
+    exec(code, namespace)
+    return namespace[module](*arguments, **named)
+
+
+def test_cruft_creates() -> None:
+    given = {"torch_version": "2.9.1"}
+    found: Invocation = run(
+        "create", CREATE, find_invocation, "https://host/t.git", checkout="v1", extra_context=given
+    )
+    assert (found.cruft_command, found.key, found.prompts) == ("create", "platforms", False)
+    assert (found.given, found.is_update) == (given, False)
+    assert found.config_defaults == {"torch_backend": "cpu"}
+    words = shlex.split(found.command({"torch_version": "2.9.0"}, {"torch_version": "2.9.0"}))
+    words = words[words.index("cruft") :]
+    assert words[:-1] == [
+        *("cruft", "create", "https://host/t.git", "--checkout", "v1"),
+        *("--no-input", "--extra-context"),
+    ]
+    assert json.loads(words[-1]) == {"torch_version": "2.9.0"}
+
+
+def test_cruft_updates_with_what_changed() -> None:
+    given = {"torch_version": "2.15.0"}
+    found: Invocation = run("update", UPDATE, find_invocation, extra_context=given)
+    assert found.is_update
+    assert found.may_overwrite
+    words = shlex.split(found.command({"torch_backend": "cu130"}, {"torch_backend": "cu130"}))
+    words = words[words.index("cruft") :]
+    assert words[:3] == ["cruft", "update", "--variables-to-update"]
+    assert json.loads(words[-1]) == {"torch_version": "2.15.0", "torch_backend": "cu130"}
+
+
+def test_a_refusal_under_cruft_is_no_exception_of_click(capsys: pytest.CaptureFixture[str]) -> None:
+    """Cruft brings a click of its own, which does not catch that of cookiecutter."""
+    refuse = {"torch_version": "2.9.9"}
+    with pytest.raises(SystemExit) as ended:
+        run("create", CREATE, lambda: generation.refuse(refuse, find_invocation()), "t")
+    assert ended.value.code == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("Error: This cannot be done:")
+    assert "cruft create t --no-input --extra-context" in printed
+
+
+def test_an_update_refuses_no_answer_that_is_gone() -> None:
+    assert run("update", UPDATE, generation.begin) == ""
+
+
+def test_nothing_is_known_of_a_plain_call() -> None:
+    assert find_invocation() == Invocation("", {}, {}, prompts=False, key="")
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "yes"), (False, "no"), ("cpu", "cpu")])
+def test_answers_are_text(value: object, text: str) -> None:
+    assert as_text(value) == text
+
+
+def test_a_command_is_quoted_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["cookiecutter", "platforms=linux-x86_64 macos-arm64"]
+    assert shell_line(words) == "cookiecutter 'platforms=linux-x86_64 macos-arm64'"
+    monkeypatch.setattr("torch_plan.shell.os.name", "nt")
+    assert shell_line(words) == 'cookiecutter "platforms=linux-x86_64 macos-arm64"'
