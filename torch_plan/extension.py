@@ -84,14 +84,26 @@ def check(context: Mapping[str, Any]) -> str:
 
 
 def hook_settings(context: Mapping[str, Any]) -> str:
-    """Return what the hook needs, as JSON: which steps, and the build to expect on each host."""
+    """Return what the hook needs, as JSON: which steps, what to say, the build of each host.
+
+    `project` is the project's folder as the user would type it; empty where only cookiecutter's
+    caller knows.
+    """
     plan = torch_plan(context)
     hosts = [(PLATFORMS[build.platform], build.build) for build in plan.default.builds]
+    builds = [build for option in plan.options for build in option.builds]
+    releases = dict.fromkeys(build.torch.partition("+")[0] for build in builds)
+    names = dict.fromkeys(build.build for build in builds)
+    typed = click.get_current_context(silent=True)
+    folder = typed.params.get("output_dir") if typed else None
     settings = {
         "after_generation": context["after_generation"],
+        "is_cruft": "_commit" in context,
+        "github_actions": defaults.as_text(context["github_actions"]) == "yes",
+        "project": str(Path(folder) / context["project_slug"]) if folder else "",
+        "torch": f"torch {' and '.join(releases)} ({', '.join(names)})",
         "command": f"{context['project_slug']}-smoke",
         "requires_python": plan.requires_python,
-        "indexes": [index.url for index in plan.indexes],
         "sync": plan.default.sync.split(),
         "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
     }
