@@ -6,14 +6,13 @@ command to run next, and nothing is taken back. Messages go to standard error, w
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sys
 
-# Whoever generates waits for every import. Where there is nothing to run, these would take as long
-# as all the rest; what few runs need is imported where they need it.
+# Whoever generates waits for every import, and few runs need all of them: where there is nothing
+# to run, these would take longer than all the rest.
 if "nothing" not in "{{ cookiecutter.after_generation }}":
+    import re
     import subprocess
     from pathlib import Path
 
@@ -22,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-SETTINGS = r"""{{ hook_settings(cookiecutter) }}"""
-"""What the plan decided, as JSON: which steps, with which options, and the build to expect."""
+SETTINGS: dict[str, Any] = {}
+"""What the plan decided: which steps, with which options, and the build to expect."""
+# Rendering fills it in: {{ "\n" }}SETTINGS = {{ hook_settings(cookiecutter) }}
 
 OWN = r"UV_(DEFAULT_|EXTRA_)?INDEX(?!.*_(USERNAME|PASSWORD)$).*|UV_EXCLUDE_NEWER.*"
 """Variables that uv heeds here, and that uv.lock shows: which index, and a cooldown."""
@@ -61,7 +61,6 @@ CAUSES = (
         r"No interpreter found|No download found",
         "There is no Python {python} here, and uv cannot download one",
     ),
-    (r"incompatible with the project", "The Python that uv is told to use is not {python}"),
     (r"Hash mismatch for `([^`]+)`", "The file of {0} is not the one that its index promised"),
     (r"Hash mismatch", "{hosts} sent another file than it promised"),
     (
@@ -135,7 +134,7 @@ class WrongHash(Stopped):
 
 def main() -> None:
     """Run the steps that the answers ask for; whatever fails, the project stands."""
-    settings = json.loads(SETTINGS)
+    settings = SETTINGS
     if settings["is_cruft"] and is_scratch():
         return
     if not settings["github_actions"]:
@@ -154,6 +153,7 @@ def main() -> None:
 
 def is_scratch() -> bool:
     """Tell whether cruft only renders to compare: it does so in folders of `tempfile`."""
+    import re
     from pathlib import Path
 
     return re.fullmatch(r"tmp[a-z0-9_]{8}", Path.cwd().parent.name) is not None
@@ -187,7 +187,8 @@ def say_variables(settings: dict[str, Any]) -> None:
         say(f"Your environment sets {', '.join(own)}: uv heeds that too, and uv.lock shows it.")
     if aside:
         settings["frozen"] = ["--frozen"]
-        say(f"Your environment sets {', '.join(aside)}: that is set aside here.")
+        names = ", ".join(aside)
+        say(f"Your environment sets {names}: that is set aside here, so that uv.lock serves all.")
 
 
 def refuse_workspace(uv: str) -> None:
@@ -299,9 +300,9 @@ def smoke_command(settings: dict[str, Any]) -> list[str]:
     return [settings["command"], *(["--expect", build] if build else [])]
 
 
-def next_command(settings: dict[str, Any], project: Path) -> list[str]:
+def next_command(settings: dict[str, Any], project: Path | None = None) -> list[str]:
     """Return the one command that does all that the answers asked for, whatever is done already."""
-    here = ["uv", "--directory", str(project)]
+    here = ["uv", "--directory", str(project or Path.cwd())]
     if settings["after_generation"] == "smoke":
         return [*here, "run", *settings["sync"], *smoke_command(settings)]
     return [*here, *lock_command(settings)]
@@ -356,7 +357,10 @@ def workspace_root(uv: str) -> Path:
 
 
 def find_uv() -> str:
-    """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH."""
+    """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH.
+
+    `tools/lock.py` does the same: a hook cannot import it.
+    """
     import shutil
 
     uv = shutil.which(os.environ.get("UV") or "uv") or shutil.which("uv")
@@ -407,12 +411,11 @@ def ask(
 
 
 def quote(word: str) -> str:
-    """Quote a word for the shell of this system."""
-    if os.name != "nt":
-        import shlex
-
-        return shlex.quote(word)
-    return word if re.fullmatch(r"[\w:.\\-]+", word) else f'"{word}"'
+    """Quote a word for the shell of this system; as `shlex` does, without what that imports."""
+    plain = r":.\_-" if os.name == "nt" else "/:.,=@_-"
+    if all(letter.isalnum() or letter in plain for letter in word):
+        return word
+    return f'"{word}"' if os.name == "nt" else "'" + word.replace("'", "'\"'\"'") + "'"
 
 
 def say_ready(settings: dict[str, Any]) -> None:
@@ -436,7 +439,7 @@ def say_ready(settings: dict[str, Any]) -> None:
 
 def say_kept(reason: str, settings: dict[str, Any], outside: Path | None = None) -> None:
     """Say why a step could not be done, and the command that does it later."""
-    commands = [next_command(settings, outside or Path.cwd())]
+    commands = [next_command(settings, outside)]
     if outside:
         commands.insert(0, ["move" if os.name == "nt" else "mv", str(Path.cwd()), str(outside)])
     say(f"{reason} The project is kept. To complete it, run:", *commands)

@@ -84,7 +84,7 @@ def check(context: Mapping[str, Any]) -> str:
 
 
 def hook_settings(context: Mapping[str, Any]) -> str:
-    """Return what the hook needs, as JSON: which steps, what to say, the build of each host.
+    """Return what the hook needs, as Python: which steps, what to say, the build of each host.
 
     `project` is the project's folder as the user would type it; empty where only cookiecutter's
     caller knows.
@@ -107,7 +107,7 @@ def hook_settings(context: Mapping[str, Any]) -> str:
         "sync": plan.default.sync.split(),
         "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
     }
-    return json.dumps(settings)
+    return ascii(settings)
 
 
 class TorchPlanExtension(Extension):
