@@ -255,9 +255,12 @@ def why_outdated(uv: str, settings: dict[str, Any]) -> str:
 
 
 def personal_facts(lock: str, why: str) -> list[str]:
-    """Return what a lock has from its maker's settings: an index, folders, options of uv."""
+    """Return what a lock has from its maker's settings: an index, folders, options of uv.
+
+    uv says nothing of folders while they are there, and the project may have options of its own.
+    """
     head = lock.partition("\n[[package]]")[0].partition("\n[options")[2]
-    options = re.findall(r"(?m)^[\w-]+ = .+", head)
+    options = re.findall(r"(?m)^[\w-]+ = .+", head) if why else []
     folders = re.findall(r'registry = "((?!https?://)[^"]+)"', lock)
     index = re.findall(r"missing remote index: .* from `(?:(\w+://)[^/@]*@)?([^?#`]+)", why)
     return [*map("".join, index), *dict.fromkeys(folders), *options]
@@ -284,7 +287,7 @@ def smoke(uv: str, settings: dict[str, Any]) -> None:
     if status == 1:
         raise Stopped("The smoke test found a problem, which it names above.")
     if status:
-        raise Stopped("The smoke test could not be run, as is said above.")
+        raise Stopped(f"The smoke test did not run to its end (exit status {status}).")
 
 
 def lock_command(settings: dict[str, Any]) -> list[str]:

@@ -300,7 +300,7 @@ def test_a_smoke_test_that_does_not_start(
 ) -> None:
     fake_uv(LOCKS + f"if arguments[0] == 'run': {fails('error: Failed to spawn', 2)}")
     bake(**{**ANSWERS, "after_generation": "smoke"})
-    assert "\nThe smoke test could not be run, as is said above." in said(capfd)
+    assert "\nThe smoke test did not run to its end (exit status 2)." in said(capfd)
 
 
 # What it says when all is well
@@ -451,7 +451,7 @@ def test_variables_are_set_aside(
     printed = said(capfd)
     assert f"Your environment sets {name}: that is set aside here, so that" in printed
     assert next_step(printed)[3:] == ["uv", "sync", "--frozen", "--extra", "cpu"]
-    if "_WORKING_DIR" not in name:
+    if name != "UV_NO_BINARY" and "_WORKING_DIR" not in name:  # with these uv cannot install
         monkeypatch.setenv(name, TORN_BY[name].format(wheels=wheels))
     check_next_step(project, printed)
 
