@@ -4,47 +4,55 @@ The project is complete without a lock: whatever fails here is said in plain wor
 command to run next, and nothing is taken back. Messages go to standard error, where uv's are too.
 """
 
-# {% if cookiecutter.after_generation != "nothing" or not is_yes(cookiecutter.github_actions) %}
-# Where there is nothing to do, Python starts for an empty file: that takes a third of the time.
 from __future__ import annotations
 
-import json
 import os
-import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
-# Whoever generates waits for every import: what few runs need is imported where they need it.
+# Whoever generates waits for every import, and few runs need all of them: where there is nothing
+# to run, these would take longer than all the rest.
+if "nothing" not in "{{ cookiecutter.after_generation }}":
+    import re
+    import subprocess
+    from pathlib import Path
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-SETTINGS = r"""{{ hook_settings(cookiecutter) }}"""
-"""What the plan decided, as JSON: which steps, with which options, and the build to expect."""
+SETTINGS: dict[str, Any] = {}
+"""What the plan decided: which steps, with which options, and the build to expect."""
+# Rendering fills it in: {{ "\n" }}SETTINGS = {{ hook_settings(cookiecutter) }}
 
-CRUFT = """{{ '_commit' in cookiecutter }}"""
-"""Whether cruft generates the project, and not cookiecutter: `True` or `False`."""
+OWN = r"UV_(DEFAULT_|EXTRA_)?INDEX(?!.*_(USERNAME|PASSWORD)$).*|UV_EXCLUDE_NEWER.*"
+"""Variables that uv heeds here, and that uv.lock shows: which index, and a cooldown."""
 
-REMOVED = (
-    "VIRTUAL_ENV",
-    "UV_FROZEN",
-    "UV_LOCKED",
-    "UV_NO_CONFIG",
-    "UV_NO_SOURCES",
-    "UV_NO_SOURCES_PACKAGE",
-    "UV_PROJECT",
-    "UV_WORKING_DIR",
-    "UV_PROJECT_ENVIRONMENT",
+ACCESS = (
+    r"UV_INDEX_.*_(USERNAME|PASSWORD)|UV_(CACHE|CREDENTIALS)_DIR|UV_NO_CACHE|UV_LINK_MODE"
+    r"|UV_(HTTP|REQUEST|UPLOAD|LOCK)_.*|UV_CONCURRENT_.*|UV_NATIVE_TLS|UV_SYSTEM_CERTS"
+    r"|UV_INSECURE_.*|UV_KEYRING_PROVIDER|UV_OFFLINE|UV_(NO_)?MANAGED_PYTHON|UV_PYTHON_.*"
+    r"|UV_.*_(MIRROR|TOKEN)|UV_NO_PROGRESS|UV_STACK_SIZE|UV_NO_BUILD(_PACKAGE)?|UV_MALWARE_CHECK"
+    r"|UV_COMPILE_BYTECODE.*|UV_RUN_RECURSION_DEPTH|UV_TOOL_.*|UV_TORCH_BACKEND"
+    r"|UV_CUDA_DRIVER_VERSION|UV_AMD_GPU_ARCHITECTURE"
 )
-"""Variables of the caller that are about another project, or set aside what this one says."""
+"""Variables that say how uv reaches, keeps and guards things, and no word about a project.
+
+All others of uv are set aside: they are about another project, or overrule what this one says.
+"""
 
 CAUSES = (
-    (r"Required uv version", "The project needs a newer uv than this one; update it"),
+    (
+        r"Required uv version `([^`]+)`",
+        "This uv is not {0}, as pyproject.toml or a uv.toml of yours demands; update it",
+    ),
     (r"No space left|os error (28|112)\b", "The disk is full"),
     (r"Read-only file system|os error 30\b", "The file system is read-only"),
+    (r"os error 396\b", "A cloud folder takes no links; set UV_LINK_MODE to copy"),
+    (
+        r"(?s)renam.*os error (5|32)\b",
+        "Another program, such as a virus scanner, holds a file that uv wants to rename; try again",
+    ),
     (
         r"Permission denied|Access is denied|os error (5|13)\b",
         "uv lacks the permission to write there",
@@ -53,10 +61,26 @@ CAUSES = (
         r"No interpreter found|No download found",
         "There is no Python {python} here, and uv cannot download one",
     ),
-    (r"incompatible with the project", "The Python that uv is told to use is not {python}"),
     (r"Hash mismatch for `([^`]+)`", "The file of {0} is not the one that its index promised"),
     (r"Hash mismatch", "{hosts} sent another file than it promised"),
-    (r"network was disabled|Network connectivity is disabled", "uv is told to stay offline"),
+    (
+        r"network was disabled|Network connectivity is disabled",
+        "uv is told to stay offline, by UV_OFFLINE or `offline` in a uv.toml of yours",
+    ),
+    (
+        r"`([\w.-]+)` was filtered by `exclude-newer`",
+        "A cooldown, UV_EXCLUDE_NEWER or `exclude-newer` in a uv.toml of yours, hides {0}: it hides"
+        " whatever has no upload date at its index",
+    ),
+    (
+        r"required for `([^`]+)` because using pre-built wheels is disabled",
+        "{0} has wheels only, which `no-binary` in a uv.toml of yours forbids",
+    ),
+    (
+        r"Distribution `([^`@ ]+)[^`]*` can't be installed because",
+        "{0} has no wheel for this machine or its Python; `environments` in pyproject.toml names"
+        " the machines of the project",
+    ),
     (r"invalid peer certificate", "The certificate of {hosts} is not trusted"),
     (r"status (?:client|server) error \((.+?)\)", "{hosts} answers {0}"),
     (
@@ -74,6 +98,11 @@ CAUSES = (
         "{hosts} cannot be reached",
     ),
     (
+        r"Failed to build `([^`]+==[^`]+)`",
+        "{0} cannot be built; `resolution`, `no-binary` or `prerelease` in a uv.toml of yours lead"
+        " to such versions",
+    ),
+    (
         r"([\w.-]+) was not found in the package registry",
         "No index offers {0}; pyproject.toml says where they are",
     ),
@@ -89,99 +118,176 @@ WORKSPACE = rb"(?m)^\s*\[?\s*(tool\.uv\.)?workspace\b"
 
 
 class Stopped(Exception):
-    """A step that could not be done; the text is a plain sentence that says why."""
+    """A step that could not be done; the text is a plain sentence that says why.
+
+    `outside` is the folder that the project has to move to, if it cannot be done here.
+    """
+
+    def __init__(self, reason: str, outside: Path | None = None) -> None:
+        super().__init__(reason)
+        self.outside = outside
 
 
 class WrongHash(Stopped):
     """A download that is not what its index, or the lock, promised."""
 
 
-def main() -> int:
-    """Run the steps that the answers ask for. Returns 0 whatever happens: the project stands."""
-    settings = json.loads(SETTINGS)
-    remove_empty(Path(".github"))
-    if settings["after_generation"] == "nothing" or is_scratch(CRUFT, Path.cwd()):
-        return 0
-    is_new = not Path("uv.lock").exists()
+def main() -> None:
+    """Run the steps that the answers ask for; whatever fails, the project stands."""
+    settings = SETTINGS
+    if settings["is_cruft"] and is_scratch():
+        return
+    if not settings["github_actions"]:
+        remove_empty(".github")
     try:
-        lock(settings, is_new)
-        if settings["after_generation"] == "smoke":
-            sync(settings, is_new)
-            smoke(settings)
-        return 0
+        if settings["after_generation"] != "nothing":
+            complete(settings)
+        say_ready(settings)
     except KeyboardInterrupt:
-        reason = "Interrupted."
+        say_kept("Interrupted.", settings)
     except Stopped as stopped:
-        reason = str(stopped)
-    except (OSError, subprocess.SubprocessError) as error:
-        reason = f"uv cannot be run ({error})."
-    say(f"{reason} The project is kept. To complete it, run:", next_command(settings))
-    return 0
+        say_kept(str(stopped), settings, stopped.outside)
+    except OSError as error:
+        say_kept(f"uv cannot be run ({error}).", settings)
 
 
-def is_scratch(cruft: str, project: Path) -> bool:
+def is_scratch() -> bool:
     """Tell whether cruft only renders to compare: it does so in folders of `tempfile`."""
-    return cruft == "True" and re.fullmatch(r"tmp[a-z0-9_]{8}", project.parent.name) is not None
+    import re
+    from pathlib import Path
+
+    return re.fullmatch(r"tmp[a-z0-9_]{8}", Path.cwd().parent.name) is not None
 
 
-def remove_empty(folder: Path) -> None:
+def remove_empty(name: str) -> None:
     """Remove a folder of which no file was rendered."""
-    if folder.is_dir() and not any(path.is_file() for path in folder.rglob("*")):
-        shutil.rmtree(folder, ignore_errors=True)
+    import shutil
+    from pathlib import Path
+
+    if not any(path.is_file() for path in Path(name).rglob("*")):
+        shutil.rmtree(name, ignore_errors=True)
 
 
-def lock(settings: dict[str, Any], is_new: bool) -> None:
-    """Write uv.lock with any interpreter that fits, the pinned one or another.
-
-    A new lock that takes nothing from an index of the project would install other builds in
-    silence: it is removed.
-    """
+def complete(settings: dict[str, Any]) -> None:
+    """Lock, and for `smoke` install and test; `Stopped` says what could not be done."""
     uv = find_uv()
-    names = inherited_indexes(os.environ)
-    if names:
-        say(f"Your environment sets {', '.join(names)}: uv heeds that too, and uv.lock shows it.")
+    say_variables(settings)
+    refuse_workspace(uv)
+    old = Path("uv.lock").read_bytes() if Path("uv.lock").exists() else None
+    lock(uv, settings, old)
+    if settings["after_generation"] == "smoke":
+        sync(uv, settings, old)
+        smoke(uv, settings)
+
+
+def say_variables(settings: dict[str, Any]) -> None:
+    """Say which of the caller's variables end up in uv.lock, and which are set aside."""
+    own, aside = inherited(os.environ)
+    if own:
+        say(f"Your environment sets {', '.join(own)}: uv heeds that too, and uv.lock shows it.")
+    if aside:
+        settings["frozen"] = ["--frozen"]
+        names = ", ".join(aside)
+        say(f"Your environment sets {names}: that is set aside here, so that uv.lock serves all.")
+
+
+def refuse_workspace(uv: str) -> None:
+    """Raise `Stopped` where uv would lock somebody's workspace instead of the project."""
     project, root = Path.cwd(), workspace_root(uv)
-    if not root.samefile(project):
-        member = project.relative_to(root).as_posix()
-        raise Stopped(
-            f"The project lies in the uv workspace of {root}, so uv would lock it there and not by"
-            f" itself. Move it elsewhere, or add '{member}' to `exclude` of"
-            f" [tool.uv.workspace] in {root / 'pyproject.toml'}."
-        )
+    if root.samefile(project):
+        return
+    member = project.relative_to(root).as_posix()
+    outside = root.parent / project.name
+    raise Stopped(
+        f"The project lies in the uv workspace of {root}, so uv would lock it there and not by"
+        f" itself. To leave it there, add '{member}' to `exclude` of [tool.uv.workspace] in"
+        f" {root / 'pyproject.toml'} and run `uv lock`; else move it, as below.",
+        outside.with_name(f"{project.name}-moved") if outside.exists() else outside,
+    )
+
+
+def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
+    """Write uv.lock, for everybody, with any interpreter that fits, the pinned one or another.
+
+    The caller's settings may be needed to reach the indexes, so they are heeded at first. uv then
+    tells whether the lock is right for somebody without them. If not, it is made again without
+    them; unless it depends on an index or a cooldown of theirs, which is their decision.
+    """
     run_uv(uv, lock_command(settings), settings)
     locked = Path("uv.lock")
     if not locked.is_file():
         raise Stopped("uv ended well and left no uv.lock in the project.")
-    text = locked.read_text(encoding="utf-8")
-    passed_over = [url for url in settings["indexes"] if f'"{url.rstrip("/")}' not in text]
-    if passed_over:
-        if is_new:
-            locked.unlink()
-        raise Stopped(
-            f"uv passed over the index {passed_over[0]} of the project, so a uv.toml or a variable"
-            " of yours overrules it: look for no-sources and UV_CONFIG_FILE. There is no lock yet."
+    why = why_outdated(uv, settings)
+    facts = personal_facts(locked.read_text(encoding="utf-8"), why)
+    if not why and not facts:
+        return
+    about = f" ({', '.join(facts)})" if facts else ""
+    if re.search("missing remote index|exclude newer", why):
+        say(
+            f"uv.lock depends on your own settings of uv{about}: `uv sync --locked` fails for"
+            " everybody who lacks them, CI included."
         )
+        return
+    locked.unlink()
+    try:
+        again = ask([uv, *lock_command(settings)], environment(own=False), seconds=600)
+    finally:
+        if old is not None and not locked.exists():
+            locked.write_bytes(old)
+    if again.returncode:
+        raise Stopped(
+            f"A uv.toml of yours changes uv.lock{about}, and without it uv cannot lock:"
+            f" {cause(again.stderr, settings['requires_python'])} Take that setting out."
+        )
+    settings["frozen"] = ["--frozen"]
+    say(
+        f"A uv.toml of yours changes uv.lock{about}, so it is made without. As long as that setting"
+        " stands, use uv with `--frozen` here, or it changes uv.lock again."
+    )
 
 
-def sync(settings: dict[str, Any], is_new: bool) -> None:
+def why_outdated(uv: str, settings: dict[str, Any]) -> str:
+    """Return why uv would lock anew for somebody without the caller's settings; empty if not."""
+    check = [uv, *lock_command(settings), "--check", "--offline", "--verbose"]
+    told = ask(check, environment(own=False), seconds=60)
+    found = re.search(r"existing lockfile due to (.+)", told.stderr) if told.returncode else None
+    return found[1] if found else ""
+
+
+def personal_facts(lock: str, why: str) -> list[str]:
+    """Return what a lock has from its maker's settings: an index, folders, options of uv.
+
+    uv says nothing of folders while they are there, and the project may have options of its own.
+    """
+    head = lock.partition("\n[[package]]")[0].partition("\n[options")[2]
+    options = re.findall(r"(?m)^[\w-]+ = .+", head) if why else []
+    folders = re.findall(r'registry = "((?!https?://)[^"]+)"', lock)
+    index = re.findall(r"missing remote index: .* from `(?:(\w+://)[^/@]*@)?([^?#`]+)", why)
+    return [*map("".join, index), *dict.fromkeys(folders), *options]
+
+
+def sync(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     """Install what the lock holds for this machine.
 
     A new lock may hold a hash that was wrong at the index: uv would insist on it ever after.
     """
     try:
-        run_uv(find_uv(), ["sync", *settings["sync"]], settings)
+        run_uv(uv, ["sync", "--frozen", *settings["sync"]], settings)
     except WrongHash as wrong:
-        if not is_new:
+        if old is not None:
             raise
         Path("uv.lock").unlink()
         raise Stopped(f"{wrong} So uv.lock is removed.") from None
 
 
-def smoke(settings: dict[str, Any]) -> None:
+def smoke(uv: str, settings: dict[str, Any]) -> None:
     """Run the smoke test, and demand the build that the plan gives this machine."""
-    command = [find_uv(), "run", "--no-sync", *smoke_command(settings)]
-    if subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL).returncode:
+    command = [uv, "run", "--no-sync", *smoke_command(settings)]
+    status = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL).returncode
+    if status == 1:
         raise Stopped("The smoke test found a problem, which it names above.")
+    if status:
+        raise Stopped(f"The smoke test did not run to its end (exit status {status}).")
 
 
 def lock_command(settings: dict[str, Any]) -> list[str]:
@@ -197,28 +303,25 @@ def smoke_command(settings: dict[str, Any]) -> list[str]:
     return [settings["command"], *(["--expect", build] if build else [])]
 
 
-def next_command(settings: dict[str, Any]) -> list[str]:
+def next_command(settings: dict[str, Any], project: Path | None = None) -> list[str]:
     """Return the one command that does all that the answers asked for, whatever is done already."""
-    here = ["uv", "--directory", str(Path.cwd())]
+    here = ["uv", "--directory", str(project or Path.cwd())]
     if settings["after_generation"] == "smoke":
         return [*here, "run", *settings["sync"], *smoke_command(settings)]
     return [*here, *lock_command(settings)]
 
 
 def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
-    """Run uv with its progress visible; raises `Stopped` if it fails, and fails once more.
+    """Run uv with its progress visible; raises `Stopped` if it fails.
 
-    What was shown cannot be read here, so uv is asked again, briefly: without retries. With uv's
-    own defaults a server that never answers costs 130 seconds before, and 10 now.
+    What was shown cannot be read here, so a uv that fails is run once more, to read why: without
+    retries, so that it takes 10 seconds where the first run took 130.
     """
     command = [uv, *arguments]
     if subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL).returncode == 0:
         return
     quick = {"UV_HTTP_TIMEOUT": "10", **environment(), "UV_HTTP_RETRIES": "0", "NO_COLOR": "1"}
-    try:
-        again = ask(command, quick, seconds=60)
-    except subprocess.TimeoutExpired:
-        raise Stopped("uv failed, as it says above.") from None
+    again = ask(command, quick, seconds=60)
     if again.returncode:
         kind = WrongHash if "Hash mismatch" in again.stderr else Stopped
         raise kind(cause(again.stderr, settings["requires_python"]))
@@ -226,14 +329,14 @@ def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
 
 def cause(printed: str, python: str) -> str:
     """Return a plain sentence for what uv printed when it failed."""
-    urls = re.findall(r"https?://(?:[^\s/@]*@)?([^/\s`)]+)", printed)
+    hosts = sorted(set(re.findall(r"https?://(?:[^\s/@]*@)?([^/\s`)]+)", printed)))
     download = re.search(r"Failed to download `([^`]+)`", printed)
     unnamed = f"The server of {download[1]}" if download else "A server"
-    hosts = " and ".join(sorted(set(urls))) or unnamed
     for pattern, meaning in CAUSES:
         found = re.search(pattern, printed)
         if found:
-            return meaning.format(*found.groups(), hosts=hosts, python=python) + "."
+            named = " and ".join(hosts) or unnamed
+            return meaning.format(*found.groups(), hosts=named, python=python) + "."
     return "uv failed, as it says above."
 
 
@@ -257,7 +360,12 @@ def workspace_root(uv: str) -> Path:
 
 
 def find_uv() -> str:
-    """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH."""
+    """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH.
+
+    `tools/lock.py` does the same: a hook cannot import it.
+    """
+    import shutil
+
     uv = shutil.which(os.environ.get("UV") or "uv") or shutil.which("uv")
     if not uv:
         raise Stopped(
@@ -267,52 +375,95 @@ def find_uv() -> str:
     return uv
 
 
-def environment() -> dict[str, str]:
-    """Return the caller's environment without what is about another project."""
-    return {name: value for name, value in os.environ.items() if name not in REMOVED}
+def inherited(variables: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the variables of uv that end up in uv.lock, and those that are set aside."""
+    uvs = sorted(name for name in variables if name.startswith("UV_"))
+    own = [name for name in uvs if re.fullmatch(OWN, name)]
+    return own, [name for name in uvs if name not in own and not re.fullmatch(ACCESS, name)]
 
 
-def inherited_indexes(variables: Iterable[str]) -> list[str]:
-    """Return the variables that add or replace an index; those that hold only a login do not."""
-    return sorted(
-        name
-        for name in variables
-        if re.match(r"UV_(DEFAULT_|EXTRA_)?INDEX", name)
-        and not name.endswith(("_USERNAME", "_PASSWORD"))
-    )
+def environment(own: bool = True) -> dict[str, str]:
+    """Return the environment for uv: the caller's, without what is about another project.
+
+    Without their `own` settings there is no uv.toml of theirs either, since uv looks for one
+    beneath a file. That of the whole machine stays.
+    """
+    in_lock, aside = inherited(os.environ)
+    left_out = {*aside, "VIRTUAL_ENV", "PYTHONPATH", *(() if own else in_lock)}
+    nowhere = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "APPDATA"), __file__)
+    heeded = {name: value for name, value in os.environ.items() if name not in left_out}
+    return heeded if own else {**heeded, **nowhere}
 
 
 def ask(
     command: list[str], variables: dict[str, str], seconds: int
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and catch what it prints."""
-    return subprocess.run(
-        command,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=seconds,
-    )
+    """Run a command and catch what it prints; raises `Stopped` if it takes longer."""
+    try:
+        return subprocess.run(
+            command,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        raise Stopped("uv failed, as it says above.") from None
 
 
 def quote(word: str) -> str:
-    """Quote a word for the shell of this system."""
-    if os.name != "nt":
-        import shlex
+    """Quote a word for the shell of this system; as `shlex` does, without what that imports."""
+    plain = r":.\_-" if os.name == "nt" else "/:.,=@_-"
+    if all(letter.isalnum() or letter in plain for letter in word):
+        return word
+    return f'"{word}"' if os.name == "nt" else "'" + word.replace("'", "'\"'\"'") + "'"
 
-        return shlex.quote(word)
-    return word if re.fullmatch(r"[\w:.\\-]+", word) else f'"{word}"'
+
+def say_ready(settings: dict[str, Any]) -> None:
+    """Say where the project is, which torch it has, and what to type next."""
+    project = settings["project"]
+    if not project:
+        from pathlib import Path
+
+        project = str(Path.cwd())
+    after = settings["after_generation"]
+    options = [*settings.get("frozen", []), *settings["sync"]]
+    step = ["run", *options, settings["command"]] if after == "smoke" else ["sync", *options]
+    text = f"The project is in {project}, with {settings['torch']}. The next step:"
+    if os.name == "nt":  # where not every shell knows `&&`
+        say(text, ["uv", "--directory", project, *step])
+    else:
+        say(text, ["cd", project], ["uv", *step])
+    if after == "nothing":
+        say_commit(settings)
 
 
-def say(text: str, command: list[str] | None = None) -> None:
-    """Print a message, and a command on a line of its own."""
-    print(f"\n{text}", file=sys.stderr)
-    if command:
-        print("\n    " + " ".join(map(quote, command)) + "\n", file=sys.stderr)
+def say_kept(reason: str, settings: dict[str, Any], outside: Path | None = None) -> None:
+    """Say why a step could not be done, and the command that does it later."""
+    commands = [next_command(settings, outside)]
+    if outside:
+        commands.insert(0, ["move" if os.name == "nt" else "mv", str(Path.cwd()), str(outside)])
+    say(f"{reason} The project is kept. To complete it, run:", *commands)
+    if not Path("uv.lock").exists():
+        say_commit(settings)
+
+
+def say_commit(settings: dict[str, Any]) -> None:
+    """Say that the lock, which is still to be made, belongs to the project, where CI needs it."""
+    if settings["github_actions"]:
+        say("That makes uv.lock. Commit it: CI fails without.")
+
+
+def say(text: str, *commands: list[str]) -> None:
+    """Print a message, and commands on a line of their own; that nobody reads it is no failure."""
+    line = " && ".join(" ".join(map(quote, command)) for command in commands)
+    try:
+        print(f"\n{text}" + f"\n\n    {line}\n" * bool(commands), file=sys.stderr)
+    except OSError:
+        return
 
 
 if __name__ == "__main__":
-    sys.exit(main())
-# {% endif %}
+    main()

@@ -226,6 +226,40 @@ def test_fault(
     assert (project / ".venv").exists() == in_wheels
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        pytest.param({"UV_ENV_FILE": "/nowhere"}, id="env-file"),
+        pytest.param({"UV_NO_INSTALL_PROJECT": "1"}, id="project-not-installed"),
+        pytest.param({"UV_ISOLATED": "1"}, id="isolated"),
+        pytest.param({"UV_PYTHON": "3.8"}, id="python"),
+        pytest.param({"PYTHONPATH": "{elsewhere}"}, id="another-project"),
+    ],
+)
+def test_smoke_in_a_shell_of_another_project(
+    bake: Bake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+) -> None:
+    """It is this project's smoke test that runs, and it passes."""
+    other = tmp_path / "elsewhere/my_ml_project"
+    other.mkdir(parents=True)
+    (other / "__init__.py").touch()
+    (other / "smoke.py").write_text("def main():\n    return 'another project'\n")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(elsewhere=other.parent))
+    with Replica(wheels=[write_torch(tmp_path)]) as replica:
+        answers = {**ANSWERS, "after_generation": "smoke"}
+        project = bake(**answers, pytorch_index=replica.url).path
+    out, err = capfd.readouterr()
+    assert f"package: {project / 'src/my_ml_project'}\n" in out
+    assert out.splitlines()[-1].startswith("passed: comparing the build, ")
+    assert "The project is in" in err
+    assert "The project is kept" not in err
+
+
 def test_a_lock_from_before_is_not_removed(
     bake: Bake, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -223,18 +223,18 @@ def test_the_index_of_the_project_is_not_dropped(
 def test_a_setting_that_overrules_the_sources(
     tmp_path: Path,
     bake: Bake,
+    replica: Replica,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     setting: str,
 ) -> None:
-    """A lock that takes torch from PyPI instead is not left behind."""
+    """A lock that takes torch from PyPI instead is made again."""
     (tmp_path / "uv").mkdir()
     (tmp_path / "uv/uv.toml").write_text(setting + "\n", encoding="utf-8")
     for name in ("XDG_CONFIG_HOME", "APPDATA"):
         monkeypatch.setenv(name, str(tmp_path))
-    project = bake(**ANSWERS)
-    assert not (project.path / "uv.lock").exists()
-    assert "uv passed over the index" in capfd.readouterr().err
+    check_locked(bake(**ANSWERS).path, replica)
+    assert "A uv.toml of yours changes uv.lock" in capfd.readouterr().err
 
 
 # By which command

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import ast
 import re
 import shlex
 import subprocess
@@ -177,7 +177,7 @@ def test_this_machine_is_known(monkeypatch: pytest.MonkeyPatch, platform: str) -
 def settings(bake: Bake) -> dict[str, Any]:
     """What the hook is told of a project with a CUDA build on Windows."""
     project = bake(torch_version="2.13.0", torch_backend="cu130", python_version="3.11")
-    loaded: dict[str, Any] = json.loads(hook_settings(project.answers))
+    loaded: dict[str, Any] = ast.literal_eval(hook_settings(project.answers))
     return loaded
 
 

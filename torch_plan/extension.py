@@ -43,18 +43,26 @@ def markdown(text: object) -> str:
 
 
 def hook_settings(context: Mapping[str, Any]) -> str:
-    """Return what the hook needs, as JSON: which steps, and the build to expect on each host."""
+    """Return what the hook needs, as Python: which steps, what to say, the build of each host.
+
+    `project` is the project's folder as the user would type it.
+    """
     plan = generation.plan_of(context)
+    cells = [cell for option in plan.options for cell in option.cells]
+    builds = dict.fromkeys(cell.build for cell in cells)
     hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
     settings = {
         "after_generation": context["after_generation"],
+        "is_cruft": "_commit" in context,
+        "github_actions": is_yes(context["github_actions"]),
+        "project": str(find_invocation().output_folder / context["project_slug"]),
+        "torch": f"torch {plan.release} ({', '.join(builds)})",
         "command": plan.smoke_command,
         "requires_python": plan.requires_python,
-        "indexes": [index.url for index in plan.indexes],
-        "sync": plan.default.sync,
+        "sync": [*plan.default.sync],
         "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
     }
-    return json.dumps(settings)
+    return ascii(settings)
 
 
 class TorchPlanExtension(Extension):

@@ -1,7 +1,7 @@
 """Which PyTorch is installed here, which build of it, and does it work?
 
-Prints one `name: value` line for each fact and tells each problem in a line on stderr. Exits with
-0 (all well), 1 (something is wrong) or 2 (usage). A machine without a GPU is no problem. Needs
+Prints one `name: value` line for each fact, at last what was checked if all is well, and tells each
+problem in a line on stderr. Exits with 0 (all well), 1 (something is wrong) or 2 (usage). A machine without a GPU is no problem. Needs
 torch and the standard library; neither pip nor the network.
 
 Under torchrun every rank tests itself and its own device, then all of them add numbers up in a
@@ -309,13 +309,13 @@ def facts_of(torch: Any, devices: Sequence[Device]) -> dict[str, Any]:
 
 
 def lines_of(facts: dict[str, Any]) -> Iterator[str]:
-    """Yield the facts as `name: value` lines, one for each device."""
+    """Yield the facts as `name: value` lines, one for each device; no companion that is missing."""
     for name, value in facts.items():
         if name == "devices":
             yield from (f"device: {device}" for device in value)
         elif isinstance(value, list):
             yield f"{name}: {' '.join(value) or 'none'}"
-        else:
+        elif value or name not in COMPANIONS:
             yield f"{name}: {value or 'not installed'}"
 
 
@@ -340,7 +340,7 @@ def told(error: object) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def problems_of(checks: Iterator[tuple[str, Callable[[], None]]]) -> Iterator[str]:
+def problems_of(checks: Iterable[tuple[str, Callable[[], None]]]) -> Iterator[str]:
     """Run the checks and yield a line for each that fails, for whatever reason."""
     for what, check in checks:
         try:
@@ -686,14 +686,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.json and (ranks is None or ranks.rank == 0):
         for line in lines_of(facts):
             say(line)
-    if torch:
-        checks = checks_of(torch, own or (), facts, options.expect)
-        problems.extend(problems_of(checks))
+    checks = list(checks_of(torch, own or (), facts, options.expect)) if torch else []
+    problems.extend(problems_of(checks))
     if ranks and torch:
         problems = ranks.problems_of_all(torch, facts, own, problems)
     if ranks is None or ranks.speaks:
         if options.json:
             say(json.dumps(dict(facts, problems=problems), indent=2))
+        elif not problems:
+            say(f"passed: {', '.join(what for what, _ in checks)}")
         for line in problems:
             print(f"problem: {line}", file=sys.stderr)
     if ranks:
