@@ -453,7 +453,7 @@ def say_kept(reason: str, settings: dict[str, Any], outside: Path | None = None)
 def say_commit(settings: dict[str, Any]) -> None:
     """Say that the lock, which is still to be made, belongs to the project, where CI needs it."""
     if settings["github_actions"]:
-        say("That makes uv.lock. Commit it: CI fails without.")
+        say("That makes uv.lock. Commit it: CI fails without it.")
 
 
 def say(text: str, *commands: list[str]) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, empty_config, git
-from tools.lock import find_uv
+from tools.lock import find_uv, run_uv
 from tools.replica import Replica
 
 ANSWERS = {
@@ -128,6 +130,42 @@ def test_a_new_project_is_up_to_date(cruft: Cruft) -> None:
         done = cruft.run(command)
         assert done.returncode == 0, done.stdout + done.stderr
     assert cruft.asked_uv() == []
+
+
+OWN = (
+    *("einops", "rich", "tqdm", "pandas", "pyyaml"),
+    *("scikit-learn", "timm", "transformers", "tensorboard", "wandb"),
+)
+
+
+def test_a_newer_torch_merges_with_what_the_owner_added(cruft: Cruft) -> None:
+    """Pins come first and numpy last, so that a changed pin has no line of the owner beside it."""
+    run_uv(cruft.project, "add", "--frozen", *OWN)
+    commit(cruft.project, "own dependencies")
+    new = {"torch_version": "2.14.0", "after_generation": "nothing"}
+    done = cruft.run("update", "--skip-apply-ask", "--variables-to-update", json.dumps(new))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "conflict" not in (done.stdout + done.stderr).lower()
+    assert list(cruft.project.rglob("*.rej")) == []
+    text = (cruft.project / "pyproject.toml").read_text(encoding="utf-8")
+    dependencies = tomllib.loads(text)["project"]["dependencies"]
+    assert "torch==2.14.0" in dependencies
+    assert set(OWN) <= set(dependencies)
+
+
+def test_a_refused_update_names_the_command_that_works(cruft: Cruft) -> None:
+    """Cruft has a click of its own: the message must not come as a traceback."""
+    new = {"torch_version": "2.15.0", "torch_backend": "cu128"}
+    done = cruft.run("update", "--skip-apply-ask", "--variables-to-update", json.dumps(new))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    words = shlex.split(done.stderr.splitlines()[-1])
+    assert words[-4:-1] == ["cruft", "update", "--variables-to-update"]
+    again = cruft.run("update", "--skip-apply-ask", "--variables-to-update", words[-1])
+    assert again.returncode == 0, again.stderr
+    text = (cruft.project / "pyproject.toml").read_text(encoding="utf-8")
+    assert "torch==2.15.0" in tomllib.loads(text)["project"]["dependencies"]
+    assert "/cu130" in text
 
 
 def test_update_to_a_version_with_other_facts_code_and_answers(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import PYTHON
 from tools.demo import main
+from torch_plan.check import find_problems
+from torch_plan.defaults import complete
+from torch_plan.facts import load_facts
 
 
 def test_locks_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -19,6 +23,17 @@ def test_locks_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
     assert f"gpu  linux-x86_64    {wheel}" in printed
     assert f"gpu  macos-arm64     torch-2.9.1-{tag}" in printed
     assert "torch was locked only" in printed
+    command = shlex.split(printed.splitlines()[-1])
+    assert command[:6] == ["uvx", "cookiecutter", ".", "--output-dir", "..", "--no-input"]
+    given = dict(word.split("=", 1) for word in command[6:])
+    assert given == dict(word.split("=", 1) for word in [*answers, "layout=groups"])
+    assert find_problems(complete(given, load_facts()), load_facts()) == []
+
+
+def test_a_misspelt_answer_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["backend=cpu", f"--output-dir={tmp_path}"]) == 1
+    assert "torch_backend=cpu" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_refusal_is_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -172,7 +172,7 @@ def test_nothing(bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str])
     record = fake_uv("")
     bake(**{**ANSWERS, "after_generation": "nothing"})
     assert calls(record) == []
-    assert "That makes uv.lock. Commit it: CI fails without." in said(capfd)
+    assert "That makes uv.lock. Commit it: CI fails without it." in said(capfd)
 
 
 @pytest.mark.parametrize("wanted", ["yes", "no"])
@@ -333,7 +333,7 @@ def test_last_words(
     said_of_it = f"The project is in {project}, with torch 2.9.1 (cu128, cpu). The next step:"
     assert said_of_it in done.stderr.splitlines()
     assert next_step(done.stderr) == ["cd", project, "&&", *step]
-    assert ("Commit it: CI fails without." in done.stderr) == (after == "nothing")
+    assert ("Commit it: CI fails without it." in done.stderr) == (after == "nothing")
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("    cd ")]
     record.write_text("")
     subprocess.run(line, shell=True, check=True, cwd=tmp_path)

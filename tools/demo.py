@@ -30,6 +30,7 @@ from torch_plan.facts import CPU, load_facts
 from torch_plan.plan import Plan, make_plan
 from torch_plan.platforms import host_platform
 from torch_plan.problems import Refused
+from torch_plan.shell import shell_line
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -74,14 +75,26 @@ def demo(given: Mapping[str, str], output: Path, downloads: Path) -> int:
         if not (project / "uv.lock").exists():
             return 1
         report(project, make_plan(complete(answers, load_facts())))
-    print(f"\nThe project is in {project}. Its lock names the replica, which has ended.")
+    print()
     if wheels:
         print(
             f"torch was really installed, from {wheels[0].name}, and the smoke test above ran it."
         )
     else:
         print("torch was locked only: no real CPU wheel of it fits these answers and this Python.")
+    print(
+        f"The project is in {project}. Its lock names the stand-in, which has ended.\n"
+        "This makes the same project with PyTorch's own index:\n\n"
+        f"    {own_index_command(answers)}"
+    )
     return 0
+
+
+def own_index_command(answers: Mapping[str, str]) -> str:
+    """Return the command that generates the project with the official index, beside the clone."""
+    without = ("pytorch_index", "after_generation")
+    words = [f"{key}={value}" for key, value in answers.items() if key not in without]
+    return shell_line(["uvx", "cookiecutter", ".", "--output-dir", "..", "--no-input", *words])
 
 
 def with_wheel(given: Mapping[str, str], wheel: Path | None) -> dict[str, str]:
