@@ -29,7 +29,8 @@ from torch_plan.default_backend import Detected, detect
 from torch_plan.defaults import complete
 from torch_plan.facts import Facts, load_facts
 from torch_plan.gpus import Gpu
-from torch_plan.plan import Plan, make_plan
+from torch_plan.plan import Plan
+from torch_plan.planning import make_plan
 from torch_plan.platforms import host_platform
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -41,7 +41,8 @@ def prove(project: BakedProject) -> float:
                     assert got[companion] == f"{version}+{label}", where
             triton = FACTS.triton(plan.release, cell.backend)
             if triton:
-                assert (triton.name in got) == (cell.platform in triton.platforms), where
+                required = cell.platform in triton.platforms and plan.python in triton.pythons
+                assert (triton.name in got) == required, where
             for package in ("torch", *plan.companions):
                 check_pythons(project, cell, package, got[package])
     return seconds

@@ -62,11 +62,30 @@ def test_slugs_that_are_refused(slug: str, replacement: str) -> None:
     assert slug_problem(replacement, "", FACTS) is None
 
 
+@pytest.mark.parametrize("slug", ["test", "imp", "compression", "profiling", "distutils"])
+def test_a_module_of_any_standard_library_is_no_slug(slug: str) -> None:
+    problem = slug_problem(slug, "", FACTS)
+    assert problem
+    assert "standard library" in problem.reason
+    assert problem.replacements == (f"{slug}-project",)
+
+
+@pytest.mark.parametrize("slug", ["functorch", "torchgen", "py", "isympy", "pkg-resources", "pil"])
+def test_a_module_that_every_project_gets_is_no_slug(slug: str) -> None:
+    problem = slug_problem(slug, "", FACTS)
+    assert problem
+    assert "hide each other" in problem.reason
+
+
 @pytest.mark.parametrize(
     ("answers", "key"),
     [
         ({"description": "\udcff"}, ("description",)),
         ({"torch_backend": ""}, ("torch_backend",)),
+        (
+            {"layout": "extras", "torch_backend": "cu130=cpu"},
+            ("torch_backend", "cu130=cpu", "misleading"),
+        ),
         ({"platforms": " "}, ("platforms",)),
         (
             {"layout": "extras", "torch_backend": "-x=cpu"},

@@ -12,7 +12,7 @@ from torch_plan.default_backend import detect
 from torch_plan.defaults import complete, default_python
 from torch_plan.facts import CPU, load_facts
 from torch_plan.gpus import Gpu
-from torch_plan.plan import make_plan
+from torch_plan.planning import make_plan
 from torch_plan.slugs import default_slug
 
 pytestmark = pytest.mark.plan

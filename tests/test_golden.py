@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Bake
-from tools.lock import UvError
+from tests.interpreters import interpreter
+from tools.lock import UvError, installed
 from torch_plan.facts import load_facts
 from torch_plan.markers import environment
 
@@ -20,6 +21,33 @@ def explicit_indexes(pyproject: dict[str, Any]) -> dict[str, str]:
     indexes = pyproject["tool"]["uv"]["index"]
     assert all(index["explicit"] for index in indexes)
     return {index["name"]: index["url"] for index in indexes}
+
+
+@pytest.mark.parametrize(("python", "gets_triton"), [("3.10", True), ("3.12", False)])
+def test_rocm_takes_no_triton_where_there_is_none(
+    bake: Bake, python: str, gets_triton: bool
+) -> None:
+    """Torch 2.3.1 for ROCm has wheels for Python 3.12, its triton package has none."""
+    project = bake(
+        torch_version="2.3.1",
+        torch_backend="rocm6.0",
+        python_version="3.10",
+        numpy_guard="never",
+        platforms="linux-x86_64",
+    )
+    pin = "pytorch-triton-rocm==2.3.1 ; python_version < '3.12'"
+    assert pin in requirements(project.pyproject)
+    project.lock()
+    got = installed(project.path, "linux-x86_64", "--python", interpreter(python))
+    assert got["torch"] == "2.3.1+rocm6.0"
+    assert ("pytorch-triton-rocm" in got) == gets_triton
+
+
+def test_rocm_of_old_takes_triton_from_its_index(bake: Bake) -> None:
+    project = bake(torch_version="2.0.1", torch_backend="rocm5.4.2", platforms="linux-x86_64")
+    assert project.pyproject["tool"]["uv"]["sources"]["pytorch-triton-rocm"] == {
+        "index": "pytorch-rocm5.4.2"
+    }
 
 
 CAPTIONS = {

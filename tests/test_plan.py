@@ -7,7 +7,8 @@ import pytest
 from tests.refusals import FACTS
 from torch_plan.check import examine
 from torch_plan.defaults import complete
-from torch_plan.plan import Plan, Source, make_plan
+from torch_plan.plan import Plan, Source
+from torch_plan.planning import make_plan
 from torch_plan.problems import Refused
 
 pytestmark = pytest.mark.plan

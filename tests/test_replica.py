@@ -212,7 +212,7 @@ def test_metadata_of_a_build(replica: Replica) -> None:
         (
             "rocm5.7",
             "torch-2.3.0+rocm5.7-cp311-cp311-linux_x86_64.whl",
-            'pytorch-triton-rocm==2.3.0 ; platform_system == "Linux"',
+            'pytorch-triton-rocm==2.3.0 ; platform_system == "Linux" and python_version < "3.12"',
         ),
         ("cpu", "torchvision-0.19.0+cpu-cp311-cp311-win_amd64.whl", "numpy<2"),
         ("cpu", "torchvision-0.19.0+cpu-cp311-cp311-linux_x86_64.whl", "numpy"),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
 from click import ClickException
 from cookiecutter.main import cookiecutter
+from jinja2.bccache import Bucket, FileSystemBytecodeCache, bc_magic
 
 from tests.command_line import Run, command
 from tests.conftest import ROOT
+from torch_plan import extension
 
 pytestmark = pytest.mark.plan
 
@@ -79,6 +82,49 @@ def test_a_folder_in_the_way_is_found_with_everything_else(run: Run) -> None:
     assert "project_slug=my-ml-project-3" in command(refused)
     run(*command(refused))
     run(str(ROOT), "-f", "--no-input", "after_generation=nothing")
+
+
+def test_space_around_answers_is_not_written(run: Run) -> None:
+    words = ["project_slug= foo ", "python_version= 3.12 ", "dockerfile= yes "]
+    run(str(ROOT), "--no-input", *words, "after_generation=nothing")
+    assert tomllib.loads(Path("foo/pyproject.toml").read_text())["project"]["name"] == "foo"
+    assert Path("foo/.python-version").read_text() == "3.12\n"
+    assert "FROM python:3.12-slim" in Path("foo/Dockerfile").read_text()
+
+
+def test_a_cache_that_fails_stops_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of a template is cut, and the disk has no room for another."""
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    tried: list[str] = []
+
+    class Full(extension._BytecodeCache):
+        def _get_cache_filename(self, bucket: Bucket) -> str:
+            path = folder / bucket.key
+            path.write_bytes(bc_magic + b"cut")
+            tried.append(bucket.key)
+            return str(path)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FileSystemBytecodeCache, "dump_bytecode", full)
+    monkeypatch.setattr(extension, "_bytecode_cache", lambda: Full(str(folder)))
+    run(str(ROOT), "--no-input", "after_generation=nothing")
+    assert tried
+    assert Path("my-ml-project/pyproject.toml").is_file()
+
+
+def test_another_torch_plan_is_not_taken_in_silence(tmp_path: Path) -> None:
+    """What comes first on `sys.path` is imported: here the package of this clone."""
+    other = tmp_path / "template"
+    shutil.copytree(ROOT / "torch_plan", other / "torch_plan")
+    shutil.copytree(ROOT / "{{cookiecutter.project_slug}}", other / "{{cookiecutter.project_slug}}")
+    shutil.copyfile(ROOT / "cookiecutter.json", other / "cookiecutter.json")
+    with pytest.raises(ClickException, match="takes the package torch_plan from"):
+        cookiecutter(str(other), no_input=True, output_dir=tmp_path)
 
 
 def test_an_answer_is_never_a_template(run: Run) -> None:

@@ -40,7 +40,8 @@ from tools.replica import Replica
 from tools.wheel_names import parse_wheel_name
 from torch_plan.defaults import complete
 from torch_plan.facts import CPU, PYPI, load_facts
-from torch_plan.plan import Plan, make_plan
+from torch_plan.plan import Plan
+from torch_plan.planning import make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -587,9 +588,9 @@ _PLAN = """
 import json, sys, time
 answers = json.loads(sys.argv[1])
 begin = time.perf_counter()
-import torch_plan.plan
+import torch_plan.planning
 imported = time.perf_counter()
-torch_plan.plan.make_plan(answers)
+torch_plan.planning.make_plan(answers)
 print(imported - begin, time.perf_counter() - imported)
 """
 

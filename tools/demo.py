@@ -27,7 +27,8 @@ from tools.replica import Replica
 from tools.wheel_names import parse_wheel_name
 from torch_plan.defaults import complete
 from torch_plan.facts import CPU, load_facts
-from torch_plan.plan import Plan, make_plan
+from torch_plan.plan import Plan
+from torch_plan.planning import make_plan
 from torch_plan.platforms import host_platform
 from torch_plan.problems import Refused
 from torch_plan.shell import shell_line

@@ -218,7 +218,8 @@ def index_names(facts: Facts, index: str, package: str) -> Iterator[WheelName]:
 def triton_names(facts: Facts) -> dict[str, tuple[WheelName, ...]]:
     """Return package -> names of the triton wheels in the index root.
 
-    A triton has the CPython tags of the builds that require it, on each of its platforms.
+    A triton has the CPython tags of the builds that require it, on each of its platforms, as far
+    as the facts do not limit them.
     """
     names: dict[str, dict[WheelName, None]] = {}
     for release in facts.releases:
@@ -233,6 +234,8 @@ def triton_names(facts: Facts) -> dict[str, tuple[WheelName, ...]]:
                     (triton.name, version, platform), _TRITON_TAGS[family_of(backend), platform]
                 )
                 for python in sorted(set().union(*tags)):
+                    if not set(facts.minors([python])) <= set(triton.pythons):
+                        continue
                     name = WheelName(triton.name, version, "", python, platform_tag)
                     names.setdefault(triton.name, {})[name] = None
     return {package: tuple(found) for package, found in names.items()}
@@ -271,8 +274,13 @@ def _requires_triton(facts: Facts, release: str, backend: str) -> tuple[str, ...
     triton = facts.triton(release, backend)
     if triton is None:
         return ()
-    linux_only = all(platform.startswith("linux-") for platform in triton.platforms)
-    marker = ' ; platform_system == "Linux"' if linux_only else ""
+    markers = []
+    if all(platform.startswith("linux-") for platform in triton.platforms):
+        markers.append('platform_system == "Linux"')
+    lacking = [python for python in facts.pythons_of(release) if python not in triton.pythons]
+    if lacking:
+        markers.append(f'python_version < "{lacking[0]}"')
+    marker = f" ; {' and '.join(markers)}" if markers else ""
     return (f"{triton.name}=={triton.version or release}{marker}",)
 
 

@@ -17,9 +17,10 @@ variant    a backend that a project can be switched to, with its name: `gpu=cu12
 option     a variant as the project has it: an extra, a dependency group, or the only one there is
 cell       what one platform gets from one variant: release, backend, build and packages
 
-The modules, in the order in which they are best read: `platforms`, `facts` (what exists),
-`problems`, `answers` (what is asked, with `slugs`, `urls` and `suggest`), `cells` (what each
-platform gets), `check` (what cannot be had), `markers`, `plan` (what the templates lay out),
-`refusal` (the message if there is no plan); `host`, `gpus`, `default_backend` (this machine),
-`defaults`; and `extension`, through which cookiecutter calls all of it.
+The modules, in the order in which they are best read: `platforms`, `facts` (what exists);
+`problems`, `answers` (what is asked, with `words`, `slugs`, `urls` and `suggest`), `cells` (what
+each platform gets), `check` and `ways` (what cannot be had, and what can instead); `markers`,
+`plan` and `planning` (what the templates lay out); `refusal` (the message if there is no plan);
+`host`, `gpus`, `default_backend` (this machine), `defaults`; `invocation` and `generation` (what
+happens while cookiecutter asks), and `extension`, through which cookiecutter calls all of it.
 """

@@ -211,6 +211,9 @@ class _AnswerReader(Reader):
         if not is_option_name(variant.name):
             reason = "the name of an extra or group is made of letters, digits, `-`, `_` and `.`."
             self.refuse_word(key, text, "characters", reason, [backend])
+        elif variant.name != backend and _means_backend(variant.name, self.facts):
+            reason = f"{variant.name!r} is the name of another build."
+            self.refuse_word(key, text, "misleading", reason, [backend])
         elif layout == GROUPS and normalized(variant.name) == "dev":
             reason = "`dev` is the group of the development tools."
             self.refuse_word(key, text, "dev", reason, [backend])
@@ -334,6 +337,11 @@ class _AnswerReader(Reader):
         if reason:
             self.refuse(key, reason, ["pypi", *mirrors])
         return PackageIndex(_PACKAGE_INDEX, answer.rstrip("/"))
+
+
+def _means_backend(name: str, facts: Facts) -> bool:
+    """Tell whether a name is that of a backend, as uv compares names: `rocm6-4` is `rocm6.4`."""
+    return normalized(name) in {normalized(backend) for backend in facts.all_backends}
 
 
 def _spelt(name: str, declared: Iterable[str]) -> str:

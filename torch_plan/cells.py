@@ -20,6 +20,8 @@ class Package(NamedTuple):
     """The backend whose index it comes from."""
     label: str = ""
     """The label that the version of its wheel carries, empty for none."""
+    pythons: tuple[str, ...] | None = None
+    """The Pythons that require it, None for all."""
 
     @property
     def full_version(self) -> str:
@@ -83,7 +85,7 @@ class Cells:
         ]
         triton = facts.triton(release, backend)
         if triton and platform in triton.platforms:
-            packages.append(Package(triton.name, triton.version, backend))
+            packages.append(Package(triton.name, triton.version, backend, pythons=triton.pythons))
         build = facts.build(release, backend, platform)
         return Cell(variant, platform, release, backend, build, tuple(packages))
 

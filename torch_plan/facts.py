@@ -59,6 +59,8 @@ class Triton(NamedTuple):
     version: str
     """Empty where no version is documented; torch's own requirement then pins it."""
     platforms: tuple[str, ...]
+    pythons: tuple[str, ...]
+    """The Pythons that it has wheels for; on others torch does without."""
 
 
 class Mirror(NamedTuple):
@@ -231,7 +233,9 @@ class Facts:
         if entry is None:
             return None
         name, _, version = entry["requirement"].partition("==")
-        return Triton(name, version, tuple(entry["platforms"].split()))
+        tags = entry.get("python_tags", "").split()
+        pythons = self.minors(tags) if tags else self.all_pythons
+        return Triton(name, version, tuple(entry["platforms"].split()), pythons)
 
     def numpy_1_platforms(self, release: str) -> tuple[str, ...]:
         """Return the platforms whose wheels were compiled against NumPy 1."""
@@ -276,6 +280,16 @@ class Facts:
         entry = self._data["dependencies"]
         names = {*entry["names"].split(), *entry["tools"].split(), *self.all_companions}
         return distribution in names or distribution.startswith(tuple(entry["prefixes"].split()))
+
+    @cached_property
+    def installed_modules(self) -> frozenset[str]:
+        """The modules of the packages that every project gets, or may get; in lower case."""
+        return frozenset(self._data["dependencies"]["modules"].split())
+
+    @cached_property
+    def standard_library(self) -> frozenset[str]:
+        """The modules of the standard libraries of all Pythons that torch has wheels for."""
+        return frozenset(self._data["standard_library"]["names"].split())
 
     @cached_property
     def pytorch_mirrors(self) -> dict[str, Mirror]:

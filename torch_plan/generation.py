@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import count
@@ -14,12 +14,14 @@ from typing import Any, NoReturn
 import click
 
 from torch_plan import defaults, suggest
+from torch_plan.answers import FREE_TEXT
 from torch_plan.check import find_problems
 from torch_plan.default_backend import Detected
 from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
 from torch_plan.gpus import listed
 from torch_plan.invocation import Invocation, find_invocation
-from torch_plan.plan import Plan, make_plan
+from torch_plan.plan import Plan
+from torch_plan.planning import make_plan
 from torch_plan.problems import Problem, Refused, Way
 from torch_plan.questions import as_text, questions
 from torch_plan.refusal import refusal_text
@@ -34,6 +36,13 @@ _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 def begin() -> str:
     """Say at once what is wrong with the command line, before a person answers any question."""
     invocation = find_invocation()
+    own, template = Path(__file__).resolve().parent.parent, Path(invocation.template_root).resolve()
+    if invocation.template_root and own != template:
+        end(
+            f"Python takes the package torch_plan from {own}, and the template lies in {template}. "
+            "Run it from another folder, or take the first one off PYTHONPATH.",
+            invocation,
+        )
     private = [key for key in {**invocation.config_defaults, **invocation.given} if _is_ours(key)]
     if private and not invocation.is_update:
         end(f"{private[0]} cannot be given: the template computes it. Leave it out.", invocation)
@@ -46,7 +55,7 @@ def begin() -> str:
     return ""
 
 
-def check(context: Mapping[str, Any]) -> str:
+def check(context: MutableMapping[str, Any]) -> str:
     """Refuse a cookiecutter that is too old, and answers that cannot be served.
 
     This is the last answer that cookiecutter renders before it writes anything.
@@ -59,6 +68,7 @@ def check(context: Mapping[str, Any]) -> str:
             "newer; `uvx cookiecutter@latest` is the newest.",
             invocation,
         )
+    _trim(context)
     raw = answers_of(context)
     given = {key: as_text(value) for key, value in invocation.given.items()}
     try:
@@ -70,6 +80,13 @@ def check(context: Mapping[str, Any]) -> str:
         unknown = {key: given[key] for key in _unknown(invocation.given)}
         refuse({**unknown, **explicit_answers(raw, given, load_facts())}, invocation)
     return "passed"
+
+
+def _trim(context: MutableMapping[str, Any]) -> None:
+    """Take the space around answers away, so that what is written is what was checked."""
+    for key, value in context.items():
+        if isinstance(value, str) and not key.startswith("_") and key not in FREE_TEXT:
+            context[key] = value.strip()
 
 
 def plan_of(context: Mapping[str, Any]) -> Plan:

@@ -54,6 +54,8 @@ class Invocation(NamedTuple):
     """Whether a person is asked."""
     key: str
     """The answer that is collected now, empty while files are rendered."""
+    template_root: str = ""
+    """The folder that the template was found in, empty where nothing tells."""
 
     @property
     def given(self) -> Mapping[str, Any]:
@@ -112,7 +114,7 @@ class Invocation(NamedTuple):
 
 def find_invocation() -> Invocation:
     """Return what is known of the command that is running; nothing is certain to be found."""
-    cruft_command, key, prompts = "", "", False
+    cruft_command, key, prompts, template_root = "", "", False, ""
     parameters: dict[str, Any] = {}
     config_defaults: Mapping[str, Any] = {}
     frame: FrameType | None = sys._getframe()  # noqa: SLF001  # there is no public way to the first frame
@@ -125,10 +127,12 @@ def find_invocation() -> Invocation:
             parameters = dict(local)
         elif module == f"cruft._commands.{name}":
             cruft_command, parameters = name, dict(local)
+        template_root = str(local.get("repo_dir") or template_root)
+        template_root = str(local.get("cookiecutter_template_dir") or template_root)
         if isinstance(local.get("config_dict"), dict):
             config_defaults = local["config_dict"].get("default_context", {})
         frame = frame.f_back
-    return Invocation(cruft_command, parameters, config_defaults, prompts, key)
+    return Invocation(cruft_command, parameters, config_defaults, prompts, key, template_root)
 
 
 _WATCHED = ("prompt_for_config", "cookiecutter", "generate_cookiecutter_context")

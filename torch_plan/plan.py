@@ -1,20 +1,15 @@
-"""From the cells to a plan: what the templates of a project lay out."""
+"""The plan of a project: what its templates lay out."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch_plan.answers import EXTRAS, GROUPS, MARKERS, PackageIndex, Variant
-from torch_plan.cells import Cell, Cells, Package
-from torch_plan.check import examine
-from torch_plan.facts import CPU, PYPI, Facts, capability, family_of, load_facts
-from torch_plan.markers import environment, split
+from torch_plan.answers import EXTRAS, GROUPS, MARKERS
+from torch_plan.cells import Cell
+from torch_plan.facts import CPU, family_of
+from torch_plan.markers import environment
 from torch_plan.platforms import PLATFORMS
-from torch_plan.problems import Refused
-from torch_plan.slugs import package_name
 
 REQUIRED_UV = ">=0.8.0"
 """The uv that a rendered project asks for; the tests lock and sync with it."""
@@ -94,8 +89,7 @@ class Plan(NamedTuple):
     @property
     def requires_python(self) -> str:
         """The Pythons as `requires-python` says them: up to the first one that lacks a wheel."""
-        major, minor = self.pythons[-1].split(".")
-        return f">={self.pythons[0]},<{major}.{int(minor) + 1}"
+        return f">={self.pythons[0]},<{next_minor(self.pythons[-1])}"
 
     @property
     def environments(self) -> tuple[str, ...]:
@@ -153,184 +147,22 @@ class Plan(NamedTuple):
         return (default, f"--{self.selector}", '"$BACKEND"') if self.selector else (default,)
 
     @property
+    def tritons(self) -> tuple[str, ...]:
+        """The packages that only PyTorch's index has, and the builds require."""
+        named = [
+            package for option in self.options for cell in option.cells for package in cell.packages
+        ]
+        own = ("torch", *self.companions)
+        return tuple(dict.fromkeys(it.name for it in named if it.name not in own))
+
+    @property
     def reaches_cuda(self) -> bool:
         """Whether any platform gets a CUDA build."""
         cells = [cell for option in self.options for cell in option.cells]
         return any(family_of(cell.build) == "cu" for cell in cells)
 
 
-def make_plan(raw: Mapping[str, str], facts: Facts | None = None) -> Plan:
-    """Plan a project from the answers as text, under the keys of cookiecutter.json.
-
-    Raises `Refused` with every problem at once if the answers cannot be served.
-    """
-    cells, problems = examine(raw, facts or load_facts())
-    if problems:
-        raise Refused(problems)
-    return _Planner(cells).plan()
-
-
-class _Planner:
-    """Writes the cells down as requirements, sources and indexes."""
-
-    def __init__(self, cells: Cells) -> None:
-        self.cells = cells
-        self.answers, self.facts = cells.answers, cells.facts
-
-    def plan(self) -> Plan:
-        answers = self.answers
-        options = tuple(map(self.option, answers.variants))
-        shared = options[0].requirements if answers.layout == MARKERS else ()
-        return Plan(
-            release=answers.release,
-            python=answers.python,
-            pythons=self.cells.pythons,
-            layout=answers.layout,
-            platforms=answers.platforms,
-            dependencies=(*shared, *self.numpy_requirements()),
-            options=options,
-            sources=self.sources(),
-            indexes=(*self.pytorch_indexes(), *_package_indexes(answers.package_index)),
-            companions={name: self.cells.versions[name] for name in answers.companions},
-            guarded_platforms=self.cells.guarded,
-            hosts=answers.pytorch_index.hosts if self.backends else (),
-            local_pins=answers.torch_pin == "local",
-            package=package_name(answers.project_slug),
-            smoke_command=f"{answers.project_slug}-smoke",
-        )
-
-    def option(self, variant: Variant) -> Option:
-        cells = self.cells.of(variant)
-        return Option(
-            name=variant.name,
-            requirements=tuple(self.requirements(cells)),
-            cells=cells,
-            needs={cell.platform: tuple(self.needs(cell)) for cell in cells},
-            sync=self.sync_options(variant),
-        )
-
-    def requirements(self, cells: Sequence[Cell]) -> Iterator[str]:
-        """Yield the requirements of a variant: each package as its cells pin it."""
-        for packages in _by_package(cells).values():
-            pins: dict[str, list[str]] = {}
-            for platform, package in packages:
-                pins.setdefault(self.pin(package), []).append(platform)
-            yield from self.by_marker(pins)
-
-    def pin(self, package: Package) -> str:
-        version = package.full_version if self.answers.torch_pin == "local" else package.version
-        return f"{package.name}=={version}" if version else package.name
-
-    def numpy_requirements(self) -> Iterator[str]:
-        guarded = self.cells.guarded
-        free = [platform for platform in self.answers.platforms if platform not in guarded]
-        yield from self.by_marker({"numpy": free, "numpy<2": list(guarded)})
-
-    def by_marker(self, pins: Mapping[str, list[str]]) -> Iterator[str]:
-        """Yield the requirements of one package, from pin -> the platforms that it holds on."""
-        used = {pin: platforms for pin, platforms in pins.items() if platforms}
-        markers = split(used.values(), self.answers.platforms)
-        for pin, marker in zip(used, markers, strict=True):
-            yield f"{pin} ; {marker}" if marker else pin
-
-    def sync_options(self, variant: Variant) -> tuple[str, ...]:
-        first = self.answers.variants[0]
-        if self.answers.layout == EXTRAS:
-            return "--extra", variant.name
-        if self.answers.layout == GROUPS and variant != first:
-            return "--no-group", first.name, "--group", variant.name
-        return ()
-
-    def sources(self) -> dict[str, tuple[Source, ...]]:
-        """Return package -> its sources, none for what comes from PyPI everywhere."""
-        sources: dict[str, list[Source]] = {}
-        for variant in self.answers.variants:
-            for name, packages in _by_package(self.cells.of(variant)).items():
-                sources.setdefault(name, []).extend(self.source_entries(variant, packages))
-        return {name: tuple(entries) for name, entries in sources.items() if entries}
-
-    def source_entries(
-        self, variant: Variant, packages: Iterable[tuple[str, Package]]
-    ) -> Iterator[Source]:
-        backends: dict[str, list[str]] = {}
-        for platform, package in packages:
-            backends.setdefault(package.backend, []).append(platform)
-        markers = split(backends.values(), self.answers.platforms)
-        for backend, marker in zip(backends, markers, strict=True):
-            if backend != PYPI:
-                yield Source(
-                    index_name=_index_name(backend),
-                    marker=marker,
-                    extra=variant.name if self.answers.layout == EXTRAS else "",
-                    group=variant.name if self.answers.layout == GROUPS else "",
-                )
-
-    @cached_property
-    def backends(self) -> list[str]:
-        """The backends that come from an index of PyTorch, in the order of their first use."""
-        used = dict.fromkeys(cell.backend for cell in self.cells.all)
-        return [backend for backend in used if backend != PYPI]
-
-    def pytorch_indexes(self) -> Iterator[Index]:
-        mirror = self.answers.pytorch_index
-        # The links of a flat listing are relative to its URL, which therefore ends with a slash.
-        end = "/" if mirror.flat else ""
-        for backend in self.backends:
-            url = f"{mirror.url}/{backend}{end}"
-            yield Index(_index_name(backend), url, flat=mirror.flat)
-
-    def needs(self, cell: Cell) -> Iterator[str]:
-        """Yield what a build asks of the machine: driver and card, glibc or macOS."""
-        facts = self.facts
-        driver = facts.min_driver(cell.build, cell.platform)
-        if driver:
-            yield f"NVIDIA driver {driver} or newer"
-        architectures = facts.architectures(cell.release, cell.build, cell.platform)
-        if architectures:
-            yield f"GPU of compute capability {', '.join(map(capability, architectures))}"
-        if family_of(cell.build) == "rocm":
-            yield f"AMD GPU with a driver for ROCm {cell.build.removeprefix('rocm')}"
-        if cell.build == "xpu":
-            yield "Intel GPU with its driver"
-        tags = [
-            tag
-            for name, version in self.cells.versions.items()
-            for tag in facts.platform_tags(
-                name, version, cell.backend, cell.platform, self.cells.pythons
-            )
-        ]
-        yield from _system_floor(tags, "macosx", "macOS")
-        yield from _system_floor(tags, "manylinux", "glibc")
-
-
-def _by_package(cells: Iterable[Cell]) -> dict[str, list[tuple[str, Package]]]:
-    """Return package -> (platform, package) for each platform that gets it."""
-    packages: dict[str, list[tuple[str, Package]]] = {}
-    for cell in cells:
-        for package in cell.packages:
-            packages.setdefault(package.name, []).append((cell.platform, package))
-    return packages
-
-
-def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
-    if index:
-        yield Index(index.name, index.url, default=True)
-
-
-def _system_floor(platform_tags: Iterable[str], prefix: str, system: str) -> Iterator[str]:
-    """Yield the oldest version of a system that some wheel of each package is content with.
-
-    A compressed set of tags is content with the oldest version in it.
-    """
-    floors = []
-    for tag in platform_tags:
-        versions = re.findall(rf"{prefix}_(\d+)_(\d+)_", tag)
-        if versions:
-            floors.append(min((int(major), int(minor)) for major, minor in versions))
-    if floors:
-        major, minor = max(floors)
-        yield f"{system} {major}.{minor} or newer"
-
-
-def _index_name(backend: str) -> str:
-    return f"pytorch-{backend}"
+def next_minor(python: str) -> str:
+    """Return `3.15` for `3.14`."""
+    major, minor = python.split(".")
+    return f"{major}.{int(minor) + 1}"

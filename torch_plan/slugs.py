@@ -61,8 +61,12 @@ def slug_problem(slug: str, project_name: str, facts: Facts) -> SlugProblem | No
         return SlugProblem(f"it is longer than {LONGEST} characters.", (shorter,))
     if keyword.iskeyword(package):
         return SlugProblem(f"{package!r} is a keyword of Python.", (longer,))
-    if package in sys.stdlib_module_names:
-        return SlugProblem(f"it would hide {package!r} of the standard library.", (longer,))
+    if package in facts.standard_library | sys.stdlib_module_names:
+        reason = f"it and {package!r} of the standard library would hide each other."
+        return SlugProblem(reason, (longer,))
+    if package in facts.installed_modules and not facts.may_depend_on(slug):
+        reason = f"it and {package!r}, a module that every project gets, would hide each other."
+        return SlugProblem(reason, (longer,))
     if facts.may_depend_on(slug):
         reason = f"the project itself depends on {slug!r}, or may do so."
         return SlugProblem(reason, (longer, f"my-{slug}"))
