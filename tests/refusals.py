@@ -145,9 +145,9 @@ REFUSED = [
         {"layout": "groups", "torch_backend": "cpu dev=cu130"}, "development", "cu130", id="dev"
     ),
     pytest.param(
-        {"layout": "extras", "torch_version": "2.9.1", "torch_backend": "rocm6-4=cpu rocm6.4"},
+        {"layout": "extras", "torch_version": "2.9.1", "torch_backend": "a-b=cpu A.B=rocm6.4"},
         "two are named",
-        "torch_backend=rocm6-4=cpu",
+        "torch_backend=a-b=cpu rocm6.4",
         id="same-name",
     ),
     pytest.param(

@@ -1,4 +1,4 @@
-"""Every refusal names its reason and ends with a command that cookiecutter accepts."""
+"""Every refusal ends with a command that cookiecutter accepts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,10 @@ from tests.conftest import ROOT
 from tests.refusals import REFUSED
 
 
-@pytest.mark.parametrize(("answers", "reason", "way"), REFUSED)
-def test_the_printed_command_is_accepted(
-    run: Run, tmp_path: Path, answers: dict[str, str], reason: str, way: str
-) -> None:
+@pytest.mark.parametrize("answers", [pytest.param(case.values[0], id=case.id) for case in REFUSED])
+def test_the_printed_command_is_accepted(run: Run, tmp_path: Path, answers: dict[str, str]) -> None:
     words = [f"{key}={value}" for key, value in {**answers, "after_generation": "nothing"}.items()]
-    options = ["--no-input", "--accept-hooks", "no"]
-    refused = run(str(ROOT), *options, *words, status=1)
-    assert reason in refused.output
-    assert way in refused.output.replace("'", "")
+    refused = run(str(ROOT), "--no-input", "--accept-hooks", "no", *words, status=1)
     assert [*tmp_path.glob("*/pyproject.toml")] == []
     run(*command(refused))
     assert len([*tmp_path.glob("*/pyproject.toml")]) == 1

@@ -8,8 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from click import ClickException
 
 from torch_plan import generation
+from torch_plan.default_backend import Detected
+from torch_plan.defaults import complete
+from torch_plan.facts import load_facts
 from torch_plan.invocation import Invocation, find_invocation
 from torch_plan.questions import as_text
 from torch_plan.shell import shell_line
@@ -101,3 +105,27 @@ def test_a_command_is_quoted_for_windows(monkeypatch: pytest.MonkeyPatch) -> Non
     assert shell_line(words) == "cookiecutter 'platforms=linux-x86_64 macos-arm64'"
     monkeypatch.setattr("torch_plan.shell.os.name", "nt")
     assert shell_line(words) == 'cookiecutter "platforms=linux-x86_64 macos-arm64"'
+
+
+def test_the_builds_of_a_release_are_told() -> None:
+    found = Detected("cpu", "Found nothing.")
+    assert generation.builds_note("2.9.1", found, load_facts()).splitlines() == [
+        "",
+        "torch 2.9.1 has these builds: pypi (whatever PyPI ships); cpu; "
+        "cu126, cu128, cu129 and cu130 (CUDA); rocm6.3 and rocm6.4 (ROCm); xpu (Intel GPUs).",
+        "A platform that lacks the build you choose gets cpu: with cu130, a Mac gets cpu, and "
+        "nothing else needs to be answered for that.",
+    ]
+
+
+def test_a_cookiecutter_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "version", lambda _: "2.6.0")
+    with pytest.raises(ClickException, match=r"cookiecutter 2\.6\.0 is too old"):
+        generation.check({})
+
+
+def test_a_replay_of_refused_answers_ends_in_the_same_message() -> None:
+    """Cookiecutter renders no check then; the first template asks for the plan."""
+    raw = complete({"torch_version": "2.9.9"}, load_facts())
+    with pytest.raises(ClickException, match="there is no such release"):
+        generation.plan_of(raw)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.refusals import FACTS, refused
+from tests.refusals import FACTS, REFUSED, refused
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.invocation import TEMPLATE
 
 pytestmark = pytest.mark.plan
+
+
+@pytest.mark.parametrize(("answers", "reason", "way"), REFUSED)
+def test_reason_and_way_out_are_named(answers: dict[str, str], reason: str, way: str) -> None:
+    text = refused(answers)
+    assert reason in text
+    offered = [line for line in text.splitlines() if "What works:" in line]
+    assert any(way in line.replace("'", "") for line in offered), text
 
 
 def test_a_password_is_not_repeated() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from torch_plan.facts import CPU, family_of, version_key
 from torch_plan.platforms import PLATFORMS
@@ -22,10 +23,16 @@ _FAMILY_MEANT = {
 
 def close(word: str, options: Sequence[str], count: int = 2, cutoff: float = 0.6) -> list[str]:
     """Return the options that are spelt like a word, the likest first."""
+    return list(_close(word, tuple(options), count, cutoff))
+
+
+@cache
+def _close(word: str, options: tuple[str, ...], count: int, cutoff: float) -> tuple[str, ...]:
+    """Compare once: a refusal tries many answers that share a misspelt word."""
     # Imported where it is needed: only what is refused needs it.
     import difflib
 
-    return difflib.get_close_matches(word, options, n=count, cutoff=cutoff)
+    return tuple(difflib.get_close_matches(word, options, n=count, cutoff=cutoff))
 
 
 def nearest(asked: str, options: Iterable[str], order: Sequence[str]) -> list[str]:
