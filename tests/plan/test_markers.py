@@ -11,8 +11,6 @@ from packaging.markers import Marker
 from torch_plan.markers import environment, split
 from torch_plan.platforms import PLATFORMS
 
-pytestmark = pytest.mark.plan
-
 SYSTEMS = {platform.sys_platform for platform in PLATFORMS.values()} | {"freebsd"}
 MACHINES = {platform.platform_machine for platform in PLATFORMS.values()} | {"riscv64"}
 SETS = [names for size in range(1, len(PLATFORMS) + 1) for names in combinations(PLATFORMS, size)]

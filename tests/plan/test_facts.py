@@ -11,8 +11,6 @@ from tools.wheel_names import parse_wheel_name
 from torch_plan.facts import CPU, PYPI, load_facts
 from torch_plan.platforms import PLATFORMS, platform_of
 
-pytestmark = pytest.mark.plan
-
 FACTS = load_facts()
 DATA = json.loads(FACTS_PATH.read_text(encoding="utf-8"))
 

@@ -15,8 +15,6 @@ from torch_plan.gpus import Gpu
 from torch_plan.planning import make_plan
 from torch_plan.slugs import default_slug
 
-pytestmark = pytest.mark.plan
-
 FACTS = load_facts()
 
 

@@ -13,8 +13,6 @@ from torch_plan.slugs import slug_problem
 from torch_plan.urls import shown
 from torch_plan.words import BackendWord, PlatformWord
 
-pytestmark = pytest.mark.plan
-
 
 @pytest.mark.parametrize("text", ["cu128", "gpu=cu128", "=cu128"])
 def test_a_backend_is_written_as_it_was_read(text: str) -> None:

@@ -18,9 +18,7 @@ from torch_plan.facts import CPU, Facts, load_facts
 from torch_plan.gpus import Gpu, find_gpu
 from torch_plan.host import Host, this_host
 
-pytestmark = pytest.mark.plan
-
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FACTS = load_facts()
 
 SYS = "/sys/module/nvidia/version"

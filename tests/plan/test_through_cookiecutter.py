@@ -15,8 +15,6 @@ from tests.command_line import Run, command
 from tests.conftest import ROOT
 from torch_plan import extension
 
-pytestmark = pytest.mark.plan
-
 
 def test_a_misspelt_answer_is_refused_with_the_one_that_was_meant(run: Run) -> None:
     words = ["torch_verion=2.9.1", "backend=cu128", "after_generation=nothing"]

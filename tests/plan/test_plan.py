@@ -11,8 +11,6 @@ from torch_plan.plan import Plan, Source
 from torch_plan.planning import make_plan
 from torch_plan.problems import Refused
 
-pytestmark = pytest.mark.plan
-
 
 def plan(**given: str) -> Plan:
     return make_plan(complete({"torch_version": "2.9.1", "python_version": "3.11", **given}, FACTS))

@@ -18,8 +18,6 @@ from torch_plan.invocation import Invocation, find_invocation
 from torch_plan.questions import as_text
 from torch_plan.shell import shell_line
 
-pytestmark = pytest.mark.plan
-
 CREATE = """
 def create(template_git_url, output_dir=".", checkout=None, extra_context=None, no_input=True):
     return generate_cookiecutter_context(extra_context)

@@ -15,8 +15,6 @@ from torch_plan.defaults import complete
 from torch_plan.problems import Problem
 from torch_plan.refusal import refusal_text
 
-pytestmark = pytest.mark.plan
-
 
 def named_answers(text: str) -> set[str]:
     """Return the answers that the headings and reasons of a refusal name."""

@@ -9,8 +9,6 @@ from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.invocation import TEMPLATE
 
-pytestmark = pytest.mark.plan
-
 
 @pytest.mark.parametrize(("answers", "reason", "way"), REFUSED)
 def test_reason_and_way_out_are_named(answers: dict[str, str], reason: str, way: str) -> None:
