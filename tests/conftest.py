@@ -85,13 +85,18 @@ Bake = Callable[..., BakedProject]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Leave nothing beside pytest's own folder: uv and cookiecutter do not remove all they make."""
+def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Touch nothing outside pytest's own folder.
+
+    uv and cookiecutter leave files in the temporary folder, and a project would be installed into
+    the environment that a variable names: the one that runs the tests.
+    """
     folder = str(tmp_path_factory.mktemp("temporary"))
     with pytest.MonkeyPatch.context() as patch:
         for name in ("TMPDIR", "TEMP", "TMP"):
             patch.setenv(name, folder)
         patch.setattr(tempfile, "tempdir", folder)
+        patch.delenv("UV_PROJECT_ENVIRONMENT", raising=False)
         yield
 
 

@@ -26,17 +26,19 @@ def interpreter(python: str) -> str:
     """Return an interpreter of this minor version: the running one, or one that says it is."""
     if python == f"{sys.version_info[0]}.{sys.version_info[1]}":
         return sys.executable
-    return stand_in(python, sys.executable, Path(mkdtemp(prefix=f"python-{python}-")))
+    return stand_in(python, sys.executable)
 
 
-def stand_in(python: str, base: str, folder: Path) -> str:
-    """Make an environment of a base interpreter in a folder, whose Python says another version.
+def stand_in(python: str, base: str) -> str:
+    """Make an environment of a base interpreter, whose Python says that it is another version.
 
     A stand-in locks and dry-runs as a real one would, on a machine that has one Python only; it
-    cannot install or run anything. It starts with a `.pth` file, which no one else's can come
-    before: Debian's Pythons have a `sitecustomize` of their own. Raises `RuntimeError` if the
-    stand-in does not say what it should.
+    cannot install or run anything. A `.pth` file makes it one, since that runs whatever else is
+    there: Debian's Pythons have a `sitecustomize`, which comes before any other. The folder is
+    always a new one: uv remembers what the Python at a path has said. Raises `RuntimeError` if
+    the stand-in does not say what it should.
     """
+    folder = Path(mkdtemp(prefix=f"python-{python}-"))
     subprocess.run([base, "-m", "venv", "--without-pip", folder], check=True)
     (site,) = [path for path in folder.rglob("site-packages") if path.is_dir()]
     major, minor = python.split(".")

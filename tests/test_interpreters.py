@@ -46,8 +46,8 @@ def with_sitecustomize(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("python", load_facts().all_pythons)
-def test_a_stand_in_says_its_version(base: str, tmp_path: Path, python: str) -> None:
-    made = stand_in(python, base, tmp_path)
+def test_a_stand_in_says_its_version(base: str, python: str) -> None:
+    made = stand_in(python, base)
     ask_uv = [find_uv(), "python", "find", "--no-project", "--show-version", made]
     for ask in ([made, "-c", SAY_VERSION], ask_uv):
         assert subprocess.check_output(ask, encoding="utf-8").strip() == f"{python}.0"
@@ -55,15 +55,12 @@ def test_a_stand_in_says_its_version(base: str, tmp_path: Path, python: str) -> 
 
 def test_the_sitecustomize_of_a_base_runs_in_a_stand_in(tmp_path: Path) -> None:
     """Else the case above would show nothing."""
-    base = with_sitecustomize(tmp_path / "base")
-    made = stand_in("3.8", base, tmp_path / "made")
+    made = stand_in("3.8", with_sitecustomize(tmp_path))
     code = "import sitecustomize; print(sitecustomize.customized)"
     assert subprocess.check_output([made, "-I", "-c", code], encoding="utf-8") == "True\n"
 
 
-def test_a_stand_in_that_is_none_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stand_in_that_is_none_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreters, "_PRETEND", "")
     with pytest.raises(RuntimeError, match=r"and not 3\.8\.0"):
-        stand_in("3.8", sys.executable, tmp_path)
+        stand_in("3.8", sys.executable)
