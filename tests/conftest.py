@@ -143,7 +143,7 @@ def hook() -> Any:
 @pytest.fixture(autouse=True)
 def machine_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test depend on the graphics card of the machine that runs it."""
-    monkeypatch.setattr("torch_plan.defaults.detect_here", no_gpu_here)
+    monkeypatch.setattr("torch_plan.default_backend.detect_here", no_gpu_here)
 
 
 def no_gpu_here(release: str, facts: Facts) -> Detected:

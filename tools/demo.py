@@ -31,7 +31,7 @@ from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.platforms import host_platform
 from torch_plan.problems import Refused
-from torch_plan.shell import shell_line
+from torch_plan.text import shell_line
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -18,9 +18,9 @@ from torch_plan.gpus import (
     Gpu,
     capabilities_text,
     find_gpu,
-    listed,
 )
 from torch_plan.host import this_host
+from torch_plan.text import listed
 
 
 class Detected(NamedTuple):

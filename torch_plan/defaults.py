@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant
 from torch_plan.cells import Cells
 from torch_plan.check import read_cells
-from torch_plan.default_backend import Detected, detect_here
 from torch_plan.facts import CPU, TORCH, Facts
 from torch_plan.questions import fixed_defaults
 from torch_plan.slugs import default_slug
 from torch_plan.words import PlatformWord
+
+if TYPE_CHECKING:
+    from torch_plan.default_backend import Detected
 
 
 def default_python(release: str, facts: Facts) -> str:
@@ -40,6 +43,9 @@ def default_python(release: str, facts: Facts) -> str:
 
 def default_backend(release: str, facts: Facts) -> Detected:
     """Return what this machine can run, and a sentence that says why. Never raises."""
+    # Imported where it is needed: whoever names a build has no use for it.
+    from torch_plan.default_backend import Detected, detect_here
+
     try:
         return detect_here(release, facts)
     except Exception:  # noqa: BLE001  # whatever happens, a person gets a question with a default

@@ -16,15 +16,13 @@ import click
 from torch_plan import defaults, suggest
 from torch_plan.answers import FREE_TEXT
 from torch_plan.check import find_problems
-from torch_plan.default_backend import Detected
 from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
-from torch_plan.gpus import listed
 from torch_plan.invocation import Invocation, find_invocation
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.problems import Problem, Refused, Way
 from torch_plan.questions import as_text, questions
-from torch_plan.refusal import refusal_text
+from torch_plan.text import listed
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
@@ -112,12 +110,12 @@ def default_backend(release: str) -> str:
     facts, invocation = load_facts(), find_invocation()
     detected = defaults.default_backend(release, facts)
     if invocation.prompts and release in facts.releases:
-        say(builds_note(release, detected, facts))
+        say(builds_note(release, detected.backend, facts))
     say_once(detected.sentence)
     return detected.backend
 
 
-def builds_note(release: str, detected: Detected, facts: Facts) -> str:
+def builds_note(release: str, detected: str, facts: Facts) -> str:
     """Return which builds a release has, and what a platform without the chosen one gets."""
     families: dict[str, list[str]] = {}
     for backend in facts.backends(release):
@@ -127,7 +125,7 @@ def builds_note(release: str, detected: Detected, facts: Facts) -> str:
         whatever.get(names[0], f"{listed(names)} ({family})") for family, names in families.items()
     )
     accelerated = [name for name in facts.backends(release) if family_of(name) == "cu"]
-    example = detected.backend if detected.backend != CPU else [CPU, *accelerated][-1]
+    example = detected if detected != CPU else [CPU, *accelerated][-1]
     return (
         f"\ntorch {release} has these builds: {builds}.\n"
         f"A platform that lacks the build you choose gets cpu: with {example}, a Mac gets cpu, and "
@@ -157,6 +155,8 @@ def refuse(given: Mapping[str, str], invocation: Invocation) -> NoReturn:
 
 def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> str:
     """Return the message for answers that somebody gave and that cannot be served."""
+    # Imported where it is needed: people wait for each import, and most answers are accepted.
+    from torch_plan.refusal import refusal_text
 
     def problems_of(answers: Mapping[str, str]) -> list[Problem]:
         known = {key: value for key, value in answers.items() if key in _public_keys()}

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from torch_plan.facts import capability
 from torch_plan.host import Host
+from torch_plan.text import listed
 
 CUDA_DRIVER = "UV_CUDA_DRIVER_VERSION"
 AMD_ARCHITECTURE = "UV_AMD_GPU_ARCHITECTURE"
@@ -72,11 +73,6 @@ def capabilities_text(capabilities: Sequence[int]) -> str:
     """Return `compute capability 9.0`, or `compute capabilities 7.5 and 9.0`."""
     noun = "compute capability" if len(capabilities) == 1 else "compute capabilities"
     return f"{noun} {listed([*map(capability, capabilities)])}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return `a, b and c`."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def sys_driver(host: Host) -> str:

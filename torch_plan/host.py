@@ -12,10 +12,9 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from platform import machine
 from typing import NamedTuple
 
-from torch_plan.platforms import platform_named
+from torch_plan.platforms import host_machine, platform_named
 
 _SECONDS = 1.5
 """How long all commands together may take; looking at the machine stays below 2 s with that."""
@@ -49,7 +48,7 @@ def this_host(seconds: float = _SECONDS) -> Host:
     deadline = time.monotonic() + seconds
     return Host(
         sys_platform=sys.platform,
-        machine=machine(),
+        machine=host_machine(),
         environ=os.environ,
         read=_read,
         find=_find,

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from torch_plan.shell import shell_line
+from torch_plan.text import shell_line
 
 TEMPLATE = "gh:org/uv-torch-template"
 """Where the template is to be had, for those who do not say where they have it from."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from functools import cache
 from typing import NamedTuple
 
@@ -115,9 +117,15 @@ def platform_named(sys_platform: str, machine: str) -> str:
     return ""
 
 
+def host_machine() -> str:
+    """Return what `platform.machine()` returns, without its import, which takes milliseconds."""
+    if sys.platform != "win32":
+        return os.uname().machine
+    import platform
+
+    return platform.machine()
+
+
 def host_platform() -> str:
     """Return the platform that this runs on, empty if PyTorch has no wheels for it."""
-    import platform
-    import sys
-
-    return platform_named(sys.platform, platform.machine())
+    return platform_named(sys.platform, host_machine())

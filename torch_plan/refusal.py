@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from torch_plan.problems import Key, Problem, Way
-from torch_plan.shell import shell_line
+from torch_plan.text import shell_line
 
 FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]
 """Tells what is wrong with the answers that were given, all others being the defaults."""

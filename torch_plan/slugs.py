@@ -13,7 +13,7 @@ FALLBACK = "my-project"
 LONGEST = 64
 """How many characters a name may have: one part of a path may have 255 bytes, with suffixes."""
 
-_WINDOWS_DEVICE = re.compile(r"con|prn|aux|nul|com\d|lpt\d")
+_WINDOWS_DEVICE = r"con|prn|aux|nul|com\d|lpt\d"
 
 
 class SlugProblem(NamedTuple):
@@ -70,6 +70,6 @@ def slug_problem(slug: str, project_name: str, facts: Facts) -> SlugProblem | No
     if facts.may_depend_on(slug):
         reason = f"the project itself depends on {slug!r}, or may do so."
         return SlugProblem(reason, (longer, f"my-{slug}"))
-    if _WINDOWS_DEVICE.fullmatch(slug):
+    if re.fullmatch(_WINDOWS_DEVICE, slug):
         return SlugProblem("Windows reserves this name for a device.", (longer,))
     return None

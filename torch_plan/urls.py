@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 # The characters that RFC 3986 allows in a URL, but no quotes, brackets or backslashes, which TOML,
 # Markdown or a shell would read in their own way.
-_CHARACTERS = re.compile(r"[!#-&(-;=?-Z\[\]_a-z~]+")
+_CHARACTERS = r"[!#-&(-;=?-Z\[\]_a-z~]+"
 
 
 def url_problem(url: str, names: Iterable[str]) -> str:
@@ -22,7 +22,7 @@ def url_problem(url: str, names: Iterable[str]) -> str:
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
-    if not valid or not _CHARACTERS.fullmatch(url):
+    if not valid or not re.fullmatch(_CHARACTERS, url):
         return f"it is one of {', '.join(names)}, or a URL that begins with https:// or http://."
     if parts.username or parts.password:
         return (

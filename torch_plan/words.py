@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 
 
 class BackendWord(NamedTuple):
@@ -55,4 +55,4 @@ def normalized(name: str) -> str:
 
 def is_option_name(name: str) -> bool:
     """Tell whether an extra or a dependency group may have this name."""
-    return _NAME.fullmatch(name) is not None
+    return re.fullmatch(_NAME, name) is not None

@@ -35,7 +35,7 @@ def test_what_is_detected_is_accepted(
 ) -> None:
     gpu = Gpu("cu", "NVIDIA driver 595.10", driver="595.10", capabilities=(capability,))
     found = detect(release, FACTS, gpu, "linux-x86_64")
-    monkeypatch.setattr("torch_plan.defaults.detect_here", lambda *_: found)
+    monkeypatch.setattr("torch_plan.default_backend.detect_here", lambda *_: found)
     answers = complete({"torch_version": release}, FACTS)
     assert answers["torch_backend"] == found.backend
     assert find_problems(answers, FACTS) == []

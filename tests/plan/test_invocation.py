@@ -11,12 +11,11 @@ import pytest
 from click import ClickException
 
 from torch_plan import generation
-from torch_plan.default_backend import Detected
 from torch_plan.defaults import complete
 from torch_plan.facts import load_facts
 from torch_plan.invocation import Invocation, find_invocation
 from torch_plan.questions import as_text
-from torch_plan.shell import shell_line
+from torch_plan.text import shell_line
 
 CREATE = """
 def create(template_git_url, output_dir=".", checkout=None, extra_context=None, no_input=True):
@@ -101,13 +100,12 @@ def test_answers_are_text(value: object, text: str) -> None:
 def test_a_command_is_quoted_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["cookiecutter", "platforms=linux-x86_64 macos-arm64"]
     assert shell_line(words) == "cookiecutter 'platforms=linux-x86_64 macos-arm64'"
-    monkeypatch.setattr("torch_plan.shell.os.name", "nt")
+    monkeypatch.setattr("torch_plan.text.os.name", "nt")
     assert shell_line(words) == 'cookiecutter "platforms=linux-x86_64 macos-arm64"'
 
 
 def test_the_builds_of_a_release_are_told() -> None:
-    found = Detected("cpu", "Found nothing.")
-    assert generation.builds_note("2.9.1", found, load_facts()).splitlines() == [
+    assert generation.builds_note("2.9.1", "cpu", load_facts()).splitlines() == [
         "",
         "torch 2.9.1 has these builds: pypi (whatever PyPI ships); cpu; "
         "cu126, cu128, cu129 and cu130 (CUDA); rocm6.3 and rocm6.4 (ROCm); xpu (Intel GPUs).",

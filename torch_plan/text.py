@@ -1,9 +1,14 @@
-"""Command lines as a person types them."""
+"""Text for people: lists of names, and command lines as they are typed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def shell_line(words: Iterable[str]) -> str:
