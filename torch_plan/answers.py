@@ -1,7 +1,5 @@
 """The answers as a person types them: their grammar, before any build is looked for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Which build each platform gets from each variant: answers held against facts."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from itertools import dropwhile, takewhile
 from typing import NamedTuple

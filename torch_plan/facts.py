@@ -1,7 +1,5 @@
 """The facts of `builds.json`: which wheels exist, for whom, under which label."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping

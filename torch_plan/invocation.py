@@ -5,8 +5,6 @@ local variables of the functions that are running: `cookiecutter()` for its comm
 Python API, the function of a command for cruft, and `prompt_for_config()` for both.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

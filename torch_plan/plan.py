@@ -1,7 +1,5 @@
 """The plan of a project: what its templates lay out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

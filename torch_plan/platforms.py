@@ -1,7 +1,5 @@
 """The platforms that PyTorch publishes wheels for, and what each is called elsewhere."""
 
-from __future__ import annotations
-
 import os
 import sys
 from functools import cache

@@ -1,7 +1,5 @@
 """Why answers are refused."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The name of a project: what it may be, and what else it could be."""
 
-from __future__ import annotations
-
 import keyword
 import re
 import sys
