@@ -12,11 +12,11 @@ import pytest
 
 from tests.conftest import Bake
 from tests.proof import prove
-from torch_plan.answers import read_answers
 from torch_plan.cells import Cells
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.facts import CPU, family_of, load_facts
+from torch_plan.grammar import read_answers
 from torch_plan.platforms import PLATFORMS
 
 FACTS = load_facts()

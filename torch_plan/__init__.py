@@ -18,9 +18,9 @@ option     a variant as the project has it: an extra, a dependency group, or the
 cell       what one platform gets from one variant: release, backend, build and packages
 
 The modules, in the order in which they are best read: `platforms`, `facts` (what exists);
-`problems`, `answers` (what is asked, with `words`, `slugs`, `urls` and `suggest`), `cells` (what
-each platform gets), `check` and `ways` (what cannot be had, and what can instead); `markers`,
-`plan` and `planning` (what the templates lay out); `refusal` (the message if there is no plan);
-`host`, `gpus`, `default_backend` (this machine), `defaults`; `invocation` and `generation` (what
-happens while cookiecutter asks), and `extension`, through which cookiecutter calls all of it.
+`problems`, `answers`, `grammar` (what is asked, with `words`, `slugs`, `urls` and `suggest`);
+`cells` (what each platform gets), `check`, `ways` (what cannot be had, and what can instead);
+`markers`, `plan`, `planning` (what the templates lay out); `refusal` (the message if there is no
+plan); `host`, `gpus`, `default_backend` (this machine), `defaults`; `invocation`, `generation`
+(what happens while cookiecutter asks), and `extension`, through which cookiecutter calls it all.
 """

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant, read_answers
+from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant
 from torch_plan.cells import Cell, Cells
 from torch_plan.facts import CPU, TORCH, Facts
+from torch_plan.grammar import read_answers
 from torch_plan.problems import Problem, Way
 from torch_plan.ways import Ways
 

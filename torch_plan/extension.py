@@ -19,8 +19,8 @@ from jinja2.bccache import Bucket
 from jinja2.ext import Extension
 
 from torch_plan import defaults, generation
-from torch_plan.answers import is_yes
 from torch_plan.facts import load_facts
+from torch_plan.grammar import is_yes
 from torch_plan.invocation import find_invocation
 from torch_plan.platforms import PLATFORMS
 from torch_plan.questions import questions

@@ -99,11 +99,15 @@ class Search:
         ways = [*problem.ways, {key: fixed[key] for key in keys if key in fixed}]
         known = _keys(problems)
         working: list[Way] = []
+        complete: list[Way] = []
         for way, (_, left) in zip(ways, self._changes(self.given, ways), strict=False):
             found = _keys(left)
             if problem.key not in found and found <= known and way not in working:
                 working.append(way)
-        return working
+                # An answer with two wrong words is better shown with both of them right.
+                if not any(key[0] in way for key in found):
+                    complete.append(way)
+        return complete or working
 
 
 def refusal_text(
