@@ -100,6 +100,8 @@ def test_a_first_hour(tmp_path: Path) -> None:
     before = sorted(clone.iterdir())
 
     start = commands("Start a project")
+    *start, cruft = start
+    assert cruft.startswith("uvx cruft create https://")  # the one command that wants GitHub
     entered, plain, project, elsewhere = stranger.types([enter, *start], clone)
     assert (entered[0], plain[0], elsewhere[0]) == (0, 0, 0), (entered, plain, elsewhere)
     for _, printed in (plain, elsewhere):

@@ -32,17 +32,27 @@ class Ways:
             for name in backends
             for python in facts.pythons(TORCH, cell.release, name, platform)
         ]
-        serving = [
-            name
-            for name in facts.releases
-            if self.answers.python in facts.pythons(TORCH, name, CPU, platform)
-        ]
+        serving = [name for name in facts.releases if facts.pythons(TORCH, name, CPU, platform)]
+        near = nearest(cell.release, serving, facts.releases)
+        moves = sorted((self.moved(cell, release) for release in near), key=len)
         return [
             *(self.with_override(cell, name) for name in reversed(published)),
             *self.other_pythons(pythons),
-            *self.other_releases(serving),
+            *moves[:2],
             self.without_platform(platform),
         ]
+
+    def moved(self, cell: Cell, release: str) -> Way:
+        """Take another release, and what a platform needs there: another Python, the CPU build."""
+        pythons = self.facts.pythons(TORCH, release, cell.backend, cell.platform)
+        other_build: Way = {}
+        if not pythons:
+            pythons = self.facts.pythons(TORCH, release, CPU, cell.platform)
+            other_build = self.with_override(cell, CPU)
+        other_python: Way = {}
+        if self.answers.python not in pythons:
+            other_python = self.other_pythons(pythons)[0]
+        return {"torch_version": release, **other_python, **other_build}
 
     def other_backends(self, variant: Variant) -> list[Way]:
         """Another build in the place of this one: of its family, of another release, the CPU's."""
