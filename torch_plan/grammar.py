@@ -21,7 +21,7 @@ from torch_plan.problems import Problem
 from torch_plan.questions import NO, YES, as_text, choices, fixed_defaults
 from torch_plan.reader import Reader
 from torch_plan.slugs import slug_problem
-from torch_plan.urls import url_problem
+from torch_plan.urls import url_problem, written
 from torch_plan.words import BackendWord, PlatformWord, is_option_name, normalized
 
 _AUTO = "auto"
@@ -306,7 +306,7 @@ class _AnswerReader(Reader):
         answer = self.text(key)
         if answer in mirrors:
             return mirrors[answer]
-        url = answer.rstrip("/")
+        url = written(answer)
         reason = url_problem(answer, mirrors)
         if reason:
             self.refuse(key, reason, mirrors)
@@ -327,7 +327,7 @@ class _AnswerReader(Reader):
         reason = url_problem(answer, ("pypi", *mirrors))
         if reason:
             self.refuse(key, reason, ["pypi", *mirrors])
-        return PackageIndex(_PACKAGE_INDEX, answer.rstrip("/"))
+        return PackageIndex(_PACKAGE_INDEX, written(answer))
 
 
 def _means_backend(name: str, facts: Facts) -> bool:

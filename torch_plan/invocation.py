@@ -18,7 +18,7 @@ from torch_plan.text import shell_line
 TEMPLATE = "gh:org/uv-torch-template"
 """Where the template is to be had, for those who do not say where they have it from."""
 
-_COOKIECUTTER_OPTIONS = {
+_OPTIONS = {
     "checkout": "--checkout",
     "directory": "--directory",
     "output_dir": "--output-dir",
@@ -28,15 +28,7 @@ _COOKIECUTTER_OPTIONS = {
     "skip_if_file_exists": "--skip-if-file-exists",
     "keep_project_on_failure": "--keep-project-on-failure",
 }
-_CRUFT_OPTIONS = {
-    "checkout": "--checkout",
-    "directory": "--directory",
-    "output_dir": "--output-dir",
-    "config_file": "--config-file",
-    "default_config": "--default-config",
-    "overwrite_if_exists": "--overwrite-if-exists",
-}
-"""Parameter of the running function -> the option that it was given by."""
+"""Parameter of the running function -> the option that it was given by, here or in cruft."""
 
 
 class Invocation(NamedTuple):
@@ -89,17 +81,17 @@ class Invocation(NamedTuple):
             words = ["cruft", "update", "--variables-to-update", json.dumps(update)]
         elif self.cruft_command:
             context = ["--extra-context", json.dumps(dict(answers))]
-            words = ["cruft", "create", template, *self.options(_CRUFT_OPTIONS), "--no-input"]
+            words = ["cruft", "create", template, *self.options(), "--no-input"]
             words += context
         else:
-            words = ["cookiecutter", template, *self.options(_COOKIECUTTER_OPTIONS), "--no-input"]
+            words = ["cookiecutter", template, *self.options(), "--no-input"]
             words += [f"{key}={value}" for key, value in answers.items()]
         return shell_line([*runner, *words])
 
-    def options(self, names: Mapping[str, str]) -> list[str]:
+    def options(self) -> list[str]:
         """Return the options that were given, with their values."""
         words = []
-        for parameter, option in names.items():
+        for parameter, option in _OPTIONS.items():
             value = self.parameters.get(parameter)
             if value is True:
                 words.append(option)

@@ -34,6 +34,15 @@ def url_problem(url: str, names: Iterable[str]) -> str:
     return ""
 
 
+def written(url: str) -> str:
+    """Return a URL as it stands in a project: without a slash at its end, its scheme in lower case.
+
+    uv finds nothing at an index whose URL begins with `HTTP://`.
+    """
+    scheme, separator, rest = url.rstrip("/").partition("://")
+    return f"{scheme.lower()}{separator}{rest}"
+
+
 def shown(url: str) -> str:
     """Return a URL, or what was meant as one, with its scheme and its host alone.
 

@@ -8,6 +8,7 @@ from tests.refusals import FACTS, refused
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.facts import Facts
+from torch_plan.planning import make_plan
 from torch_plan.platforms import host_platform, platform_named, platform_of
 from torch_plan.slugs import slug_problem
 from torch_plan.urls import shown
@@ -41,6 +42,12 @@ def test_no_secret_of_a_url_is_shown(url: str) -> None:
     assert "host.example" in shown(url)
     assert "sec" not in shown(url)
     assert "sec" not in refused({"pytorch_index": url, "package_index": url}).split("What works")[0]
+
+
+def test_a_url_is_written_as_uv_takes_it() -> None:
+    given = {"pytorch_index": "HTTPS://Host.example/whl/", "package_index": "Http://host.example/"}
+    urls = [index.url for index in make_plan(complete(given, FACTS)).indexes]
+    assert urls == ["https://Host.example/whl/cpu", "http://host.example"]
 
 
 @pytest.mark.parametrize(
