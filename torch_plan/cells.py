@@ -5,7 +5,10 @@ from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
 from torch_plan.answers import MARKERS, Answers, Variant
-from torch_plan.facts import CPU, PYPI, TORCH, Facts, labelled
+from torch_plan.facts import CPU, PYPI, TORCH, Facts, family_of, labelled
+from torch_plan.platforms import PLATFORMS
+from torch_plan.suggest import nearest
+from torch_plan.words import PlatformWord
 
 
 class Package(NamedTuple):
@@ -43,6 +46,24 @@ class Cell(NamedTuple):
     def torch(self) -> Package:
         """The package that all others come with."""
         return self.packages[0]
+
+
+class Fallback(NamedTuple):
+    """A cell that got the CPU build, although its variant is for a GPU."""
+
+    cell: Cell
+    nearest: str
+    """The build of the same family that its platform could have instead, empty for none."""
+    override: str
+    """The word of the answer `platforms` that gives it that build."""
+
+    @property
+    def sentence(self) -> str:
+        """What people read: which platform it is about, why, and what would help."""
+        cell = self.cell
+        reason = f"torch {cell.release} has no {cell.variant.backend} build for it"
+        way = f"; `{self.override}` among the platforms gives it {self.nearest}"
+        return f"{cell.platform} gets cpu: {reason}{way if self.nearest else ''}."
 
 
 class Cells:
@@ -86,6 +107,30 @@ class Cells:
             packages.append(Package(triton.name, triton.version, backend, pythons=triton.pythons))
         build = facts.build(release, backend, platform)
         return Cell(variant, platform, release, backend, build, tuple(packages))
+
+    @cached_property
+    def fallbacks(self) -> tuple[Fallback, ...]:
+        """The cells that get the CPU build, although nobody asked for it there.
+
+        macOS is left out: everybody expects the CPU build there, which is the one for its GPUs.
+        """
+        return tuple(
+            self._fallback(cell)
+            for cell in self.all
+            if cell.backend == CPU != cell.variant.backend
+            and not self.override(cell.variant, cell.platform)
+            and PLATFORMS[cell.platform].sys_platform != "darwin"
+        )
+
+    def _fallback(self, cell: Cell) -> Fallback:
+        """Find the build of the same family that is nearest, and that has everything there."""
+        facts, wanted = self.facts, cell.variant.backend
+        alike = [it for it in facts.backends(cell.release) if family_of(it) == family_of(wanted)]
+        for backend in nearest(wanted, alike, facts.all_backends):
+            if self.is_served(self.with_backend(cell.variant, cell.platform, backend)):
+                variant = None if self.answers.layout == MARKERS else cell.variant.name
+                return Fallback(cell, backend, str(PlatformWord(cell.platform, variant, backend)))
+        return Fallback(cell, "", "")
 
     def override(self, variant: Variant, platform: str) -> str:
         """Return the backend that the answer `platforms` demands here, empty if it demands none.

@@ -70,13 +70,15 @@ def check(context: MutableMapping[str, Any]) -> str:
     raw = answers_of(context)
     given = {key: as_text(value) for key, value in invocation.given.items()}
     try:
-        _plan(tuple(raw.items()))
+        plan = _plan(tuple(raw.items()))
         refused = any(_command_problems(given, raw["project_slug"], invocation))
     except Refused:
         refused = True
     if refused:
         unknown = {key: given[key] for key in _unknown(invocation.given)}
         refuse({**unknown, **explicit_answers(raw, given, load_facts())}, invocation)
+    for sentence in plan.fallbacks:
+        say(sentence)
     return "passed"
 
 

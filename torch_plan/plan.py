@@ -82,6 +82,8 @@ class Plan(NamedTuple):
     package: str
     """The name to import."""
     smoke_command: str
+    fallbacks: tuple[str, ...]
+    """A sentence for each platform that gets the CPU build, although nobody asked for it."""
     required_uv: str = REQUIRED_UV
 
     @property

@@ -54,6 +54,7 @@ class _Planner:
             local_pins=answers.torch_pin == "local",
             package=package_name(answers.project_slug),
             smoke_command=f"{answers.project_slug}-smoke",
+            fallbacks=tuple(fallback.sentence for fallback in self.cells.fallbacks),
         )
 
     def option(self, variant: Variant) -> Option:
@@ -62,7 +63,7 @@ class _Planner:
             name=variant.name,
             requirements=tuple(self.requirements(cells)),
             cells=cells,
-            needs={cell.platform: tuple(self.needs(cell)) for cell in cells},
+            needs={cell.platform: (*self.needs(cell), *self.lacks(cell)) for cell in cells},
             sync=self.sync_options(variant),
         )
 
@@ -159,6 +160,14 @@ class _Planner:
         for backend in self.backends:
             url = f"{mirror.url}/{backend}{end}"
             yield Index(_index_name(backend), url, flat=mirror.flat)
+
+    def lacks(self, cell: Cell) -> Iterator[str]:
+        """Yield why a cell got the CPU build, if nobody asked for it."""
+        for fallback in self.cells.fallbacks:
+            if fallback.cell == cell:
+                yield f"there is no {cell.variant.backend} build for it"
+                if fallback.nearest:
+                    yield f"the nearest that there is: {fallback.nearest}"
 
     def needs(self, cell: Cell) -> Iterator[str]:
         """Yield what a build asks of the machine: driver and card, glibc or macOS."""

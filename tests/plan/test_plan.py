@@ -84,3 +84,64 @@ def test_every_problem_is_raised_at_once() -> None:
         "layout",
         "project_slug",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "sentences"),
+    [
+        pytest.param(
+            {"torch_version": "2.8.0", "torch_backend": "cu128"},
+            (
+                "linux-aarch64 gets cpu: torch 2.8.0 has no cu128 build for it; "
+                "`linux-aarch64=cu129` among the platforms gives it cu129.",
+            ),
+            id="another-cuda",
+        ),
+        pytest.param(
+            {"torch_version": "2.8.0", "torch_backend": "cpu gpu=cu128", "layout": "groups"},
+            (
+                "linux-aarch64 gets cpu: torch 2.8.0 has no cu128 build for it; "
+                "`linux-aarch64=gpu:cu129` among the platforms gives it cu129.",
+            ),
+            id="in-one-group",
+        ),
+        pytest.param(
+            {"torch_backend": "rocm6.4", "platforms": "linux-x86_64 windows-x86_64 macos-arm64"},
+            ("windows-x86_64 gets cpu: torch 2.9.1 has no rocm6.4 build for it.",),
+            id="none-of-the-family",
+        ),
+        pytest.param(
+            {"torch_version": "2.8.0", "torch_backend": "cu128", "platforms": "linux-x86_64"},
+            (),
+            id="nothing-to-say",
+        ),
+        pytest.param(
+            {
+                "torch_version": "2.8.0",
+                "torch_backend": "cu128",
+                "platforms": "linux-x86_64 linux-aarch64=cpu",
+            },
+            (),
+            id="asked-for",
+        ),
+    ],
+)
+def test_no_platform_gets_the_cpu_build_in_silence(
+    given: dict[str, str], sentences: tuple[str, ...]
+) -> None:
+    made = plan(**given)
+    assert made.fallbacks == sentences
+    for sentence in sentences:
+        platform = sentence.partition(" ")[0]
+        needs = made.options[-1].needs[platform]
+        assert any("there is no" in need for need in needs)
+
+
+def test_the_way_to_a_build_is_accepted() -> None:
+    made = plan(
+        torch_version="2.8.0",
+        torch_backend="cu128",
+        platforms="linux-x86_64 linux-aarch64=cu129 macos-arm64",
+    )
+    assert made.default.build_on("linux-aarch64") == "cu129"
+    assert made.fallbacks == ()

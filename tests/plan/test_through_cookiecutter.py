@@ -82,6 +82,13 @@ def test_a_folder_in_the_way_is_found_with_everything_else(run: Run) -> None:
     run(str(ROOT), "-f", "--no-input", "after_generation=nothing")
 
 
+def test_a_platform_that_gets_another_build_is_told(run: Run) -> None:
+    words = ["torch_version=2.8.0", "torch_backend=cu128", "after_generation=nothing"]
+    told = run(str(ROOT), "--no-input", *words).output
+    assert told.count("linux-aarch64 gets cpu") == 1
+    assert "macos-arm64 gets cpu" not in told
+
+
 def test_space_around_answers_is_not_written(run: Run) -> None:
     words = ["project_slug= foo ", "python_version= 3.12 ", "dockerfile= yes "]
     run(str(ROOT), "--no-input", *words, "after_generation=nothing")
