@@ -131,7 +131,11 @@ def test_every_table_has_as_many_cells_as_its_head() -> None:
         pytest.param(
             "2.14.0",
             "rocm7.14",
-            ["~~Linux x86_64~~", "3.10\N{EN DASH}3.14", "torchvision", "", ""],
+            [
+                *("~~Linux x86_64~~", "3.10\N{EN DASH}3.14", "torchvision", ""),
+                "gfx900 gfx906 gfx908 gfx90a gfx942 gfx950 gfx1030 gfx1100 gfx1101 gfx1102 "
+                "gfx1103 gfx1150 gfx1151 gfx1200 gfx1201",
+            ],
             id="broken",
         ),
     ],

@@ -184,9 +184,10 @@ def _reading_aid() -> str:
 - **Pythons**: those that torch has wheels for, free-threaded ones left out.
 - **Companions**: those of the release's companions that the same index carries.
 - **Driver**: the least NVIDIA driver. ROCm needs AMD's, XPU Intel's; the facts do not say which.
-- **NVIDIA GPUs**: the generations that the build runs on, and the compute capabilities that it was
-  compiled for. A binary also serves a higher minor version of the same major one: 8.6 runs on 8.9,
-  not on 9.0. PTX is not counted.
+- **GPUs**: of NVIDIA's, the generations that the build runs on, and the compute capabilities that
+  it was compiled for. A binary also serves a higher minor version of the same major one: 8.6 runs on 8.9,
+  not on 9.0. PTX is not counted. Of AMD's, those that the build holds kernels for; on a relative of
+  one of them some people run it with `HSA_OVERRIDE_GFX_VERSION`, which AMD does not support.
 - **Generations**, by [NVIDIA's list](https://{GPU_LIST}): {cards}."""
 
 
@@ -196,7 +197,7 @@ def _release(facts: Facts, release: str) -> Iterator[str]:
     yield f"### torch {release}"
     yield f"{facts.released(release)}, with {companions}."
     yield _table(
-        ["backend", "platforms", "Pythons", "companions", "driver", "NVIDIA GPUs"],
+        ["backend", "platforms", "Pythons", "companions", "driver", "GPUs"],
         [
             [
                 f"`{backend}`",
@@ -295,6 +296,8 @@ def _drivers(facts: Facts, release: str, backend: str) -> str:
 
 
 def _gpus(facts: Facts, release: str, backend: str) -> str:
+    if family_of(backend) == "rocm":
+        return " ".join(facts.amd_architectures(release, backend))
     builds = _cuda_builds(facts, release, backend)
     groups = grouped(builds, lambda name: facts.architectures(release, builds[name], name))
     if not groups:

@@ -7,7 +7,7 @@ it was not compiled for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -38,12 +38,16 @@ class Obstacle(NamedTuple):
     """False where the facts do not say whether it runs."""
 
 
+Cards = tuple[int, ...] | tuple[str, ...]
+"""The compute capabilities of NVIDIA's cards, or AMD's names of its own."""
+
+
 class Candidate(NamedTuple):
     """A build, and some of the cards of a machine that it may be for."""
 
     build: str
-    cards: tuple[int, ...]
-    """The compute capabilities of these cards, empty where they are not known."""
+    cards: Cards
+    """Empty where they are not known."""
     obstacle: Obstacle | None
 
 
@@ -126,13 +130,18 @@ def _candidates(release: str, facts: Facts, gpu: Gpu, platform: str) -> Iterator
         if family_of(build) == gpu.family and platform in facts.platforms(TORCH, release, build)
     ]
     builds.sort(key=backend_key, reverse=True)
-    groups = [gpu.capabilities]
-    if len(gpu.capabilities) > 1:
-        groups += [(card,) for card in reversed(gpu.capabilities)]
-    for cards in groups:
+    for cards in _groups(gpu.capabilities or gpu.architectures):
         for build in builds:
             obstacle = _obstacle(release, facts, build, platform, gpu.driver, cards)
             yield Candidate(build, cards, obstacle)
+
+
+def _groups(cards: Cards) -> Iterator[Cards]:
+    """Yield all cards together, then each alone, the newest of NVIDIA's first."""
+    yield cards
+    if len(cards) > 1:
+        for position in reversed(range(len(cards))):
+            yield cards[position : position + 1]
 
 
 def _obstacles(release: str, facts: Facts, gpu: Gpu, platform: str) -> dict[str, Obstacle]:
@@ -140,16 +149,20 @@ def _obstacles(release: str, facts: Facts, gpu: Gpu, platform: str) -> dict[str,
     return {
         it.build: it.obstacle
         for it in _candidates(release, facts, gpu, platform)
-        if it.cards == gpu.capabilities and it.obstacle
+        if it.cards == (gpu.capabilities or gpu.architectures) and it.obstacle
     }
 
 
 def _obstacle(
-    release: str, facts: Facts, build: str, platform: str, driver: str, cards: Sequence[int]
+    release: str, facts: Facts, build: str, platform: str, driver: str, cards: Cards
 ) -> Obstacle | None:
     """Return what keeps a build from running on these cards, None for nothing."""
     if facts.why_broken(release, build, platform):
         return Obstacle("its wheels are broken")
+    if family_of(build) == "rocm":
+        kernels = facts.amd_architectures(release, build)
+        foreign = [str(card) for card in cards if card not in kernels]
+        return Obstacle(f"not compiled for {listed(foreign)}") if foreign else None
     if family_of(build) != "cu":
         return None
     least = facts.min_driver(build, platform)
@@ -160,7 +173,9 @@ def _obstacle(
     compiled = facts.architectures(release, build, platform)
     if cards and not compiled:
         return Obstacle("for which cards it is compiled is not known", certain=False)
-    unserved = [card for card in cards if not any(runs_on(binary, card) for binary in compiled)]
+    unserved = [
+        card for card in map(int, cards) if not any(runs_on(binary, card) for binary in compiled)
+    ]
     return Obstacle(f"not compiled for {capabilities_text(unserved)}") if unserved else None
 
 
@@ -177,15 +192,22 @@ def runs_on(binary: int, card: int) -> bool:
 def _that_runs(gpu: Gpu, choice: Choice) -> str:
     """Return ` that this driver and this card can run`, and why no newer build is taken."""
     passed_over = _passed_over(choice.passed_over)
-    if gpu.family != "cu":
-        return passed_over
     cards, obstacle = choice.candidate.cards, choice.candidate.obstacle
+    if gpu.family != "cu":
+        some = (
+            f" that {' and '.join(map(str, cards))} can run"
+            if len(cards) < len(gpu.architectures)
+            else ""
+        )
+        return some + passed_over
     if obstacle:
         runners = f"this driver can run, while {obstacle.text}"
     elif not cards:
         runners = "this driver can run"
     elif cards != gpu.capabilities:
-        runners = f"this driver and {capabilities_text(cards)} can run, none running on all"
+        runners = (
+            f"this driver and {capabilities_text([*map(int, cards)])} can run, none running on all"
+        )
     else:
         runners = f"this driver and {'this card' if len(cards) == 1 else 'these cards'} can run"
     return f" that {runners}{passed_over}"

@@ -273,6 +273,15 @@ class Facts:
         machine = "aarch64" if platform == "linux-aarch64" else "x86_64"
         return tuple(int(number) for number in machines.get(machine, "").split())
 
+    def amd_architectures(self, release: str, build: str) -> tuple[str, ...]:
+        """Return AMD's names of the GPUs that a ROCm build holds kernels for: `gfx90a`."""
+        found: list[str] = []
+        for entry in self._data["rocm"]["architectures"]:
+            reached = version_key(entry["since"]) <= version_key(release)
+            if reached and version_key(entry.get("from", "")) <= version_key(build):
+                found += entry["added"].split()
+        return tuple(sorted(found, key=lambda name: (len(name), name)))
+
     def may_depend_on(self, distribution: str) -> bool:
         """Tell whether a project of this template may depend on a distribution of this name."""
         entry = self._data["dependencies"]

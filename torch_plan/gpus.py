@@ -32,6 +32,8 @@ class Gpu(NamedTuple):
     driver: str = ""
     capabilities: tuple[int, ...] = ()
     """The compute capability of each kind of NVIDIA card (90 for 9.0), empty if not known."""
+    architectures: tuple[str, ...] = ()
+    """AMD's name of each kind of its GPUs (`gfx90a`), empty if not known."""
 
 
 def find_gpu(host: Host) -> Gpu:
@@ -41,7 +43,7 @@ def find_gpu(host: Host) -> Gpu:
         return _nvidia(driver, smi_cards(host), set_by=CUDA_DRIVER)
     architecture = _match(_GFX, host.environ.get(AMD_ARCHITECTURE, ""))
     if architecture:
-        return Gpu("rocm", f"AMD {architecture} ({AMD_ARCHITECTURE})")
+        return _amd((architecture,), f" ({AMD_ARCHITECTURE})")
     if host.sys_platform == "darwin":
         return Gpu("", "macOS")
     cards = smi_cards(host)
@@ -50,7 +52,7 @@ def find_gpu(host: Host) -> Gpu:
         return _nvidia(driver, cards)
     architectures = amd_architectures(host)
     if architectures:
-        return Gpu("rocm", f"AMD {listed(architectures)}")
+        return _amd(architectures)
     if has_intel_gpu(host):
         return Gpu("xpu", "Intel graphics")
     return Gpu("", "no GPU that PyTorch has builds for")
@@ -67,6 +69,12 @@ def _nvidia(driver: str, cards: Cards, set_by: str = "") -> Gpu:
     card = capabilities_text(known) if known else "compute capability unknown"
     source = f" ({set_by})" if set_by else ""
     return Gpu("cu", f"NVIDIA driver {driver}{source}, {card}", driver, known)
+
+
+def _amd(architectures: tuple[str, ...], source: str = "") -> Gpu:
+    """Return an AMD GPU; `source` says where its name was found, if not on the machine."""
+    found = f"AMD {listed(architectures)}{source}"
+    return Gpu("rocm", found, architectures=architectures)
 
 
 def capabilities_text(capabilities: Sequence[int]) -> str:

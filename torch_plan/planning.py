@@ -179,7 +179,8 @@ class _Planner:
         if architectures:
             yield f"GPU of compute capability {', '.join(map(capability, architectures))}"
         if family_of(cell.build) == "rocm":
-            yield f"AMD GPU with a driver for ROCm {cell.build.removeprefix('rocm')}"
+            yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
+            yield f"AMD GPU {', '.join(facts.amd_architectures(cell.release, cell.build))}"
         if cell.build == "xpu":
             yield "Intel GPU with its driver"
         tags = [

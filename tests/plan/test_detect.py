@@ -46,6 +46,10 @@ def pci(vendor: str, device_class: str) -> dict[str, str]:
     return {f"{slot}/vendor": f"{vendor}\n", f"{slot}/class": f"{device_class}\n"}
 
 
+def amd(*architectures: str) -> Gpu:
+    return Gpu("rocm", f"AMD {' and '.join(architectures)}", architectures=architectures)
+
+
 def fake_host(
     files: Mapping[str, str] | None = None,
     commands: Mapping[str, str] | None = None,
@@ -197,6 +201,11 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ("2.14.1", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "newest ROCm build"),
         ("2.14.0", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "not rocm7.14: its wheels"),
         ("2.15.0", Gpu("rocm", "AMD"), "linux-x86_64", CPU, "no ROCm build for linux-x86_64"),
+        ("2.13.0", amd("gfx1100"), "linux-x86_64", "rocm7.2", "newest ROCm build of torch 2.13.0."),
+        ("2.13.0", amd("gfx803"), "linux-x86_64", CPU, "not compiled for gfx803)."),
+        ("2.5.1", amd("gfx1201"), "linux-x86_64", CPU, "is torch 2.14.1 (rocm7.2)"),
+        ("2.13.0", amd("gfx1036", "gfx1100"), "linux-x86_64", "rocm7.2", "that gfx1100 can run"),
+        ("2.3.0", amd("gfx942"), "linux-x86_64", "rocm6.0", "newest ROCm build"),
         ("2.13.0", Gpu("rocm", "AMD"), "windows-x86_64", CPU, "no ROCm build for windows-x86_64"),
         ("2.13.0", Gpu("xpu", "Intel"), "linux-x86_64", "xpu", "newest XPU build"),
         ("2.15.0", Gpu("xpu", "Intel"), "linux-x86_64", CPU, "is torch 2.14.0 (xpu)"),

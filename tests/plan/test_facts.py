@@ -84,6 +84,22 @@ def test_oddities() -> None:
 
 
 @pytest.mark.parametrize(
+    ("release", "build", "newest"),
+    [
+        ("2.0.1", "rocm5.4.2", "gfx1030"),
+        ("2.3.0", "rocm5.7", "gfx1100"),
+        ("2.3.0", "rocm6.0", "gfx1100"),
+        ("2.13.0", "rocm7.2", "gfx1201"),
+    ],
+)
+def test_cards_of_amd(release: str, build: str, newest: str) -> None:
+    cards = FACTS.amd_architectures(release, build)
+    assert cards[0] == "gfx900"
+    assert cards[-1] == newest
+    assert ("gfx942" in cards) == (build not in {"rocm5.4.2", "rocm5.7"})
+
+
+@pytest.mark.parametrize(
     "filename",
     [
         "torch-2.9.1+cu128-cp312-cp312-manylinux_2_28_x86_64.whl",
