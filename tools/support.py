@@ -185,9 +185,10 @@ def _reading_aid() -> str:
 - **Companions**: those of the release's companions that the same index carries.
 - **Driver**: the least NVIDIA driver. ROCm needs AMD's, XPU Intel's; the facts do not say which.
 - **GPUs**: of NVIDIA's, the generations that the build runs on, and the compute capabilities that
-  it was compiled for. A binary also serves a higher minor version of the same major one: 8.6 runs on 8.9,
-  not on 9.0. PTX is not counted. Of AMD's, those that the build holds kernels for; on a relative of
-  one of them some people run it with `HSA_OVERRIDE_GFX_VERSION`, which AMD does not support.
+  it was compiled for. A binary also serves a higher minor version of the same major one: 8.6 runs
+  on 8.9, not on 9.0. PTX is not counted. Of AMD's, those that the build holds kernels for; some
+  people run it on a relative of one of them with `HSA_OVERRIDE_GFX_VERSION`, which AMD does not
+  support.
 - **Generations**, by [NVIDIA's list](https://{GPU_LIST}): {cards}."""
 
 
