@@ -69,15 +69,11 @@ def check(context: MutableMapping[str, Any]) -> str:
     _trim(context)
     raw = answers_of(context)
     given = {key: as_text(value) for key, value in invocation.given.items()}
-    try:
-        plan = _plan(tuple(raw.items()))
-        refused = any(_command_problems(given, raw["project_slug"], invocation))
-    except Refused:
-        refused = True
-    if refused:
+    command_problems = _command_problems(given, raw["project_slug"], invocation)
+    if any(command_problems) or find_problems(raw, load_facts()):
         unknown = {key: given[key] for key in _unknown(invocation.given)}
         refuse({**unknown, **explicit_answers(raw, given, load_facts())}, invocation)
-    for sentence in plan.fallbacks:
+    for sentence in plan_of(context).fallbacks:
         say(sentence)
     return "passed"
 
