@@ -460,7 +460,7 @@ def say(text: str, *commands: list[str]) -> None:
     """Print a message, and commands on a line of their own; that nobody reads it is no failure."""
     line = " && ".join(" ".join(map(quote, command)) for command in commands)
     try:
-        print(f"\n{text}" + f"\n\n    {line}\n" * bool(commands), file=sys.stderr)
+        print(f"\n{text}" + (f"\n\n    {line}" if commands else ""), file=sys.stderr)
     except OSError:
         return
 
