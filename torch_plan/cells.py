@@ -124,13 +124,17 @@ class Cells:
 
     def _fallback(self, cell: Cell) -> Fallback:
         """Find the build of the same family that is nearest, and that has everything there."""
-        facts, wanted = self.facts, cell.variant.backend
-        alike = [it for it in facts.backends(cell.release) if family_of(it) == family_of(wanted)]
-        for backend in nearest(wanted, alike, facts.all_backends):
+        for backend in self.alike(cell.variant.backend):
             if self.is_served(self.with_backend(cell.variant, cell.platform, backend)):
                 variant = None if self.answers.layout == MARKERS else cell.variant.name
                 return Fallback(cell, backend, str(PlatformWord(cell.platform, variant, backend)))
         return Fallback(cell, "", "")
+
+    def alike(self, backend: str) -> list[str]:
+        """Return the other backends of the release that are of the same family, nearest first."""
+        facts, family = self.facts, family_of(backend)
+        of_family = [it for it in facts.backends(self.answers.release) if family_of(it) == family]
+        return nearest(backend, of_family, facts.all_backends)
 
     def override(self, variant: Variant, platform: str) -> str:
         """Return the backend that the answer `platforms` demands here, empty if it demands none.

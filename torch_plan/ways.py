@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from torch_plan.answers import MARKERS, NO_COMPANIONS, Variant
 from torch_plan.cells import Cell, Cells
-from torch_plan.facts import CPU, TORCH, family_of
+from torch_plan.facts import CPU, TORCH
 from torch_plan.problems import Way
 from torch_plan.suggest import nearest
 from torch_plan.words import BackendWord, PlatformWord, normalized
@@ -57,11 +57,6 @@ class Ways:
     def other_backends(self, variant: Variant) -> list[Way]:
         """Another build in the place of this one: of its family, of another release, the CPU's."""
         facts, backend = self.facts, variant.backend
-        alike = [
-            name
-            for name in facts.backends(self.answers.release)
-            if family_of(name) == family_of(backend)
-        ]
         serving = [
             release
             for release in facts.releases
@@ -70,10 +65,9 @@ class Ways:
                 for platform in self.answers.platforms
             )
         ]
-        others = [*nearest(backend, alike, facts.all_backends)[:3]]
         has_cpu = any(other.backend == CPU for other in self.answers.variants)
         return [
-            *(self.with_backend(variant, name) for name in others),
+            *(self.with_backend(variant, name) for name in self.cells.alike(backend)[:3]),
             *self.other_releases(serving),
             *([] if has_cpu else [self.with_backend(variant, CPU)]),
         ]
@@ -91,9 +85,21 @@ class Ways:
         kept = [
             text
             for text in self.raw["platforms"].split()
-            if not _decides(PlatformWord.parse(text), cell)
+            if not self.decides(PlatformWord.parse(text), cell)
         ]
         return {"platforms": " ".join([*kept, str(PlatformWord(cell.platform, variant, backend))])}
+
+    def decides(self, word: PlatformWord, cell: Cell) -> bool:
+        """Tell whether a word of `platforms` says nothing but which backend a cell gets.
+
+        An override without a name may hold for other variants too, and stays: one with a name comes
+        before it.
+        """
+        if word.platform != cell.platform:
+            return False
+        if self.answers.layout == MARKERS or word.backend is None:
+            return True
+        return normalized(word.variant or "") == normalized(cell.variant.name)
 
     def without_platform(self, platform: str) -> Way:
         """Leave out a platform; empty where it is the only one."""
@@ -115,10 +121,3 @@ class Ways:
         """Take one of the nearest releases."""
         near = nearest(self.answers.release, releases, self.facts.releases)
         return [{"torch_version": release} for release in near[:2]]
-
-
-def _decides(word: PlatformWord, cell: Cell) -> bool:
-    """Tell whether a word of `platforms` says nothing but which backend a cell gets."""
-    if word.platform != cell.platform:
-        return False
-    return word.variant is None or normalized(word.variant) == normalized(cell.variant.name)

@@ -62,6 +62,19 @@ def test_what_was_understood_is_kept(key: str, asked: str, kept: set[str]) -> No
     assert rerun.keys() <= {key, "layout", "torch_version", "python_version", "torch_backend"}
 
 
+def test_an_override_for_other_variants_stays() -> None:
+    """Only `new` cannot have its build there; `old` goes on having the one without a name."""
+    given = {
+        "torch_version": "2.9.1",
+        "layout": "extras",
+        "torch_backend": "cpu old=cu128 new=cu130",
+        "platforms": "linux-x86_64 windows-x86_64=cu126 windows-x86_64=new:cu129",
+    }
+    rerun = command_answers(refused(given))
+    assert {"linux-x86_64", "windows-x86_64=cu126"} <= set(rerun["platforms"].split())
+    assert "windows-x86_64=new:cu129" not in rerun["platforms"].split()
+
+
 @pytest.mark.parametrize("asked", ["foo", "all", "*"])
 def test_where_nothing_comes_near_the_default_takes_its_place(asked: str) -> None:
     rerun = command_answers(refused({"platforms": asked}))
