@@ -27,7 +27,7 @@ from tools.real_wheel import real_cpu_wheel
 from tools.replica import Replica
 from torch_plan.default_backend import Detected, detect
 from torch_plan.defaults import complete
-from torch_plan.facts import Facts, load_facts
+from torch_plan.facts import Facts, Mirror, load_facts
 from torch_plan.gpus import Gpu
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
@@ -111,7 +111,11 @@ def ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def replica() -> Iterator[Replica]:
+    """Serve what PyTorch publishes; the template takes it for one of PyTorch's own mirrors."""
     with Replica() as running:
+        load_facts().pytorch_mirrors["replica"] = Mirror(
+            running.url, flat=False, hosts=("replica",)
+        )
         yield running
 
 

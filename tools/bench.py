@@ -283,9 +283,10 @@ def guide_pyproject(plan: Plan, sources: Sequence[Written], url: str) -> str:
     Comes in: our plan of the same choice, for its pins, Pythons and layout; the sources; what comes
     before `/cu128`. There are no `environments` in it: the guide has none.
     """
-    torch = [f"torch=={plan.release}", *(f"{name}=={v}" for name, v in plan.companions.items())]
+    first = plan.cells[0]
+    torch = [f"{it.name}=={it.version}" for it in first.packages if it.pythons is None]
     numpy = [pin for pin in plan.dependencies if pin.startswith("numpy")]
-    tritons = [_triton(plan.release, source) for source in sources]
+    tritons = [_triton(first.release, source) for source in sources]
     options = {
         source.option: [*torch, *pins]
         for source, pins in zip(sources, tritons, strict=True)

@@ -180,8 +180,8 @@ def versions(facts: Facts, package: str) -> tuple[str, ...]:
     """Return the versions of torch or of a companion, oldest first."""
     if package == "torch":
         return facts.releases
-    found = (facts.companions(release).get(package) for release in facts.releases)
-    return tuple(dict.fromkeys(version for version in found if version))
+    paired = (facts.companions(release).get(package, ()) for release in facts.releases)
+    return tuple(dict.fromkeys(version for versions in paired for version in reversed(versions)))
 
 
 def label(facts: Facts, package: str, version: str, index: str, platform: str) -> str:

@@ -25,10 +25,10 @@ def default_python(release: str, facts: Facts) -> str:
     is published for.
     """
     running = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if release not in facts.releases:
+    if release not in facts.releases and not facts.is_expected(release):
         return running
     companion = fixed_defaults()["companions"]
-    packages = {TORCH: release, companion: facts.companions(release).get(companion, "")}
+    packages = {TORCH: release, companion: facts.companions(release)[companion][0]}
     supported = set(facts.all_pythons)
     for platform in DEFAULT_PLATFORMS:
         for package, version in packages.items():
@@ -87,7 +87,7 @@ def _default_words(platform: str, cells: Cells) -> Iterable[str]:
 
 
 def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
-    return cells.is_served(cells.with_backend(variant, platform, CPU))
+    return cells.is_served(cells.with_build(variant, platform, CPU))
 
 
 def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:

@@ -25,6 +25,7 @@ from torch_plan.invocation import find_invocation
 from torch_plan.platforms import PLATFORMS
 from torch_plan.questions import questions
 from torch_plan.slugs import default_slug, package_name
+from torch_plan.text import listed
 
 
 def toml(text: object) -> str:
@@ -50,15 +51,14 @@ def hook_settings(context: Mapping[str, Any]) -> str:
     `project` is the project's folder as the user would type it.
     """
     plan = generation.plan_of(context)
-    cells = [cell for option in plan.options for cell in option.cells]
-    builds = dict.fromkeys(cell.build for cell in cells)
+    builds = dict.fromkeys(cell.build for cell in plan.cells)
     hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
     settings = {
         "after_generation": context["after_generation"],
         "is_cruft": "_commit" in context,
         "github_actions": is_yes(context["github_actions"]),
         "project": str(find_invocation().output_folder / context["project_slug"]),
-        "torch": f"torch {plan.release} ({', '.join(builds)})",
+        "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
         "command": plan.smoke_command,
         "requires_python": plan.requires_python,
         "sync": [*plan.default.sync],

@@ -73,7 +73,7 @@ def check(context: MutableMapping[str, Any]) -> str:
     if any(command_problems) or find_problems(raw, load_facts()):
         unknown = {key: given[key] for key in _unknown(invocation.given)}
         refuse({**unknown, **explicit_answers(raw, given, load_facts())}, invocation)
-    for sentence in plan_of(context).fallbacks:
+    for sentence in plan_of(context).notes:
         say(sentence)
     return "passed"
 

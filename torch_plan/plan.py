@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch_plan.answers import EXTRAS, GROUPS, MARKERS
+from torch_plan.answers import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM
 from torch_plan.cells import Cell
-from torch_plan.facts import CPU, family_of
+from torch_plan.facts import CPU, TORCH, family_of
 from torch_plan.markers import environment
 from torch_plan.platforms import PLATFORMS
 
-REQUIRED_UV = ">=0.8.0"
+REQUIRED_UV = ">=0.10.0"
 """The uv that a rendered project asks for; the tests lock and sync with it."""
 
 _SELECTORS = {MARKERS: "", EXTRAS: "extra", GROUPS: "group"}
@@ -63,38 +63,73 @@ class Option(NamedTuple):
 class Plan(NamedTuple):
     """All that the templates lay out."""
 
-    release: str
     python: str
     """The oldest Python, which `.python-version` names."""
     pythons: tuple[str, ...]
     layout: str
     platforms: tuple[str, ...]
     dependencies: tuple[str, ...]
+    constraints: tuple[str, ...]
+    """What holds the lock at exact versions where the requirements leave them open."""
     options: tuple[Option, ...]
     sources: Mapping[str, tuple[Source, ...]]
     indexes: tuple[Index, ...]
-    companions: Mapping[str, str]
+    companions: tuple[str, ...]
     guarded_platforms: tuple[str, ...]
     """The platforms that get `numpy<2`."""
     hosts: tuple[str, ...]
     """The hosts that a firewall must let through for the PyTorch index."""
-    local_pins: bool
+    torch_pin: str
     package: str
     """The name to import."""
     smoke_command: str
-    fallbacks: tuple[str, ...]
-    """A sentence for each platform that gets the CPU build, although nobody asked for it."""
+    notes: tuple[str, ...]
+    """What people should know: platforms that get another build, and builds that are likely."""
     required_uv: str = REQUIRED_UV
 
     @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of all options."""
+        return tuple(cell for option in self.options for cell in option.cells)
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """The releases of torch, that of the first cell first."""
+        return tuple(dict.fromkeys(cell.release for cell in self.cells))
+
+    @property
+    def local_pins(self) -> bool:
+        """Whether versions are pinned with their labels."""
+        return self.torch_pin == LOCAL
+
+    @property
+    def is_library(self) -> bool:
+        """Whether the requirements are for others too, and the lock alone is exact."""
+        return self.torch_pin == MINIMUM
+
+    @property
     def requires_python(self) -> str:
-        """The Pythons as `requires-python` says them: up to the first one that lacks a wheel."""
-        return f">={self.pythons[0]},<{next_minor(self.pythons[-1])}"
+        """The Pythons as `requires-python` says them: up to the first one that lacks a wheel.
+
+        A library leaves the end open; its lock ends there all the same.
+        """
+        oldest = f">={self.pythons[0]}"
+        return oldest if self.is_library else f"{oldest},<{next_minor(self.pythons[-1])}"
 
     @property
     def environments(self) -> tuple[str, ...]:
-        """The exact marker of each platform."""
-        return tuple(map(environment, self.platforms))
+        """The exact marker of each platform that the lock is for."""
+        until = f" and python_full_version < '{next_minor(self.pythons[-1])}'"
+        end = until if self.is_library else ""
+        return tuple(f"{environment(platform)}{end}" for platform in self.platforms)
+
+    @property
+    def explicit_packages(self) -> tuple[str, ...]:
+        """The packages that come from an index of PyTorch, on some platform at least.
+
+        Such an index tells no upload dates.
+        """
+        return tuple(self.sources)
 
     @property
     def default(self) -> Option:
@@ -149,17 +184,14 @@ class Plan(NamedTuple):
     @property
     def tritons(self) -> tuple[str, ...]:
         """The packages that only PyTorch's index has, and the builds require."""
-        named = [
-            package for option in self.options for cell in option.cells for package in cell.packages
-        ]
-        own = ("torch", *self.companions)
+        named = [package for cell in self.cells for package in cell.packages]
+        own = (TORCH, *self.companions)
         return tuple(dict.fromkeys(it.name for it in named if it.name not in own))
 
     @property
     def reaches_cuda(self) -> bool:
         """Whether any platform gets a CUDA build."""
-        cells = [cell for option in self.options for cell in option.cells]
-        return any(family_of(cell.build) == "cu" for cell in cells)
+        return any(family_of(cell.build) == "cu" for cell in self.cells)
 
 
 def next_minor(python: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from torch_plan.answers import EXTRAS, GROUPS, MARKERS, PackageIndex, Variant
+from torch_plan.answers import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, PackageIndex, Variant
 from torch_plan.cells import Cell, Cells, Package
 from torch_plan.check import examine
 from torch_plan.facts import PYPI, Facts, capability, family_of, load_facts
@@ -14,6 +14,7 @@ from torch_plan.markers import split
 from torch_plan.plan import Index, Option, Plan, Source, next_minor
 from torch_plan.problems import Refused
 from torch_plan.slugs import package_name
+from torch_plan.urls import host_of
 
 
 def make_plan(raw: Mapping[str, str], facts: Facts | None = None) -> Plan:
@@ -39,50 +40,81 @@ class _Planner:
         options = tuple(map(self.option, answers.variants))
         shared = options[0].requirements if answers.layout == MARKERS else ()
         return Plan(
-            release=answers.release,
             python=answers.python,
             pythons=self.cells.pythons,
             layout=answers.layout,
             platforms=answers.platforms,
             dependencies=(*shared, *self.numpy_requirements()),
+            constraints=tuple(self.constraints()),
             options=options,
             sources=self.sources(),
             indexes=(*self.pytorch_indexes(), *_package_indexes(answers.package_index)),
-            companions={name: self.cells.versions[name] for name in answers.companions},
+            companions=self.companions,
             guarded_platforms=self.cells.guarded,
-            hosts=answers.pytorch_index.hosts if self.backends else (),
-            local_pins=answers.torch_pin == "local",
+            hosts=self.hosts(),
+            torch_pin=answers.torch_pin,
             package=package_name(answers.project_slug),
             smoke_command=f"{answers.project_slug}-smoke",
-            fallbacks=tuple(fallback.sentence for fallback in self.cells.fallbacks),
+            notes=(*(it.sentence for it in self.cells.fallbacks), *self.cells.likely_notes),
         )
+
+    @cached_property
+    def companions(self) -> tuple[str, ...]:
+        """The companions that some platform gets."""
+        found = {package.name for cell in self.cells.all for package in cell.packages}
+        return tuple(name for name in self.answers.companions if name in found)
 
     def option(self, variant: Variant) -> Option:
         cells = self.cells.of(variant)
         return Option(
             name=variant.name,
-            requirements=tuple(self.requirements(cells)),
+            requirements=tuple(self.requirements(cells, self.requirement)),
             cells=cells,
             needs={cell.platform: (*self.needs(cell), *self.lacks(cell)) for cell in cells},
             sync=self.sync_options(variant),
         )
 
-    def requirements(self, cells: Sequence[Cell]) -> Iterator[str]:
-        """Yield the requirements of a variant: each package as its cells pin it."""
+    def requirements(self, cells: Sequence[Cell], pin: Callable[[Package], str]) -> Iterator[str]:
+        """Yield the requirements of cells, one for each platform: each package as `pin` says it.
+
+        It says nothing of a package that needs no requirement.
+        """
         for packages in self.by_package(cells).values():
             pins: dict[str, list[str]] = {}
             for platform, package in packages:
-                pins.setdefault(self.pin(package), []).append(platform)
-            yield from self.by_marker(pins, self.python_marker(packages[0][1]))
+                pins.setdefault(pin(package), []).append(platform)
+            pins.pop("", None)
+            if pins:
+                yield from self.by_marker(pins, self.python_marker(packages[0][1]))
 
-    def pin(self, package: Package) -> str:
-        version = package.full_version if self.answers.torch_pin == "local" else package.version
+    def requirement(self, package: Package) -> str:
+        """Return how a project requires a package."""
+        if self.answers.torch_pin != MINIMUM:
+            return self.exact(package)
+        if package.pythons is None:
+            return f"{package.name}>={package.version}" if package.version else package.name
+        # A library says nothing of what its own torch requires, unless a source needs it said.
+        return "" if self.answers.layout == MARKERS else package.name
+
+    def exact(self, package: Package) -> str:
+        """Return the requirement of exactly this version."""
+        version = package.full_version if self.answers.torch_pin == LOCAL else package.version
         return f"{package.name}=={version}" if version else package.name
+
+    def constraints(self) -> Iterator[str]:
+        """Yield what holds the lock at the exact releases where the requirements do not."""
+        if self.answers.torch_pin == MINIMUM:
+            cells = {cell.platform: cell for cell in reversed(self.cells.all)}
+            yield from self.requirements(
+                [cells[platform] for platform in self.answers.platforms], self.exact
+            )
 
     def numpy_requirements(self) -> Iterator[str]:
         guarded = self.cells.guarded
         free = [platform for platform in self.answers.platforms if platform not in guarded]
-        yield from self.by_marker({"numpy": free, "numpy<2": list(guarded)})
+        # uv locks one version for all where it can, and that would be NumPy 1.
+        apart = guarded and set(self.cells.pythons) <= set(self.facts.numpy_2.pythons)
+        yield from self.by_marker({"numpy>=2" if apart else "numpy": free, "numpy<2": [*guarded]})
 
     def by_marker(self, pins: Mapping[str, list[str]], also: str = "") -> Iterator[str]:
         """Yield the requirements of one package, from pin -> the platforms that it holds on.
@@ -134,32 +166,37 @@ class _Planner:
     def source_entries(
         self, variant: Variant, packages: Iterable[tuple[str, Package]]
     ) -> Iterator[Source]:
-        backends: dict[str, list[str]] = {}
+        indexes: dict[str, list[str]] = {}
         for platform, package in packages:
-            backends.setdefault(package.backend, []).append(platform)
-        markers = split(backends.values(), self.answers.platforms)
-        for backend, marker in zip(backends, markers, strict=True):
-            if backend != PYPI:
+            indexes.setdefault(package.origin, []).append(platform)
+        markers = split(indexes.values(), self.answers.platforms)
+        for index, marker in zip(indexes, markers, strict=True):
+            if index != PYPI:
                 yield Source(
-                    index_name=_index_name(backend),
+                    index_name=_index_name(index),
                     marker=marker,
                     extra=variant.name if self.answers.layout == EXTRAS else "",
                     group=variant.name if self.answers.layout == GROUPS else "",
                 )
 
-    @cached_property
-    def backends(self) -> list[str]:
-        """The backends that come from an index of PyTorch, in the order of their first use."""
-        used = dict.fromkeys(cell.backend for cell in self.cells.all)
-        return [backend for backend in used if backend != PYPI]
-
     def pytorch_indexes(self) -> Iterator[Index]:
-        mirror = self.answers.pytorch_index
-        # The links of a flat listing are relative to its URL, which therefore ends with a slash.
-        end = "/" if mirror.flat else ""
-        for backend in self.backends:
-            url = f"{mirror.url}/{backend}{end}"
-            yield Index(_index_name(backend), url, flat=mirror.flat)
+        mirror, seen = self.answers.pytorch_index, {PYPI}
+        for cell in self.cells.all:
+            for package in cell.packages:
+                if package.origin not in seen:
+                    seen.add(package.origin)
+                    url = cell.url or mirror.url_of(package.origin)
+                    yield Index(_index_name(package.origin), url, flat=mirror.flat and not cell.url)
+
+    def hosts(self) -> tuple[str, ...]:
+        """Return the hosts that the packages of PyTorch's indexes come from, PyPI left out."""
+        hosts: dict[str, None] = {}
+        for cell in self.cells.all:
+            if cell.url:
+                hosts[host_of(cell.url)] = None
+            elif any(package.origin != PYPI for package in cell.packages):
+                hosts.update(dict.fromkeys(self.answers.pytorch_index.hosts))
+        return tuple(hosts)
 
     def lacks(self, cell: Cell) -> Iterator[str]:
         """Yield why a cell got the CPU build, if nobody asked for it."""
@@ -170,7 +207,13 @@ class _Planner:
                     yield f"the nearest that there is: {fallback.nearest}"
 
     def needs(self, cell: Cell) -> Iterator[str]:
-        """Yield what a build asks of the machine: driver and card, glibc or macOS."""
+        """Yield what a build asks of the machine: driver and card, glibc or macOS.
+
+        Of the builds of an index of the platform's own nothing is known.
+        """
+        if cell.url:
+            yield f"what the builds of {cell.url} need"
+            return
         facts = self.facts
         driver = facts.min_driver(cell.build, cell.platform)
         if driver:
@@ -185,9 +228,10 @@ class _Planner:
             yield "Intel GPU with its driver"
         tags = [
             tag
-            for name, version in self.cells.versions.items()
+            for package in cell.packages
+            if package.pythons is None
             for tag in facts.platform_tags(
-                name, version, cell.backend, cell.platform, self.cells.pythons
+                package.name, package.version, package.origin, cell.platform, self.cells.pythons
             )
         ]
         yield from _system_floor(tags, "macosx", "macOS")
@@ -214,5 +258,5 @@ def _system_floor(platform_tags: Iterable[str], prefix: str, system: str) -> Ite
         yield f"{system} {major}.{minor} or newer"
 
 
-def _index_name(backend: str) -> str:
-    return f"pytorch-{backend}"
+def _index_name(index: str) -> str:
+    return f"pytorch-{index}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from torch_plan.problems import Problem, Way
-from torch_plan.urls import shown
+from torch_plan.urls import shown, without_logins
 
 INDEXES = ("pytorch_index", "package_index")
 """The answers that may be a URL, and then may hold a secret."""
@@ -66,4 +66,5 @@ class Reader:
             if kept:
                 ways.append({key: " ".join(kept)})
         heading = f"{word} in {key}={self.text(key)}" if len(words) > 1 else f"{key}={word}"
-        self.problems.append(Problem((key, word, about), heading, reason, (*ways, *also)))
+        key_of = (key, word, about)
+        self.problems.append(Problem(key_of, without_logins(heading), reason, (*ways, *also)))

@@ -130,7 +130,7 @@ def test_no_platform_gets_the_cpu_build_in_silence(
     given: dict[str, str], sentences: tuple[str, ...]
 ) -> None:
     made = plan(**given)
-    assert made.fallbacks == sentences
+    assert made.notes == sentences
     for sentence in sentences:
         platform = sentence.partition(" ")[0]
         needs = made.options[-1].needs[platform]
@@ -144,4 +144,4 @@ def test_the_way_to_a_build_is_accepted() -> None:
         platforms="linux-x86_64 linux-aarch64=cu129 macos-arm64",
     )
     assert made.default.build_on("linux-aarch64") == "cu129"
-    assert made.fallbacks == ()
+    assert made.notes == ()
