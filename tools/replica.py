@@ -265,6 +265,8 @@ def _requires(facts: Facts, index: str, name: WheelName) -> tuple[str, ...]:
     if name.package == "torch":
         return requires + _requires_triton(facts, name.version, index)
     pins = _ODD_TORCH_PINS.get((name.package, name.version))
+    if name.package == "torchcodec":  # METADATA on PyPI: it names no torch
+        pins = ()
     if pins is None:
         pins = (f"torch=={facts.made_for(name.package, name.version)}",)
     return requires + pins
