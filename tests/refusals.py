@@ -96,7 +96,7 @@ REFUSED = [
     ),
     pytest.param(
         {"torch_version": "2.13.0", "torch_backend": "cu132", "companions": "torchaudio"},
-        "torchaudio 2.11.0, the one for torch 2.13.0, is on",
+        "torchaudio 2.11.0, which belongs to torch 2.13.0, is on",
         "torch_backend=cu130",
         id="torchaudio-with-cu132",
     ),

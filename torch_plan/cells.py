@@ -8,7 +8,6 @@ from torch_plan.answers import MARKERS, Answers, Override, Variant
 from torch_plan.facts import CPU, PYPI, TORCH, Facts, family_of, labelled
 from torch_plan.platforms import PLATFORMS
 from torch_plan.suggest import nearest
-from torch_plan.text import listed
 from torch_plan.words import PlatformWord
 
 
@@ -205,38 +204,6 @@ class Cells:
                 variant = None if self.answers.layout == MARKERS else cell.variant.name
                 return Fallback(cell, backend, str(PlatformWord(cell.platform, variant, backend)))
         return Fallback(cell, "", "")
-
-    @cached_property
-    def likely_notes(self) -> tuple[str, ...]:
-        """A sentence for each reason why builds are only likely, and which builds these are."""
-        builds: dict[str, dict[str, list[str]]] = {}
-        for cell in self.all:
-            if cell.is_likely:
-                platforms = builds.setdefault(self._why_likely(cell), {})
-                platforms.setdefault(f"{cell.backend} of torch {cell.release}", []).append(
-                    cell.platform
-                )
-        return tuple(
-            f"{reason}: "
-            + "; ".join(
-                f"{build} for {listed([*dict.fromkeys(its)])}" for build, its in groups.items()
-            )
-            + ". uv decides when it locks."
-            for reason, groups in builds.items()
-        )
-
-    def _why_likely(self, cell: Cell) -> str:
-        if cell.url:
-            return f"What is at {cell.url} is not known"
-        if self.facts.is_expected(cell.release):
-            newest = self.facts.releases[-1]
-            return f"torch {newest} is the newest release known here, and this is planned like it"
-        if self._may_exist(cell.backend, cell.platform) and not self._is_known(cell):
-            return "PyTorch does not publish these builds, so this index has to have them"
-        return "These builds very likely exist, and nobody has seen them yet"
-
-    def _is_known(self, cell: Cell) -> bool:
-        return bool(self.facts.pythons(TORCH, cell.release, cell.backend, cell.platform))
 
     def alike(self, variant: Variant) -> list[str]:
         """Return the other backends of the release that are of the same family, nearest first."""

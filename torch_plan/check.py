@@ -217,17 +217,19 @@ class _Checks:
         versions = self.facts.companions(release)[companion]
         platforms = " ".join(cell.platform for cell in cells)
         found = {index for version in versions for index in self.facts.indexes(companion, version)}
-        carrying = " ".join(sorted(found, key=backend_key))
+        carrying = listed(sorted(found, key=backend_key))
+        others = self.ways.other_backends(variant)
         self.refuse(
             *("companions", companion, self.position(variant)),
             heading=f"companions={companion} with torch_backend={backend} "
             f"for platforms={platforms} and {self.asked_release(release)}",
-            reason=f"{companion} {' or '.join(versions)}, the one for torch {release}, is on "
+            reason=f"{companion} {listed(versions, 'or')}, which belongs to torch {release}, is on "
             f"{carrying} and not on {backend}.",
             ways=[
-                *self.ways.other_backends(variant),
-                self.ways.without_companion(companion),
+                *others[:1],
                 self.ways.optional_companion(companion),
+                *others[1:],
+                self.ways.without_companion(companion),
                 *(self.ways.with_override(cell, CPU) for cell in cells),
             ],
         )

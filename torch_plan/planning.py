@@ -10,6 +10,7 @@ from torch_plan.answers import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, PackageI
 from torch_plan.cells import Cell, Cells, Package
 from torch_plan.check import examine
 from torch_plan.facts import PYPI, Facts, capability, family_of, load_facts
+from torch_plan.likely import likely_notes
 from torch_plan.markers import split
 from torch_plan.plan import Index, Option, Plan, Source, next_minor
 from torch_plan.problems import Refused
@@ -55,7 +56,7 @@ class _Planner:
             torch_pin=answers.torch_pin,
             package=package_name(answers.project_slug),
             smoke_command=f"{answers.project_slug}-smoke",
-            notes=(*(it.sentence for it in self.cells.fallbacks), *self.cells.likely_notes),
+            notes=(*(it.sentence for it in self.cells.fallbacks), *likely_notes(self.cells)),
         )
 
     @cached_property
