@@ -49,15 +49,15 @@ def hook_settings(context: Mapping[str, Any]) -> str:
 
     `project` is the project's folder as the user would type it.
     """
-    plan = generation.plan_of(context)
+    plan, answers = generation.plan_of(context), generation.answers_of(context)
     cells = [cell for option in plan.options for cell in option.cells]
     builds = dict.fromkeys(cell.build for cell in cells)
     hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
     settings = {
-        "after_generation": context["after_generation"],
+        "after_generation": answers["after_generation"],
         "is_cruft": "_commit" in context,
-        "github_actions": is_yes(context["github_actions"]),
-        "project": str(find_invocation().output_folder / context["project_slug"]),
+        "github_actions": is_yes(answers["github_actions"]),
+        "project": str(find_invocation().output_folder / answers["project_slug"]),
         "torch": f"torch {plan.release} ({', '.join(builds)})",
         "command": plan.smoke_command,
         "requires_python": plan.requires_python,

@@ -21,8 +21,8 @@ from torch_plan.invocation import Invocation, find_invocation
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.problems import Problem, Refused, Way
-from torch_plan.questions import as_text, questions
-from torch_plan.text import listed
+from torch_plan.questions import as_text, fixed_defaults, questions, unasked
+from torch_plan.text import listed, shell_line
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
@@ -31,8 +31,12 @@ _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that a printed command names in any case: their defaults differ by day or machine."""
 
 
-def begin() -> str:
-    """Say at once what is wrong with the command line, before a person answers any question."""
+def begin(context: MutableMapping[str, Any]) -> str:
+    """Say at once what is wrong with the command line, before a person answers any question.
+
+    The answers that nobody is asked for are written into the context: cookiecutter hands over only
+    those that it asks for. So defaults can depend on them, and they are recorded like all others.
+    """
     invocation = find_invocation()
     own, template = Path(__file__).resolve().parent.parent, Path(invocation.template_root).resolve()
     if invocation.template_root and own != template:
@@ -45,12 +49,22 @@ def begin() -> str:
     if private and not invocation.is_update:
         end(f"{private[0]} cannot be given: the template computes it. Leave it out.", invocation)
     for key in [] if invocation.is_update else _unknown(invocation.config_defaults):
-        near = suggest.close(key, _public_keys(), count=1, cutoff=0.8)
+        near = suggest.close(key, [*fixed_defaults()], count=1, cutoff=0.8)
         if near:
             say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
     if invocation.prompts and _unknown(invocation.given) and not invocation.is_update:
         refuse({key: as_text(value) for key, value in invocation.given.items()}, invocation)
+    for key, default in unasked().items():
+        context[key] = as_text(invocation.known.get(key, default))
+    if invocation.prompts:
+        say(unasked_note(answers_of(context)))
     return ""
+
+
+def unasked_note(answers: Mapping[str, str]) -> str:
+    """Return which answers a person is not asked for, and what they are."""
+    words = shell_line(f"{key}={answers[key]}" for key in unasked())
+    return f"Not asked, and can be given with the command (docs/answers.md):\n{words}\n"
 
 
 def check(context: MutableMapping[str, Any]) -> str:
@@ -157,7 +171,7 @@ def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> s
     from torch_plan.refusal import refusal_text
 
     def problems_of(answers: Mapping[str, str]) -> list[Problem]:
-        known = {key: value for key, value in answers.items() if key in _public_keys()}
+        known = {key: value for key, value in answers.items() if key in fixed_defaults()}
         raw = defaults.complete(known, facts)
         slug = raw["project_slug"]
         return [*_command_problems(answers, slug, invocation), *find_problems(raw, facts)]
@@ -182,7 +196,9 @@ def _command_problems(
         return
     for key in _unknown(given):
         near = [
-            name for name in suggest.close(key, _public_keys(), cutoff=0.5) if name not in given
+            name
+            for name in suggest.close(key, [*fixed_defaults()], cutoff=0.5)
+            if name not in given
         ]
         ways: list[Way] = [{key: None, name: given[key]} for name in near]
         reason = "the template has no such answer; docs/answers.md lists all of them."
@@ -204,12 +220,12 @@ def _free_slug(folder: Path) -> str:
 
 
 def answers_of(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return cookiecutter's answers as text, without its private variables."""
-    return {key: as_text(value) for key, value in context.items() if not key.startswith("_")}
+    """Return cookiecutter's answers as text, without its private variables.
 
-
-def _public_keys() -> list[str]:
-    return [key for key in questions() if not key.startswith("_")]
+    A replay of an older project may lack some that nobody is asked for; it gets their defaults.
+    """
+    answers = {**unasked(), **context}
+    return {key: as_text(answers[key]) for key in fixed_defaults() if key in answers}
 
 
 def _is_ours(key: str) -> bool:
@@ -218,8 +234,8 @@ def _is_ours(key: str) -> bool:
 
 
 def _unknown(answers: Mapping[str, Any]) -> list[str]:
-    """Return the keys that no question has; private ones are looked at by `begin`."""
-    return [key for key in answers if not key.startswith("_") and key not in questions()]
+    """Return the keys that no answer has; private ones are looked at by `begin`."""
+    return [key for key in answers if not key.startswith("_") and key not in fixed_defaults()]
 
 
 def end(message: str, invocation: Invocation) -> NoReturn:

@@ -85,7 +85,7 @@ def test_a_refusal_under_cruft_is_no_exception_of_click(capsys: pytest.CaptureFi
 
 
 def test_an_update_refuses_no_answer_that_is_gone() -> None:
-    assert run("update", UPDATE, generation.begin) == ""
+    assert run("update", UPDATE, lambda: generation.begin({})) == ""
 
 
 def test_nothing_is_known_of_a_plain_call() -> None:
