@@ -120,12 +120,19 @@ WORKSPACE = rb"(?m)^\s*\[?\s*(tool\.uv\.)?workspace\b"
 class Stopped(Exception):
     """A step that could not be done; the text is a plain sentence that says why.
 
-    `outside` is the folder that the project has to move to, if it cannot be done here.
+    `outside` is the folder that the project has to move to, if it cannot be done here; `instead`
+    the command that helps, where it is another than that for the same step; `printed` what uv said.
     """
 
-    def __init__(self, reason: str, outside: Path | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        outside: Path | None = None,
+        instead: list[str] | None = None,
+        printed: str = "",
+    ) -> None:
         super().__init__(reason)
-        self.outside = outside
+        self.outside, self.instead, self.printed = outside, instead, printed
 
 
 class WrongHash(Stopped):
@@ -146,7 +153,7 @@ def main() -> None:
     except KeyboardInterrupt:
         say_kept("Interrupted.", settings)
     except Stopped as stopped:
-        say_kept(str(stopped), settings, stopped.outside)
+        say_kept(str(stopped), settings, stopped.outside, stopped.instead)
     except OSError as error:
         say_kept(f"uv cannot be run ({error}).", settings)
 
@@ -213,7 +220,10 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     tells whether the lock is right for somebody without them. If not, it is made again without
     them; unless it depends on an index or a cooldown of theirs, which is their decision.
     """
-    run_uv(uv, lock_command(settings), settings)
+    try:
+        run_uv(uv, lock_command(settings), settings)
+    except Stopped as stopped:
+        raise doubted(stopped.printed, settings) or stopped from None
     locked = Path("uv.lock")
     if not locked.is_file():
         raise Stopped("uv ended well and left no uv.lock in the project.")
@@ -244,6 +254,25 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
         f"A uv.toml of yours changes uv.lock{about}, so it is made without. As long as that setting"
         " stands, use uv with `--frozen` here, or it changes uv.lock again."
     )
+
+
+def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
+    """Return what to do where uv did not find a build that is only likely, None where it is not so.
+
+    uv names the platforms that it could not serve where it looked at some of them alone.
+    """
+    if "No solution found" not in printed or "exclude-newer" in printed:
+        return None
+    split = re.search(r"for split \(markers: (.+)\)", printed)
+    likely = settings["likely"]
+    named = [where for where in likely if split and all(it in split[1] for it in where.split())]
+    for where in [*named, *likely][:1]:
+        platform, command = likely[where]
+        return Stopped(
+            f"{platform} asks for a build that nobody has seen yet, and uv did not find it.",
+            instead=command,
+        )
+    return None
 
 
 def why_outdated(uv: str, settings: dict[str, Any]) -> str:
@@ -324,7 +353,7 @@ def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
     again = ask(command, quick, seconds=60)
     if again.returncode:
         kind = WrongHash if "Hash mismatch" in again.stderr else Stopped
-        raise kind(cause(again.stderr, settings["requires_python"]))
+        raise kind(cause(again.stderr, settings["requires_python"]), printed=again.stderr)
 
 
 def cause(printed: str, python: str) -> str:
@@ -440,12 +469,18 @@ def say_ready(settings: dict[str, Any]) -> None:
         say_commit(settings)
 
 
-def say_kept(reason: str, settings: dict[str, Any], outside: Path | None = None) -> None:
-    """Say why a step could not be done, and the command that does it later."""
-    commands = [next_command(settings, outside)]
+def say_kept(
+    reason: str,
+    settings: dict[str, Any],
+    outside: Path | None = None,
+    instead: list[str] | None = None,
+) -> None:
+    """Say why a step could not be done, and the command that does it later, or another instead."""
+    commands = [instead or next_command(settings, outside)]
     if outside:
         commands.insert(0, ["move" if os.name == "nt" else "mv", str(Path.cwd()), str(outside)])
-    say(f"{reason} The project is kept. To complete it, run:", *commands)
+    step = "make it again without that build" if instead else "complete it"
+    say(f"{reason} The project is kept. To {step}, run:", *commands)
     if not Path("uv.lock").exists():
         say_commit(settings)
 

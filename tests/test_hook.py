@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cookiecutter.generate import generate_context, generate_files
-from cookiecutter.prompt import prompt_for_config
+from cookiecutter.generate import generate_files
+from cruft._commands.utils.cookiecutter import generate_cookiecutter_context
 
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config
 from tools.lock import find_uv, read_lock
@@ -844,9 +844,9 @@ def test_cruft_update_locks_nothing(
     record = fake_uv(LOCKS)
     monkeypatch.syspath_prepend(str(ROOT))
     given = {**ANSWERS, "pytorch_index": replica.url}
-    context = generate_context(str(ROOT / "cookiecutter.json"), extra_context=given)
-    context["cookiecutter"] = prompt_for_config(context, no_input=True)
-    context["cookiecutter"].update(_template=str(ROOT), _commit="0123456")
+    context = generate_cookiecutter_context(
+        str(ROOT), "0123456", ROOT, extra_context=given, no_input=True
+    )
     with tempfile.TemporaryDirectory() as scratch:
         project = Path(generate_files(str(ROOT), context=context, output_dir=scratch))
         assert (project / "pyproject.toml").exists()

@@ -19,7 +19,7 @@ QUESTIONS = {
     "torch_version": "PyTorch release",
     "torch_backend": r"PyTorch build \(several",
     "layout": "How the project holds its builds",
-    "after_generation": "After generation",
+    "github_actions": "A GitHub Actions workflow",
 }
 """Answer -> how its question begins."""
 
@@ -98,8 +98,8 @@ def test_a_misspelt_key_is_told_before_the_first_question(ask: Ask) -> None:
 
 
 def test_the_last_lines_say_where_the_project_is_and_what_to_type(ask: Ask, tmp_path: Path) -> None:
-    shown = answer(ask(), torch_version="2.9.1", after_generation="nothing")
-    last = shown[shown.rindex("After generation") :]
+    shown = answer(ask("after_generation=nothing"), torch_version="2.9.1")
+    last = shown[shown.rindex("A GitHub Actions workflow") :]
     assert "my-ml-project" in last
     assert "torch 2.9.1" in last
     assert "cd my-ml-project" in last

@@ -56,9 +56,10 @@ def default_platforms(answers: Mapping[str, str], facts: Facts) -> str:
     """Return the usual platforms, as far as release, Python, builds and companions have wheels.
 
     A platform without wheels is left out. Where only a companion's wheel of the chosen build is
-    missing, `cpu` is put in its place, for the person to see; but not on Linux x86_64, where a
-    build that cannot be had is refused with its reason. Answers after `platforms` do not count:
-    cookiecutter asks for this default before it has them.
+    missing, or where an index of somebody else's would have to have a build that PyTorch does not
+    publish, `cpu` is put in its place, for the person to see; but not on Linux x86_64, where a
+    build that cannot be had is refused with its reason. Answers that cookiecutter asks for after
+    `platforms` do not count.
     """
     usual = " ".join(DEFAULT_PLATFORMS)
     cells = read_cells({**answers, "platforms": usual}, facts)
@@ -70,16 +71,17 @@ def default_platforms(answers: Mapping[str, str], facts: Facts) -> str:
 
 def _default_words(platform: str, cells: Cells) -> Iterable[str]:
     """Return what `platforms` says of one platform by default: nothing, its name, or overrides."""
+    main = DEFAULT_PLATFORMS[0]
     unserved = [
         variant
         for variant in cells.answers.variants
         if not cells.is_served(cells.cell(variant, platform))
+        or (platform != main and cells.is_invented(cells.cell(variant, platform)))
     ]
     if not unserved:
         return [platform]
     if not all(_cpu_serves(variant, platform, cells) for variant in unserved):
         return []
-    main = DEFAULT_PLATFORMS[0]
     if not all(cells.is_served(cells.cell(variant, main)) for variant in unserved):
         return [platform]
     names = [None] if cells.answers.layout == MARKERS else [it.name for it in unserved]
@@ -87,7 +89,8 @@ def _default_words(platform: str, cells: Cells) -> Iterable[str]:
 
 
 def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
-    return cells.is_served(cells.with_build(variant, platform, CPU))
+    cell = cells.with_build(variant, platform, CPU)
+    return cells.is_served(cell) and not cells.is_invented(cell)
 
 
 def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:

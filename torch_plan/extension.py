@@ -50,17 +50,23 @@ def hook_settings(context: Mapping[str, Any]) -> str:
 
     `project` is the project's folder as the user would type it.
     """
-    plan = generation.plan_of(context)
+    plan, answers = generation.plan_of(context), generation.answers_of(context)
     builds = dict.fromkeys(cell.build for cell in plan.cells)
     hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
+    without = generation.commands_without_likely(context)
+    likely = {
+        f"{PLATFORMS[name].sys_platform} {PLATFORMS[name].platform_machine}": (name, command)
+        for name, command in without.items()
+    }
     settings = {
-        "after_generation": context["after_generation"],
+        "after_generation": answers["after_generation"],
         "is_cruft": "_commit" in context,
-        "github_actions": is_yes(context["github_actions"]),
-        "project": str(find_invocation().output_folder / context["project_slug"]),
+        "github_actions": is_yes(answers["github_actions"]),
+        "project": str(find_invocation().output_folder / answers["project_slug"]),
         "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
         "command": plan.smoke_command,
         "requires_python": plan.requires_python,
+        "likely": likely,
         "sync": [*plan.default.sync],
         "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
     }

@@ -15,14 +15,14 @@ import click
 
 from torch_plan import defaults, suggest
 from torch_plan.answers import FREE_TEXT
-from torch_plan.check import find_problems
+from torch_plan.check import examine, find_problems
 from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
 from torch_plan.invocation import Invocation, find_invocation
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.problems import Problem, Refused, Way
-from torch_plan.questions import as_text, questions
-from torch_plan.text import listed
+from torch_plan.questions import as_text, fixed_defaults, questions, unasked
+from torch_plan.text import listed, shell_line
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
@@ -31,8 +31,12 @@ _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that a printed command names in any case: their defaults differ by day or machine."""
 
 
-def begin() -> str:
-    """Say at once what is wrong with the command line, before a person answers any question."""
+def begin(context: MutableMapping[str, Any]) -> str:
+    """Say at once what is wrong with the command line, before a person answers any question.
+
+    The answers that nobody is asked for are written into the context: cookiecutter hands over only
+    those that it asks for. So defaults can depend on them, and they are recorded like all others.
+    """
     invocation = find_invocation()
     own, template = Path(__file__).resolve().parent.parent, Path(invocation.template_root).resolve()
     if invocation.template_root and own != template:
@@ -45,12 +49,22 @@ def begin() -> str:
     if private and not invocation.is_update:
         end(f"{private[0]} cannot be given: the template computes it. Leave it out.", invocation)
     for key in [] if invocation.is_update else _unknown(invocation.config_defaults):
-        near = suggest.close(key, _public_keys(), count=1, cutoff=0.8)
+        near = suggest.close(key, [*fixed_defaults()], count=1, cutoff=0.8)
         if near:
             say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
     if invocation.prompts and _unknown(invocation.given) and not invocation.is_update:
         refuse({key: as_text(value) for key, value in invocation.given.items()}, invocation)
+    for key, default in unasked().items():
+        context[key] = as_text(invocation.known.get(key, default))
+    if invocation.prompts:
+        say(unasked_note(answers_of(context)))
     return ""
+
+
+def unasked_note(answers: Mapping[str, str]) -> str:
+    """Return which answers a person is not asked for, and what they are."""
+    words = shell_line(f"{key}={answers[key]}" for key in unasked())
+    return f"Not asked, and can be given with the command (docs/answers.md):\n{words}\n"
 
 
 def check(context: MutableMapping[str, Any]) -> str:
@@ -157,18 +171,25 @@ def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> s
     from torch_plan.refusal import refusal_text
 
     def problems_of(answers: Mapping[str, str]) -> list[Problem]:
-        known = {key: value for key, value in answers.items() if key in _public_keys()}
+        known = {key: value for key, value in answers.items() if key in fixed_defaults()}
         raw = defaults.complete(known, facts)
         slug = raw["project_slug"]
         return [*_command_problems(answers, slug, invocation), *find_problems(raw, facts)]
 
     def command(answers: Mapping[str, str]) -> str:
-        raw = defaults.complete(answers, facts)
-        named = {key: raw[key] for key in raw if key in answers or key in _ALWAYS_NAMED}
-        changed = {key: value for key, value in named.items() if value != given.get(key)}
-        return invocation.command(named, changed)
+        return shell_line(_command(answers, given, invocation, facts))
 
     return refusal_text(given, problems_of, command)
+
+
+def _command(
+    answers: Mapping[str, str], given: Mapping[str, str], invocation: Invocation, facts: Facts
+) -> list[str]:
+    """Return the words of the command for answers; `given` are those of the one that runs."""
+    raw = defaults.complete(answers, facts)
+    named = {key: raw[key] for key in raw if key in answers or key in _ALWAYS_NAMED}
+    changed = {key: value for key, value in named.items() if value != given.get(key)}
+    return invocation.command(named, changed)
 
 
 def _command_problems(
@@ -182,7 +203,9 @@ def _command_problems(
         return
     for key in _unknown(given):
         near = [
-            name for name in suggest.close(key, _public_keys(), cutoff=0.5) if name not in given
+            name
+            for name in suggest.close(key, [*fixed_defaults()], cutoff=0.5)
+            if name not in given
         ]
         ways: list[Way] = [{key: None, name: given[key]} for name in near]
         reason = "the template has no such answer; docs/answers.md lists all of them."
@@ -203,13 +226,41 @@ def _free_slug(folder: Path) -> str:
     return next(name for name in numbered if not (folder.parent / name).exists())
 
 
+def commands_without_likely(context: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return platform -> the command that makes the project again without what is only likely."""
+    platforms = dict.fromkeys(cell.platform for cell in plan_of(context).cells if cell.is_likely)
+    if not platforms:
+        return {}
+    # Imported where it is needed: few projects have such builds.
+    from torch_plan.likely import without_likely
+    from torch_plan.refusal import Search
+
+    raw, facts, invocation = answers_of(context), load_facts(), find_invocation()
+    given = {key: as_text(value) for key, value in invocation.given.items()}
+    explicit = explicit_answers(raw, given, facts)
+    cells = examine(raw, facts)[0]
+
+    def problems_of(answers: Mapping[str, str]) -> list[Problem]:
+        return find_problems(defaults.complete(answers, facts), facts)
+
+    def command(platform: str) -> list[str]:
+        changed = without_likely(cells, raw, platform)
+        different = {key: value for key, value in changed.items() if value != raw[key]}
+        answers = {**explicit, **different}
+        way_out = Search(answers, problems_of).way_out()
+        accepted = way_out.answers if way_out else answers
+        return _command(accepted, given, invocation.overwriting(), facts)
+
+    return {platform: command(platform) for platform in platforms}
+
+
 def answers_of(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return cookiecutter's answers as text, without its private variables."""
-    return {key: as_text(value) for key, value in context.items() if not key.startswith("_")}
+    """Return cookiecutter's answers as text, without its private variables.
 
-
-def _public_keys() -> list[str]:
-    return [key for key in questions() if not key.startswith("_")]
+    A replay of an older project may lack some that nobody is asked for; it gets their defaults.
+    """
+    answers = {**unasked(), **context}
+    return {key: as_text(answers[key]) for key in fixed_defaults() if key in answers}
 
 
 def _is_ours(key: str) -> bool:
@@ -218,8 +269,8 @@ def _is_ours(key: str) -> bool:
 
 
 def _unknown(answers: Mapping[str, Any]) -> list[str]:
-    """Return the keys that no question has; private ones are looked at by `begin`."""
-    return [key for key in answers if not key.startswith("_") and key not in questions()]
+    """Return the keys that no answer has; private ones are looked at by `begin`."""
+    return [key for key in answers if not key.startswith("_") and key not in fixed_defaults()]
 
 
 def end(message: str, invocation: Invocation) -> NoReturn:

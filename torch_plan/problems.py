@@ -8,6 +8,11 @@ Way = Mapping[str, "str | None"]
 """Changes of answers: key -> the value to give it, None to leave it out."""
 
 
+def with_changes(given: Mapping[str, str], way: Way) -> dict[str, str]:
+    """Return answers with the changes of a way out."""
+    return {key: value for key, value in {**given, **way}.items() if value is not None}
+
+
 class Problem(NamedTuple):
     """One reason to refuse: what it is about, what people read, and what may help."""
 

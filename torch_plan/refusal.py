@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from torch_plan.problems import Key, Problem, Way
+from torch_plan.problems import Key, Problem, Way, with_changes
 from torch_plan.text import shell_line
 
 FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]
@@ -135,11 +135,6 @@ def refusal_text(
     changed = {key: value for key, value in changed.items() if value != given.get(key)}
     lines += ["", f"Nothing was written. To run it again {_with(changed)}:"]
     return "\n".join([*lines, "", f"  {command(answers)}"])
-
-
-def with_changes(given: Mapping[str, str], way: Way) -> dict[str, str]:
-    """Return answers with the changes of a way out."""
-    return {key: value for key, value in {**given, **way}.items() if value is not None}
 
 
 def _keys(problems: Iterable[Problem]) -> set[Key]:
