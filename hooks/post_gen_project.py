@@ -178,6 +178,7 @@ def remove_empty(name: str) -> None:
 def complete(settings: dict[str, Any]) -> None:
     """Lock, and for `smoke` install and test; `Stopped` says what could not be done."""
     uv = find_uv()
+    refuse_old_uv(uv, settings["required_uv"])
     say_variables(settings)
     refuse_workspace(uv)
     old = Path("uv.lock").read_bytes() if Path("uv.lock").exists() else None
@@ -185,6 +186,18 @@ def complete(settings: dict[str, Any]) -> None:
     if settings["after_generation"] == "smoke":
         sync(uv, settings, old)
         smoke(uv, settings)
+
+
+def refuse_old_uv(uv: str, required: str) -> None:
+    """Raise `Stopped` for a uv older than `required`, such as `>=0.10.0`.
+
+    Before 0.9.25 uv drops all settings where it meets one that it does not know, `required-version`
+    among them, and locks something else in silence.
+    """
+    told = re.search(r"\d+\.\d+\.\d+", ask([uv, "--version"], environment(), seconds=60).stdout)
+    least = required.removeprefix(">=")
+    if told and [int(part) for part in told[0].split(".")] < [int(it) for it in least.split(".")]:
+        raise Stopped(f"This is uv {told[0]}, and the project needs {least} or newer; update it.")
 
 
 def say_variables(settings: dict[str, Any]) -> None:
@@ -232,6 +245,17 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     if not why and not facts:
         return
     about = f" ({', '.join(facts)})" if facts else ""
+    cooldown = re.search(
+        r'exclude-newer-span = (".+")|exclude-newer = (".+")', "\n".join(facts[::-1])
+    )
+    if "exclude newer" in why and cooldown:
+        setting = f"exclude-newer = {cooldown[1] or cooldown[2]}"
+        say(
+            "uv.lock has your cooldown: `uv sync --locked` fails for everybody who lacks it, CI"
+            f" included. To make it hold for all, put `{setting}` under [tool.uv] in pyproject.toml"
+            " and run `uv lock`."
+        )
+        return
     if re.search("missing remote index|exclude newer", why):
         say(
             f"uv.lock depends on your own settings of uv{about}: `uv sync --locked` fails for"
@@ -286,10 +310,11 @@ def why_outdated(uv: str, settings: dict[str, Any]) -> str:
 def personal_facts(lock: str, why: str) -> list[str]:
     """Return what a lock has from its maker's settings: an index, folders, options of uv.
 
-    uv says nothing of folders while they are there, and the project may have options of its own.
+    uv says nothing of folders while they are there, and the project has options of its own: that
+    packages are `false` stands for no cooldown.
     """
     head = lock.partition("\n[[package]]")[0].partition("\n[options")[2]
-    options = re.findall(r"(?m)^[\w-]+ = .+", head) if why else []
+    options = re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why else []
     folders = re.findall(r'registry = "((?!https?://)[^"]+)"', lock)
     index = re.findall(r"missing remote index: .* from `(?:(\w+://)[^/@]*@)?([^?#`]+)", why)
     return [*map("".join, index), *dict.fromkeys(folders), *options]

@@ -66,6 +66,7 @@ def hook_settings(context: Mapping[str, Any]) -> str:
         "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
         "command": plan.smoke_command,
         "requires_python": plan.requires_python,
+        "required_uv": plan.required_uv,
         "likely": likely,
         "sync": [*plan.default.sync],
         "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
