@@ -10,12 +10,23 @@ from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant
 from torch_plan.cells import Cells
 from torch_plan.check import read_cells
 from torch_plan.facts import CPU, TORCH, Facts
+from torch_plan.platforms import host_platform
 from torch_plan.questions import fixed_defaults
 from torch_plan.slugs import default_slug
 from torch_plan.words import PlatformWord
 
 if TYPE_CHECKING:
     from torch_plan.default_backend import Detected
+
+
+def default_release(facts: Facts, platform: str) -> str:
+    """Return the newest release, but none of which this platform's CPU build is only likely."""
+    certain = (
+        release
+        for release in reversed(facts.releases)
+        if not facts.is_likely(TORCH, release, CPU, platform)
+    )
+    return next(certain)
 
 
 def default_python(release: str, facts: Facts) -> str:
@@ -96,10 +107,11 @@ def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
 def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
     """Return what each answer would be if it were left out, given the other answers."""
     fixed = fixed_defaults()
-    release = answers.get("torch_version", facts.releases[-1])
+    newest = default_release(facts, host_platform())
+    release = answers.get("torch_version", newest)
     computed = {
         "project_slug": default_slug(answers.get("project_name", fixed["project_name"])),
-        "torch_version": facts.releases[-1],
+        "torch_version": newest,
         "python_version": default_python(release, facts),
         "torch_backend": default_backend(release, facts).backend,
     }

@@ -22,7 +22,7 @@ from torch_plan import defaults, generation
 from torch_plan.facts import load_facts
 from torch_plan.grammar import is_yes
 from torch_plan.invocation import find_invocation
-from torch_plan.platforms import PLATFORMS
+from torch_plan.platforms import PLATFORMS, host_platform
 from torch_plan.questions import questions
 from torch_plan.slugs import default_slug, package_name
 from torch_plan.text import listed
@@ -103,7 +103,7 @@ class TorchPlanExtension(Extension):
             default_slug=default_slug,
             hook_settings=hook_settings,
             is_yes=is_yes,
-            newest_release=facts.releases[-1],
+            newest_release=defaults.default_release(facts, host_platform()),
             package_name=package_name,
             torch_plan=generation.plan_of,
         )
