@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant
 from torch_plan.cells import Cells
 from torch_plan.check import read_cells
 from torch_plan.facts import CPU, TORCH, Facts
+from torch_plan.meaning import meaning
 from torch_plan.platforms import host_platform
 from torch_plan.questions import fixed_defaults
 from torch_plan.slugs import default_slug
@@ -63,8 +64,10 @@ def default_backend(release: str, facts: Facts) -> Detected:
         return Detected(CPU, "This machine cannot be looked at, so the default build is cpu.")
 
 
-def default_platforms(answers: Mapping[str, str], facts: Facts) -> str:
-    """Return the usual platforms, as far as release, Python, builds and companions have wheels.
+def default_platforms(
+    answers: Mapping[str, str], facts: Facts, among: Sequence[str] = DEFAULT_PLATFORMS
+) -> str:
+    """Return those of some platforms that release, Python, builds and companions have wheels for.
 
     A platform without wheels is left out. Where only a companion's wheel of the chosen build is
     missing, or where an index of somebody else's would have to have a build that PyTorch does not
@@ -72,11 +75,11 @@ def default_platforms(answers: Mapping[str, str], facts: Facts) -> str:
     build that cannot be had is refused with its reason. Answers that cookiecutter asks for after
     `platforms` do not count.
     """
-    usual = " ".join(DEFAULT_PLATFORMS)
+    usual = " ".join(among)
     cells = read_cells({**answers, "platforms": usual}, facts)
     if cells is None:
         return usual
-    words = [word for platform in DEFAULT_PLATFORMS for word in _default_words(platform, cells)]
+    words = [word for platform in among for word in _default_words(platform, cells)]
     return " ".join(words) or usual
 
 
@@ -106,7 +109,7 @@ def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
 
 def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
     """Return what each answer would be if it were left out, given the other answers."""
-    fixed = fixed_defaults()
+    answers, fixed = meaning(answers, facts).answers, fixed_defaults()
     newest = default_release(facts, host_platform())
     release = answers.get("torch_version", newest)
     computed = {
@@ -120,5 +123,6 @@ def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
 
 
 def complete(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
-    """Return all answers: those given, and the defaults of those left out."""
-    return {**default_answers(answers, facts), **answers}
+    """Return all answers in their proper form: those given, and the defaults of those left out."""
+    given = meaning(answers, facts).answers
+    return meaning({**default_answers(given, facts), **given}, facts).answers
