@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant
+from torch_plan.answers import DEFAULT_PLATFORMS, MAIN_PLATFORM, MARKERS, Variant
 from torch_plan.cells import Cells
 from torch_plan.check import read_cells
 from torch_plan.facts import CPU, TORCH, Facts
@@ -79,8 +79,7 @@ def _default_words(platform: str, cells: Cells) -> Iterable[str]:
         return [platform]
     if not all(_cpu_serves(variant, platform, cells) for variant in unserved):
         return []
-    main = DEFAULT_PLATFORMS[0]
-    if not all(cells.is_served(cells.cell(variant, main)) for variant in unserved):
+    if not all(cells.is_served(cells.cell(variant, MAIN_PLATFORM)) for variant in unserved):
         return [platform]
     names = [None] if cells.answers.layout == MARKERS else [it.name for it in unserved]
     return [str(PlatformWord(platform, name, CPU)) for name in names]

@@ -86,6 +86,7 @@ class TorchPlanExtension(Extension):
         facts = load_facts()
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown)
         environment.globals.update(
+            ask_again=generation.ask_again,
             begin=generation.begin,
             check=generation.check,
             default_backend=generation.default_backend,

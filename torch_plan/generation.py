@@ -20,8 +20,8 @@ from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, 
 from torch_plan.invocation import Invocation, find_invocation
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
-from torch_plan.problems import Problem, Refused, Way
-from torch_plan.questions import as_text, fixed_defaults, questions, unasked
+from torch_plan.problems import FindProblems, Problem, Refused, Way
+from torch_plan.questions import as_text, asked, fixed_defaults, questions, unasked
 from torch_plan.text import listed, shell_line
 
 OLDEST_COOKIECUTTER = "2.7.0"
@@ -52,13 +52,55 @@ def begin(context: MutableMapping[str, Any]) -> str:
         near = suggest.close(key, [*fixed_defaults()], count=1, cutoff=0.8)
         if near:
             say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
-    if invocation.prompts and _unknown(invocation.given) and not invocation.is_update:
-        refuse({key: as_text(value) for key, value in invocation.given.items()}, invocation)
-    for key, default in unasked().items():
-        context[key] = as_text(invocation.known.get(key, default))
+    known = _known_answers(invocation)
+    context.update({key: known.get(key, default) for key, default in unasked().items()})
     if invocation.prompts:
+        _check_given(known, invocation)
         say(unasked_note(answers_of(context)))
     return ""
+
+
+def _check_given(known: Mapping[str, str], invocation: Invocation) -> None:
+    """Refuse at once what no answer to a question could make right."""
+    # Imported where it is needed: only a terminal has use for it.
+    from torch_plan.again import lasting_problems
+
+    facts = load_facts()
+    unknown = {key: as_text(invocation.given[key]) for key in _unknown(invocation.given)}
+    given = {**unknown, **known}
+    if given and lasting_problems(given, asked(), _finder(invocation, facts), facts):
+        refuse(given, invocation)
+
+
+def ask_again(context: MutableMapping[str, Any], key: str) -> str:
+    """Ask a person for an answer again, until it can stand.
+
+    Where nobody is asked, `check` says at the end what is wrong. So it does where answers come
+    through a pipe: one that is asked for again would take the answer to the next question.
+    """
+    invocation = find_invocation()
+    is_replay = bool(invocation.parameters.get("replay"))
+    if not invocation.prompts or is_replay or not sys.stdin.isatty():
+        return ""
+    # Imported where it is needed: only a terminal has use for it.
+    from cookiecutter.prompt import read_user_variable
+
+    from torch_plan.again import question_again
+
+    facts = load_facts()
+    find, known = _finder(invocation, facts), _known_answers(invocation)
+    prefix = f"  [dim][{asked().index(key) + 1}/{len(asked())}][/] "
+    while again := question_again(key, {**known, **answers_of(context)}, find, facts):
+        say(again.text)
+        prompts = questions()["__prompts__"]
+        context[key] = read_user_variable(key, again.default, prompts, prefix)
+    return ""
+
+
+def _known_answers(invocation: Invocation) -> dict[str, str]:
+    """Return what was given without a question; where one is asked, it is the default there."""
+    known = invocation.known
+    return {key: as_text(known[key]) for key in fixed_defaults() if key in known}
 
 
 def unasked_note(answers: Mapping[str, str]) -> str:
@@ -170,19 +212,25 @@ def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> s
     # Imported where it is needed: people wait for each import, and most answers are accepted.
     from torch_plan.refusal import refusal_text
 
-    def problems_of(answers: Mapping[str, str]) -> list[Problem]:
-        known = {key: value for key, value in answers.items() if key in fixed_defaults()}
-        raw = defaults.complete(known, facts)
-        slug = raw["project_slug"]
-        return [*_command_problems(answers, slug, invocation), *find_problems(raw, facts)]
-
     def command(answers: Mapping[str, str]) -> str:
         raw = defaults.complete(answers, facts)
         named = {key: raw[key] for key in raw if key in answers or key in _ALWAYS_NAMED}
         changed = {key: value for key, value in named.items() if value != given.get(key)}
         return invocation.command(named, changed)
 
-    return refusal_text(given, problems_of, command)
+    return refusal_text(given, _finder(invocation, facts), command)
+
+
+def _finder(invocation: Invocation, facts: Facts) -> FindProblems:
+    """Return what tells what is wrong with answers, all others being the defaults."""
+
+    def problems_of(answers: Mapping[str, str]) -> list[Problem]:
+        known = {key: value for key, value in answers.items() if key in fixed_defaults()}
+        raw = defaults.complete(known, facts)
+        slug = raw["project_slug"]
+        return [*_command_problems(answers, slug, invocation), *find_problems(raw, facts)]
+
+    return problems_of
 
 
 def _command_problems(
@@ -210,7 +258,7 @@ def _command_problems(
             "over its files."
         )
         ways = [{"project_slug": _free_slug(folder)}]
-        yield Problem(("folder",), f"project_slug={slug}", reason, tuple(ways))
+        yield Problem(("project_slug", "folder"), f"project_slug={slug}", reason, tuple(ways))
 
 
 def _free_slug(folder: Path) -> str:
