@@ -21,6 +21,7 @@ The modules, in the order in which they are best read: `platforms`, `facts` (wha
 `problems`, `answers`, `grammar` (what is asked, with `words`, `slugs`, `urls` and `suggest`);
 `cells` (what each platform gets), `check`, `ways` (what cannot be had, and what can instead);
 `markers`, `plan`, `planning` (what the templates lay out); `refusal` (the message if there is no
-plan); `host`, `gpus`, `default_backend` (this machine), `defaults`; `invocation`, `generation`
-(what happens while cookiecutter asks), and `extension`, through which cookiecutter calls it all.
+plan), `again` (the question if an answer cannot stand); `host`, `gpus`, `default_backend` (this
+machine), `defaults`; `invocation`, `generation` (what happens while cookiecutter asks), and
+`extension`, through which cookiecutter calls it all.
 """

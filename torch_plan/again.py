@@ -31,24 +31,19 @@ def lasting_problems(
     more than defaults then: what is wrong with them alone is not told yet.
     """
 
-    def solved_later(answers: Mapping[str, str]) -> list[Problem]:
-        platforms = defaults.complete(answers, facts)["platforms"]
-        return [
-            problem._replace(ways=tuple(way for way in problem.ways if is_open(way, platforms)))
-            for problem in find_problems(answers)
-        ]
-
-    def is_open(way: Way, platforms: str) -> bool:
+    def comes_later(answers: Mapping[str, str], way: Way) -> bool:
         # Platforms can be left out later, but not the one that is never left out by default. One
         # that gets another build is no way to this one.
+        platforms = defaults.complete(answers, facts)["platforms"]
         words, kept = set(platforms.split()), set((way.get("platforms") or platforms).split())
         keeps_main = kept & {MAIN_PLATFORM} == words & {MAIN_PLATFORM}
         return set(way) <= set(later) and kept <= words and keeps_main
 
-    problems = find_problems(given)
-    if not problems or Search(given, solved_later).way_out():
+    search = Search(given, find_problems, comes_later)
+    if not search.problems or search.way_out():
         return ()
-    return [problem for problem in problems if problem.key[0] not in later] or problems
+    left = search.furthest()
+    return [problem for problem in left if problem.key[0] not in later] or left
 
 
 def question_again(
@@ -60,24 +55,11 @@ def question_again(
     together with everything else, after the last question.
     """
     later = asked()[asked().index(key) + 1 :]
-    found: dict[frozenset[tuple[str, str]], Sequence[Problem]] = {}
-
-    def find_once(answers: Mapping[str, str]) -> Sequence[Problem]:
-        identity = frozenset(answers.items())
-        if identity not in found:
-            found[identity] = find_problems(answers)
-        return found[identity]
 
     def lasting(answers: Mapping[str, str]) -> Sequence[Problem]:
-        return lasting_problems(answers, later, find_once, facts)
+        return lasting_problems(answers, later, find_problems, facts)
 
-    def solved_here(answers: Mapping[str, str]) -> list[Problem]:
-        return [
-            problem._replace(ways=tuple(way for way in problem.ways if set(way) == {key}))
-            for problem in lasting(answers)
-        ]
-
-    search = Search(given, solved_here)
+    search = Search(given, lasting, lambda _, way: set(way) == {key})
     if not search.problems:
         return None
     way_out = search.way_out()
@@ -86,16 +68,16 @@ def question_again(
     usual = [defaults.complete(others, facts)[key], *choices().get(key, ())]
     for default in nearest or usual:
         if not search.problems_of({**given, key: default}):
-            return Again(_text(search, lasting(given), {key: default}), default)
+            return Again(_text(search, {key: default}), default)
     return None
 
 
-def _text(search: Search, problems: Sequence[Problem], default: Mapping[str, str]) -> str:
+def _text(search: Search, default: Mapping[str, str]) -> str:
     """Return what is wrong, and what works: as an answer here, or from the beginning."""
     lines = []
-    for problem in distinct(problems):
+    for problem in distinct(search.problems):
         lines += ["", f"  {problem.heading}", f"    {problem.reason}"]
-        ways = search.working_ways(problem, problems, default)
+        ways = search.working_ways(problem, search.problems, default)
         here = [str(*way.values()) for way in ways if way.keys() == default.keys()]
         elsewhere = [change(way) for way in ways if not default.keys() & way.keys()]
         if here:

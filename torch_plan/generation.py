@@ -1,4 +1,4 @@
-"""What happens while cookiecutter collects the answers: notes for people, and the check."""
+"""What happens while cookiecutter collects the answers: notes, questions again, and the check."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 def begin(context: MutableMapping[str, Any]) -> str:
     """Say at once what is wrong with the command line, before a person answers any question.
 
+    A cookiecutter that is too old is refused here too.
     The answers that nobody is asked for are written into the context: cookiecutter hands over only
     those that it asks for. So defaults can depend on them, and they are recorded like all others.
     """
@@ -43,6 +44,13 @@ def begin(context: MutableMapping[str, Any]) -> str:
         end(
             f"Python takes the package torch_plan from {own}, and the template lies in {template}. "
             "Run it from another folder, or take the first one off PYTHONPATH.",
+            invocation,
+        )
+    found = version("cookiecutter")  # cookiecutter.__version__ of 2.7.0 says 2.6.0
+    if version_key(found) < version_key(OLDEST_COOKIECUTTER):
+        end(
+            f"cookiecutter {found} is too old. This template takes {OLDEST_COOKIECUTTER} or "
+            "newer; `uvx cookiecutter@latest` is the newest.",
             invocation,
         )
     private = [key for key in {**invocation.config_defaults, **invocation.given} if _is_ours(key)]
@@ -110,18 +118,11 @@ def unasked_note(answers: Mapping[str, str]) -> str:
 
 
 def check(context: MutableMapping[str, Any]) -> str:
-    """Refuse a cookiecutter that is too old, and answers that cannot be served.
+    """Refuse answers that cannot be served.
 
     This is the last answer that cookiecutter renders before it writes anything.
     """
     invocation = find_invocation()
-    found = version("cookiecutter")  # cookiecutter.__version__ of 2.7.0 says 2.6.0
-    if version_key(found) < version_key(OLDEST_COOKIECUTTER):
-        end(
-            f"cookiecutter {found} is too old. This template takes {OLDEST_COOKIECUTTER} or "
-            "newer; `uvx cookiecutter@latest` is the newest.",
-            invocation,
-        )
     _trim(context)
     raw = answers_of(context)
     given = {key: as_text(value) for key, value in invocation.given.items()}

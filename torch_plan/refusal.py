@@ -25,11 +25,20 @@ class WayOut(NamedTuple):
 
 
 class Search:
-    """Looks for changes of the answers given that are accepted."""
+    """Looks for changes of the answers given that are accepted.
 
-    def __init__(self, given: Mapping[str, str], find_problems: FindProblems) -> None:
+    `allows` tells of answers and a way whether the way may be taken there.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, str],
+        find_problems: FindProblems,
+        allows: Callable[[Mapping[str, str], Way], bool] = lambda _given, _way: True,
+    ) -> None:
         self.given = dict(given)
         self.find_problems = find_problems
+        self.allows = allows
         self.tried: dict[frozenset[tuple[str, str]], Sequence[Problem]] = {}
         self.problems = self.problems_of(self.given)
 
@@ -47,6 +56,28 @@ class Search:
         """
         return self._solve(self.given, self.problems, set())
 
+    def furthest(self) -> Sequence[Problem]:
+        """Return the problems that are left after each that has a way out was done away with.
+
+        What a problem hides is among them. Nothing is taken back, so where there is a way out of
+        all of them, this may not find it.
+        """
+        given, problems = self.given, self.problems
+        seen: list[Mapping[str, str]] = []
+        while given not in seen:
+            seen.append(given)
+            steps = (
+                (changed, left)
+                for problem in problems
+                for changed, left in self._changes(given, self._allowed(given, problem))
+                if problem.key not in _keys(left) and changed not in seen
+            )
+            given, problems = next(steps, (given, problems))
+        return problems
+
+    def _allowed(self, given: Mapping[str, str], problem: Problem) -> Iterator[Way]:
+        return (way for way in problem.ways if self.allows(given, way))
+
     def _solve(
         self,
         given: dict[str, str],
@@ -59,7 +90,7 @@ class Search:
         first = problems[0]
         steps = [
             (changed, left)
-            for changed, left in self._changes(given, first.ways)
+            for changed, left in self._changes(given, self._allowed(given, first))
             if first.key not in _keys(left)
         ]
         # A change that brings up nothing new is better than a nearer one that does.
