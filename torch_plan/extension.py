@@ -25,6 +25,7 @@ from torch_plan.invocation import find_invocation
 from torch_plan.platforms import PLATFORMS
 from torch_plan.questions import questions
 from torch_plan.slugs import default_slug, package_name
+from torch_plan.text import author
 
 
 def toml(text: object) -> str:
@@ -87,6 +88,7 @@ class TorchPlanExtension(Extension):
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown)
         environment.globals.update(
             ask_again=generation.ask_again,
+            author_of=author,
             begin=generation.begin,
             check=generation.check,
             default_backend=generation.default_backend,
