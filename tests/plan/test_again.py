@@ -224,4 +224,7 @@ def test_each_question_is_followed_by_its_check() -> None:
     keys = [*questions()]
     for key in asked():
         assert keys[keys.index(key) + 1] == f"__asked_{key}"
-        assert questions()[f"__asked_{key}"] == f"{{{{ ask_again(cookiecutter, '{key}') }}}}"
+        assert questions()[f"__asked_{key}"] == (
+            # A replay of an older version renders what is new without the template's extension.
+            f"{{{{ ask_again(cookiecutter, '{key}') if ask_again is defined else '' }}}}"
+        )
