@@ -64,7 +64,10 @@ ENTRIES = {
         "One sentence, or any text at all.",
         (Example({"description": 'Says "what" is in a picture'}),),
     ),
-    "author_name": Entry("Empty for no `authors`.", (Example({"author_name": "Ada Lovelace"}),)),
+    "author_name": Entry(
+        "A name, or `name <address>`. Empty for no `authors`.",
+        (Example({"author_name": "Ada Lovelace <ada@example.org>"}),),
+    ),
     "torch_version": Entry(
         "Any release from 2.0.0 on. Pins are exact, those of the companions too; `requires-python` "
         "and the NumPy guard follow from it.",

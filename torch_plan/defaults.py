@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant
+from torch_plan.answers import DEFAULT_PLATFORMS, MAIN_PLATFORM, MARKERS, Variant
 from torch_plan.cells import Cells
 from torch_plan.check import read_cells
 from torch_plan.facts import CPU, TORCH, Facts
@@ -85,18 +85,17 @@ def default_platforms(
 
 def _default_words(platform: str, cells: Cells) -> Iterable[str]:
     """Return what `platforms` says of one platform by default: nothing, its name, or overrides."""
-    main = DEFAULT_PLATFORMS[0]
     unserved = [
         variant
         for variant in cells.answers.variants
         if not cells.is_served(cells.cell(variant, platform))
-        or (platform != main and cells.is_invented(cells.cell(variant, platform)))
+        or (platform != MAIN_PLATFORM and cells.is_invented(cells.cell(variant, platform)))
     ]
     if not unserved:
         return [platform]
     if not all(_cpu_serves(variant, platform, cells) for variant in unserved):
         return []
-    if not all(cells.is_served(cells.cell(variant, main)) for variant in unserved):
+    if not all(cells.is_served(cells.cell(variant, MAIN_PLATFORM)) for variant in unserved):
         return [platform]
     names = [None] if cells.answers.layout == MARKERS else [it.name for it in unserved]
     return [str(PlatformWord(platform, name, CPU)) for name in names]

@@ -25,7 +25,7 @@ from torch_plan.invocation import find_invocation
 from torch_plan.platforms import PLATFORMS, host_platform
 from torch_plan.questions import questions
 from torch_plan.slugs import default_slug, package_name
-from torch_plan.text import listed
+from torch_plan.text import author, listed
 
 
 def toml(text: object) -> str:
@@ -93,13 +93,15 @@ class TorchPlanExtension(Extension):
         facts = load_facts()
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown)
         environment.globals.update(
+            ask_again=generation.ask_again,
+            author_of=author,
             begin=generation.begin,
             check=generation.check,
             default_backend=generation.default_backend,
             default_platforms=lambda context: defaults.default_platforms(
                 generation.answers_of(context), facts
             ),
-            default_python=lambda release: defaults.default_python(release, facts),
+            default_python=generation.default_python,
             default_slug=default_slug,
             hook_settings=hook_settings,
             is_yes=is_yes,

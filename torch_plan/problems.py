@@ -1,6 +1,6 @@
 """Why answers are refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 Key = tuple[str, ...]
@@ -27,6 +27,10 @@ class Problem(NamedTuple):
     """Why that cannot be."""
     ways: tuple[Way, ...] = ()
     """Changes that may work, the nearest first; each is tried before it is offered."""
+
+
+FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]
+"""Tells what is wrong with the answers that were given, all others being the defaults."""
 
 
 class Refused(Exception):

@@ -24,6 +24,12 @@ def questions() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
+def asked() -> tuple[str, ...]:
+    """Return the answers that a person is asked for, in their order."""
+    return tuple(key for key in questions() if not key.startswith("_"))
+
+
+@lru_cache(maxsize=1)
 def unasked() -> dict[str, str]:
     """Return the default of each answer that nobody is asked for."""
     return {key: as_text(value) for key, value in questions()["_unasked"].items()}
@@ -32,8 +38,7 @@ def unasked() -> dict[str, str]:
 @lru_cache(maxsize=1)
 def fixed_defaults() -> dict[str, str]:
     """Return the default of each answer as text; of those that are computed, the template."""
-    asked = {key: as_text(value) for key, value in questions().items() if not key.startswith("_")}
-    return {**asked, **unasked()}
+    return {**{key: as_text(questions()[key]) for key in asked()}, **unasked()}
 
 
 @lru_cache(maxsize=1)

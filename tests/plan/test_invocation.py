@@ -116,7 +116,7 @@ def test_the_builds_of_a_release_are_told() -> None:
 def test_a_cookiecutter_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generation, "version", lambda _: "2.6.0")
     with pytest.raises(ClickException, match=r"cookiecutter 2\.6\.0 is too old"):
-        generation.check({})
+        generation.begin({})
 
 
 def test_a_replay_of_refused_answers_ends_in_the_same_message() -> None:
