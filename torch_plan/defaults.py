@@ -107,8 +107,8 @@ def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
 
 
 def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
-    """Return what each answer would be if it were left out, given the other answers."""
-    answers, fixed = meaning(answers, facts).answers, fixed_defaults()
+    """Return what each answer would be if it were left out, given others in their proper form."""
+    fixed = fixed_defaults()
     newest = default_release(facts, host_platform())
     release = answers.get("torch_version", newest)
     computed = {
