@@ -21,7 +21,7 @@ from cookiecutter.cli import main
 from cookiecutter.main import cookiecutter
 
 from tests.command_line import Run
-from tests.interpreters import interpreter
+from tests.interpreters import install, interpreter
 from tools.lock import installed, run_uv
 from tools.real_wheel import real_cpu_wheel
 from tools.replica import Replica
@@ -29,7 +29,7 @@ from torch_plan.default_backend import Detected, detect
 from torch_plan.defaults import complete
 from torch_plan.facts import Facts, Mirror, load_facts
 from torch_plan.gpus import Gpu
-from torch_plan.plan import Plan
+from torch_plan.plan import REQUIRED_UV, Plan
 from torch_plan.planning import make_plan
 from torch_plan.platforms import host_platform
 
@@ -130,6 +130,14 @@ def real_replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
         pytest.skip(reason)
     with Replica(wheels=[wheel]) as replica:
         yield replica
+
+
+@pytest.fixture(scope="session")
+def oldest_uv(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The oldest uv that a rendered project takes, from PyPI."""
+    folder = tmp_path_factory.mktemp("uv") / "venv"
+    version = REQUIRED_UV.removeprefix(">=")
+    return str(install(folder, PYTHON, f"uv=={version}").with_name("uv"))
 
 
 @pytest.fixture

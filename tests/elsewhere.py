@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.conftest import ROOT, empty_config
-from tools.lock import find_uv, read_lock
+from tools.lock import read_lock
 from tools.replica import Replica
 
 HERE = (sys.executable, "-m", "cookiecutter")
@@ -79,16 +79,6 @@ def run(
     printed = done.stdout + done.stderr
     assert done.returncode == status, printed
     return printed
-
-
-def install(folder: Path, python: str, *requirements: str) -> Path:
-    """Install packages for an interpreter, and return the `python` that has them."""
-    uv = find_uv()
-    subprocess.run([uv, "venv", "--quiet", f"--python={python}", folder], check=True)
-    installed = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    command = [uv, "pip", "install", "--quiet", f"--python={installed}", *requirements]
-    subprocess.run(command, check=True)
-    return installed
 
 
 def contents(project: Path) -> dict[str, bytes]:

@@ -21,10 +21,10 @@ from tests.elsewhere import (
     check_locked,
     contents,
     copy_template,
-    install,
     run,
     tracked_files,
 )
+from tests.interpreters import install
 from tools.lock import find_uv
 from tools.replica import Replica
 from torch_plan.facts import load_facts, version_key

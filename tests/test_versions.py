@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake
-from tests.elsewhere import ANSWERS, answers, check_locked, contents, install, run
+from tests.elsewhere import ANSWERS, answers, check_locked, contents, run
+from tests.interpreters import install
 from tests.proof import prove
 from tools.lock import find_uv
 from tools.replica import Replica
@@ -29,13 +30,6 @@ LAYOUTS = [
 """What asks uv for something of its own each: sources by marker, labels, conflicts, groups."""
 
 ANSWERED = {"torch_version": RELEASE, "python_version": PYTHON}
-
-
-@pytest.fixture(scope="session")
-def oldest_uv(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The oldest uv that a rendered project takes, from PyPI."""
-    folder = tmp_path_factory.mktemp("uv") / "venv"
-    return str(install(folder, PYTHON, f"uv=={OLDEST_UV}").with_name("uv"))
 
 
 def test_the_project_claims_the_oldest(bake: Bake, oldest_uv: str) -> None:

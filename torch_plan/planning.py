@@ -103,12 +103,22 @@ class _Planner:
         return f"{package.name}=={version}" if version else package.name
 
     def constraints(self) -> Iterator[str]:
-        """Yield what holds the lock at the exact releases where the requirements do not."""
+        """Yield what the requirements leave open: a library's exact release, and unchosen pairs.
+
+        Where a platform has several releases, a bound is that of the first.
+        """
+        cells = {cell.platform: cell for cell in reversed(self.cells.all)}
+        ordered = [cells[platform] for platform in self.answers.platforms]
         if self.answers.torch_pin == MINIMUM:
-            cells = {cell.platform: cell for cell in reversed(self.cells.all)}
-            yield from self.requirements(
-                [cells[platform] for platform in self.answers.platforms], self.exact
-            )
+            yield from self.requirements(ordered, self.exact)
+        pins: dict[str, dict[str, list[str]]] = {}
+        for cell in ordered:
+            for package in self.cells.spare(cell):
+                bounds = self.facts.pair_bounds(package.name, cell.release)
+                pin = pins.setdefault(package.name, {}).setdefault(f"{package.name}{bounds}", [])
+                pin.append(cell.platform)
+        for platforms in pins.values():
+            yield from self.by_marker(platforms)
 
     def numpy_requirements(self) -> Iterator[str]:
         guarded = self.cells.guarded
@@ -157,10 +167,20 @@ class _Planner:
         return ()
 
     def sources(self) -> dict[str, tuple[Source, ...]]:
-        """Return package -> its sources, none for what comes from PyPI everywhere."""
+        """Return package -> its sources, none for what comes from PyPI everywhere.
+
+        With one build per platform they hold for companions too that only others require. uv takes
+        no source of an extra or a group for a package that this does not name.
+        """
         sources: dict[str, list[Source]] = {}
         for variant in self.answers.variants:
-            for name, packages in self.by_package(self.cells.of(variant)).items():
+            cells = self.cells.of(variant)
+            if self.answers.layout == MARKERS:
+                cells = tuple(
+                    cell._replace(packages=(*cell.packages, *self.cells.spare(cell)))
+                    for cell in cells
+                )
+            for name, packages in self.by_package(cells).items():
                 sources.setdefault(name, []).extend(self.source_entries(variant, packages))
         return {name: tuple(entries) for name, entries in sources.items() if entries}
 
