@@ -21,6 +21,7 @@ from torch_plan.invocation import Invocation, find_invocation
 from torch_plan.meaning import meaning
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
+from torch_plan.platforms import host_platform, host_system
 from torch_plan.problems import FindProblems, Problem, Refused, Way
 from torch_plan.questions import as_text, asked, fixed_defaults, questions, unasked
 from torch_plan.text import listed, shell_line
@@ -138,9 +139,23 @@ def check(context: MutableMapping[str, Any]) -> str:
     if any(command_problems) or find_problems(raw, load_facts()):
         unknown = {key: given[key] for key in _unknown(invocation.given)}
         refuse({**unknown, **explicit_answers(raw, given, load_facts())}, invocation)
-    for sentence in plan_of(context).notes:
+    plan = plan_of(context)
+    for sentence in [*plan.notes, *old_system_notes(plan, host_platform(), host_system())]:
         say(sentence)
     return "passed"
+
+
+def old_system_notes(
+    plan: Plan, platform: str, system: tuple[str, tuple[int, ...]] | None
+) -> Iterator[str]:
+    """Yield a sentence where this machine's system is older than the default build needs."""
+    floor = plan.default.floors.get(platform)
+    if floor and system and system[0] == floor.system and system[1] < floor.version:
+        here = f"{system[0]} {'.'.join(map(str, system[1]))}"
+        yield (
+            f"This machine has {here}, and {plan.default.build_on(platform)} of torch "
+            f"{plan.releases[0]} needs {floor}; docs/support.md names releases for older systems."
+        )
 
 
 def _trim(context: MutableMapping[str, Any]) -> None:

@@ -44,6 +44,17 @@ class Index(NamedTuple):
     default: bool = False
 
 
+class Floor(NamedTuple):
+    """The oldest version of a system that a build's wheels are content with."""
+
+    system: str
+    """`glibc` or `macOS`."""
+    version: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.system} {self.version[0]}.{self.version[1]} or newer"
+
+
 class Option(NamedTuple):
     """One build that the project can be switched to, or the only one."""
 
@@ -52,6 +63,8 @@ class Option(NamedTuple):
     cells: tuple[Cell, ...]
     needs: Mapping[str, tuple[str, ...]]
     """Platform -> what its build needs of the machine."""
+    floors: Mapping[str, Floor]
+    """Platform -> the oldest system for its build, where the wheels name one."""
     sync: tuple[str, ...]
     """The options of `uv sync` that select it: `--extra cu128`; none for the default."""
 

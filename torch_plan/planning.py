@@ -12,7 +12,8 @@ from torch_plan.check import examine
 from torch_plan.facts import PYPI, Facts, capability, family_of, load_facts
 from torch_plan.likely import likely_notes
 from torch_plan.markers import split
-from torch_plan.plan import Index, Option, Plan, Source, next_minor
+from torch_plan.plan import Floor, Index, Option, Plan, Source, next_minor
+from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Refused
 from torch_plan.slugs import package_name
 from torch_plan.urls import host_of
@@ -72,6 +73,7 @@ class _Planner:
             requirements=tuple(self.requirements(cells, self.requirement)),
             cells=cells,
             needs={cell.platform: (*self.needs(cell), *self.lacks(cell)) for cell in cells},
+            floors={it.platform: floor for it in cells if (floor := self.floor(it))},
             sync=self.sync_options(variant),
         )
 
@@ -247,36 +249,31 @@ class _Planner:
             yield f"AMD GPU {', '.join(facts.amd_architectures(cell.release, cell.build))}"
         if cell.build == "xpu":
             yield "Intel GPU with its driver"
-        tags = [
-            tag
-            for package in cell.packages
-            if package.pythons is None
-            for tag in facts.platform_tags(
-                package.name, package.version, package.origin, cell.platform, self.cells.pythons
-            )
-        ]
-        yield from _system_floor(tags, "macosx", "macOS")
-        yield from _system_floor(tags, "manylinux", "glibc")
+        floor = self.floor(cell)
+        if floor:
+            yield str(floor)
+
+    def floor(self, cell: Cell) -> Floor | None:
+        """Return the oldest system for a cell, None where its wheels name none, or are not known.
+
+        A compressed set of platform tags is content with the oldest version in it.
+        """
+        floors = []
+        for package in cell.packages:
+            if package.pythons is None and not cell.url:
+                for tag in self.facts.platform_tags(
+                    package.name, package.version, package.origin, cell.platform, self.cells.pythons
+                ):
+                    found = re.findall(r"(macosx|manylinux)_(\d+)_(\d+)_", tag)
+                    if found:
+                        floors.append(min((int(it[1]), int(it[2])) for it in found))
+        system = "macOS" if PLATFORMS[cell.platform].sys_platform == "darwin" else "glibc"
+        return Floor(system, max(floors)) if floors else None
 
 
 def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
     if index:
         yield Index(index.name, index.url, default=True)
-
-
-def _system_floor(platform_tags: Iterable[str], prefix: str, system: str) -> Iterator[str]:
-    """Yield the oldest version of a system that some wheel of each package is content with.
-
-    A compressed set of tags is content with the oldest version in it.
-    """
-    floors = []
-    for tag in platform_tags:
-        versions = re.findall(rf"{prefix}_(\d+)_(\d+)_", tag)
-        if versions:
-            floors.append(min((int(major), int(minor)) for major, minor in versions))
-    if floors:
-        major, minor = max(floors)
-        yield f"{system} {major}.{minor} or newer"
 
 
 def _index_name(index: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from tests.refusals import FACTS
 from torch_plan.check import examine
 from torch_plan.defaults import complete
+from torch_plan.generation import old_system_notes
 from torch_plan.plan import Plan, Source
 from torch_plan.planning import make_plan
 from torch_plan.problems import Refused
@@ -145,3 +146,21 @@ def test_the_way_to_a_build_is_accepted() -> None:
     )
     assert made.default.build_on("linux-aarch64") == "cu129"
     assert made.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("platform", "system", "said"),
+    [
+        ("linux-x86_64", ("glibc", (2, 27)), "This machine has glibc 2.27, and cpu of torch 2.9.1"),
+        ("linux-x86_64", ("glibc", (2, 28)), ""),
+        ("linux-x86_64", None, ""),
+        ("macos-arm64", ("macOS", (11, 7)), "This machine has macOS 11.7, and cpu of torch 2.9.1"),
+        ("windows-x86_64", None, ""),
+        ("macos-x86_64", ("macOS", (10, 13)), ""),
+    ],
+)
+def test_an_old_system_is_told(
+    platform: str, system: tuple[str, tuple[int, ...]] | None, said: str
+) -> None:
+    notes = [*old_system_notes(plan(torch_backend="cpu"), platform, system)]
+    assert [note.startswith(said) for note in notes] == ([True] if said else [])
