@@ -413,7 +413,7 @@ def rendering(folder: Path, rounds: int) -> Row:
     """Rendering alone, against a template of one file: whole processes, hooks included."""
     environment = compiled(folder)
     least = one_file_template(folder / "least")
-    ours = render(ROOT, folder / "ours", {"after_generation": "nothing"})
+    ours = render(ROOT, folder / "ours", {"after_generation": "nothing", "git": "no"})
     theirs = render(least, folder / "theirs", {})
     pairs = in_turn(
         lambda: seconds(ours, environment, folder),

@@ -57,6 +57,7 @@ def hook_settings(context: Mapping[str, Any]) -> str:
         "after_generation": context["after_generation"],
         "is_cruft": "_commit" in context,
         "github_actions": is_yes(context["github_actions"]),
+        "git": is_yes(context["git"]),
         "project": str(find_invocation().output_folder / context["project_slug"]),
         "torch": f"torch {plan.release} ({', '.join(builds)})",
         "command": plan.smoke_command,
