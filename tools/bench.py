@@ -301,7 +301,7 @@ def guide_pyproject(plan: Plan, sources: Sequence[Written], url: str) -> str:
         f"requires-python = {_toml(plan.requires_python)}",
         f"dependencies = {_toml([*numpy, *shared])}",
         *_section("project.optional-dependencies", extras),
-        *_section("dependency-groups", {"dev": ["pytest"], **groups}),
+        *_section("dependency-groups", {"dev": ["pytest", "ruff"], **groups}),
     ]
     if options:
         kind = "extra" if extras else "group"
