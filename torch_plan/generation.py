@@ -17,18 +17,23 @@ from torch_plan import defaults, suggest
 from torch_plan.answers import FREE_TEXT
 from torch_plan.check import find_problems
 from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
-from torch_plan.invocation import Invocation, find_invocation
+from torch_plan.invocation import TEMPLATE, Invocation, find_invocation
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.problems import Problem, Refused, Way
-from torch_plan.questions import as_text, questions
-from torch_plan.text import listed
+from torch_plan.questions import as_text, fixed_defaults, questions
+from torch_plan.slugs import default_slug
+from torch_plan.text import any_shell_word, listed
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
 
 _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that a printed command names in any case: their defaults differ by day or machine."""
+
+
+_AFTERWARDS = ("after_generation", "git")
+"""The answers that change no file of a project."""
 
 
 def begin() -> str:
@@ -169,6 +174,23 @@ def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> s
         return invocation.command(named, changed)
 
     return refusal_text(given, problems_of, command)
+
+
+def made_with(context: Mapping[str, Any]) -> str:
+    """Return the command that makes a project with these answers, the same on every machine."""
+    raw, facts = answers_of(context), load_facts()
+    usual = {
+        **fixed_defaults(),
+        "project_slug": default_slug(raw["project_name"]),
+        "platforms": defaults.default_platforms(raw, facts),
+    }
+    named = {
+        key: " ".join(value.split())
+        for key, value in raw.items()
+        if key in _ALWAYS_NAMED or (key not in _AFTERWARDS and value != usual.get(key))
+    }
+    words = [any_shell_word(key, value) for key, value in named.items()]
+    return " ".join(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words])
 
 
 def _command_problems(

@@ -18,6 +18,9 @@ from torch_plan.text import shell_line
 TEMPLATE = "gh:org/uv-torch-template"
 """Where the template is to be had, for those who do not say where they have it from."""
 
+DOCS = "https://github.com/org/uv-torch-template/blob/main/docs"
+"""The pages that a project's README refers to."""
+
 _OPTIONS = {
     "checkout": "--checkout",
     "directory": "--directory",

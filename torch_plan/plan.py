@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch_plan.answers import EXTRAS, GROUPS, MARKERS
 from torch_plan.cells import Cell
 from torch_plan.facts import CPU, family_of
-from torch_plan.markers import environment
+from torch_plan.markers import environment, split
 from torch_plan.platforms import PLATFORMS
 
 REQUIRED_UV = ">=0.8.0"
@@ -70,6 +70,27 @@ class Option(NamedTuple):
         return next((cell.build for cell in self.cells if cell.platform == platform), "")
 
 
+class Demand(NamedTuple):
+    """What one build of an option needs of the machine, for `sync.py` to choose by."""
+
+    option: Option
+    build: str
+    driver: str
+    """The least NVIDIA driver, empty for other GPUs."""
+    gpus: tuple[str, ...]
+    """The GPUs that it runs on, as patterns of a shell: `8.?`, `7.[5-9]`, `gfx90a`.
+
+    Empty where nobody knows, `*` where there is no choice.
+    """
+    platforms: tuple[str, ...]
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """The platforms as Python names them: `sys.platform` and `platform.machine()`."""
+        entries = [PLATFORMS[platform] for platform in self.platforms]
+        return tuple(f"{entry.sys_platform}-{entry.platform_machine}" for entry in entries)
+
+
 class Job(NamedTuple):
     """One job of CI: the platform it runs on, and the option that it installs there."""
 
@@ -119,6 +140,8 @@ class Plan(NamedTuple):
     package: str
     """The name to import."""
     smoke_command: str
+    demands: tuple[Demand, ...]
+    """What each build needs, in the order of the options, the CPU builds last."""
     fallbacks: tuple[str, ...]
     """A sentence for each platform that gets the CPU build, although nobody asked for it."""
     required_uv: str = REQUIRED_UV
@@ -133,6 +156,18 @@ class Plan(NamedTuple):
     def environments(self) -> tuple[str, ...]:
         """The exact marker of each platform."""
         return tuple(map(environment, self.platforms))
+
+    @property
+    def part_marker(self) -> str:
+        """A marker for a package that some platforms lack, empty where there is one platform.
+
+        It holds on the first system, which is Linux in most projects; else on the first machine.
+        """
+        first, *others = self.platforms
+        same = [it for it in others if PLATFORMS[it].sys_platform == PLATFORMS[first].sys_platform]
+        part = {first, *same} if len(same) < len(others) else {first}
+        rest = [platform for platform in others if platform not in part]
+        return split([part, rest], self.platforms)[0] if rest else ""
 
     @property
     def default(self) -> Option:
