@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch_plan.answers import EXTRAS, GROUPS, MARKERS
 from torch_plan.cells import Cell
 from torch_plan.facts import CPU, family_of
-from torch_plan.markers import environment, split
+from torch_plan.markers import environment
 from torch_plan.platforms import PLATFORMS
 
 REQUIRED_UV = ">=0.8.0"
@@ -163,11 +163,10 @@ class Plan(NamedTuple):
 
         It holds on the first system, which is Linux in most projects; else on the first machine.
         """
-        first, *others = self.platforms
-        same = [it for it in others if PLATFORMS[it].sys_platform == PLATFORMS[first].sys_platform]
-        part = {first, *same} if len(same) < len(others) else {first}
-        rest = [platform for platform in others if platform not in part]
-        return split([part, rest], self.platforms)[0] if rest else ""
+        first, *others = [PLATFORMS[platform] for platform in self.platforms]
+        if any(other.sys_platform != first.sys_platform for other in others):
+            return f"sys_platform == '{first.sys_platform}'"
+        return f"platform_machine == '{first.platform_machine}'" if others else ""
 
     @property
     def default(self) -> Option:
