@@ -87,8 +87,9 @@ ENTRIES = {
     ),
     "layout": Entry(
         "`markers`: one build per platform. `extras` and `groups`: several builds in one project, "
-        "`uv sync --extra cu128` or `uv sync --no-group cpu --group cu128`. With groups, the first "
-        "backend is what a bare `uv sync` installs. Backends can be named: `cpu gpu=cu128`.",
+        "`uv sync --extra cu128` or `uv sync --no-group cpu --group cu128`, and `python sync.py` "
+        "takes the first that the machine can run. With groups, the first backend is what a bare "
+        "`uv sync` installs. Backends can be named: `cpu gpu=cu128`.",
         (
             Example({"layout": "extras", "torch_backend": "cpu gpu=cu128"}),
             Example({"layout": "groups", "torch_backend": "cpu gpu=cu128"}),
@@ -128,9 +129,14 @@ ENTRIES = {
         (Example({"package_index": "https://pypi.example.com/simple"}),),
     ),
     "github_actions": Entry(
-        "A workflow that syncs with `--locked`, runs the smoke test and the tests. It runs where "
-        "the lock has a CPU build, if it has one.",
-        (Example({"github_actions": "no"}, (".github/workflows/ci.yml",)),),
+        "A workflow that syncs with `--locked`, runs ruff, the smoke test and the tests: on Linux, "
+        "and on macOS and Windows where the lock has a CPU build for them. Dependabot updates "
+        "actions and packages, without those of PyTorch, of which one alone does not lock.",
+        (
+            Example(
+                {"github_actions": "no"}, (".github/workflows/ci.yml", ".github/dependabot.yml")
+            ),
+        ),
     ),
     "dockerfile": Entry(
         "A Dockerfile in two stages, for a user without privileges. The wheels bring CUDA along, "
@@ -140,6 +146,10 @@ ENTRIES = {
     "after_generation": Entry(
         "`lock` writes `uv.lock`; `smoke` installs too and runs the smoke test; `nothing` does "
         "neither.",
+    ),
+    "git": Entry(
+        "`yes` makes the project a git repository with the branch `main`, as `uv init` does, where "
+        "git is there and no repository surrounds it. Nothing is committed.",
     ),
 }
 
