@@ -169,7 +169,12 @@ def bake(tmp_path: Path, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> B
     monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))
 
     def render(**answers: str) -> BakedProject:
-        given = {"pytorch_index": replica.url, "after_generation": "nothing", **answers}
+        given = {
+            "pytorch_index": replica.url,
+            "after_generation": "nothing",
+            "git": "no",
+            **answers,
+        }
         path = cookiecutter(str(ROOT), no_input=True, extra_context=given, output_dir=tmp_path)
         known = load_facts()
         return BakedProject(Path(path), complete(given, known))

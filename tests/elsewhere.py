@@ -82,11 +82,11 @@ def run(
 
 
 def contents(project: Path) -> dict[str, bytes]:
-    """Return name -> content of what was rendered: everything but the lock."""
+    """Return name -> content of what was rendered: everything but the lock and the repository."""
     return {
         path.relative_to(project).as_posix(): path.read_bytes()
         for path in sorted(project.rglob("*"))
-        if path.is_file() and path.name != "uv.lock"
+        if path.is_file() and path.name != "uv.lock" and ".git" not in path.parts
     }
 
 

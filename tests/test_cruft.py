@@ -125,7 +125,6 @@ def cruft(tmp_path: Path, replica: Replica) -> Cruft:
     assert done.returncode == 0, done.stderr
     assert (runner.project / "uv.lock").is_file(), done.stderr
     assert any(" lock " in line for line in runner.asked_uv())
-    git(runner.project, "init", "--quiet")
     commit(runner.project, "start")
     return runner
 

@@ -90,8 +90,8 @@ def test_command(command: str) -> None:
         case ["uv", "run", *rest]:
             until = next((i for i, word in enumerate(rest) if not word.startswith("-")), len(rest))
             check_options(rest[:until], find_uv(), "run")
-        case ["uv", "pip", subcommand, *rest]:
-            check_options(rest, find_uv(), "pip", subcommand)
+        case ["uv", ("pip" | "tool") as kind, subcommand, *rest]:
+            check_options(rest, find_uv(), kind, subcommand)
         case ["uv", subcommand, *rest]:
             check_options(rest, find_uv(), subcommand)
         case ["pip", "install", "uv"] | ["cd", _] | [".ci/run"]:

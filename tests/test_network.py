@@ -40,6 +40,7 @@ ANSWERS = {
 }
 
 RENDERED = {
+    ".github/dependabot.yml",
     ".github/workflows/ci.yml",
     ".gitignore",
     ".python-version",

@@ -113,7 +113,7 @@ def test_git_clone_and_tag(tmp_path: Path, replica: Replica, expected: dict[str,
 def test_what_a_clone_has_is_enough() -> None:
     """The template works from what is tracked: nothing that it imports is ignored by git."""
     tracked = {name.as_posix() for name in tracked_files()}
-    for folder in ("torch_plan", "hooks", "{{cookiecutter.project_slug}}"):
+    for folder in ("torch_plan", "hooks", "templates", "{{cookiecutter.project_slug}}"):
         there = {
             path.relative_to(ROOT).as_posix()
             for path in (ROOT / folder).rglob("*")

@@ -71,6 +71,17 @@ def test_oldest_and_newest_uv_agree_on_a_lock(
         project.uv("sync", "--locked", "--dry-run", "--python", PYTHON, *option.sync)
 
 
+def test_the_uv_of_the_image_takes_the_lock_of_another(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = bake(**ANSWERED, torch_backend="cu130", dockerfile="yes")
+    project.lock()
+    (version,) = re.findall(r"ghcr\.io/astral-sh/uv:(\S+) ", project.read("Dockerfile"))
+    uv = install(tmp_path / "venv", PYTHON, f"uv=={version}").with_name("uv")
+    monkeypatch.setenv("UV", str(uv))
+    project.uv("sync", "--locked", "--no-dev", "--dry-run", "--python", PYTHON)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("age", ["oldest", "newest"])
 @pytest.mark.parametrize(

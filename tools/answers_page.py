@@ -112,9 +112,14 @@ ENTRIES = {
         ),
     ),
     "github_actions": Entry(
-        "A workflow that syncs with `--locked`, runs the smoke test and the tests. It runs where "
-        "the lock has a CPU build, if it has one.",
-        (Example({"github_actions": "no"}, (".github/workflows/ci.yml",)),),
+        "A workflow that syncs with `--locked`, runs ruff, the smoke test and the tests: on Linux, "
+        "and on macOS and Windows where the lock has a CPU build for them. Dependabot updates "
+        "actions and packages, without those of PyTorch, of which one alone does not lock.",
+        (
+            Example(
+                {"github_actions": "no"}, (".github/workflows/ci.yml", ".github/dependabot.yml")
+            ),
+        ),
     ),
     "numpy_guard": Entry(
         "`auto` keeps NumPy below 2 exactly where the release was compiled against NumPy 1 (up to "
@@ -143,6 +148,10 @@ ENTRIES = {
     "after_generation": Entry(
         "`lock` writes `uv.lock`; `smoke` installs too and runs the smoke test; `nothing` does "
         "neither.",
+    ),
+    "git": Entry(
+        "`yes` makes the project a git repository with the branch `main`, as `uv init` does, where "
+        "git is there and no repository surrounds it. Nothing is committed.",
     ),
 }
 

@@ -302,7 +302,7 @@ def guide_pyproject(plan: Plan, sources: Sequence[Written], url: str) -> str:
         f"requires-python = {_toml(plan.requires_python)}",
         f"dependencies = {_toml([*numpy, *shared])}",
         *_section("project.optional-dependencies", extras),
-        *_section("dependency-groups", {"dev": ["pytest"], **groups}),
+        *_section("dependency-groups", {"dev": ["pytest", "ruff"], **groups}),
     ]
     if options:
         kind = "extra" if extras else "group"
@@ -414,7 +414,7 @@ def rendering(folder: Path, rounds: int) -> Row:
     """Rendering alone, against a template of one file: whole processes, hooks included."""
     environment = compiled(folder)
     least = one_file_template(folder / "least")
-    ours = render(ROOT, folder / "ours", {"after_generation": "nothing"})
+    ours = render(ROOT, folder / "ours", {"after_generation": "nothing", "git": "no"})
     theirs = render(least, folder / "theirs", {})
     pairs = in_turn(
         lambda: seconds(ours, environment, folder),

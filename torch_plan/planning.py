@@ -9,10 +9,10 @@ from functools import cached_property
 from torch_plan.answers import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, PackageIndex, Variant
 from torch_plan.cells import Cell, Cells, Package
 from torch_plan.check import examine
-from torch_plan.facts import PYPI, Facts, capability, family_of, load_facts
+from torch_plan.facts import CPU, PYPI, Facts, capability, family_of, load_facts
 from torch_plan.likely import likely_notes
 from torch_plan.markers import split
-from torch_plan.plan import Floor, Index, Option, Plan, Source, next_minor
+from torch_plan.plan import Demand, Floor, Index, Option, Plan, Source, next_minor
 from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Refused
 from torch_plan.slugs import package_name
@@ -28,6 +28,30 @@ def make_plan(raw: Mapping[str, str], facts: Facts | None = None) -> Plan:
     if problems:
         raise Refused(problems)
     return _Planner(cells).plan()
+
+
+def switched(raw: Mapping[str, str], facts: Facts | None = None) -> Plan | None:
+    """Return the plan of the same project with another build, to show what a switch changes.
+
+    That is the newest CUDA build that can be had and gives some platform another one, else the CPU
+    build. None where there is none, and in the layouts that hold several builds already.
+    """
+    facts = facts or load_facts()
+    plan = make_plan(raw, facts)
+    if plan.selector:
+        return None
+    (variant,) = examine(raw, facts)[0].answers.variants
+    cuda = [it for it in facts.published.backends(variant.release) if family_of(it) == "cu"]
+    for backend in (*reversed(cuda), CPU):
+        asked = f"{variant.release}+{backend}"
+        cells, problems = examine({**raw, "torch_backend": asked}, facts)
+        if not problems and _backends(cells.all) != _backends(plan.default.cells):
+            return _Planner(cells).plan()
+    return None
+
+
+def _backends(cells: Iterable[Cell]) -> list[str]:
+    return [cell.backend for cell in cells]
 
 
 class _Planner:
@@ -57,6 +81,7 @@ class _Planner:
             torch_pin=answers.torch_pin,
             package=package_name(answers.project_slug),
             smoke_command=f"{answers.project_slug}-smoke",
+            demands=tuple(sorted(self.demands(options), key=lambda demand: demand.build == CPU)),
             notes=(*(it.sentence for it in self.cells.fallbacks), *likely_notes(self.cells)),
         )
 
@@ -221,6 +246,38 @@ class _Planner:
                 hosts.update(dict.fromkeys(self.answers.pytorch_index.hosts))
         return tuple(hosts)
 
+    def demands(self, options: Iterable[Option]) -> Iterator[Demand]:
+        """Yield what each build of an option needs, once for all platforms that need the same.
+
+        One option is enough for a platform's CPU build.
+        """
+        have_cpu: set[str] = set()
+        for option in options:
+            platforms: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+            for cell in option.cells:
+                if cell.build != CPU or cell.platform not in have_cpu:
+                    driver = self.facts.min_driver(cell.build, cell.platform)
+                    key = (cell.build, driver, self.runs_on(cell))
+                    platforms.setdefault(key, []).append(cell.platform)
+            have_cpu.update(cell.platform for cell in option.cells if cell.build == CPU)
+            for (build, driver, gpus), names in platforms.items():
+                yield Demand(option, build, driver, gpus, tuple(names))
+
+    def runs_on(self, cell: Cell) -> tuple[str, ...]:
+        """Return patterns of the GPUs that a build runs on, empty where nobody knows."""
+        family = family_of(cell.build)
+        if family == "cu":
+            return _cards(self.gpus(cell))
+        return self.gpus(cell) if family == "rocm" else ("*",)
+
+    def gpus(self, cell: Cell) -> tuple[str, ...]:
+        """Return the GPUs that a build is compiled for: `9.0` or `gfx90a`."""
+        if family_of(cell.build) == "rocm":
+            return self.facts.amd_architectures(cell.release, cell.build)
+        return tuple(
+            map(capability, self.facts.architectures(cell.release, cell.build, cell.platform))
+        )
+
     def lacks(self, cell: Cell) -> Iterator[str]:
         """Yield why a cell got the CPU build, if nobody asked for it."""
         for fallback in self.cells.fallbacks:
@@ -241,12 +298,12 @@ class _Planner:
         driver = facts.min_driver(cell.build, cell.platform)
         if driver:
             yield f"NVIDIA driver {driver} or newer"
-        architectures = facts.architectures(cell.release, cell.build, cell.platform)
-        if architectures:
-            yield f"GPU of compute capability {', '.join(map(capability, architectures))}"
+        gpus = ", ".join(self.gpus(cell))
         if family_of(cell.build) == "rocm":
             yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
-            yield f"AMD GPU {', '.join(facts.amd_architectures(cell.release, cell.build))}"
+            yield f"AMD GPU {gpus}"
+        elif gpus:
+            yield f"GPU of compute capability {gpus}"
         if cell.build == "xpu":
             yield "Intel GPU with its driver"
         floor = self.floor(cell)
@@ -274,6 +331,20 @@ class _Planner:
 def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
     if index:
         yield Index(index.name, index.url, default=True)
+
+
+def _cards(compiled: Iterable[str]) -> tuple[str, ...]:
+    """Return patterns of the compute capabilities that code for some of them runs on.
+
+    Each runs on its major version from its minor one on, as `default_backend.runs_on` has it.
+    """
+    least: dict[str, str] = {}
+    for name in compiled:
+        major, minor = name.split(".")
+        least[major] = min(minor, least.get(major, minor))
+    return tuple(
+        f"{major}.?" if minor == "0" else f"{major}.[{minor}-9]" for major, minor in least.items()
+    )
 
 
 def _index_name(index: str) -> str:
