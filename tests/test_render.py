@@ -34,6 +34,7 @@ SPREAD = [
             "torch_pin": "local",
             "dockerfile": "yes",
             "github_actions": "no",
+            "distributed": "yes",
         },
         id="groups",
     ),
@@ -69,7 +70,10 @@ def test_fresh_render_is_clean(bake: Bake, answers: dict[str, str]) -> None:
         wanted.add(".github/workflows/ci.yml")
     if answers.get("dockerfile") == "yes":
         wanted |= {"Dockerfile", ".dockerignore"}
+    if answers.get("distributed") == "yes":
+        wanted.add(f"src/{project.plan.package}/smoke_distributed.py")
     assert set(rendered) == wanted
+    assert ("torchrun" in rendered["README.md"]) == ("distributed" in answers)
     for name, text in rendered.items():
         assert not re.search(r"cookiecutter\.|{{|{%", text.replace("${{", "")), name
         assert "\r" not in text, name
@@ -78,7 +82,7 @@ def test_fresh_render_is_clean(bake: Bake, answers: dict[str, str]) -> None:
         assert text == "" or (text.endswith("\n") and not text.endswith("\n\n")), name
     for check in (["check"], ["format", "--diff"]):
         done = subprocess.run(
-            [sys.executable, "-m", "ruff", *check, "--isolated"],
+            [sys.executable, "-m", "ruff", *check],
             cwd=project.path,
             capture_output=True,
             text=True,

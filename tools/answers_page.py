@@ -141,6 +141,11 @@ ENTRIES = {
         "`lock` writes `uv.lock`; `smoke` installs too and runs the smoke test; `nothing` does "
         "neither.",
     ),
+    "distributed": Entry(
+        "A second smoke test, `smoke_distributed.py`, for several processes that `torchrun` "
+        "starts, on one machine or on several.",
+        (Example({"distributed": "yes"}, ("README.md",)),),
+    ),
 }
 
 
