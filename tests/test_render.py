@@ -77,7 +77,7 @@ def test_fresh_render_is_clean(bake: Bake, answers: dict[str, str]) -> None:
     for name, text in rendered.items():
         assert not re.search(r"cookiecutter\.|{{|{%", text.replace("${{", "")), name
         assert "\r" not in text, name
-        assert not re.search(r"[ \t]$", text, re.MULTILINE), name
+        assert not re.search(r"[ \t]$|\S## ", text, re.MULTILINE), name
         assert name.endswith(".py") or "\n\n\n" not in text, name
         assert text == "" or (text.endswith("\n") and not text.endswith("\n\n")), name
     for check in (["check"], ["format", "--diff"]):

@@ -29,8 +29,8 @@ SYNC = "run `uv sync`, with the extra or group of the build if the project has s
 NUMPY = "if torch was compiled against NumPy 1, require `numpy<2` in pyproject.toml, run `uv sync`"
 DEVICE = "choose a build or a release of torch that supports it, or update the driver"
 COMPANION = (
-    "it must be of torch's build and of the release that belongs to torch's: require it beside "
-    "torch in pyproject.toml, with torch's entries in [tool.uv.sources], and run `uv sync`"
+    "must be of torch's build and of the release that belongs to torch's: require it beside torch "
+    "in pyproject.toml, with torch's entries in [tool.uv.sources], and run `uv sync`"
 )
 CUDNN = (
     "another cuDNN than the wheel's own may be in the way: look on LD_LIBRARY_PATH, in `ldconfig "
@@ -40,7 +40,7 @@ FFMPEG = "FFmpeg is missing: install version 4 to 8 (`apt install ffmpeg`, `brew
 
 BUILD = re.compile(r"(cpu|xpu|cu\d{2,}|rocm\d+(\.\d+)+)(?=\.|$)")
 NVIDIA = re.compile(r"(sm|compute)_(\d+)[af]?")
-NOT_FFMPEG = re.compile(r".*(undefined symbol|lib(?!av|sw)\w+\S*: cannot open shared object).*")
+NOT_FFMPEG = re.compile(r".*(undefined symbol|Symbol not found|lib(?!av|sw)\w+\S*: cannot open).*")
 
 
 class Wrong(Exception):
@@ -70,10 +70,10 @@ class Report:
             yield
         except Exception as error:  # noqa: BLE001 - whatever fails is a finding
             text = str(error)
-            # torchcodec tells of every FFmpeg that it looked for; what else it lacks is the reason.
+            # torchcodec names FFmpeg in any case: what else it lacks, if it says so, is the reason.
             other = NOT_FFMPEG.search(text)
             if "FFmpeg" in text and not other:
-                advice = FFMPEG
+                advice = FFMPEG + ("" if "libav" in text else f"; if it is there, {advice}")
             elif re.search("cuDNN|CUDNN_|find an engine", text):
                 advice = CUDNN
             kind = "" if isinstance(error, Wrong) else f"{type(error).__name__}: "
@@ -123,10 +123,10 @@ def architectures_of(torch: Any) -> list[str]:
 
 
 def cudnn_of(torch: Any) -> str | None:
-    """Return the version of the cuDNN that torch loads, None if it has none; 8902 is 8.9.2."""
+    """Return the version of the cuDNN that torch loads (8902: `8.9.2`, 90100: `9.1.0`), if any."""
     number = torch.backends.cudnn.version() if torch.version.cuda else None
-    major, rest = divmod(number or 0, 10000 if (number or 0) >= 90000 else 1000)
-    return f"{major}.{rest // 100}.{rest % 100}" if number else None
+    unit = 10000 if number and number >= 90000 else 1000
+    return number and f"{number // unit}.{number % unit // 100}.{number % 100}"
 
 
 def devices_of(torch: Any) -> Iterator[Device]:
@@ -233,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             with report.trying(f"exchanging an array with numpy {facts['numpy']}", NUMPY):
                 torch.from_numpy(importlib.import_module("numpy").arange(3)).numpy()
         for name in filter(facts.get, COMPANIONS):
-            with report.trying(f"testing {name} {facts[name]}", COMPANION):
+            with report.trying(f"testing {name} {facts[name]}", f"{name} {COMPANION}"):
                 check_companion(torch, name, facts[name], facts["build"])
         for device in (Device("cpu", "cpu"), *devices):
             with report.trying(f"a product and a convolution on {device.text}", DEVICE):
