@@ -34,6 +34,7 @@ SPREAD = [
             "torch_pin": "local",
             "dockerfile": "yes",
             "github_actions": "no",
+            "distributed": "yes",
         },
         id="groups",
     ),
@@ -71,11 +72,14 @@ def test_fresh_render_is_clean(bake: Bake, answers: dict[str, str]) -> None:
         wanted |= {"Dockerfile", ".dockerignore"}
     if project.plan.conflicts:
         wanted.add("sync.py")
+    if answers.get("distributed") == "yes":
+        wanted.add(f"src/{project.plan.package}/smoke_distributed.py")
     assert set(rendered) == wanted
+    assert ("torchrun" in rendered["README.md"]) == ("distributed" in answers)
     for name, text in rendered.items():
         assert not re.search(r"cookiecutter\.|{{|{%", text.replace("${{", "")), name
         assert "\r" not in text, name
-        assert not re.search(r"[ \t]$", text, re.MULTILINE), name
+        assert not re.search(r"[ \t]$|\S## ", text, re.MULTILINE), name
         assert name.endswith(".py") or "\n\n\n" not in text, name
         assert text == "" or (text.endswith("\n") and not text.endswith("\n\n")), name
     for check in (["check"], ["format", "--diff"]):

@@ -153,6 +153,11 @@ ENTRIES = {
         "`yes` makes the project a git repository with the branch `main`, as `uv init` does, where "
         "git is there and no repository surrounds it. Nothing is committed.",
     ),
+    "distributed": Entry(
+        "A second smoke test, `smoke_distributed.py`, for several processes that `torchrun` "
+        "starts, on one machine or on several.",
+        (Example({"distributed": "yes"}, ("README.md",)),),
+    ),
 }
 
 

@@ -63,6 +63,7 @@ def read_answers(raw: Mapping[str, str], facts: Facts) -> tuple[Answers, list[Pr
     dockerfile = reader.read_yes("dockerfile")
     reader.read_yes("github_actions")
     reader.read_yes("git")
+    reader.read_yes("distributed")
     reader.read_choice("after_generation")
     answers = Answers(
         project_slug=slug,
