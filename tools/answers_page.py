@@ -69,8 +69,9 @@ ENTRIES = {
         (Example({"author_name": "Ada Lovelace <ada@example.org>"}),),
     ),
     "torch_version": Entry(
-        "Any release from 2.0.0 on. Pins are exact, those of the companions too; `requires-python` "
-        "and the NumPy guard follow from it.",
+        "Any release from 2.0.0 on, `2.9` for its newest patch release, or `latest`. One that is newer "
+        "than what the template knows is planned like the newest it knows. Pins are exact, those of "
+        "the companions too; `requires-python` and the NumPy guard follow from it.",
         (Example({"torch_version": "2.2.2", "torch_backend": "cu121", "python_version": "3.11"}),),
     ),
     "python_version": Entry(
@@ -81,7 +82,9 @@ ENTRIES = {
     "torch_backend": Entry(
         "The build, by uv's names: `cpu`, `cu118` … `cu132`, `rocm6.4` …, `xpu`; or `pypi` for "
         "whatever PyPI ships. A platform without it gets `cpu`. The default is what this machine "
-        "can run: the newest CUDA build for its driver and card, or a ROCm or XPU build.",
+        "can run: the newest CUDA build for its driver and card, or a ROCm or XPU build. `CUDA 12.8` "
+        "and `12.8` are `cu128`. In a switchable layout each build may have a name and a release of "
+        "its own: `cuda=2.7.1+cu128 rocm=2.6.0+rocm6.2.4`.",
         (
             Example({"torch_backend": "cpu"}),
             Example({"torch_backend": "rocm6.4"}),
@@ -98,16 +101,27 @@ ENTRIES = {
         ),
     ),
     "companions": Entry(
-        "`torchvision`, `torchaudio`, both, or `none`: the release made for this torch, from the "
-        "same index.",
-        (Example({"companions": "torchaudio"}), Example({"companions": "none"})),
+        "Some of `torchvision torchaudio torchcodec`, or `none`: the release made for this torch, "
+        "from the same index. `torchcodec?` takes it only where it has wheels; `all` is each of them, "
+        "where it has wheels. torchcodec needs FFmpeg 4 to 8 on the machine.",
+        (
+            Example({"companions": "torchaudio"}),
+            Example({"companions": "torchvision torchcodec?"}),
+            Example({"companions": "none"}),
+        ),
     ),
     "platforms": Entry(
         "The platforms to lock for: `linux-x86_64 linux-aarch64 macos-arm64 macos-x86_64 "
-        "windows-x86_64 windows-arm64`. `platform=backend` overrides the build there, in a "
-        "switchable layout for every build but `cpu`; `platform=name:backend` for one of them.",
+        "windows-x86_64 windows-arm64`, or `all` that the release serves. `platform=backend` "
+        "overrides the build there, in a switchable layout for every build but `cpu`; "
+        "`platform=name:backend` for one of them. A build may carry its release, "
+        "`macos-x86_64=2.2.2+cpu`, and an index of its own, complete and last: "
+        "`linux-aarch64=cu126@https://host/jp6/cu126`.",
         (
             Example({"platforms": "linux-x86_64 macos-arm64"}),
+            Example(
+                {"platforms": "linux-x86_64 macos-arm64 macos-x86_64=2.2.2+cpu"},
+            ),
             Example({"platforms": "linux-x86_64 linux-aarch64=cpu macos-arm64 windows-x86_64"}),
         ),
     ),
@@ -128,13 +142,19 @@ ENTRIES = {
     ),
     "torch_pin": Entry(
         "`public` leaves the build to the index. `local` pins the label too, where the wheel has "
-        "one: those for macOS never do, those for Linux aarch64 since 2.6.0.",
-        (Example({"torch_pin": "local"}),),
+        "one: those for macOS never do, those for Linux aarch64 since 2.6.0. `minimum` is for "
+        "libraries: the metadata says `torch>=2.9.1`, and the exact release stands in "
+        "`constraint-dependencies`, which holds for the project's own lock alone.",
+        (Example({"torch_pin": "local"}), Example({"torch_pin": "minimum"})),
     ),
     "pytorch_index": Entry(
-        "`official`, `nju`, `sjtu`, `aliyun` (a flat listing), or the URL of a mirror, as far as "
-        "it stands before `/cu128`.",
-        (Example({"pytorch_index": "aliyun"}),),
+        "`official`, `nju`, `sjtu`, `aliyun` (a flat listing), or a URL: as far as it stands before "
+        "`/cu128`, or with `{build}` where the build stands. Such an index may have builds that "
+        "PyTorch does not publish.",
+        (
+            Example({"pytorch_index": "aliyun"}),
+            Example({"pytorch_index": "https://host.example/pytorch-{build}/simple"}),
+        ),
     ),
     "package_index": Entry(
         "`pypi`, `tuna`, `aliyun`, or a URL: it takes the place of PyPI for every other package.",
