@@ -114,7 +114,7 @@ def replica() -> Iterator[Replica]:
     """Serve what PyTorch publishes; the template takes it for one of PyTorch's own mirrors."""
     with Replica() as running:
         load_facts().pytorch_mirrors["replica"] = Mirror(
-            running.url, flat=False, hosts=("replica",)
+            running.url, flat=False, hosts=("127.0.0.1",)
         )
         yield running
 

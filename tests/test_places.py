@@ -338,7 +338,7 @@ def test_a_refusal_leaves_an_old_project_as_it_is(tmp_path: Path, replica: Repli
     project = generate(HERE, ROOT, work, replica)
     (project / "README.md").write_text("mine\n", encoding="utf-8")
     before = {**contents(project), "uv.lock": (project / "uv.lock").read_bytes()}
-    impossible = answers(replica, torch_backend="cu118")
+    impossible = answers(replica, torch_backend="cuda")
     printed = run([*HERE, ROOT, "--no-input", "-f", *impossible], work, status=1)
     assert "Traceback" not in printed
     assert {**contents(project), "uv.lock": (project / "uv.lock").read_bytes()} == before

@@ -162,7 +162,7 @@ def test_without_author_there_is_no_authors_key(bake: Bake) -> None:
 
 def test_numpy_guard_is_a_marker_where_only_windows_needs_it(bake: Bake) -> None:
     project = bake(torch_version="2.4.0", python_version="3.10")
-    assert {"numpy ; sys_platform != 'win32'", "numpy<2 ; sys_platform == 'win32'"} <= set(
+    assert {"numpy>=2 ; sys_platform != 'win32'", "numpy<2 ; sys_platform == 'win32'"} <= set(
         project.pyproject["project"]["dependencies"]
     )
     assert project.pyproject["project"]["requires-python"] == ">=3.10,<3.13"

@@ -152,7 +152,12 @@ class Cells:
             self._package(name, self.version(name, cell.release), cell.platform, wanted)
             for name in names
         ]
-        return tuple(it for it in packages if not self.why_missing(it, cell))
+        return tuple(
+            it
+            for it in packages
+            if not self.why_missing(it, cell)
+            and (cell.url or self.facts.pythons(it.name, it.version, it.origin, cell.platform))
+        )
 
     def version(self, package: str, release: str) -> str:
         """Return the version of torch or a companion that goes with a release.

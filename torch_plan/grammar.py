@@ -392,7 +392,7 @@ class _AnswerReader(Reader):
             self.refuse(key, reason, self.facts.pytorch_mirrors)
             return
         before, _, last = mirror.url.rpartition("/")
-        parts = mirror.url.split("/")
+        parts = re.split("/", mirror.url)
         builds = [part for part in parts[3:] if _build_in(part, self.facts)]
         if last in builds and last == _build_in(last, self.facts):
             reason = f"leave `/{last}` out of the URL; each build adds its own name to it."
