@@ -1,4 +1,4 @@
-"""A loopback stand-in for the PyTorch index: the wheels that `builds.json` implies.
+"""A loopback stand-in for the PyTorch index: the wheels that `builds.json` knows.
 
 As the real one, it has HTML pages only, 403 for whatever it lacks, and a PEP 658 `.metadata` file
 beside every wheel. The wheels are invented and have no content (403 as well): locking needs names
@@ -59,12 +59,12 @@ _REQUIRES = {
 # METADATA on PyPI: torchvision 0.19.0 differs by platform.
 _ODD_REQUIRES = {("torchvision", "0.19.0", "windows-x86_64"): ("numpy<2", "pillow")}
 
-# METADATA on PyPI: every other companion says `torch==` the release that it was made for.
+# METADATA on PyPI: these name no exact torch, or none at all.
 _ODD_TORCH_PINS = {
     ("torchvision", "0.29.1"): ("torch>=2.14.0",),
     ("torchvision", "0.29.2"): ("torch>=2.14.0",),
-    ("torchaudio", "2.11.0"): (),
 }
+_WITHOUT_TORCH = ("torchcodec",)
 
 # METADATA on PyPI: torchvision 0.26.0 and later refuse CPython 3.14.1; torchaudio names no Python.
 _TORCHVISION_REFUSES = ("0.26.0", "!=3.14.1")
@@ -264,10 +264,21 @@ def _requires(facts: Facts, index: str, name: WheelName) -> tuple[str, ...]:
     )
     if name.package == "torch":
         return requires + _requires_triton(facts, name.version, index)
-    pins = _ODD_TORCH_PINS.get((name.package, name.version))
-    if pins is None:
-        pins = (f"torch=={facts.made_for(name.package, name.version)}",)
-    return requires + pins
+    return requires + _requires_torch(facts, name)
+
+
+def _requires_torch(facts: Facts, name: WheelName) -> tuple[str, ...]:
+    """Return what a companion says of torch: the release that it was made for, if it is one."""
+    odd = _ODD_TORCH_PINS.get((name.package, name.version))
+    if odd is not None:
+        return odd
+    releases = [
+        release
+        for release in facts.releases
+        if name.version in facts.companions(release).get(name.package, ())
+    ]
+    is_pinned = len(releases) == 1 and name.package not in _WITHOUT_TORCH
+    return (f"torch=={releases[0]}",) if is_pinned else ()
 
 
 def _requires_triton(facts: Facts, release: str, backend: str) -> tuple[str, ...]:
@@ -349,7 +360,9 @@ class Replica:
     version, label, Python and platform, on the index that its label names (`cpu` for any other
     label, or none). A file name that is no wheel's raises `InvalidWheelFilename`. `libraries` says
     of an index what its torch requires from PyPI. `port` 0 is any free one. `fault` is how it
-    fails, and may be set and reset at any time: the port stays.
+    fails, and may be set and reset at any time: the port stays. Wheels that are only `likely` are
+    served if it says so. Releases that nobody knows yet, and any other companion, are served by
+    facts that have them.
     """
 
     def __init__(
@@ -359,8 +372,11 @@ class Replica:
         port: int = 0,
         fault: Fault | None = None,
         libraries: Mapping[str, Sequence[str]] | None = None,
+        *,
+        likely: bool = False,
     ) -> None:
-        self.facts = facts or load_facts()
+        facts = facts or load_facts()
+        self.facts = facts if likely else facts.published
         self.libraries = libraries or {}
         self.requests: list[Request] = []
         self.awake = threading.Event()
@@ -649,9 +665,10 @@ def main() -> None:
     """Serve the replica until Ctrl-C."""
     parser = argparse.ArgumentParser(description="Serve a stand-in for the PyTorch index.")
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    parser.add_argument("--likely", action="store_true", help="serve what nobody has seen, too")
     parser.add_argument("wheels", nargs="*", type=Path, help="real wheel files to serve as well")
-    arguments = parser.parse_args()
-    with Replica(wheels=arguments.wheels, port=arguments.port) as replica:
+    options = parser.parse_args()
+    with Replica(wheels=options.wheels, port=options.port, likely=options.likely) as replica:
         print(f"{replica.url}  (flat: {replica.flat_url})", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
