@@ -15,8 +15,8 @@ import pytest
 from cookiecutter.main import cookiecutter
 
 from tests.conftest import PYTHON, RELEASE, ROOT, empty_config
-from tools.lock import run_uv
-from tools.replica import Replica
+from tools.lib.lock import run_uv
+from tools.lib.replica import Replica
 
 MODULE = ("-m", "my_ml_project.smoke")
 SCRIPT = """\

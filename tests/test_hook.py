@@ -25,9 +25,9 @@ from cookiecutter.generate import generate_context, generate_files
 from cookiecutter.prompt import prompt_for_config
 
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config
-from tools.lock import find_uv, read_lock
-from tools.recorder import Recorder
-from tools.replica import Replica, Response
+from tools.lib.lock import find_uv, read_lock
+from tools.lib.recorder import Recorder
+from tools.lib.replica import Replica, Response
 
 PINNED = "3.10"
 """A Python that torch 2.13.0 has wheels for, and that does not run the tests."""

@@ -26,9 +26,9 @@ import pytest
 
 from tests.conftest import PYTHON, ROOT, Bake, empty_config
 from tests.test_hook import next_step, said, take
-from tools.lock import find_uv
-from tools.replica import Fault, Replica
-from tools.wheel_names import parse_wheel_name
+from tools.lib.lock import find_uv
+from tools.lib.replica import Fault, Replica
+from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.platforms import host_platform, platform_of
 
 ANSWERS = {

@@ -9,8 +9,8 @@ from http import HTTPStatus
 import pytest
 import requests
 
-from tools.recorder import Recorder
-from tools.replica import Fault, Replica, Response
+from tools.lib.recorder import Recorder
+from tools.lib.replica import Fault, Replica, Response
 
 SECONDS = 0.2
 """How long the index takes for a page: far more than loopback needs."""

@@ -20,10 +20,10 @@ from pypi_simple import DistributionPackage
 
 from tests.worlds import FULL, Data, facts_of, recent, world_with_2_16
 from tools import refresh
-from tools.facts_file import dump_facts
+from tools.lib.facts_file import dump_facts
+from tools.lib.replica import Replica, Response, index_names, page
+from tools.lib.wheel_names import parse_wheel_name
 from tools.refresh import Listed, cuda_build, grouped, listing, main
-from tools.replica import Replica, Response, index_names, page
-from tools.wheel_names import parse_wheel_name
 from torch_plan.facts import PYPI, Facts
 from torch_plan.platforms import PLATFORMS, platform_of
 

@@ -22,7 +22,7 @@ import pytest
 
 from tests.interpreters import interpreter
 from tests.worlds import FULL, with_companion, world_with_2_16
-from tools.replica import Replica
+from tools.lib.replica import Replica
 from torch_plan.facts import Facts
 
 

@@ -24,7 +24,7 @@ LIGHT_PAGE, DARK_PAGE = "#ffffff", "#0d1117"
 
 
 def test_both_files_are_as_new_as_the_facts() -> None:
-    assert support.stale(FACTS) == [], "run: uv run tools/support.py"
+    assert support.stale(FACTS) == [], "run: uv run -m tools.support"
 
 
 def test_stale_files_are_named(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_check_fails_on_stale_files(
     monkeypatch.setattr(support, "stale", lambda facts: [support.PAGE_NAME])
     assert support.main(["--check"]) == 1
     assert capsys.readouterr().err == (
-        "docs/support.md is older than the facts: uv run tools/support.py\n"
+        "docs/support.md is older than the facts: uv run -m tools.support\n"
     )
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tools.facts_file import FACTS_PATH
+from tools.lib.facts_file import FACTS_PATH
 from torch_plan.facts import version_key
 
 Data = dict[str, Any]

@@ -1,6 +1,6 @@
 """Write docs/answers.md: each answer, and what it changes in the rendered files, from real renders.
 
-`uv run tools/answers_page.py` writes the page; a test fails when it is older than the template.
+`uv run -m tools.answers_page` writes the page; a test fails when it is older than the template.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from pathlib import Path
 from unittest import mock
 
 from cookiecutter.main import cookiecutter
-
-if not __package__:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from torch_plan.questions import questions
 
@@ -155,7 +152,7 @@ def page() -> str:
         f"cookiecutter gh:org/uv-torch-template --no-input {words(BASE)}",
         "```",
         "",
-        "`uv run tools/answers_page.py` writes this page from real renders.",
+        "`uv run -m tools.answers_page` writes this page from real renders.",
     ]
     with tempfile.TemporaryDirectory() as folder:
         base = render(Path(folder) / "base", {})

@@ -1,6 +1,6 @@
 """Bring `builds.json` up to date from the PyTorch index and PyPI.
 
-Run it with `uv run tools/refresh.py`. Progress goes to stderr, a summary in Markdown to stdout.
+Run it with `uv run -m tools.refresh`. Progress goes to stderr, a summary in Markdown to stdout.
 With `--check` it writes nothing, and exits 1 if something would change. It exits 2 if no page at
 all could be read.
 
@@ -34,7 +34,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -52,11 +51,8 @@ from pypi_simple import (
     PyPISimple,
 )
 
-if not __package__:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from tools.facts_file import FACTS_PATH, dump_facts
-from tools.wheel_names import WheelName, parse_wheel_name
+from tools.lib.facts_file import FACTS_PATH, dump_facts
+from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.facts import CPU, PYPI, Facts, backend_key, family_of, version_key
 from torch_plan.platforms import PLATFORMS, platform_of
 

@@ -1,6 +1,6 @@
 """Write `docs/support.md` and `docs/support.svg`, what PyTorch publishes, from `builds.json`.
 
-Run it with `uv run tools/support.py`. With `--check` it writes nothing, and exits 1 if a file is
+Run it with `uv run -m tools.support`. With `--check` it writes nothing, and exits 1 if a file is
 older than the facts.
 """
 
@@ -14,9 +14,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-
-if not __package__:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from torch_plan.default_backend import runs_on
 from torch_plan.facts import CPU, FAMILIES, PYPI, TORCH, Facts, capability, family_of, load_facts
@@ -141,7 +138,7 @@ def _introduction() -> str:
     return f"""\
 # Which PyTorch builds exist
 
-`uv run tools/support.py` writes this page and its picture from
+`uv run -m tools.support` writes this page and its picture from
 [`torch_plan/builds.json`](../torch_plan/builds.json). Edit the facts, not the page: a test fails
 when the two differ.
 
@@ -656,7 +653,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     names = stale(load_facts())
     for name in names:
-        print(f"docs/{name} is older than the facts: uv run tools/support.py", file=sys.stderr)
+        print(f"docs/{name} is older than the facts: uv run -m tools.support", file=sys.stderr)
     return 1 if names else 0
 
 

@@ -19,7 +19,7 @@ import requests
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 from requests.adapters import HTTPAdapter
 
-from tools.replica import Request
+from tools.lib.replica import Request
 
 ASKED = ("Accept", "Range")
 """What an answer depends on, besides method and path."""
