@@ -27,7 +27,8 @@ from cookiecutter.prompt import prompt_for_config
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config
 from tools.lib.lock import find_uv, read_lock
 from tools.lib.recorder import Recorder
-from tools.lib.replica import Replica, Response
+from tools.lib.replica import Replica
+from tools.lib.server import Response
 
 PINNED = "3.10"
 """A Python that torch 2.13.0 has wheels for, and that does not run the tests."""

@@ -21,7 +21,8 @@ from pypi_simple import DistributionPackage
 from tests.worlds import FULL, Data, facts_of, recent, world_with_2_16
 from tools import refresh
 from tools.lib.facts_file import dump_facts
-from tools.lib.replica import Replica, Response, index_names, page
+from tools.lib.replica import Replica, index_names, page
+from tools.lib.server import Response
 from tools.lib.wheel_names import parse_wheel_name
 from tools.refresh import Listed, cuda_build, grouped, listing, main
 from torch_plan.facts import PYPI, Facts
@@ -87,9 +88,9 @@ class Pypi(Replica):
             return self.broken[name]
         if name.endswith(".metadata"):
             text = self.metadata(name.removesuffix(".metadata"))
-            return Response(HTTPStatus.OK, "text/plain", text, "")
+            return Response(HTTPStatus.OK, "text/plain", text)
         if name not in self.data["wheels"]:
-            return Response(HTTPStatus.NOT_FOUND, "text/plain", b"", "")
+            return Response(HTTPStatus.NOT_FOUND, "text/plain", b"")
         files = [
             {
                 "filename": str(wheel),
@@ -102,7 +103,7 @@ class Pypi(Replica):
         ]
         body = {"meta": {"api-version": "1.1"}, "name": name, "files": files}
         return Response(
-            HTTPStatus.OK, "application/vnd.pypi.simple.v1+json", json.dumps(body).encode(), ""
+            HTTPStatus.OK, "application/vnd.pypi.simple.v1+json", json.dumps(body).encode()
         )
 
     def day(self, package: str, version: str) -> str:
@@ -123,7 +124,7 @@ class Pypi(Replica):
 
 
 def html(links: Any) -> Response:
-    return Response(HTTPStatus.OK, "text/html", page("test", links), "")
+    return page("test", links)
 
 
 class Run:
@@ -253,7 +254,7 @@ def test_builds_that_require_amds_packages_are_pointed_out(run: Run) -> None:
         response = whole(index, path)
         if "rocm7.20/torch-2.16.0" in unquote(path) and isinstance(response.body, bytes):
             body = response.body + b"Requires-Dist: rocm[libraries]==7.20.*\n"
-            return Response(HTTPStatus.OK, "text/plain", body, "")
+            return Response(HTTPStatus.OK, "text/plain", body)
         if path.endswith("/rocm7.20/torch/") and isinstance(response.body, bytes):
             return rehashed(index, response.body)
         return response
@@ -263,7 +264,7 @@ def test_builds_that_require_amds_packages_are_pointed_out(run: Run) -> None:
             said = hashlib.sha256(wheel.metadata).hexdigest().encode()
             text = wheel.metadata + b"Requires-Dist: rocm[libraries]==7.20.*\n"
             body = body.replace(said, hashlib.sha256(text).hexdigest().encode())
-        return Response(HTTPStatus.OK, "text/html", body, "")
+        return Response(HTTPStatus.OK, "text/html", body)
 
     index.answer = with_rocm  # type: ignore[method-assign]
     run.on(recent("2.15.0"), index, Pypi(world))
@@ -376,7 +377,7 @@ def with_torchcodec(data: Data, **pairs: str) -> Data:
 
 def versions_of_torchcodec(data: Data) -> dict[str, str]:
     return {
-        release: entry["companions"].get("torchcodec", "")
+        release: entry["companions"].get("torchcodec")
         for release, entry in data["releases"].items()
     }
 
@@ -454,14 +455,14 @@ def test_pairings_are_reported_and_kept(run: Run) -> None:
 
 
 BROKEN = {
-    "forbidden": Response(HTTPStatus.FORBIDDEN, "text/plain", b"no", ""),
-    "error": Response(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"no", ""),
-    "empty": Response(HTTPStatus.OK, "text/html", b"", ""),
-    "portal": Response(HTTPStatus.OK, "text/html", b"<html>Please <a href='/'>log in</a>", ""),
-    "declaration": Response(HTTPStatus.OK, "text/html", b"<![wrong[<a href='x'>x</a>", ""),
-    "binary": Response(HTTPStatus.OK, "application/zip", bytes(range(256)), ""),
-    "no-json": Response(HTTPStatus.OK, "application/vnd.pypi.simple.v1+json", b'{"files": [', ""),
-    "other-json": Response(HTTPStatus.OK, "application/vnd.pypi.simple.v1+json", b"[1]", ""),
+    "forbidden": Response(HTTPStatus.FORBIDDEN, "text/plain", b"no"),
+    "error": Response(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"no"),
+    "empty": Response(HTTPStatus.OK, "text/html", b""),
+    "portal": Response(HTTPStatus.OK, "text/html", b"<html>Please <a href='/'>log in</a>"),
+    "declaration": Response(HTTPStatus.OK, "text/html", b"<![wrong[<a href='x'>x</a>"),
+    "binary": Response(HTTPStatus.OK, "application/zip", bytes(range(256))),
+    "no-json": Response(HTTPStatus.OK, "application/vnd.pypi.simple.v1+json", b'{"files": ['),
+    "other-json": Response(HTTPStatus.OK, "application/vnd.pypi.simple.v1+json", b"[1]"),
 }
 
 
@@ -500,7 +501,7 @@ def test_metadata_that_is_not_what_its_hash_says(run: Run) -> None:
     world = world_with_2_16()
     facts = recent("2.15.0")
     name = "torch-2.16.0-cp312-cp312-manylinux_2_28_x86_64.whl.metadata"
-    cut = Response(HTTPStatus.OK, "text/plain", b"Metadata-Version: 2.1\n", "")
+    cut = Response(HTTPStatus.OK, "text/plain", b"Metadata-Version: 2.1\n")
     assert run.on(facts, Index(world), Pypi(world, {name: cut})) == 0
     assert run.data == facts
     assert "DigestMismatchError" in run.out

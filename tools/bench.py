@@ -510,25 +510,6 @@ def cold_lock(project: Path, indexes: Indexes) -> tuple[float, Cost]:
     )
 
 
-def cuda_libraries(folder: Path, pypi: Recorder) -> dict[str, list[str]]:
-    """Return what torch for CUDA requires of PyPI on Linux, under the name of its index.
-
-    The replica does not know it. PyPI's own torch, which is such a build, does: uv reads it there.
-    """
-    release = COMMON["torch_version"]
-    lines = ["[project]", 'name = "libraries"', 'version = "0"', 'requires-python = ">=3.10"']
-    lines.append(f'dependencies = ["torch=={release}"]')
-    (folder / "pyproject.toml").write_text("\n".join(lines), encoding="utf-8")
-    run_uv(folder, "lock", "--python", sys.executable, UV_DEFAULT_INDEX=pypi.url)
-    locked = {package["name"]: package for package in read_lock(folder)}
-    requirements = [
-        f"{needed['name']}=={locked[needed['name']]['version']} ; {needed['marker']}"
-        for needed in locked["torch"]["dependencies"]
-        if "linux" in needed.get("marker", "")
-    ]
-    return {load_facts().build(release, PYPI, "linux-x86_64"): requirements}
-
-
 def generated(folder: Path, answers: Mapping[str, str], replica: Replica) -> Path:
     """Render a project of ours against the replica, without a lock."""
     folder.mkdir(parents=True)
@@ -928,8 +909,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         announce("the lock in generation")
         rows.append(locking(folders["lock"], indexes, rounds))
         rows += planning(folders["plan"], rounds)
-        with Replica(libraries=cuda_libraries(folders["libraries"], pypi)) as complete:
-            compared = against_the_guide(folders["guide"], Indexes(complete, pypi), rounds)
+        compared = against_the_guide(folders["guide"], indexes, rounds)
         announce("downloads")
         load = downloading(folders["load"])
         if load:
