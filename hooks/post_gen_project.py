@@ -439,7 +439,7 @@ def workspace_root(uv: str) -> Path:
 def find_uv() -> str:
     """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH.
 
-    `tools/lock.py` does the same: a hook cannot import it.
+    `tools/lib/lock.py` does the same: a hook cannot import it.
     """
     import shutil
 

@@ -22,9 +22,9 @@ from cookiecutter.main import cookiecutter
 
 from tests.command_line import Run
 from tests.interpreters import install, interpreter
-from tools.lock import installed, run_uv
-from tools.real_wheel import real_cpu_wheel
-from tools.replica import Replica
+from tools.lib.lock import installed, run_uv
+from tools.lib.real_wheel import real_cpu_wheel
+from tools.lib.replica import Replica
 from torch_plan.default_backend import Detected, detect
 from torch_plan.defaults import complete
 from torch_plan.facts import Facts, Mirror, load_facts

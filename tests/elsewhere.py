@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.conftest import ROOT, empty_config
-from tools.lock import read_lock
-from tools.replica import Replica
+from tools.lib.lock import read_lock
+from tools.lib.replica import Replica
 
 HERE = (sys.executable, "-m", "cookiecutter")
 """The cookiecutter of the tests, as a command."""

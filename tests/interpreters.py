@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-from tools.lock import find_uv
+from tools.lib.lock import find_uv
 
 _PRETEND = """\
 import collections, sys, sysconfig

@@ -13,8 +13,8 @@ from packaging.metadata import parse_email
 from tests.conftest import Bake
 from tests.interpreters import interpreter
 from tests.proof import prove
-from tools.lock import UvError, installed, read_lock
-from tools.replica import Replica
+from tools.lib.lock import UvError, installed, read_lock
+from tools.lib.replica import Replica
 from torch_plan.facts import Facts, Mirror, load_facts
 
 FACTS = load_facts()

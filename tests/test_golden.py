@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Bake
 from tests.interpreters import interpreter
-from tools.lock import UvError, installed
+from tools.lib.lock import UvError, installed
 from torch_plan.facts import load_facts
 from torch_plan.markers import environment
 

@@ -27,9 +27,10 @@ from cookiecutter.generate import generate_files
 from cruft._commands.utils.cookiecutter import generate_cookiecutter_context
 
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config, git
-from tools.lock import find_uv, read_lock
-from tools.recorder import Recorder
-from tools.replica import Replica, Response
+from tools.lib.lock import find_uv, read_lock
+from tools.lib.recorder import Recorder
+from tools.lib.replica import Replica
+from tools.lib.server import Response
 from torch_plan.facts import Mirror, load_facts
 
 PINNED = "3.10"

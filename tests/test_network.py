@@ -28,9 +28,10 @@ import pytest
 from tests import stub_torch
 from tests.conftest import PYTHON, ROOT, Bake, empty_config
 from tests.test_hook import next_step, said, take
-from tools.lock import find_uv
-from tools.replica import Fault, Replica
-from tools.wheel_names import parse_wheel_name
+from tools.lib.lock import find_uv
+from tools.lib.replica import Replica
+from tools.lib.server import Fault
+from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.platforms import host_platform, platform_of
 
 ANSWERS = {
@@ -173,7 +174,7 @@ def test_whoever_hangs_on_the_replica_is_let_go(healed: bool) -> None:
     client.close()
 
 
-@pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.value)
+@pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name)
 def test_fault(
     bake: Bake,
     tmp_path: Path,

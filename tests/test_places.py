@@ -25,8 +25,8 @@ from tests.elsewhere import (
     tracked_files,
 )
 from tests.interpreters import install
-from tools.lock import find_uv
-from tools.replica import Replica
+from tools.lib.lock import find_uv
+from tools.lib.replica import Replica
 from torch_plan.facts import load_facts, version_key
 
 PROJECT = "my-ml-project"

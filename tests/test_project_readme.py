@@ -16,7 +16,7 @@ from packaging.version import Version
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject
 from tests.elsewhere import contents
 from tests.test_docs import BLOCK
-from tools.lock import read_lock
+from tools.lib.lock import read_lock
 from torch_plan.planning import make_plan
 
 SPREAD = [

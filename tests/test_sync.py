@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import PYTHON, Bake, BakedProject
 from tests.plan.test_detect import ENUMERATOR, fake_host, posix, program
-from tools.lock import find_uv
+from tools.lib.lock import find_uv
 from torch_plan.default_backend import detect
 from torch_plan.facts import load_facts
 from torch_plan.gpus import find_gpu

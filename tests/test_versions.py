@@ -14,8 +14,8 @@ from tests.conftest import PYTHON, RELEASE, ROOT, Bake
 from tests.elsewhere import ANSWERS, answers, check_locked, contents, run
 from tests.interpreters import install
 from tests.proof import prove
-from tools.lock import find_uv
-from tools.replica import Replica
+from tools.lib.lock import find_uv
+from tools.lib.replica import Replica
 from torch_plan.generation import OLDEST_COOKIECUTTER
 from torch_plan.plan import REQUIRED_UV
 

@@ -19,7 +19,7 @@ from tests.conftest import ROOT, Bake
 from tests.elsewhere import ANSWERS, HERE, answers, contents, copy_template, run, tracked_files
 from tests.proof import indexes_of_torch
 from tests.test_render import SPREAD
-from tools.replica import Replica
+from tools.lib.replica import Replica
 from torch_plan.extension import hook_settings
 from torch_plan.platforms import host_platform
 

@@ -1,6 +1,6 @@
 """Write docs/answers.md: each answer, and what it changes in the rendered files, from real renders.
 
-`uv run tools/answers_page.py` writes the page; a test fails when it is older than the template.
+`uv run -m tools.answers_page` writes the page; a test fails when it is older than the template.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from pathlib import Path
 from unittest import mock
 
 from cookiecutter.main import cookiecutter
-
-if not __package__:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from torch_plan.questions import fixed_defaults, unasked
 
@@ -69,9 +66,10 @@ ENTRIES = {
         (Example({"author_name": "Ada Lovelace <ada@example.org>"}),),
     ),
     "torch_version": Entry(
-        "Any release from 2.0.0 on, `2.9` for its newest patch release, or `latest`. One that is newer "
-        "than what the template knows is planned like the newest it knows. Pins are exact, those of "
-        "the companions too; `requires-python` and the NumPy guard follow from it.",
+        "Any release from 2.0.0 on, `2.9` for its newest patch release, or `latest`. One that "
+        "is newer than what the template knows is planned like the newest it knows. Pins are "
+        "exact, those of the companions too; `requires-python` and the NumPy guard follow from "
+        "it.",
         (Example({"torch_version": "2.2.2", "torch_backend": "cu121", "python_version": "3.11"}),),
     ),
     "python_version": Entry(
@@ -81,10 +79,10 @@ ENTRIES = {
     ),
     "torch_backend": Entry(
         "The build, by uv's names: `cpu`, `cu118` … `cu132`, `rocm6.4` …, `xpu`; or `pypi` for "
-        "whatever PyPI ships. A platform without it gets `cpu`. The default is what this machine "
-        "can run: the newest CUDA build for its driver and card, or a ROCm or XPU build. `CUDA 12.8` "
-        "and `12.8` are `cu128`. In a switchable layout each build may have a name and a release of "
-        "its own: `cuda=2.7.1+cu128 rocm=2.6.0+rocm6.2.4`.",
+        "whatever PyPI ships. A platform without it gets `cpu`. The default is what this "
+        "machine can run: the newest CUDA build for its driver and card, or a ROCm or XPU "
+        "build. `CUDA 12.8` and `12.8` are `cu128`. In a switchable layout each build may have "
+        "a name and a release of its own: `cuda=2.7.1+cu128 rocm=2.6.0+rocm6.2.4`.",
         (
             Example({"torch_backend": "cpu"}),
             Example({"torch_backend": "rocm6.4"}),
@@ -101,9 +99,9 @@ ENTRIES = {
         ),
     ),
     "companions": Entry(
-        "Some of `torchvision torchaudio torchcodec`, or `none`: the release made for this torch, "
-        "from the same index. `torchcodec?` takes it only where it has wheels; `all` is each of them, "
-        "where it has wheels. torchcodec needs FFmpeg 4 to 8 on the machine.",
+        "Some of `torchvision torchaudio torchcodec`, or `none`: the release made for this "
+        "torch, from the same index. `torchcodec?` takes it only where it has wheels; `all` is "
+        "each of them, where it has wheels. torchcodec needs FFmpeg 4 to 8 on the machine.",
         (
             Example({"companions": "torchaudio"}),
             Example({"companions": "torchvision torchcodec?"}),
@@ -148,9 +146,9 @@ ENTRIES = {
         (Example({"torch_pin": "local"}), Example({"torch_pin": "minimum"})),
     ),
     "pytorch_index": Entry(
-        "`official`, `nju`, `sjtu`, `aliyun` (a flat listing), or a URL: as far as it stands before "
-        "`/cu128`, or with `{build}` where the build stands. Such an index may have builds that "
-        "PyTorch does not publish.",
+        "`official`, `nju`, `sjtu`, `aliyun` (a flat listing), or a URL: as far as it stands "
+        "before `/cu128`, or with `{build}` where the build stands. Such an index may have "
+        "builds that PyTorch does not publish.",
         (
             Example({"pytorch_index": "aliyun"}),
             Example({"pytorch_index": "https://host.example/pytorch-{build}/simple"}),
@@ -195,7 +193,7 @@ def page() -> str:
         "Most are asked for. Those that are not can be given all the same: on the command line, in "
         "a configuration file, by the Python API or by cruft. They are recorded like all others.",
         "",
-        "`uv run tools/answers_page.py` writes this page from real renders.",
+        "`uv run -m tools.answers_page` writes this page from real renders.",
     ]
     with tempfile.TemporaryDirectory() as folder:
         base = render(Path(folder) / "base", {})
