@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import sys
 import warnings
@@ -135,6 +136,15 @@ def test_cpu(smoke: Smoke) -> None:
         "passed: importing torch, looking for devices, comparing the build, "
         "exchanging an array with numpy 1.26.4, a product and a convolution on cpu"
     )
+
+
+def test_a_console_that_lacks_characters(smoke: Smoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    smoke.install_torch("2.13.0+größe")
+    console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", console)
+    assert smoke.main([]) == 0
+    console.flush()
+    assert b"torch: 2.13.0+gr\\xf6\\xdfe" in console.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

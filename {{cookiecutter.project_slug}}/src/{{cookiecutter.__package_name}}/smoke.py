@@ -222,6 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = Report()
     torch, devices = describe(report)
     facts, problems = report.facts, report.problems
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # narrow consoles
     if not options.json:
         print(*report.lines(), sep="\n", flush=True)
     if torch:
