@@ -144,7 +144,7 @@ def test_a_console_that_lacks_characters(smoke: Smoke, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stdout", console)
     assert smoke.main([]) == 0
     console.flush()
-    assert b"torch: 2.13.0+gr\\xf6\\xdfe" in console.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b"torch: 2.13.0+gr\\xf6\\xdfe" in console.buffer.getvalue()
 
 
 @pytest.mark.parametrize(
