@@ -336,7 +336,7 @@ def personal_facts(lock: str, why: str) -> list[str]:
     uv says nothing of folders while they are there, and the project has options of its own: that
     packages are `false` stands for no cooldown.
     """
-    head = lock.partition("\n[[package]]")[0].partition("\n[options")[2]
+    head = re.split(r"\n\[(?!options)", lock.partition("\n[options")[2])[0]
     options = re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why else []
     folders = re.findall(r'registry = "((?!https?://)[^"]+)"', lock)
     index = re.findall(r"missing remote index: .* from `(?:(\w+://)[^/@]*@)?([^?#`]+)", why)

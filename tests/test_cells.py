@@ -83,7 +83,7 @@ def test_a_likely_build_is_planned_and_locked_where_it_exists(bake: Bake) -> Non
 def test_a_likely_build_that_does_not_exist_fails_at_the_lock(
     bake: Bake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Replica(FACTS.published) as published:
+    with Replica() as published:
         serve(published, monkeypatch)
         project = bake(**LIKELY, pytorch_index=published.url)
         with pytest.raises(UvError, match="platform_machine == 'aarch64'"):
@@ -126,7 +126,7 @@ def newer_facts() -> Facts:
 def test_a_release_newer_than_the_facts_is_planned_like_the_newest(
     bake: Bake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Replica(newer_facts()) as newer:
+    with Replica(newer_facts(), likely=True) as newer:
         serve(newer, monkeypatch)
         project = bake(
             torch_version="2.16.0",
@@ -293,7 +293,7 @@ def test_the_next_companion_is_data_alone(bake: Bake, monkeypatch: pytest.Monkey
         },
     }
     more = Facts(data)
-    with Replica(more) as smelling:
+    with Replica(more, likely=True) as smelling:
         more.pytorch_mirrors["smelling"] = Mirror(smelling.url, flat=False, hosts=("127.0.0.1",))
         for module in ("extension", "generation", "planning"):
             monkeypatch.setattr(f"torch_plan.{module}.load_facts", lambda: more)
@@ -328,7 +328,7 @@ def likely_cells() -> list[object]:
 
 @pytest.fixture(scope="module")
 def published() -> Iterator[Replica]:
-    with Replica(FACTS.published) as running:
+    with Replica() as running:
         yield running
 
 

@@ -589,7 +589,7 @@ def test_what_to_do_where_a_likely_build_does_not_exist(
     bake: Bake, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     facts = load_facts()
-    with Replica(facts.published) as published:
+    with Replica() as published:
         mirror = Mirror(published.url, flat=False, hosts=("127.0.0.1",))
         monkeypatch.setitem(facts.pytorch_mirrors, "published", mirror)
         bake(

@@ -40,13 +40,16 @@ def switched(raw: Mapping[str, str], facts: Facts | None = None) -> Plan | None:
     plan = make_plan(raw, facts)
     if plan.selector:
         return None
-    (variant,) = examine(raw, facts)[0].answers.variants
-    cuda = [it for it in facts.published.backends(variant.release) if family_of(it) == "cu"]
+    answers = examine(raw, facts)[0].answers
+    release = answers.variants[0].release
+    # An index that is not PyTorch's may be a copy of it: only what PyTorch publishes is shown.
+    mirror = answers.pytorch_index._replace(known=True)
+    cuda = [it for it in facts.published.backends(release) if family_of(it) == "cu"]
     for backend in (*reversed(cuda), CPU):
-        asked = f"{variant.release}+{backend}"
-        cells, problems = examine({**raw, "torch_backend": asked}, facts)
+        other = {**raw, "torch_backend": f"{release}+{backend}", "pytorch_index": "official"}
+        cells, problems = examine(other, facts)
         if not problems and _backends(cells.all) != _backends(plan.default.cells):
-            return _Planner(cells).plan()
+            return _Planner(Cells(cells.answers._replace(pytorch_index=mirror), facts)).plan()
     return None
 
 
