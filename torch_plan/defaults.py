@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant
@@ -90,20 +90,21 @@ def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
     return cells.is_served(cells.with_build(variant, platform, CPU))
 
 
-def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
-    """Return what each answer would be if it were left out, given the other answers."""
+def complete(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
+    """Return all answers: those given, and the defaults of those left out.
+
+    Nothing is looked up, on this machine or in the facts, for an answer that is given.
+    """
     fixed = fixed_defaults()
     release = answers.get("torch_version", facts.releases[-1])
-    computed = {
-        "project_slug": default_slug(answers.get("project_name", fixed["project_name"])),
-        "torch_version": facts.releases[-1],
-        "python_version": default_python(release, facts),
-        "torch_backend": default_backend(release, facts).backend,
+    computed: dict[str, Callable[[], str]] = {
+        "project_slug": lambda: default_slug(answers.get("project_name", fixed["project_name"])),
+        "torch_version": lambda: release,
+        "python_version": lambda: default_python(release, facts),
+        "torch_backend": lambda: default_backend(release, facts).backend,
     }
-    defaults = {**fixed, **computed}
-    return {**defaults, "platforms": default_platforms({**defaults, **answers}, facts)}
-
-
-def complete(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
-    """Return all answers: those given, and the defaults of those left out."""
-    return {**default_answers(answers, facts), **answers}
+    left_out = {key: default() for key, default in computed.items() if key not in answers}
+    known = {**fixed, **left_out, **answers}
+    if "platforms" in answers:
+        return known
+    return {**known, "platforms": default_platforms(known, facts)}

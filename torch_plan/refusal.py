@@ -11,7 +11,7 @@ from torch_plan.text import shell_line
 FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]
 """Tells what is wrong with the answers that were given, all others being the defaults."""
 
-_OFFERED = 3
+OFFERED = 3
 """How many ways out one problem names."""
 _TRIALS = 120
 """How many sets of answers are tried at most; one takes some milliseconds."""
@@ -122,13 +122,13 @@ def refusal_text(
     search = Search(given, find_problems)
     way_out = search.way_out()
     answers = way_out.answers if way_out else given
-    problems = _distinct([*search.problems, *(way_out.met if way_out else ())])
+    problems = distinct([*search.problems, *(way_out.met if way_out else ())])
     lines = ["This cannot be done:" if len(problems) == 1 else f"{len(problems)} problems:"]
     for problem in problems:
         lines += ["", f"  {problem.heading}", f"    {problem.reason}"]
-        working = search.working_ways(problem, problems, answers)[:_OFFERED]
+        working = search.working_ways(problem, problems, answers)[:OFFERED]
         if working:
-            lines.append("    What works: " + ", or ".join(map(_change, working)))
+            lines.append("    What works: " + ", or ".join(map(change, working)))
     if way_out is None:
         return "\n".join([*lines, "", "Nothing was written."])
     changed = {key: answers.get(key) for key in {**given, **answers}}
@@ -146,16 +146,16 @@ def _keys(problems: Iterable[Problem]) -> set[Key]:
     return {problem.key for problem in problems}
 
 
-def _distinct(problems: Iterable[Problem]) -> list[Problem]:
+def distinct(problems: Iterable[Problem]) -> list[Problem]:
     """Return the first problem of each key."""
     return list({problem.key: problem for problem in reversed([*problems])}.values())[::-1]
 
 
-def _change(way: Way) -> str:
+def change(way: Way) -> str:
     """Return a way out as words of the command line; `without x` where it only leaves x out."""
     words = [f"{key}={value}" for key, value in way.items() if value is not None]
     return shell_line(words) if words else f"without {', '.join(way)}"
 
 
 def _with(way: Way) -> str:
-    return _change(way) if all(value is None for value in way.values()) else f"with {_change(way)}"
+    return change(way) if all(value is None for value in way.values()) else f"with {change(way)}"

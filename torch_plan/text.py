@@ -1,8 +1,10 @@
-"""Text for people: lists of names, and command lines as they are typed."""
+"""Text: lists of names, command lines as they are typed, and TOML."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -21,3 +23,14 @@ def shell_line(words: Iterable[str]) -> str:
     import shlex
 
     return shlex.join(words)
+
+
+def toml(text: object) -> str:
+    """Return a TOML basic string that holds any text unchanged."""
+    # JSON has the same strings, but for the one control character that it leaves as it is.
+    return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def toml_key(text: str) -> str:
+    """Return a TOML key: bare where it can be, else quoted."""
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else toml(text)
