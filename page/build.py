@@ -24,7 +24,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from page.choices import NAMED, ROOT, answers_of, html, said_of
-from torch_plan.facts import CPU, FAMILIES, TORCH, Facts, family_of, load_facts
+from torch_plan.facts import FAMILIES, PYPI, TORCH, Facts, family_of, load_facts
 from torch_plan.platforms import PLATFORMS
 
 HERE = ROOT / "page"
@@ -143,9 +143,10 @@ def common(facts: Facts) -> dict[str, object]:
 def index(facts: Facts, files: Mapping[str, str]) -> str:
     """Return the page itself; `files` are the names of the others."""
     default = said_of({})
-    families: dict[str, list[str]] = {FAMILIES[CPU]: []}
+    families: dict[str, list[str]] = {name: [] for name in FAMILIES.values()}
     for backend in reversed(facts.all_backends):
-        families.setdefault(FAMILIES[family_of(backend)], []).append(backend)
+        families[FAMILIES[family_of(backend)]].append(backend)
+    families[FAMILIES[PYPI]] = families.pop(FAMILIES[PYPI])
     return html(
         "index.html",
         files=files,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -42,6 +42,8 @@ _OF_THE_PROJECT = {
     "[build-system]": "",
 }
 """Table of pyproject.toml -> the lines of it that a project that exists has of its own."""
+
+_DEV = '# without "dev" where the project has no such group'
 
 _UNQUOTABLE = r"""[\x00-\x1f"“”„$`\\%!]"""
 """What a shell reads in its own way between double quotes: sh, cmd and PowerShell."""
@@ -92,6 +94,7 @@ def part_of(pyproject: str) -> str:
         header, *lines = table.splitlines()
         own = _OF_THE_PROJECT.get(header)
         kept = [line for line in lines if own is None or not re.match(own, line)]
+        kept = [re.sub(r"^default-groups .*", rf"\g<0>  {_DEV}", line) for line in kept]
         if kept:
             parts.append("\n".join([header, *kept]))
     return "\n\n".join(parts)
@@ -124,27 +127,37 @@ def pyproject_of(answers: Mapping[str, str], plan: Plan) -> str:
 def said_of(choice: Mapping[str, str]) -> dict[str, Any]:
     """Return all answers, and what is said of the choice as HTML."""
     answers = answers_of(choice)
-    search = Search(choice, problems_of)
-    if search.problems:
-        return {"answers": answers, "html": html("result.html", **_refusal(search, answers))}
-    plan = make_plan(answers)
-    part = part_of(pyproject_of(answers, plan))
-    result = html("result.html", problems=[], plan=plan, command=command_of(choice), part=part)
+    refusal = _refusal(tuple(choice.items()))
+    if refusal.problems:
+        entries = [
+            (problem, [_button(way, answers) for way in ways])
+            for problem, ways in refusal.problems
+        ]
+        every = [_button(refusal.every, answers)] if refusal.every and len(entries) > 1 else []
+        result = html("result.html", problems=entries, every=every)
+    else:
+        plan = make_plan(answers)
+        part = part_of(pyproject_of(answers, plan))
+        result = html("result.html", plan=plan, command=command_of(choice), part=part)
     return {"answers": answers, "html": result}
 
 
-def _refusal(search: Search, answers: Mapping[str, str]) -> dict[str, Any]:
-    """Return the problems with their ways out, and the way that does away with all of them."""
+class _Refusal(NamedTuple):
+    problems: list[tuple[Problem, list[Way]]]
+    """Each with the ways out of it; those too that show only when another one is done away with."""
+    every: Way
+    """The way out of all of them, empty if none was found."""
+
+
+@lru_cache(maxsize=1)
+def _refusal(choice: tuple[tuple[str, str], ...]) -> _Refusal:
+    search = Search(dict(choice), problems_of)
     way_out = search.way_out()
     accepted = way_out.answers if way_out else search.given
     problems = distinct([*search.problems, *(way_out.met if way_out else ())])
-    entries = [
-        (problem, [_button(way, answers) for way in search.working_ways(problem, problems, accepted)])
-        for problem in problems
-    ]
-    changed = {key: value for key, value in accepted.items() if value != search.given.get(key)}
-    every = [_button(changed, answers)] if changed and len(problems) > 1 else []
-    return {"problems": [(it, ways[:OFFERED]) for it, ways in entries], "every": every}
+    ways = [search.working_ways(problem, problems, accepted)[:OFFERED] for problem in problems]
+    every = {key: value for key, value in accepted.items() if value != search.given.get(key)}
+    return _Refusal(list(zip(problems, ways, strict=True)), every)
 
 
 def _button(way: Way, answers: Mapping[str, str]) -> tuple[str, str]:
@@ -154,7 +167,7 @@ def _button(way: Way, answers: Mapping[str, str]) -> tuple[str, str]:
         words, before = str(value).split(), answers[key].split()
         added = [word for word in words if word not in before]
         removed = [word for word in before if word not in words]
-        if key not in LISTS:
+        if key not in LISTS or len(words) == 1:
             said.append(f"{key}={value}")
         else:
             said.append(f"{key}: {' '.join(added) or 'without ' + ' '.join(removed)}")
@@ -167,5 +180,16 @@ def say(request: str) -> str:
 
 
 def refused(request: str) -> str:
-    """Answer the page, in JSON: which choices of a list would be refused, true or false each."""
-    return json.dumps([bool(problems_of(choice)) for choice in json.loads(request)])
+    """Answer the page, in JSON: which choices of a list would be refused, true or false each.
+
+    The first one is that on the page. Where it is refused itself, the way out of it counts as
+    taken, but for the answer that another choice changes.
+    """
+    shown, *others = json.loads(request)
+    every = _refusal(tuple(shown.items())).every
+    flags = []
+    for choice in others:
+        kept = {key for key, value in choice.items() if value == shown.get(key)}
+        fixes = {key: value for key, value in every.items() if key in kept}
+        flags.append(bool(problems_of({**choice, **fixes})))
+    return json.dumps(flags)
