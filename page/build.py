@@ -25,7 +25,6 @@ from urllib.parse import urlencode
 
 from page.choices import NAMED, ROOT, answers_of, html, said_of
 from torch_plan.facts import FAMILIES, PYPI, TORCH, Facts, family_of, load_facts
-from torch_plan.platforms import PLATFORMS
 
 HERE = ROOT / "page"
 
@@ -153,6 +152,7 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
         policy=POLICY,
         named=NAMED,
         answers=default["answers"],
+        defaults=json.dumps(default["answers"]),
         said=default["html"],
         releases=facts.releases[::-1],
         pythons=dict.fromkeys(facts.all_pythons, ""),
@@ -186,6 +186,7 @@ class Handler(SimpleHTTPRequestHandler):
     """Serves the page under its policy; a worker heeds it only where a header says it."""
 
     def end_headers(self) -> None:
+        """Send the policy with whatever is sent."""
         self.send_header("Content-Security-Policy", POLICY)
         super().end_headers()
 

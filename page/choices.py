@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
@@ -24,7 +24,7 @@ from torch_plan.planning import make_plan
 from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Problem, Way
 from torch_plan.questions import fixed_defaults
-from torch_plan.refusal import OFFERED, Search, distinct
+from torch_plan.refusal import OFFERED, Search, distinct, with_changes
 from torch_plan.text import toml, toml_key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,7 +74,7 @@ def problems_of(choice: Mapping[str, str]) -> list[Problem]:
 def _quoting_problems(choice: Mapping[str, str]) -> Iterator[Problem]:
     for key, value in choice.items():
         if re.search(_UNQUOTABLE, value):
-            reason = "no quotes keep \" $ ` \\ % and ! as they are in sh, cmd and PowerShell alike."
+            reason = 'no quotes keep " $ ` \\ % and ! as they are in sh, cmd and PowerShell alike.'
             ways = ({key: re.sub(_UNQUOTABLE, "", value)},)
             yield Problem((key, "quotes"), f"{key}={value}", reason, ways)
 
@@ -105,7 +105,7 @@ def _environment() -> Environment:
     # As cookiecutter sets Jinja up; what it renders is no HTML.
     environment = Environment(
         loader=FileSystemLoader([ROOT, ROOT / "page"]),
-        autoescape=lambda name: str(name).endswith(".html"),
+        autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
@@ -130,8 +130,7 @@ def said_of(choice: Mapping[str, str]) -> dict[str, Any]:
     refusal = _refusal(tuple(choice.items()))
     if refusal.problems:
         entries = [
-            (problem, [_button(way, answers) for way in ways])
-            for problem, ways in refusal.problems
+            (problem, [_button(way, answers) for way in ways]) for problem, ways in refusal.problems
         ]
         every = [_button(refusal.every, answers)] if refusal.every and len(entries) > 1 else []
         result = html("result.html", problems=entries, every=every)
@@ -191,5 +190,5 @@ def refused(request: str) -> str:
     for choice in others:
         kept = {key for key, value in choice.items() if value == shown.get(key)}
         fixes = {key: value for key, value in every.items() if key in kept}
-        flags.append(bool(problems_of({**choice, **fixes})))
+        flags.append(bool(problems_of(with_changes(choice, fixes))))
     return json.dumps(flags)

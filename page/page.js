@@ -159,6 +159,7 @@ function failed(error) {
   message.className = "problem";
   message.role = "alert";
   message.textContent = `The rules of the template do not run in this browser: ${error}`;
+  result.querySelector("[role=alert]")?.remove();
   // Where nothing can be said of a choice, what was said of the last one goes.
   if (result.ariaBusy === "true") result.replaceChildren(message);
   else result.prepend(message);

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -84,7 +85,7 @@ def visit(browser: Any, site: str) -> Iterator[Visit]:
         page.on("console", lambda it: wrong.append(it.text) if it.type == "error" else None)
         page.on("pageerror", lambda it: wrong.append(str(it)))
         page.on("request", lambda it: None if it.url.startswith(site) else wrong.append(it.url))
-        page.goto(site + (f"#{build.urlencode(choice)}" if choice else ""))
+        page.goto(site + (f"#{urlencode(choice)}" if choice else ""))
         return page
 
     yield open_page
