@@ -15,17 +15,19 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from torch_plan.answers import MAIN_PLATFORM
 from torch_plan.check import find_problems
-from torch_plan.defaults import complete
+from torch_plan.defaults import complete, default_release
 from torch_plan.facts import CPU, load_facts
 from torch_plan.invocation import TEMPLATE
+from torch_plan.meaning import meaning
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.platforms import PLATFORMS
-from torch_plan.problems import Problem, Way
+from torch_plan.problems import Problem, Way, with_changes
 from torch_plan.questions import fixed_defaults
-from torch_plan.refusal import OFFERED, Search, distinct, with_changes
-from torch_plan.text import toml, toml_key
+from torch_plan.refusal import OFFERED, Search, distinct
+from torch_plan.text import author, toml, toml_key
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -56,14 +58,17 @@ def answers_of(choice: Mapping[str, str]) -> dict[str, str]:
     or else the newest of the chosen release; the build is the CPU's.
     """
     facts = load_facts()
-    oldest = facts.pythons_of(facts.releases[-1])[0]
-    pythons = facts.pythons_of(choice.get("torch_version", "")) or (oldest,)
+    known = {key: value for key, value in choice.items() if key in fixed_defaults()}
+    given = meaning(known, facts).answers
+    newest = default_release(facts, MAIN_PLATFORM)
+    oldest = facts.pythons_of(newest)[0]
+    pythons = facts.pythons_of(given.get("torch_version", newest)) or (oldest,)
     own = {
+        "torch_version": newest,
         "python_version": oldest if oldest in pythons else pythons[-1],
         "torch_backend": CPU,
     }
-    known = {key: value for key, value in choice.items() if key in fixed_defaults()}
-    return complete({**own, **known}, facts)
+    return complete({**own, **given}, facts)
 
 
 def problems_of(choice: Mapping[str, str]) -> list[Problem]:
@@ -110,6 +115,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(toml=toml, toml_key=toml_key)
+    environment.globals.update(author_of=author)
     return environment
 
 

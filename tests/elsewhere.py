@@ -81,12 +81,12 @@ def run(
     return printed
 
 
-def install(folder: Path, python: str, requirement: str = "cookiecutter") -> Path:
-    """Install a package for an interpreter, and return the `python` that has it."""
+def install(folder: Path, python: str, *requirements: str) -> Path:
+    """Install packages for an interpreter, and return the `python` that has them."""
     uv = find_uv()
     subprocess.run([uv, "venv", "--quiet", f"--python={python}", folder], check=True)
     installed = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    command = [uv, "pip", "install", "--quiet", f"--python={installed}", requirement]
+    command = [uv, "pip", "install", "--quiet", f"--python={installed}", *requirements]
     subprocess.run(command, check=True)
     return installed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -315,3 +316,41 @@ def test_likely_builds_have_the_pythons_of_others(bake: Bake) -> None:
     newest = project.plan.pythons[-1]
     got = installed(project.path, "linux-aarch64", "--python", interpreter(newest))
     assert got["torch"] == "2.15.0+cu130"
+
+
+def likely_cells() -> list[object]:
+    return [
+        pytest.param(entry["release"], entry["index"], platform, marks=pytest.mark.slow)
+        for entry in FACTS._data["likely"]
+        for platform in entry["platforms"].split()
+    ]
+
+
+@pytest.fixture(scope="module")
+def published() -> Iterator[Replica]:
+    with Replica(FACTS.published) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("release", "backend", "platform"), likely_cells())
+def test_every_likely_build_is_served_or_fails_at_the_lock(
+    bake: Bake,
+    published: Replica,
+    monkeypatch: pytest.MonkeyPatch,
+    release: str,
+    backend: str,
+    platform: str,
+) -> None:
+    serve(published, monkeypatch)
+    answers = {
+        "torch_version": release,
+        "torch_backend": backend,
+        "python_version": FACTS.pythons("torch", release, backend, platform)[0],
+        "companions": "none",
+        "platforms": platform,
+    }
+    prove(bake(**answers))
+    missing = bake(**answers, pytorch_index=published.url, project_slug="missing")
+    assert any(cell.is_likely for cell in missing.plan.cells)
+    with pytest.raises(UvError, match="No solution found"):
+        missing.lock()

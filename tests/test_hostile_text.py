@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import os
+import zipfile
+from email.parser import Parser
+from email.utils import getaddresses
 from itertools import count
 from pathlib import Path
 
@@ -62,6 +65,21 @@ def test_the_package_still_builds(text: str, bake: Bake) -> None:
     project = bake(description=text, author_name=text, python_version=PYTHON)
     project.uv("build", "--quiet")
     assert len(list((project.path / "dist").glob("my_ml_project-*"))) == 2
+
+
+def test_the_package_names_its_author(bake: Bake) -> None:
+    name = 'Zoë "Z", of `1` \\ $HOME'
+    project = bake(
+        author_name=f"{name} <a.b+c!#$%&'*/=?^_`{{|}}~-@example.org>", python_version=PYTHON
+    )
+    project.uv("build", "--quiet", "--wheel")
+    (wheel,) = (project.path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [path for path in archive.namelist() if path.endswith("/METADATA")]
+        text = archive.read(metadata).decode("utf-8")
+    ((said, address),) = getaddresses(Parser().parsestr(text).get_all("Author-email", []))
+    assert said == name
+    assert address == "a.b+c!#$%&'*/=?^_`{|}~-@example.org"
 
 
 _slugs = count()

@@ -32,8 +32,8 @@ from tools.replica import Replica
 from torch_plan.facts import load_facts
 from torch_plan.planning import make_plan
 from torch_plan.platforms import PLATFORMS
+from torch_plan.problems import with_changes
 from torch_plan.questions import choices, fixed_defaults
-from torch_plan.refusal import with_changes
 
 FACTS = load_facts()
 
@@ -44,6 +44,7 @@ CHOICES = [
     pytest.param({"torch_backend": "cpu gpu=cu130", "layout": "groups"}, id="groups"),
     pytest.param({"torch_backend": "cpu cu130", "layout": "extras"}, id="extras"),
     pytest.param({"torch_pin": "minimum", "package_index": "tuna"}, id="library"),
+    pytest.param({"author_name": "Ada <ada@example.org>"}, id="author"),
 ]
 
 REFUSED = [

@@ -249,7 +249,7 @@ def test_each_python(
     interpreter = find_python(python)
     if interpreter is None:
         pytest.skip(f"there is no Python {python} here")
-    installed = install(tmp_path / "venv", interpreter)
+    installed = install(tmp_path / "venv", interpreter, "cookiecutter")
     project = generate((installed, "-m", "cookiecutter"), ROOT, workplace(tmp_path), replica)
     assert contents(project) == expected
     check_locked(project, replica)

@@ -110,6 +110,46 @@ def test_pyproject_of_a_careful_person(bake: Bake) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "authors"),
+    [
+        ("Ada Lovelace <ada@example.org>", [{"name": "Ada Lovelace", "email": "ada@example.org"}]),
+        (
+            "  Zoë  <z.o+e@mail.example.co.uk> ",
+            [{"name": "Zoë", "email": "z.o+e@mail.example.co.uk"}],
+        ),
+        (
+            'Ada "the first", PhD <ada@example.org>',
+            [{"name": 'Ada "the first", PhD', "email": "ada@example.org"}],
+        ),
+        *(
+            (text, [{"name": text}])
+            for text in (
+                "Ada Lovelace",
+                "<>",
+                "Ada <>",
+                "ada@example.org",
+                "<ada@example.org>",
+                " <ada@example.org>",
+                "Ada <ada@example.org>, Bob <bob@example.org>",
+                "Ada <ada@example.org> <bob@example.org>",
+                "bob@example.org <ada@example.org>",
+                "Ada <ada@localhost>",
+                "Ada <ada..l@example.org>",
+                "Ada <ada@exa mple.org>",
+                'Ada <"ada"@example.org>',
+                "Ada <ada@example.org",
+                "Ada\nLovelace <ada@example.org>",
+                "Ada <https://example.org>",
+                'Ada <a@b.c> }]\n[tool.uv]\nno-index = true # "',
+            )
+        ),
+    ],
+)
+def test_author(bake: Bake, text: str, authors: list[dict[str, str]]) -> None:
+    assert bake(author_name=text).pyproject["project"]["authors"] == authors
+
+
 def test_without_author_there_is_no_authors_key(bake: Bake) -> None:
     assert "authors" not in bake().pyproject["project"]
 

@@ -19,7 +19,7 @@ from cookiecutter.main import cookiecutter
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from torch_plan.questions import questions
+from torch_plan.questions import fixed_defaults, unasked
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "answers.md"
@@ -64,7 +64,10 @@ ENTRIES = {
         "One sentence, or any text at all.",
         (Example({"description": 'Says "what" is in a picture'}),),
     ),
-    "author_name": Entry("Empty for no `authors`.", (Example({"author_name": "Ada Lovelace"}),)),
+    "author_name": Entry(
+        "A name, or `name <address>`. Empty for no `authors`.",
+        (Example({"author_name": "Ada Lovelace <ada@example.org>"}),),
+    ),
     "torch_version": Entry(
         "Any release from 2.0.0 on. Pins are exact, those of the companions too; `requires-python` "
         "and the NumPy guard follow from it.",
@@ -108,6 +111,11 @@ ENTRIES = {
             Example({"platforms": "linux-x86_64 linux-aarch64=cpu macos-arm64 windows-x86_64"}),
         ),
     ),
+    "github_actions": Entry(
+        "A workflow that syncs with `--locked`, runs the smoke test and the tests. It runs where "
+        "the lock has a CPU build, if it has one.",
+        (Example({"github_actions": "no"}, (".github/workflows/ci.yml",)),),
+    ),
     "numpy_guard": Entry(
         "`auto` keeps NumPy below 2 exactly where the release was compiled against NumPy 1 (up to "
         "2.2.2 everywhere, up to 2.4.0 on Windows); `always` and `never` say so for all platforms.",
@@ -126,11 +134,6 @@ ENTRIES = {
     "package_index": Entry(
         "`pypi`, `tuna`, `aliyun`, or a URL: it takes the place of PyPI for every other package.",
         (Example({"package_index": "https://pypi.example.com/simple"}),),
-    ),
-    "github_actions": Entry(
-        "A workflow that syncs with `--locked`, runs the smoke test and the tests. It runs where "
-        "the lock has a CPU build, if it has one.",
-        (Example({"github_actions": "no"}, (".github/workflows/ci.yml",)),),
     ),
     "dockerfile": Entry(
         "A Dockerfile in two stages, for a user without privileges. The wheels bring CUDA along, "
@@ -155,12 +158,18 @@ def page() -> str:
         f"cookiecutter gh:org/uv-torch-template --no-input {words(BASE)}",
         "```",
         "",
+        "Most are asked for. Those that are not can be given all the same: on the command line, in "
+        "a configuration file, by the Python API or by cruft. They are recorded like all others.",
+        "",
         "`uv run tools/answers_page.py` writes this page from real renders.",
     ]
     with tempfile.TemporaryDirectory() as folder:
         base = render(Path(folder) / "base", {})
         for number, (answer, entry) in enumerate(ENTRIES.items()):
-            lines += ["", f"## `{answer}`", "", entry.text]
+            default = (
+                f"Not asked; `{unasked()[answer]}` by default. " if answer in unasked() else ""
+            )
+            lines += ["", f"## `{answer}`", "", default + entry.text]
             for position, example in enumerate(entry.examples):
                 changed = render(Path(folder) / f"{number}-{position}", example.changes)
                 lines += ["", f"`{words(example.changes)}`:", "", "```diff"]
@@ -210,7 +219,7 @@ def read(path: Path) -> list[str]:
 
 def main() -> int:
     """Write the page."""
-    missing = [key for key in questions() if not key.startswith("_") and key not in ENTRIES]
+    missing = [key for key in fixed_defaults() if key not in ENTRIES]
     if missing:
         print(f"No entry for {', '.join(missing)}.", file=sys.stderr)
         return 1

@@ -12,6 +12,9 @@ PUBLIC, LOCAL, MINIMUM = "public", "local", "minimum"
 FREE_TEXT = ("project_name", "description", "author_name")
 
 DEFAULT_PLATFORMS = ("linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64")
+MAIN_PLATFORM = DEFAULT_PLATFORMS[0]
+"""What cannot be had there is refused, and not left out by default."""
+
 NO_COMPANIONS = "none"
 OPTIONAL = "?"
 """Ends the name of a companion that a platform may do without."""

@@ -229,6 +229,11 @@ class Cells:
         torch = self._package(TORCH, release, platform, Override(release, backend))
         return self.answers.python in torch.wheels
 
+    def is_invented(self, cell: Cell) -> bool:
+        """Tell whether PyTorch does not publish a cell's torch, so that it is another index's."""
+        facts = self.facts
+        return not facts.pythons(TORCH, cell.release, cell.backend, cell.platform)
+
     def is_served(self, cell: Cell) -> bool:
         """Tell whether torch and the companions have wheels for a cell."""
         return not any(self.why_missing(package, cell) for package in cell.packages)

@@ -13,6 +13,7 @@ from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
 from torch_plan.cells import Cell, Cells, Package
 from torch_plan.facts import CPU, TORCH, Facts, backend_key
 from torch_plan.grammar import read_answers
+from torch_plan.meaning import meaning
 from torch_plan.problems import Problem, Way
 from torch_plan.text import listed
 from torch_plan.ways import Ways
@@ -34,6 +35,7 @@ def examine(raw: Mapping[str, str], facts: Facts) -> tuple[Cells, list[Problem]]
     Where anything is wrong, the cells are not to be planned. They are looked at also where the
     name of the project or an index is refused, so that one message says everything.
     """
+    raw = meaning(raw, facts).answers
     answers, problems = read_answers(raw, facts)
     cells = Cells(answers, facts)
     if not _decides_cells(problems):
@@ -51,7 +53,7 @@ def read_cells(raw: Mapping[str, str], facts: Facts) -> Cells | None:
 
     Whether the cells can be had is not looked at.
     """
-    answers, problems = read_answers(raw, facts)
+    answers, problems = read_answers(meaning(raw, facts).answers, facts)
     return None if _decides_cells(problems) else Cells(answers, facts)
 
 

@@ -165,16 +165,15 @@ class _AnswerReader(Reader):
             problems_before = len(self.problems)
             if word.name is not None and layout == MARKERS:
                 reason = "a name is for an extra or a group, and layout=markers has none."
-                self.refuse_word(
-                    key, text, "name", reason, [word.backend], also=[{"layout": EXTRAS}]
-                )
+                plain = word._replace(name=None)
+                self.refuse_word(key, text, "name", reason, [plain], also=[{"layout": EXTRAS}])
             near = self.near_backends(word.backend)
             replacements = [word._replace(backend=name) for name in near]
             self.check_backend(key, text, word.backend, replacements)
             self.check_word_release(key, text, word)
             release = self.text("torch_version") if word.release is None else word.release
             variant = Variant(self.declared[-1], release, word.backend)
-            self.check_variant_name(text, variant, variants, layout)
+            self.check_variant_name(text, word, variant, variants, layout)
             if len(self.problems) == problems_before:
                 variants.append(variant)
         if not self.text(key):
@@ -190,23 +189,29 @@ class _AnswerReader(Reader):
         return tuple(variants)
 
     def check_variant_name(
-        self, text: str, variant: Variant, earlier: Sequence[Variant], layout: str
+        self,
+        text: str,
+        word: BackendWord,
+        variant: Variant,
+        earlier: Sequence[Variant],
+        layout: str,
     ) -> None:
-        key, backend = "torch_backend", variant.backend
-        if not is_option_name(variant.name):
+        key, name = "torch_backend", variant.name
+        plain = word._replace(name=None)
+        if not is_option_name(name):
             reason = "the name of an extra or group is made of letters, digits, `-`, `_` and `.`."
-            self.refuse_word(key, text, "characters", reason, [backend])
-        elif variant.name != backend and _means_backend(variant.name, self.facts):
-            reason = f"{variant.name!r} is the name of another build."
-            self.refuse_word(key, text, "misleading", reason, [backend])
-        elif layout == GROUPS and normalized(variant.name) == "dev":
+            self.refuse_word(key, text, "characters", reason, [plain])
+        elif name != variant.backend and _means_backend(name, self.facts):
+            reason = f"{name!r} is the name of another build."
+            self.refuse_word(key, text, "misleading", reason, [plain])
+        elif layout == GROUPS and normalized(name) == "dev":
             reason = "`dev` is the group of the development tools."
-            self.refuse_word(key, text, "dev", reason, [backend])
-        elif same := [it for it in earlier if normalized(it.name) == normalized(variant.name)]:
-            reason = f"two are named {variant.name!r} (`-`, `_` and `.` count as the same)."
-            other = f"{variant.name}-2={backend}"
-            repeats = same[0].backend == backend
-            self.refuse_word(key, text, "twice", reason, [""] if repeats else [backend, other])
+            self.refuse_word(key, text, "dev", reason, [plain])
+        elif same := [it for it in earlier if normalized(it.name) == normalized(name)]:
+            reason = f"two are named {name!r} (`-`, `_` and `.` count as the same)."
+            repeats = same[0][1:] == variant[1:]
+            numbered = word._replace(name=f"{name}-2")
+            self.refuse_word(key, text, "twice", reason, ["" if repeats else plain, numbered])
 
     def check_word_release(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
         """Refuse the release of a word that there is none of."""

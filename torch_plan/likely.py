@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch_plan.cells import Cell, Cells
-from torch_plan.facts import CPU, TORCH
+from torch_plan.facts import CPU
+from torch_plan.problems import Way, with_changes
 from torch_plan.text import listed
 from torch_plan.ways import Ways
 
@@ -32,7 +33,7 @@ def _reason(cell: Cell, cells: Cells) -> str:
     if facts.is_expected(cell.release):
         newest = facts.releases[-1]
         return f"torch {newest} is the newest release known here, and this is planned like it"
-    if not facts.pythons(TORCH, cell.release, cell.backend, cell.platform):
+    if cells.is_invented(cell):
         return "PyTorch does not publish these builds, so this index has to have them"
     return "These builds very likely exist, and nobody has seen them yet"
 
@@ -46,11 +47,13 @@ def without_likely(cells: Cells, raw: Mapping[str, str], platform: str) -> dict[
     changed = dict(raw)
     for cell in cells.all:
         if cell.platform == platform and cell.is_likely:
-            ways = Ways(cells, changed)
-            if cells.facts.is_expected(cell.release):
-                changed |= ways.with_release(cell.release, cells.facts.releases[-1])
-            elif cell.backend == CPU and not cell.url:
-                changed |= ways.without_platform(platform)
-            else:
-                changed |= ways.with_override(cell, CPU)
+            changed = with_changes(changed, _instead(cell, cells, Ways(cells, changed)))
     return changed
+
+
+def _instead(cell: Cell, cells: Cells, ways: Ways) -> Way:
+    if cells.facts.is_expected(cell.release):
+        return ways.with_release(cell.release, cells.facts.releases[-1])
+    if cell.backend == CPU and not cell.url:
+        return ways.without_platform(cell.platform)
+    return ways.with_override(cell, CPU)

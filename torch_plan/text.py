@@ -1,4 +1,4 @@
-"""Text: lists of names, command lines as they are typed, and TOML."""
+"""Text of people and for them: an author, lists of names, command lines; and TOML."""
 
 from __future__ import annotations
 
@@ -6,11 +6,33 @@ import json
 import os
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
     """Return `a, b and c`."""
     return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+class Author(NamedTuple):
+    """Whom a project is by."""
+
+    name: str
+    email: str
+    """Empty where none is known."""
+
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_ADDRESS = rf"{_ATOM}(?:\.{_ATOM})*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+"
+"""What RFC 5322 calls a dot-atom on both sides, and a domain of two parts or more."""
+
+
+def author(text: str) -> Author:
+    """Take `Ada Lovelace <ada@example.org>` apart; what is not clearly that is a name as it is."""
+    match = re.fullmatch(rf"([^<>@]+)<({_ADDRESS})>", text.strip())
+    name = match[1].strip() if match else ""
+    # Build backends write both into one header, which takes no line break.
+    return Author(name, match[2]) if match and name and name.isprintable() else Author(text, "")
 
 
 def shell_line(words: Iterable[str]) -> str:

@@ -81,7 +81,14 @@ class Ways:
             *(self.with_backend(variant, name) for name in self.cells.alike(variant)[:3]),
             *self.other_releases(variant.release, serving),
             *([] if has_cpu else [self.with_backend(variant, CPU)]),
+            self.without_variant(variant),
         ]
+
+    def without_variant(self, variant: Variant) -> Way:
+        """Leave out a variant; empty where it is the only one."""
+        words = self.raw["torch_backend"].split()
+        del words[self.answers.variants.index(variant)]
+        return {"torch_backend": " ".join(words)} if words else {}
 
     def with_backend(self, variant: Variant, backend: str) -> Way:
         """Give a variant another backend, and keep the name that it was given."""
