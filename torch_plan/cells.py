@@ -90,6 +90,7 @@ class Cells:
     def __init__(self, answers: Answers, facts: Facts) -> None:
         self.answers, self.facts = answers, facts
         self._versions: dict[tuple[str, str], str] = {}
+        self._cells: dict[tuple[Variant, str, Override], Cell] = {}
 
     @cached_property
     def all(self) -> tuple[Cell, ...]:
@@ -117,6 +118,12 @@ class Cells:
         return Override(variant.release, variant.backend if exists else CPU)
 
     def _cell(self, variant: Variant, platform: str, wanted: Override) -> Cell:
+        asked = variant, platform, wanted
+        if asked not in self._cells:
+            self._cells[asked] = self._made_cell(*asked)
+        return self._cells[asked]
+
+    def _made_cell(self, variant: Variant, platform: str, wanted: Override) -> Cell:
         facts, release, backend = self.facts, wanted.release, wanted.backend
         names = [TORCH, *(it for it in self.answers.companions if it in facts.companions(release))]
         packages = [

@@ -16,7 +16,9 @@ from torch_plan.grammar import read_answers
 from torch_plan.meaning import meaning
 from torch_plan.problems import Problem, Way
 from torch_plan.text import listed
+from torch_plan.urls import without_logins
 from torch_plan.ways import Ways
+from torch_plan.words import BackendWord, PlatformWord
 
 _BUILD_ANSWERS = (
     "torch_version",
@@ -131,7 +133,7 @@ class _Checks:
                 *("torch_backend", self.position(variant), "release"),
                 heading=f"torch_backend={backend} with {self.asked_release(release)}",
                 reason=f"torch {release} has: {' '.join(options)}.",
-                ways=self.ways.other_backends(variant),
+                ways=[*self.ways.releases_with(variant)[:1], *self.ways.other_backends(variant)],
             )
             return False
         served = {
@@ -317,9 +319,14 @@ class _Checks:
         return str(self.answers.variants.index(variant))
 
     def asked_release(self, release: str) -> str:
-        """Return the words that ask for a release: the answer, or what others say of their own."""
-        is_main = release == self.answers.release
-        return f"torch_version={release}" if is_main else f"torch {release}"
+        """Return the answer that asks for a release; of a list, the word that does."""
+        if release == self.answers.release:
+            return f"torch_version={release}"
+        for key, kind in (("torch_backend", BackendWord), ("platforms", PlatformWord)):
+            for text in self.raw[key].split():
+                if kind.parse(text).release == release:
+                    return without_logins(f"{key}={text}")
+        raise KeyError(release)
 
     def heading(self, cell: Cell) -> str:
         """Return what was asked of a cell."""

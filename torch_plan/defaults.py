@@ -112,10 +112,11 @@ def complete(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
     Nothing is looked up, on this machine or in the facts, for an answer that is given.
     """
     given, fixed = meaning(answers, facts).answers, fixed_defaults()
-    release = given.get("torch_version") or default_release(facts, host_platform())
+    newest = default_release(facts, host_platform())
+    release = given.get("torch_version", newest)
     computed: dict[str, Callable[[], str]] = {
         "project_slug": lambda: default_slug(given.get("project_name", fixed["project_name"])),
-        "torch_version": lambda: release,
+        "torch_version": lambda: newest,
         "python_version": lambda: default_python(release, facts),
         "torch_backend": lambda: default_backend(release, facts).backend,
     }

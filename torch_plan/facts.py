@@ -114,6 +114,8 @@ class Facts:
         self._data = data
         self._wheels: dict[tuple[str, str], dict[str, Tags]] = {}
         self._likely: dict[tuple[str, str], frozenset[Place]] = {}
+        self._pythons: dict[tuple[str, str, str, str], tuple[str, ...]] = {}
+        self._tritons: dict[tuple[str, str], Triton | None] = {}
 
     @cached_property
     def published(self) -> "Facts":
@@ -254,13 +256,11 @@ class Facts:
 
     def pythons(self, package: str, version: str, index: str, platform: str) -> tuple[str, ...]:
         """Return the Pythons of those wheels on one platform, free-threaded builds left out."""
-        wheels = self.wheels(package, version, index).items()
-        return self.minors(
-            tag
-            for platform_tag, tags in wheels
-            if platform_of(platform_tag) == platform
-            for tag in tags
-        )
+        asked = package, version, index, platform
+        if asked not in self._pythons:
+            wheels = _for_platform(self.wheels(package, version, index), platform)
+            self._pythons[asked] = self.minors(tag for tags in wheels.values() for tag in tags)
+        return self._pythons[asked]
 
     def pythons_of(self, release: str) -> tuple[str, ...]:
         """Return the Pythons that any wheel of torch is for in a release."""
@@ -361,7 +361,12 @@ class Facts:
 
         Of a release whose own is not known it has the name of the one before, and no version.
         """
-        family = family_of(backend)
+        asked = release, family_of(backend)
+        if asked not in self._tritons:
+            self._tritons[asked] = self._triton(*asked)
+        return self._tritons[asked]
+
+    def _triton(self, release: str, family: str) -> Triton | None:
         own = self._data["releases"].get(release, {}).get("triton", {})
         before = [
             self._data["releases"][known].get("triton", {})

@@ -125,9 +125,24 @@ class _AnswerReader(Reader):
         return slug
 
     def read_release(self) -> str:
-        asked = self.text("torch_version")
-        if not self.is_release(asked):
-            self.refuse("torch_version", _NO_RELEASE, self.near_releases(asked))
+        key, asked = "torch_version", self.text("torch_version")
+        release, _, label = asked.partition("+")
+        if label and self.is_release(release) and label in self.facts.all_backends:
+            backend = self.text("torch_backend")
+            heading = f"torch_version={asked} with torch_backend={backend}"
+            ways = ({key: release}, {key: release, "torch_backend": label})
+            reason = f"one says {label}, the other does not."
+            self.problems.append(Problem((key, "torch_backend"), heading, reason, ways))
+        elif not self.is_release(asked):
+            near = self.near_releases(asked)
+            cut = [it for it in self.facts.releases if it.startswith(f"{asked}0.")]
+            reason = _NO_RELEASE
+            if cut:
+                reason = (
+                    f"it may be {near[0]}, or {cut[-1]} in a YAML file, which takes the zero off a "
+                    "number without quotes."
+                )
+            self.refuse(key, reason, [*near[:1], *cut[-1:], *near[1:]])
         return asked
 
     def is_release(self, asked: str) -> bool:

@@ -84,7 +84,7 @@ class _Reading:
     def notes(self) -> Iterable[str]:
         for key, typed in self.typed.items():
             proper = self.proper[key]
-            if " ".join(typed.split()) != proper:
+            if typed.split() != proper.split():
                 reason = self.reasons.get(key, "")
                 yield without_logins(f"{key}={typed.strip()} is taken for {proper}{reason}.")
 
@@ -202,7 +202,9 @@ class _Reading:
         )
 
     def platform(self, typed: str, release: str) -> str:
-        """Return the platform that is meant: `macos-arm64` for `mac`, `linux-x86_64` for `linux`."""
+        """Return the platform that is meant: `macos-arm64` for `mac`, of a release with one Mac."""
+        if typed in PLATFORMS:
+            return typed
         word = re.sub(r"[_/]", "-", re.sub(r"x86[-_]64", "x64", typed.lower()))
         name, separator, rest = word.partition("-")
         system, machine = _SYSTEMS.get(name), _MACHINES.get(rest)

@@ -67,22 +67,25 @@ class Ways:
 
     def other_backends(self, variant: Variant) -> list[Way]:
         """Another build in the place of this one: of its family, of another release, the CPU's."""
-        facts, backend = self.facts, variant.backend
-        serving = [
-            release
-            for release in facts.releases
-            if any(
-                self.answers.python in facts.pythons(TORCH, release, backend, platform)
-                for platform in self.answers.platforms
-            )
-        ]
         has_cpu = any(other.backend == CPU for other in self.answers.variants)
         return [
             *(self.with_backend(variant, name) for name in self.cells.alike(variant)[:3]),
-            *self.other_releases(variant.release, serving),
+            *self.releases_with(variant),
             *([] if has_cpu else [self.with_backend(variant, CPU)]),
             self.without_variant(variant),
         ]
+
+    def releases_with(self, variant: Variant) -> list[Way]:
+        """Take a release that has this build for some platform of the project."""
+        serving = [
+            release
+            for release in self.facts.releases
+            if any(
+                self.answers.python in self.facts.pythons(TORCH, release, variant.backend, platform)
+                for platform in self.answers.platforms
+            )
+        ]
+        return self.other_releases(variant.release, serving)
 
     def without_variant(self, variant: Variant) -> Way:
         """Leave out a variant; empty where it is the only one."""
