@@ -187,14 +187,15 @@ def say(request: str) -> str:
 def refused(request: str) -> str:
     """Answer the page, in JSON: which choices of a list would be refused, true or false each.
 
-    The first one is that on the page. Where it is refused itself, the way out of it counts as
-    taken, but for the answer that another choice changes.
+    The first one is that on the page. Where it is refused itself, what leads out of it counts as
+    not refused: a way out of one of its problems, and what goes with the way out of all of them.
     """
     shown, *others = json.loads(request)
-    every = _refusal(tuple(shown.items())).every
+    refusal = _refusal(tuple(shown.items()))
+    offered = [way for _, ways in refusal.problems for way in ways]
     flags = []
     for choice in others:
-        kept = {key for key, value in choice.items() if value == shown.get(key)}
-        fixes = {key: value for key, value in every.items() if key in kept}
-        flags.append(bool(problems_of(with_changes(choice, fixes))))
+        changed = {key: value for key, value in choice.items() if value != shown.get(key)}
+        fixed = with_changes(choice, {**refusal.every, **changed})
+        flags.append(changed not in offered and bool(problems_of(fixed)))
     return json.dumps(flags)
