@@ -174,8 +174,9 @@ def test_a_refusal_and_its_way_out(visit: Visit) -> None:
 def test_several_problems_and_one_button(visit: Visit) -> None:
     page = visit({"python_version": "3.8", "torch_backend": "cu128"})
     page.get_by_role("heading", name="2 problems").wait_for()
-    assert {"3.9", "3.10"} <= refused(page, "python_version")
-    assert "3.12" not in refused(page, "python_version")
+    marked = refused(page, "python_version")
+    assert "3.9" in marked
+    assert "3.11" not in marked
     page.locator(".way").last.click()
     page.locator("#command").wait_for()
     assert page.locator(".problem").count() == 0
