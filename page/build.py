@@ -27,6 +27,7 @@ from page.choices import NAMED, ROOT, answers_of, html, said_of
 from torch_plan.facts import FAMILIES, PYPI, TORCH, Facts, family_of, load_facts
 
 HERE = ROOT / "page"
+SITE = ROOT / "site"
 
 PYODIDE = "314.0.7"
 PYODIDE_SHA512 = (
@@ -200,19 +201,20 @@ def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
 
 
 def main(words: list[str]) -> int:
-    """Build the page, and serve it if that is asked for."""
-    parser = argparse.ArgumentParser(prog="uv run -m page.build", description="Build the page.")
-    parser.add_argument("--folder", type=Path, default=ROOT / "site", help="default: site")
-    parser.add_argument("--serve", type=int, metavar="PORT", help="then serve it at this port")
+    """Build the page into `site`, and serve it if that is asked for."""
+    parser = argparse.ArgumentParser(
+        prog="uv run -m page.build", description="Write the page into the folder site."
+    )
+    parser.add_argument("--serve", type=int, metavar="PORT", help="serve it too, on this machine")
     arguments = parser.parse_args(words)
     try:
-        build(arguments.folder)
+        build(SITE)
     except Stopped as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"The page is in {arguments.folder}.")
+    print(f"The page is in {SITE}.")
     if arguments.serve is not None:
-        with server(arguments.folder, arguments.serve) as running:
+        with server(SITE, arguments.serve) as running:
             print(f"It is served at http://127.0.0.1:{running.server_port}/ until Ctrl-C.")
             try:
                 running.serve_forever()
