@@ -175,7 +175,10 @@ def table_rows(release: str, facts: Facts) -> list[dict[str, str]]:
         rows.append(
             {
                 "name": backend,
-                "platforms": ", ".join(on),
+                "platforms": ", ".join(
+                    f"{it} (likely)" if facts.is_likely(TORCH, release, backend, it) else it
+                    for it in on
+                ),
                 "pythons": facts.span(pythons),
                 "driver": ", ".join(dict.fromkeys(filter(None, drivers))),
             }
