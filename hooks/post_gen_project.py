@@ -1,4 +1,4 @@
-"""Lock the new project, install it and run its smoke test, as far as the answers ask for it.
+"""Give the new project a repository, lock it, install it, test it: what the answers ask for.
 
 The project is complete without a lock: whatever fails here is said in plain words, with the one
 command to run next, and nothing is taken back. Messages go to standard error, where uv's are too.
@@ -147,6 +147,8 @@ def main() -> None:
     if not settings["github_actions"]:
         remove_empty(".github")
     try:
+        if settings["git"]:
+            start_repository()
         if settings["after_generation"] != "nothing":
             complete(settings)
         say_ready(settings)
@@ -173,6 +175,27 @@ def remove_empty(name: str) -> None:
 
     if not any(path.is_file() for path in Path(name).rglob("*")):
         shutil.rmtree(name, ignore_errors=True)
+
+
+def start_repository() -> None:
+    """Make the project a git repository, as `uv init` does, unless it lies in one already.
+
+    Without git there is none, which nobody needs to be told.
+    """
+    import subprocess
+    from pathlib import Path
+
+    project = Path.cwd()
+    if any((folder / ".git").exists() for folder in (project, *project.parents)):
+        return
+    command = ["git", "init", "--quiet", "--initial-branch=main"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    except OSError:
+        return
+    if done.returncode:
+        told = done.stderr.decode(errors="replace").strip()
+        say(f"git makes no repository of the project: {told}")
 
 
 def complete(settings: dict[str, Any]) -> None:
@@ -416,7 +439,7 @@ def workspace_root(uv: str) -> Path:
 def find_uv() -> str:
     """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH.
 
-    `tools/lock.py` does the same: a hook cannot import it.
+    `tools/lib/lock.py` does the same: a hook cannot import it.
     """
     import shutil
 

@@ -119,7 +119,7 @@ def rule_files() -> Iterator[tuple[Path, str]]:
     own = [
         *sorted((ROOT / "torch_plan").glob("*.py")),
         *(ROOT / "torch_plan/builds.json", ROOT / "cookiecutter.json"),
-        ROOT / "{{cookiecutter.project_slug}}/pyproject.toml",
+        *(ROOT / "{{cookiecutter.project_slug}}/pyproject.toml", ROOT / "templates/tables.toml"),
         *(HERE / "__init__.py", HERE / "choices.py", HERE / "result.html"),
     ]
     yield from ((path, path.relative_to(ROOT).as_posix()) for path in own)

@@ -27,7 +27,7 @@ from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Problem, Way, with_changes
 from torch_plan.questions import fixed_defaults
 from torch_plan.refusal import OFFERED, Search, distinct
-from torch_plan.text import author, toml, toml_key
+from torch_plan.text import any_shell_word, author, toml, toml_key
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,13 +37,14 @@ LISTS = ("torch_backend", "companions", "platforms")
 NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that every command and every link names: their defaults change with the time."""
 
-_OF_THE_PROJECT = {
+_TAKEN_OVER = ("[project]", "[project.optional-", "[dependency-groups]", "[tool.uv", "[[tool.uv")
+"""How the tables of pyproject.toml begin that a project that exists takes over."""
+
+_ITS_OWN = {
     "[project]": r"(name|version|description|readme|authors) =",
-    "[project.scripts]": "",
     "[dependency-groups]": "dev =",
-    "[build-system]": "",
 }
-"""Table of pyproject.toml -> the lines of it that a project that exists has of its own."""
+"""Table -> the lines of it that such a project has of its own."""
 
 _DEV = '# without "dev" where the project has no such group'
 
@@ -87,9 +88,9 @@ def _quoting_problems(choice: Mapping[str, str]) -> Iterator[Problem]:
 def command_of(choice: Mapping[str, str]) -> list[str]:
     """Return the words that start a project, quoted for sh, cmd and PowerShell."""
     answers = answers_of(choice)
-    given = [f"{key}={answers[key]}" for key in answers if key in choice or key in NAMED]
-    words = ["uvx", "cookiecutter", TEMPLATE, "--no-input", *given]
-    return [word if re.fullmatch(r"[\w./:=+-]+", word, re.ASCII) else f'"{word}"' for word in words]
+    named = [key for key in answers if key in choice or key in NAMED]
+    words = (any_shell_word(key, answers[key]) for key in named)
+    return ["uvx", "cookiecutter", TEMPLATE, "--no-input", *words]
 
 
 def part_of(pyproject: str) -> str:
@@ -97,10 +98,10 @@ def part_of(pyproject: str) -> str:
     parts = []
     for table in re.split(r"\n+(?=\[)", pyproject.strip()):
         header, *lines = table.splitlines()
-        own = _OF_THE_PROJECT.get(header)
-        kept = [line for line in lines if own is None or not re.match(own, line)]
+        own = _ITS_OWN.get(header, "$.")
+        kept = [line for line in lines if not re.match(own, line)]
         kept = [re.sub(r"^default-groups .*", rf"\g<0>  {_DEV}", line) for line in kept]
-        if kept:
+        if kept and header.startswith(_TAKEN_OVER):
             parts.append("\n".join([header, *kept]))
     return "\n\n".join(parts)
 
@@ -109,7 +110,7 @@ def part_of(pyproject: str) -> str:
 def _environment() -> Environment:
     # As cookiecutter sets Jinja up; what it renders is no HTML.
     environment = Environment(
-        loader=FileSystemLoader([ROOT, ROOT / "page"]),
+        loader=FileSystemLoader([ROOT, ROOT / "templates", ROOT / "page"]),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         keep_trailing_newline=True,

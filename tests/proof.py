@@ -9,7 +9,7 @@ from typing import Any
 from packaging.markers import Marker
 
 from tests.conftest import BakedProject
-from tools.lock import locked_wheels, read_lock
+from tools.lib.lock import locked_wheels, read_lock
 from torch_plan.cells import Cell
 from torch_plan.facts import PYPI
 

@@ -46,7 +46,7 @@ from tools.bench import (
     table,
     timed,
 )
-from tools.lock import run_uv
+from tools.lib.lock import run_uv
 from torch_plan import platforms
 
 URL = "https://index.example/whl"

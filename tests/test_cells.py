@@ -13,8 +13,8 @@ from packaging.metadata import parse_email
 from tests.conftest import Bake
 from tests.interpreters import interpreter
 from tests.proof import prove
-from tools.lock import UvError, installed, read_lock
-from tools.replica import Replica
+from tools.lib.lock import UvError, installed, read_lock
+from tools.lib.replica import Replica
 from torch_plan.facts import Facts, Mirror, load_facts
 
 FACTS = load_facts()
@@ -99,7 +99,7 @@ def test_a_likely_build_that_does_not_exist_fails_at_the_lock(
 
 def serve(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the template take a replica for one of PyTorch's mirrors."""
-    mirror = Mirror(replica.url, flat=False, hosts=("replica",))
+    mirror = Mirror(replica.url, flat=False, hosts=("127.0.0.1",))
     monkeypatch.setitem(FACTS.pytorch_mirrors, "another", mirror)
 
 
@@ -294,7 +294,7 @@ def test_the_next_companion_is_data_alone(bake: Bake, monkeypatch: pytest.Monkey
     }
     more = Facts(data)
     with Replica(more) as smelling:
-        more.pytorch_mirrors["smelling"] = Mirror(smelling.url, flat=False, hosts=("replica",))
+        more.pytorch_mirrors["smelling"] = Mirror(smelling.url, flat=False, hosts=("127.0.0.1",))
         for module in ("extension", "generation", "planning"):
             monkeypatch.setattr(f"torch_plan.{module}.load_facts", lambda: more)
         monkeypatch.setattr("tests.conftest.load_facts", lambda: more)

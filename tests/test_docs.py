@@ -15,8 +15,8 @@ import pytest
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake
 from tools import answers_page
-from tools.lock import find_uv
-from tools.replica import Replica
+from tools.lib.lock import find_uv
+from tools.lib.replica import Replica
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.facts import load_facts
@@ -51,7 +51,9 @@ def commands() -> list[object]:
 @cache
 def help_text(*command: str) -> str:
     """Return what a command says of its options."""
-    done = subprocess.run([*command, "--help"], capture_output=True, encoding="utf-8", check=False)
+    done = subprocess.run(
+        [*command, "--help"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, (command, done.stderr)
     return done.stdout
 
@@ -79,19 +81,17 @@ def test_command(command: str) -> None:
             check_answers(rest)
         case ["cruft", subcommand, *rest] | ["uvx", "cruft", subcommand, *rest]:
             check_options(rest, sys.executable, "-m", "cruft", subcommand)
-        case ["uv", "run", script, *rest] if script.endswith(".py"):
-            assert (ROOT / script).is_file()
-            options = [word for word in rest if word.startswith("--")]
-            check_options(options, sys.executable, str(ROOT / script))
-            if script == "tools/demo.py":
+        case ["uv", "run", "-m", module, *rest]:
+            check_options(rest, sys.executable, "-m", module)
+            if module == "tools.demo":
                 check_answers(rest)
         case ["uv", "run", "pytest" | "ruff" | "mypy", *_]:
             pass
         case ["uv", "run", *rest]:
             until = next((i for i, word in enumerate(rest) if not word.startswith("-")), len(rest))
             check_options(rest[:until], find_uv(), "run")
-        case ["uv", "pip", subcommand, *rest]:
-            check_options(rest, find_uv(), "pip", subcommand)
+        case ["uv", ("pip" | "tool") as kind, subcommand, *rest]:
+            check_options(rest, find_uv(), kind, subcommand)
         case ["uv", subcommand, *rest]:
             check_options(rest, find_uv(), subcommand)
         case ["pip", "install", "uv"] | ["cd", _] | [".ci/run"]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Bake
 from tests.interpreters import interpreter
-from tools.lock import UvError, installed
+from tools.lib.lock import UvError, installed
 from torch_plan.facts import load_facts
 from torch_plan.markers import environment
 
@@ -66,6 +66,7 @@ def test_captions(bake: Bake) -> None:
     assert project.pyproject["tool"]["uv"]["sources"] == {
         "torch": {"index": "pytorch-cpu"},
         "torchaudio": {"index": "pytorch-cpu"},
+        "torchvision": {"index": "pytorch-cpu"},
     }
     assert project.pyproject["project"]["requires-python"] == ">=3.10,<3.12"
     project.lock()
@@ -220,12 +221,10 @@ def test_a_lock_names_the_platform_that_lacks_a_wheel(bake: Bake) -> None:
     project = bake(torch_version="2.9.1", python_version="3.11", companions="none")
     text = project.read("pyproject.toml")
     windows = environment("windows-x86_64")
-    added = text.replace(windows, environment("windows-arm64")).replace(
-        "[tool.uv.sources]", '[tool.uv.sources]\ntorchvision = { index = "pytorch-cpu" }'
-    )
+    added = text.replace(windows, environment("windows-arm64"))
     (project.path / "pyproject.toml").write_text(added, encoding="utf-8")
     project.lock()
-    project.uv("add", "--frozen", "torchvision==0.24.1")
+    project.uv("add", "--frozen", "--python", project.python, "torchvision==0.24.1")
     with pytest.raises(UvError) as refused:
         project.lock()
     error, _, _ = " ".join(str(refused.value).split()).partition(" cause: ")

@@ -26,10 +26,11 @@ from cookiecutter.cli import main as cookiecutter_cli
 from cookiecutter.generate import generate_files
 from cruft._commands.utils.cookiecutter import generate_cookiecutter_context
 
-from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config
-from tools.lock import find_uv, read_lock
-from tools.recorder import Recorder
-from tools.replica import Replica, Response
+from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config, git
+from tools.lib.lock import find_uv, read_lock
+from tools.lib.recorder import Recorder
+from tools.lib.replica import Replica
+from tools.lib.server import Response
 from torch_plan.facts import Mirror, load_facts
 
 PINNED = "3.10"
@@ -185,6 +186,59 @@ def test_nothing(bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str])
 def test_github_folder(bake: Bake, wanted: str) -> None:
     project = bake(after_generation="nothing", github_actions=wanted)
     assert (project.path / ".github").exists() == (wanted == "yes")
+
+
+@pytest.fixture
+def with_git(one_python: Path) -> None:
+    """Leave git to the hook too."""
+    (one_python / "git").symlink_to(str(shutil.which("git", path=os.defpath)))
+
+
+@pytest.mark.usefixtures("with_git")
+def test_a_repository_of_its_own(bake: Bake, capfd: pytest.CaptureFixture[str]) -> None:
+    project = bake(git="yes")
+    told = {
+        question: subprocess.check_output(
+            ["git", *question.split()], cwd=project.path, encoding="utf-8"
+        ).strip()
+        for question in ("rev-parse --show-toplevel", "branch --show-current", "ls-files --cached")
+    }
+    assert list(told.values()) == [str(project.path), "main", ""]
+    assert "git makes no" not in said(capfd)
+
+
+@pytest.mark.usefixtures("with_git")
+@pytest.mark.parametrize("kind", ["repository", "worktree"])
+def test_no_repository_within_another(bake: Bake, tmp_path: Path, kind: str) -> None:
+    if kind == "repository":
+        git(tmp_path, "init", "--quiet")
+    else:
+        (tmp_path / ".git").write_text("gitdir: elsewhere\n", encoding="utf-8")
+    assert not (bake(git="yes").path / ".git").exists()
+
+
+@pytest.mark.usefixtures("with_git")
+def test_no_repository_where_none_is_wanted(bake: Bake) -> None:
+    assert not (bake(git="no").path / ".git").exists()
+
+
+def test_no_repository_without_git(bake: Bake, capfd: pytest.CaptureFixture[str]) -> None:
+    assert not (bake(git="yes").path / ".git").exists()
+    assert "git makes no" not in said(capfd)
+
+
+def test_a_git_that_fails_costs_no_more_than_the_repository(
+    bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    old = (
+        f"#!{sys.executable}\nimport sys\nsys.exit('error: unknown option `initial-branch=main')\n"
+    )
+    (one_python / "git").write_text(old)
+    (one_python / "git").chmod(0o755)
+    check_locked(bake(**ANSWERS, git="yes"))
+    printed = said(capfd)
+    assert "git makes no repository of the project: error: unknown option" in printed
+    assert "The project is kept" not in printed
 
 
 def test_lock_with_another_python_than_the_pinned(
@@ -536,7 +590,7 @@ def test_what_to_do_where_a_likely_build_does_not_exist(
 ) -> None:
     facts = load_facts()
     with Replica(facts.published) as published:
-        mirror = Mirror(published.url, flat=False, hosts=("replica",))
+        mirror = Mirror(published.url, flat=False, hosts=("127.0.0.1",))
         monkeypatch.setitem(facts.pytorch_mirrors, "published", mirror)
         bake(
             torch_backend="cu130",
@@ -892,7 +946,8 @@ def test_beneath_a_workspace_that_it_is_no_member_of(bake: Bake, tmp_path: Path)
     check_locked(bake(**ANSWERS))
 
 
-def test_cruft_update_locks_nothing(
+@pytest.mark.usefixtures("with_git")
+def test_cruft_update_leaves_everything_alone(
     fake_uv: FakeUv,
     replica: Replica,
     tmp_path: Path,
@@ -909,10 +964,12 @@ def test_cruft_update_locks_nothing(
     with tempfile.TemporaryDirectory() as scratch:
         project = Path(generate_files(str(ROOT), context=context, output_dir=scratch))
         assert (project / "pyproject.toml").exists()
+        assert not (project / ".git").exists()
     assert calls(record) == []
     assert said(capfd) == ""
-    generate_files(str(ROOT), context=context, output_dir=str(tmp_path / "created"))
+    project = Path(generate_files(str(ROOT), context=context, output_dir=str(tmp_path / "created")))
     assert [arguments[0] for arguments in calls(record)] == ["lock"]
+    assert (project / ".git").exists()
 
 
 @pytest.mark.parametrize("name", ["with space", "it's", "größe", "$HOME;x"])

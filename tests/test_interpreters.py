@@ -12,7 +12,7 @@ import pytest
 
 from tests import interpreters
 from tests.interpreters import SAY_VERSION, stand_in
-from tools.lock import find_uv
+from tools.lib.lock import find_uv
 from torch_plan.facts import load_facts
 
 SYSTEM = Path("/usr/bin/python3")

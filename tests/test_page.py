@@ -27,8 +27,8 @@ from page.choices import (
     say,
 )
 from tests.conftest import ROOT, Bake
-from tools.lock import installed, run_uv
-from tools.replica import Replica
+from tools.lib.lock import installed, run_uv
+from tools.lib.replica import Replica
 from torch_plan.facts import load_facts
 from torch_plan.planning import make_plan
 from torch_plan.platforms import PLATFORMS
@@ -41,8 +41,8 @@ CHOICES = [
     pytest.param({}, id="default"),
     pytest.param({"torch_version": "2.9.1", "torch_backend": "cu128"}, id="cuda"),
     pytest.param({"torch_version": "2.9.1", "torch_backend": "rocm6.4"}, id="triton"),
-    pytest.param({"torch_backend": "cpu gpu=cu130", "layout": "groups"}, id="groups"),
-    pytest.param({"torch_backend": "cpu cu130", "layout": "extras"}, id="extras"),
+    pytest.param({"torch_backend": "cpu gpu=cu132", "layout": "groups"}, id="groups"),
+    pytest.param({"torch_backend": "cpu cu132", "layout": "extras"}, id="extras"),
     pytest.param({"torch_pin": "minimum", "package_index": "tuna"}, id="library"),
     pytest.param({"author_name": "Ada <ada@example.org>"}, id="author"),
 ]

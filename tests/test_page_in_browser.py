@@ -18,8 +18,8 @@ from page import build
 from page.choices import answers_of, command_of
 from tests.conftest import PYTHON, ROOT
 from tests.elsewhere import HERE, run
-from tools.lock import read_lock
-from tools.replica import Replica
+from tools.lib.lock import read_lock
+from tools.lib.replica import Replica
 from torch_plan.facts import load_facts
 
 playwright = pytest.importorskip("playwright.sync_api", reason="uv run --group browser pytest")

@@ -21,12 +21,12 @@ from tests.elsewhere import (
     check_locked,
     contents,
     copy_template,
-    install,
     run,
     tracked_files,
 )
-from tools.lock import find_uv
-from tools.replica import Replica
+from tests.interpreters import install
+from tools.lib.lock import find_uv
+from tools.lib.replica import Replica
 from torch_plan.facts import load_facts, version_key
 
 PROJECT = "my-ml-project"
@@ -113,7 +113,7 @@ def test_git_clone_and_tag(tmp_path: Path, replica: Replica, expected: dict[str,
 def test_what_a_clone_has_is_enough() -> None:
     """The template works from what is tracked: nothing that it imports is ignored by git."""
     tracked = {name.as_posix() for name in tracked_files()}
-    for folder in ("torch_plan", "hooks", "{{cookiecutter.project_slug}}"):
+    for folder in ("torch_plan", "hooks", "templates", "{{cookiecutter.project_slug}}"):
         there = {
             path.relative_to(ROOT).as_posix()
             for path in (ROOT / folder).rglob("*")
@@ -338,7 +338,7 @@ def test_a_refusal_leaves_an_old_project_as_it_is(tmp_path: Path, replica: Repli
     project = generate(HERE, ROOT, work, replica)
     (project / "README.md").write_text("mine\n", encoding="utf-8")
     before = {**contents(project), "uv.lock": (project / "uv.lock").read_bytes()}
-    impossible = answers(replica, torch_backend="cu118")
+    impossible = answers(replica, torch_backend="cuda")
     printed = run([*HERE, ROOT, "--no-input", "-f", *impossible], work, status=1)
     assert "Traceback" not in printed
     assert {**contents(project), "uv.lock": (project / "uv.lock").read_bytes()} == before

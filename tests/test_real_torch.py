@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import PYTHON, RELEASE, Bake, BakedProject, git
 from tools.demo import main as demo
-from tools.lock import UvError, find_uv, locked_wheels
-from tools.replica import Replica
+from tools.lib.lock import UvError, find_uv, locked_wheels
+from tools.lib.replica import Replica
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from http import HTTPStatus
 import pytest
 import requests
 
-from tools.recorder import Recorder
-from tools.replica import Fault, Replica, Response
+from tools.lib.recorder import Recorder
+from tools.lib.replica import Replica
+from tools.lib.server import Fault, Response
 
 SECONDS = 0.2
 """How long the index takes for a page: far more than loopback needs."""
@@ -50,8 +51,8 @@ def test_an_answer_is_fetched_once_and_given_as_late(index: Replica, recorder: R
     second = requests.get(url, timeout=10)
     assert time.perf_counter() - begin >= SECONDS
     assert (second.text, second.headers["Content-Type"]) == (first.text, "text/html")
-    (came,) = index.requests
-    assert [request.bytes_sent for request in recorder.requests] == [came.bytes_sent] * 2
+    assert len(index.requests) == 1
+    assert [request.bytes_sent for request in recorder.requests] == [len(first.content)] * 2
 
 
 def test_links_lead_to_the_recorder(index: Replica, recorder: Recorder) -> None:
@@ -66,7 +67,7 @@ def test_each_method_and_part_has_its_own_answer(index: Replica, recorder: Recor
     head = requests.head(wheel, timeout=10)
     assert (head.headers["Content-Length"], head.content) == ("7", b"")
     for part in ("bytes=0-3", "bytes=4-6", "bytes=0-3"):
-        requests.get(wheel, headers={"Range": part}, timeout=10)
+        requests.get(wheel, headers={"range": part}, timeout=10)
     assert len(index.requests) == 3
     assert [request.bytes_sent for request in recorder.requests] == [0, 7, 7, 7]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -19,8 +20,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tools.replica import Replica
-from torch_plan.facts import BUILDS_PATH, Facts
+from tests.interpreters import interpreter
+from tests.worlds import FULL, with_companion, world_with_2_16
+from tools.lib.replica import Replica
+from torch_plan.facts import Facts
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,13 @@ def uv(*arguments: str, cwd: Path) -> str:
 
 
 def lock(
-    folder: Path, url: str, dependencies: list[str], machines: list[str], flat: bool = False
+    folder: Path,
+    url: str,
+    dependencies: list[str],
+    machines: list[str],
+    python: str = "3.10",
+    *,
+    flat: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Lock a project for Linux whose dependencies all come from one index; package -> entry."""
     environments = [f"sys_platform == 'linux' and platform_machine == '{m}'" for m in machines]
@@ -85,7 +94,7 @@ def lock(
 [project]
 name = "tiny"
 version = "0"
-requires-python = ">=3.10,<3.15"
+requires-python = ">={python},<3.15"
 dependencies = {json.dumps(dependencies)}
 
 [tool.uv]
@@ -102,7 +111,7 @@ explicit = true
 {sources}
 """
     )
-    uv("lock", "--python", sys.executable, cwd=folder)
+    uv("lock", "--python", interpreter(python), cwd=folder)
     packages = tomllib.loads((folder / "uv.lock").read_text())["package"]
     return {package["name"]: package for package in packages}
 
@@ -227,24 +236,73 @@ def test_quirks(replica: Replica, index: str, filename: str, expected: str) -> N
     assert expected in requires(links(f"{replica.url}/{index}/{package}/")[filename])
 
 
-def test_last_torchaudio_requires_nothing(replica: Replica) -> None:
-    filename = "torchaudio-2.11.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"
-    assert requires(links(f"{replica.url}/cpu/torchaudio/")[filename]) == []
+@pytest.mark.parametrize(
+    "filename",
+    [
+        pytest.param(
+            "torchaudio-2.11.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl", id="torchaudio"
+        ),
+        pytest.param(
+            "torchcodec-0.16.0+cpu-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+            id="torchcodec",
+        ),
+    ],
+)
+def test_what_goes_with_several_releases_requires_none(replica: Replica, filename: str) -> None:
+    package = filename.partition("-")[0]
+    assert requires(links(f"{replica.url}/cpu/{package}/")[filename]) == []
 
 
-def test_macos_wheels_have_no_label_and_their_own_abi_tag(replica: Replica) -> None:
+def test_macos_wheels_have_no_label(replica: Replica) -> None:
     names = links(f"{replica.url}/cpu/torch/")
-    assert "torch-2.9.1-cp313-none-macosx_11_0_arm64.whl" in names
+    assert "torch-2.9.1-cp313-cp313-macosx_11_0_arm64.whl" in names
     assert "torch-2.9.1-cp313-cp313t-macosx_11_0_arm64.whl" in names
-    assert "torch-2.11.0-cp313-cp313-macosx_11_0_arm64.whl" in names
     assert not [name for name in names if "macosx" in name and "+" in name]
 
 
 def test_facts_may_be_others() -> None:
-    data = json.loads(BUILDS_PATH.read_text(encoding="utf-8"))
+    data = copy.deepcopy(FULL)
     data["wheels"]["torch"]["2.9.1"]["cu999"] = {"win_amd64": "cp311"}
     with Replica(Facts(data)) as replica:
         assert "torch-2.9.1+cu999-cp311-cp311-win_amd64.whl" in links(f"{replica.url}/cu999/torch/")
+
+
+@pytest.mark.parametrize("likely", [False, True])
+def test_likely_wheels_are_served_on_demand(likely: bool) -> None:
+    names = {
+        "torch": "torch-2.15.0+xpu-cp311-cp311-win_amd64.whl",
+        "torchvision": "torchvision-0.29.2+xpu-py3-none-win_amd64.whl",
+    }
+    with Replica(likely=likely) as replica:
+        for package, name in names.items():
+            assert (name in links(f"{replica.url}/xpu/{package}/")) is likely
+
+
+def test_lock_takes_a_release_that_the_facts_do_not_know(tmp_path: Path) -> None:
+    dependencies = ["torch==2.16.0", "torchvision"]
+    with Replica(Facts(world_with_2_16())) as replica:
+        packages = lock(tmp_path, f"{replica.url}/cu134", dependencies, ["x86_64"], "3.12")
+    assert packages["torch"]["version"] == "2.16.0+cu134"
+    assert packages["torchvision"]["version"] == "0.30.0+cu134"
+
+
+def test_lock_takes_a_companion_that_only_the_facts_know(tmp_path: Path) -> None:
+    world = with_companion(FULL, "torch-novelty", {"2.9.0": "7.0", "2.9.1": "7.1"})
+    dependencies = ["torch==2.9.1", "torch-novelty"]
+    with Replica(Facts(world)) as replica:
+        packages = lock(tmp_path, f"{replica.url}/cu128", dependencies, ["x86_64", "aarch64"])
+        name = "torch_novelty-7.1+cu128-cp311-cp311-manylinux_2_28_x86_64.whl"
+        link = links(f"{replica.url}/cu128/torch-novelty/")[name]
+        assert requires(link) == ["torch==2.9.1"]
+    assert packages["torch-novelty"]["version"] == "7.1+cu128"
+
+
+def test_a_real_wheel_may_have_its_name_in_another_form(tmp_path: Path) -> None:
+    tag = "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"
+    path = write_wheel(tmp_path, f"TorchCodec-0.0.3-{tag}.whl")
+    with Replica(wheels=[path]) as replica:
+        link = links(f"{replica.url}/cpu/torchcodec/")[path.name]
+        assert get(link["url"]) == path.read_bytes()
 
 
 def test_real_wheel_takes_the_place_of_the_invented_one(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What maintainers run, and what tests and the demo share with it."""
+"""The commands that maintainers run: `uv run -m tools.demo`."""

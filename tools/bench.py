@@ -1,4 +1,4 @@
-"""Measure what the template costs: `uv run tools/bench.py`.
+"""Measure what the template costs: `uv run -m tools.bench`.
 
 Machines are noisy, so nothing is judged by seconds: each time is a ratio to something alike that
 runs in turn with it, and of several rounds the median counts. Counts need no such care.
@@ -30,14 +30,11 @@ from typing import Any
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
-if not __package__:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from tools.lock import find_uv, installed, read_lock, run_uv
-from tools.real_wheel import real_cpu_wheel
-from tools.recorder import Recorder
-from tools.replica import Replica
-from tools.wheel_names import parse_wheel_name
+from tools.lib.lock import find_uv, installed, read_lock, run_uv
+from tools.lib.real_wheel import real_cpu_wheel
+from tools.lib.recorder import Recorder
+from tools.lib.replica import Replica
+from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.defaults import complete
 from torch_plan.facts import CPU, PYPI, load_facts
 from torch_plan.plan import Plan
@@ -302,7 +299,7 @@ def guide_pyproject(plan: Plan, sources: Sequence[Written], url: str) -> str:
         f"requires-python = {_toml(plan.requires_python)}",
         f"dependencies = {_toml([*numpy, *shared])}",
         *_section("project.optional-dependencies", extras),
-        *_section("dependency-groups", {"dev": ["pytest"], **groups}),
+        *_section("dependency-groups", {"dev": ["pytest", "ruff"], **groups}),
     ]
     if options:
         kind = "extra" if extras else "group"
@@ -414,7 +411,7 @@ def rendering(folder: Path, rounds: int) -> Row:
     """Rendering alone, against a template of one file: whole processes, hooks included."""
     environment = compiled(folder)
     least = one_file_template(folder / "least")
-    ours = render(ROOT, folder / "ours", {"after_generation": "nothing"})
+    ours = render(ROOT, folder / "ours", {"after_generation": "nothing", "git": "no"})
     theirs = render(least, folder / "theirs", {})
     pairs = in_turn(
         lambda: seconds(ours, environment, folder),
@@ -511,25 +508,6 @@ def cold_lock(project: Path, indexes: Indexes) -> tuple[float, Cost]:
         packages=len(read_lock(project)),
         lines=(project / "uv.lock").read_text(encoding="utf-8").count("\n"),
     )
-
-
-def cuda_libraries(folder: Path, pypi: Recorder) -> dict[str, list[str]]:
-    """Return what torch for CUDA requires of PyPI on Linux, under the name of its index.
-
-    The replica does not know it. PyPI's own torch, which is such a build, does: uv reads it there.
-    """
-    release = COMMON["torch_version"]
-    lines = ["[project]", 'name = "libraries"', 'version = "0"', 'requires-python = ">=3.10"']
-    lines.append(f'dependencies = ["torch=={release}"]')
-    (folder / "pyproject.toml").write_text("\n".join(lines), encoding="utf-8")
-    run_uv(folder, "lock", "--python", sys.executable, UV_DEFAULT_INDEX=pypi.url)
-    locked = {package["name"]: package for package in read_lock(folder)}
-    requirements = [
-        f"{needed['name']}=={locked[needed['name']]['version']} ; {needed['marker']}"
-        for needed in locked["torch"]["dependencies"]
-        if "linux" in needed.get("marker", "")
-    ]
-    return {load_facts().build(release, PYPI, "linux-x86_64"): requirements}
 
 
 def generated(folder: Path, answers: Mapping[str, str], replica: Replica) -> Path:
@@ -834,15 +812,15 @@ def cost_page(
     return f"""\
 # What it costs
 
-`uv run tools/bench.py --write` measures, and writes this page and its picture. Last run: {day}, on
+`uv run -m tools.bench --write` measures, and writes this page and its picture. Last run: {day}, on
 a machine with {cores} cores that other work shared.
 
 Milliseconds are this machine's, and no more than a hint: what counts is the ratio. Both sides of it
 run in turn, and it is the median of the rounds' ratios. The interval says how sure that is: 95 %,
 or 94 % of five rounds. It excuses no missed target.
-PyTorch's index is the [replica](../tools/replica.py). PyPI's answers are fetched once and then
-[given again](../tools/recorder.py), each as late as it came, so that both sides wait for the same
-network.
+PyTorch's index is the [replica](../tools/lib/replica.py). PyPI's answers are fetched once and then
+[given again](../tools/lib/recorder.py), each as late as it came, so that both sides wait for the
+same network.
 
 {table(rows)}
 
@@ -931,8 +909,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         announce("the lock in generation")
         rows.append(locking(folders["lock"], indexes, rounds))
         rows += planning(folders["plan"], rounds)
-        with Replica(libraries=cuda_libraries(folders["libraries"], pypi)) as complete:
-            compared = against_the_guide(folders["guide"], Indexes(complete, pypi), rounds)
+        compared = against_the_guide(folders["guide"], indexes, rounds)
         announce("downloads")
         load = downloading(folders["load"])
         if load:

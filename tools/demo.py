@@ -1,4 +1,4 @@
-"""Generate a project where the PyTorch index is out of reach: `uv run tools/demo.py [key=value …]`.
+"""Generate a project where the PyTorch index is out of reach: `uv run -m tools.demo [key=value …]`.
 
 A replica of the index on loopback takes its place, so the lock is real, and says which wheel each
 platform gets. Where a real CPU wheel of torch can be had for the running Python, the replica holds
@@ -14,17 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-
-if not __package__:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from cookiecutter.exceptions import CookiecutterException
 from cookiecutter.main import cookiecutter
 
-from tools.lock import UvError, installed, locked_wheels
-from tools.real_wheel import real_cpu_wheel
-from tools.replica import Replica
-from tools.wheel_names import parse_wheel_name
+from tools.lib.lock import UvError, installed, locked_wheels
+from tools.lib.real_wheel import real_cpu_wheel
+from tools.lib.replica import Replica
+from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.defaults import complete
 from torch_plan.facts import CPU, load_facts
 from torch_plan.plan import Plan

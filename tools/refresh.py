@@ -1,6 +1,6 @@
 """Bring `builds.json` up to date from the PyTorch index and PyPI.
 
-Run it with `uv run tools/refresh.py`. Progress goes to stderr, a summary in Markdown to stdout.
+Run it with `uv run -m tools.refresh`. Progress goes to stderr, a summary in Markdown to stdout.
 With `--check` it writes nothing, and exits 1 if something would change. It exits 2 if no page at
 all could be read.
 
@@ -11,6 +11,11 @@ How it merges:
   each companion, and wheels on the `cpu` index. Pre-releases and post-releases are passed over.
 - A companion's version is the newest that requires exactly this torch. Where none does, it is the
   newest whose requirement admits it, of those published before the next torch.
+- Where METADATA names no torch, but the README in it has a table of pairs (torchcodec), a release
+  has every version that the table pairs with it. A version that is newer than the table is paired
+  by a person; a new release takes it over from the one before, if the row above it is open (`>=`).
+- What is likely becomes published where a page lists it. Where the page is whole and does not, it
+  is struck out. A page that lacks a version that the facts have there is not whole.
 - Indexes are those that the facts know, those that the index root names and those given with
   `--index`. The root lists every folder with an index page beside the packages (pytorch/test-infra,
   `s3_management/manage_v2.py`); a mirror may have no such page.
@@ -28,7 +33,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from pathlib import Path
+from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -38,18 +43,16 @@ from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name
 from packaging.version import Version
 from pypi_simple import (
+    ACCEPT_ANY,
     PYPI_SIMPLE_ENDPOINT,
     DistributionPackage,
     NoMetadataError,
-    NoSuchProjectError,
+    ProjectPage,
     PyPISimple,
 )
 
-if not __package__:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from tools.facts_file import FACTS_PATH, dump_facts
-from tools.wheel_names import WheelName, parse_wheel_name
+from tools.lib.facts_file import FACTS_PATH, dump_facts
+from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.facts import CPU, PYPI, Facts, backend_key, family_of, version_key
 from torch_plan.platforms import PLATFORMS, platform_of
 
@@ -93,6 +96,10 @@ class Listed:
         """The folder that it lies in, as its URL names it."""
         path = unquote(urlsplit(self.package.url).path)
         return path.rpartition("/")[0].rpartition("/")[2]
+
+
+class BrokenPage(ValueError):
+    """A page of which a part is missing."""
 
 
 Listing = dict[str, list[Listed]]
@@ -143,6 +150,7 @@ class Repository:
         self._session = session
         self._report = report
         self._silent = 0
+        self._metadata: dict[str, Metadata | None] = {}
 
     def names(self) -> list[str]:
         """Return what the root page lists: packages, and on the PyTorch index folders as well."""
@@ -157,7 +165,8 @@ class Repository:
         """
         client = PyPISimple("/".join(filter(None, (self._url, index))), session=self._session)
         what = "/".join(filter(None, (self.title, index, project)))
-        page = self._read(what, lambda: client.get_project_page(project, TIMEOUT), expected)
+        url = client.get_project_url(project)
+        page = self._read(what, lambda: self._project_page(url, project), expected)
         if page is None:
             return None
         names = {package.filename: package for package in page.packages if not package.is_yanked}
@@ -169,11 +178,30 @@ class Repository:
         self._report.pages += 1
         return wheels
 
+    def _project_page(self, url: str, project: str) -> ProjectPage:
+        """Get a page; a `ValueError` where HTML breaks off, which its parser passes over."""
+        response = self._session.get(url, timeout=TIMEOUT, headers={"Accept": ACCEPT_ANY})
+        response.raise_for_status()
+        if "html" in response.headers["Content-Type"] and "</html" not in response.text.lower():
+            raise BrokenPage("the page breaks off")
+        return ProjectPage.from_response(response, project)
+
     def requirements(self, wheel: Listed) -> list[Requirement] | None:
-        """Return what a wheel requires, out of its METADATA (PEP 658); None if it is not given.
+        """Return what a wheel requires, None if its METADATA is not given."""
+        metadata = self.metadata(wheel)
+        return None if metadata is None else metadata.requires_dist or []
+
+    def metadata(self, wheel: Listed) -> Metadata | None:
+        """Return the METADATA of a wheel (PEP 658), None if it is not given.
 
         METADATA without a hash counts as not given: half a file would read as fewer requirements.
         """
+        filename = wheel.package.filename
+        if filename not in self._metadata:
+            self._metadata[filename] = self._read_metadata(wheel)
+        return self._metadata[filename]
+
+    def _read_metadata(self, wheel: Listed) -> Metadata | None:
         what = f"{self.title}: METADATA of {wheel.package.filename}"
         if not wheel.package.metadata_digests:
             self._note(f"{self.title}: METADATA of {wheel.name.package}", "the page offers none")
@@ -185,7 +213,7 @@ class Repository:
         if text is None:
             return None
         try:
-            return Metadata.from_email(text, validate=False).requires_dist or []
+            return Metadata.from_email(text, validate=False)
         except ValueError as error:
             self._note(what, _reason(error))
             return None
@@ -224,15 +252,17 @@ def _is_absent(error: Exception) -> bool:
     """Tell what is not there from what fails: the PyTorch index says 403 of it, others 404."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code in (403, 404)
-    return isinstance(error, NoSuchProjectError)
+    return False
 
 
 def _reason(error: Exception) -> str:
     match error:
         case requests.HTTPError(response=requests.Response() as response):
             return f"HTTP {response.status_code}"
-        case NoSuchProjectError() | NoMetadataError():
+        case NoMetadataError():
             return "HTTP 404"
+        case BrokenPage():
+            return str(error)
         case requests.Timeout():
             return f"no answer within {TIMEOUT:.0f} seconds"
         case requests.exceptions.ChunkedEncodingError():
@@ -328,6 +358,21 @@ def cuda_build(requirements: Iterable[Requirement]) -> str:
     return "" if any(name.startswith("nvidia-") for name in names) else CPU
 
 
+def pairs_in(readme: str, companion: str) -> dict[str, str]:
+    """Return minor version -> torch (`>=2.11`, `==2.10.*`) of the tables of pairs in a README."""
+    pairs, is_table = {}, False
+    for line in readme.splitlines():
+        cells = [cell.strip(" `") for cell in line.strip().strip("|").split("|")]
+        if cells[:2] == [companion, TORCH]:
+            is_table = True
+        elif "|" not in line:
+            is_table = False
+        elif is_table and (row := re.fullmatch(r"([\d.]+)\|(>=)?([\d.]+)", "|".join(cells[:2]))):
+            minor, at_least, torch = row.groups()
+            pairs[minor] = f">={torch}" if at_least else f"=={torch}.*"
+    return pairs
+
+
 def index_triton(requirements: Iterable[Requirement]) -> Requirement | None:
     """Return the triton package that only the PyTorch index has; plain `triton` is PyPI's."""
     return next(
@@ -358,13 +403,25 @@ def sample(wheels: Iterable[Listed], platform: str = "") -> Listed | None:
 # --- The merge -----------------------------------------------------------------------------------
 
 
+class Seen(Facts):
+    """The facts without what is only likely, or a release that is only expected."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        super().__init__({**data, "likely": []})
+
+    @cached_property
+    def expected_releases(self) -> tuple[str, ...]:
+        """None: every release that comes next is unknown."""
+        return ()
+
+
 class Refresh:
     """One run: the facts as they were, the pages that were read, and the facts to be."""
 
     def __init__(
         self, data: Mapping[str, Any], index: Repository, pypi: Repository, report: Report
     ) -> None:
-        self.old = Facts(data)
+        self.old = Seen(data)
         self.data: dict[str, Any] = copy.deepcopy(dict(data))
         self.index, self.pypi, self.report = index, pypi, report
         self.packages = (TORCH, *self.old.all_companions)
@@ -376,7 +433,9 @@ class Refresh:
         for release in self._unknown_releases():
             self._add_release(release)
         self._check_pairings()
+        self._add_pairs()
         self._merge_wheels()
+        self._settle_likely()
         self._check_cuda()
         return self.data
 
@@ -394,13 +453,16 @@ class Refresh:
                     self._read_page(index, companion)
 
     def _read_page(self, index: str, package: str) -> None:
-        known = any(self.old.wheels(package, version, index) for version in self._versions(package))
+        known = self._has_wheels(package, index)
         if index == PYPI:
             wheels = self.pypi.wheels("", package, known)
         else:
             wheels = self.index.wheels(index, package, known)
         if wheels is not None:
             self.pages[package, index] = listing(wheels, package, index)
+
+    def _has_wheels(self, package: str, index: str) -> bool:
+        return any(self.old.wheels(package, version, index) for version in self._versions(package))
 
     def _has_releases(self, index: str) -> bool:
         """Tell whether an index matters: the oldest hold nothing but what came before the facts."""
@@ -430,7 +492,11 @@ class Refresh:
 
     def _add_release(self, release: str) -> None:
         day = self._day(TORCH, release)
-        companions = {name: self._companion(name, release, day) for name in self.packages[1:]}
+        companions = {
+            name: self._companion(name, release, day)
+            for name in self.packages[1:]
+            if not self._table(name)
+        }
         builds = self._pypi_builds(release)
         lacks = [
             *([] if day else ["the day of its upload to PyPI"]),
@@ -541,7 +607,69 @@ class Refresh:
         requirements = self.pypi.requirements(wheel) if wheel else None
         if wheel is None or requirements is None:
             return None
-        return [entry for entry in active(requirements, wheel) if entry.name == TORCH]
+        return [entry for entry in active(requirements, wheel) if entry.name == TORCH] or [
+            Requirement(f"{TORCH}{torch}")
+            for minor, torch in self._table(companion).items()
+            if f"{version}.".startswith(f"{minor}.")
+        ]
+
+    def _table(self, companion: str) -> dict[str, str]:
+        """Return minor version -> torch (`>=2.11`), of a companion whose METADATA names none."""
+        page = self.pages.get((companion, PYPI), {})
+        wheel = sample(page[max(page, key=version_key)]) if page else None
+        metadata = self.pypi.metadata(wheel) if wheel else None
+        if metadata is None or any(it.name == TORCH for it in metadata.requires_dist or ()):
+            return {}
+        return pairs_in(metadata.description or "", companion)
+
+    def _add_pairs(self) -> None:
+        """Add the versions that a table pairs with a release, none of which is ever lost."""
+        for companion in self.packages[1:]:
+            table = self._table(companion)
+            if not table:
+                continue
+            for release in sorted(self.data["releases"], key=version_key):
+                companions = self.data["releases"][release]["companions"]
+                known = companions.get(companion, "").split()
+                found = [
+                    version
+                    for version in self.pages[companion, PYPI]
+                    if self._is_paired(companion, version, release)
+                ]
+                every = sorted({*known, *found}, key=version_key, reverse=True)
+                if new := [version for version in every if version not in known]:
+                    companions[companion] = " ".join(every)
+                    self.report.changes.append(f"torch {release}: {companion} {', '.join(new)}")
+            self._note_unpaired(companion)
+
+    def _is_paired(self, companion: str, version: str, release: str) -> bool:
+        """Tell whether the table pairs a version with a release, or the row above it does."""
+        if requirements := self._torch_requirements(companion, version):
+            return _admits(requirements, release)
+        is_new = release not in self.old.releases
+        older = [row for row in self._table(companion) if version_key(row) < version_key(version)]
+        if not older or not is_new or version not in self._paired(companion):
+            return False
+        above = self._table(companion)[max(older, key=version_key)]
+        return above.startswith(">=") and _admits([Requirement(f"{TORCH}{above}")], release)
+
+    def _paired(self, companion: str) -> set[str]:
+        """Return the versions that the newest known release is paired with."""
+        return {*self.old.companions(self.old.releases[-1]).get(companion, ())}
+
+    def _note_unpaired(self, companion: str) -> None:
+        paired = {
+            version
+            for entry in self.data["releases"].values()
+            for version in entry["companions"].get(companion, "").split()
+        }
+        newest = max(map(version_key, paired), default=())
+        for version in self.pages[companion, PYPI]:
+            if version_key(version) > newest:
+                self.report.by_hand.append(
+                    f"{companion} {version}: which releases of torch it goes with; the table in "
+                    "its README does not say"
+                )
 
     def _check_pairings(self) -> None:
         """Report the pairings in the facts that a companion's own requirement excludes."""
@@ -564,11 +692,11 @@ class Refresh:
     def _merge_wheels(self) -> None:
         wanted = {TORCH: set(self.data["releases"])}
         for entry in self.data["releases"].values():
-            for companion, version in entry["companions"].items():
-                wanted.setdefault(companion, set()).add(version)
+            for companion, versions in entry["companions"].items():
+                wanted.setdefault(companion, set()).update(versions.split())
         added: dict[tuple[str, str], dict[str, Tags]] = {}
         for (package, index), page in self.pages.items():
-            for version in sorted(wanted[package], key=version_key):
+            for version in sorted(wanted.get(package, ()), key=version_key):
                 new = self._new_tags(package, version, index, page.get(version, []))
                 if new and (package != TORCH or self._add_triton(version, index)):
                     added.setdefault((package, version), {})[index] = new
@@ -626,6 +754,41 @@ class Refresh:
         for text, indexes in texts.items():
             names = " ".join(f"`{name}`" for name in sorted(indexes, key=backend_key))
             self.report.changes.append(f"{package} {version} on {names}: {text}")
+
+    # What was only likely
+
+    def _settle_likely(self) -> None:
+        """Strike out what was found published, and what a whole page does not list."""
+        new = Seen(self.data)
+        entries = []
+        for entry in self.data["likely"]:
+            release, index = entry["release"], entry["index"]
+            platforms = []
+            for platform in entry["platforms"].split():
+                if platform in new.platforms(TORCH, release, index):
+                    is_settled = all(self._is_read(name, index) for name in self.packages)
+                else:
+                    is_settled = release in self.old.releases and self._is_whole(index)
+                    if is_settled:
+                        self.report.changes.append(
+                            f"torch {release} on `{index}`: there is none for {platform}, "
+                            "which was likely"
+                        )
+                if not is_settled:
+                    platforms.append(platform)
+            if platforms:
+                entries.append({**entry, "platforms": " ".join(platforms)})
+        self.data["likely"] = entries
+
+    def _is_read(self, package: str, index: str) -> bool:
+        """Tell whether the page of a package was read, or is not expected to be there."""
+        return (package, index) in self.pages or not self._has_wheels(package, index)
+
+    def _is_whole(self, index: str) -> bool:
+        """Tell whether the page of torch was read and lists every version that the facts have."""
+        known = {it for it in self.old.releases if self.old.wheels(TORCH, it, index)}
+        page = self.pages.get((TORCH, index))
+        return page is not None and known <= set(page)
 
     # Triton
 

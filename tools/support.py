@@ -1,6 +1,6 @@
 """Write `docs/support.md` and `docs/support.svg`, what PyTorch publishes, from `builds.json`.
 
-Run it with `uv run tools/support.py`. With `--check` it writes nothing, and exits 1 if a file is
+Run it with `uv run -m tools.support`. With `--check` it writes nothing, and exits 1 if a file is
 older than the facts.
 """
 
@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-if not __package__:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from torch_plan.default_backend import runs_on
-from torch_plan.facts import FAMILIES, PYPI, Facts, capability, family_of, load_facts
-from torch_plan.platforms import PLATFORMS
+from torch_plan.facts import CPU, FAMILIES, PYPI, TORCH, Facts, capability, family_of, load_facts
+from torch_plan.platforms import PLATFORMS, platform_of
+from torch_plan.text import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,6 +100,12 @@ def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list
     return groups
 
 
+def letter(facts: Facts, release: str, backend: str, platform: str) -> str:
+    """Return the letter of a platform, with a question mark where the wheels are only likely."""
+    mark = "?" if facts.is_likely(TORCH, release, backend, platform) else ""
+    return LETTERS[platform] + mark
+
+
 # --- docs/support.md -----------------------------------------------------------------------------
 
 
@@ -116,6 +121,9 @@ def support_page(facts: Facts) -> str:
         _overview(facts, newest_first, others),
         "The same for ROCm: a backend is named `rocm` and the version, as in `rocm6.4`.",
         _overview(facts, newest_first, rocm),
+        "## Old systems",
+        "The last release that the wheels' names allow, by the CPU build:",
+        _old_systems(facts, newest_first),
         "## Release by release",
         _reading_aid(),
         *(part for release in newest_first for part in _release(facts, release)),
@@ -130,12 +138,13 @@ def _introduction() -> str:
     return f"""\
 # Which PyTorch builds exist
 
-`uv run tools/support.py` writes this page and its picture from
+`uv run -m tools.support` writes this page and its picture from
 [`torch_plan/builds.json`](../torch_plan/builds.json). Edit the facts, not the page: a test fails
 when the two differ.
 
-The facts hold what was found published, and nothing that was only inferred. An empty cell means
-that no wheel is known.
+A question mark follows what nobody has seen, but very likely exists: other releases have it, or
+PyTorch's plans name it. The template plans such a build and says so; uv finds out when it locks. An
+empty cell means that no wheel is known.
 
 ![{TITLE}]({PICTURE_NAME})"""
 
@@ -143,8 +152,8 @@ that no wheel is known.
 def _legend() -> str:
     letters = ", ".join(f"**{LETTERS[name]}** {platform_names([name])}" for name in LETTERS)
     return (
-        f"{letters}. ~~Struck out~~: published, but [broken](#known-broken). "
-        f"`{PYPI}` is what PyPI itself carries."
+        f"{letters}. ~~Struck out~~: published, but [broken](#known-broken). **?**: very likely "
+        f"there. `{PYPI}` is what PyPI itself carries."
     )
 
 
@@ -166,9 +175,24 @@ def _letters(facts: Facts, release: str, backend: str) -> str:
     return "".join(
         f"~~{LETTERS[platform]}~~"
         if facts.why_broken(release, backend, platform)
-        else LETTERS[platform]
-        for platform in facts.platforms("torch", release, backend)
+        else letter(facts, release, backend, platform)
+        for platform in facts.platforms(TORCH, release, backend)
     )
+
+
+def _old_systems(facts: Facts, releases: Iterable[str]) -> str:
+    """Return a table of the newest release for each floor of a system."""
+    last: dict[tuple[str, str], str] = {}
+    for release in releases:
+        for platform in facts.platforms(TORCH, release, CPU):
+            if system_of(platform) != "Windows":
+                floor = next(iter(_floors(facts, release, CPU, platform)))
+                last.setdefault((platform, floor), release)
+    rows = [
+        [platform_names([platform]), floor or "any glibc", f"[{release}](#{_anchor(release)})"]
+        for (platform, floor), release in sorted(last.items(), key=lambda it: it[0][0])
+    ]
+    return _table(["platform", "needs", "up to"], rows)
 
 
 def _anchor(release: str) -> str:
@@ -182,7 +206,12 @@ def _reading_aid() -> str:
     )
     return f"""\
 - **Pythons**: those that torch has wheels for, free-threaded ones left out.
-- **Companions**: those of the release's companions that the same index carries.
+- **Platforms**: (likely) means that nobody has seen these wheels; their Pythons and systems are
+  those of another build for the same platform.
+- **Companions**: those of the release's companions that the same index carries, or PyPI for the CPU
+  build. What a companion lacks, all of its versions lack.
+- **System**: the oldest glibc or macOS that the wheels' names allow. Names with `linux_x86_64` or
+  `linux_aarch64`, common up to 2.6, allow every one, and promise nothing.
 - **Driver**: the least NVIDIA driver. ROCm needs AMD's, XPU Intel's; the facts do not say which.
 - **GPUs**: of NVIDIA's, the generations that the build runs on, and the compute capabilities that
   it was compiled for. A binary also serves a higher minor version of the same major one: 8.6 runs
@@ -194,17 +223,18 @@ def _reading_aid() -> str:
 
 def _release(facts: Facts, release: str) -> Iterator[str]:
     """Yield heading, line and table of one release."""
-    companions = " and ".join(f"{name} {version}" for name, version in _pairs(facts, release))
+    companions = [f"{name} {_span(its)}" for name, its in facts.companions(release).items()]
     yield f"### torch {release}"
-    yield f"{facts.released(release)}, with {companions}."
+    yield f"{facts.released(release)}, with {listed(companions)}."
     yield _table(
-        ["backend", "platforms", "Pythons", "companions", "driver", "GPUs"],
+        ["backend", "platforms", "Pythons", "companions", "system", "driver", "GPUs"],
         [
             [
                 f"`{backend}`",
                 _platforms(facts, release, backend),
                 _pythons(facts, release, backend),
                 ", ".join(_companions(facts, release, backend)),
+                "<br>".join(_systems(facts, release, backend)),
                 _drivers(facts, release, backend),
                 _gpus(facts, release, backend),
             ]
@@ -213,20 +243,24 @@ def _release(facts: Facts, release: str) -> Iterator[str]:
     )
 
 
-def _pairs(facts: Facts, release: str) -> list[tuple[str, str]]:
-    return [(name, versions[0]) for name, versions in facts.companions(release).items()]
+def _span(versions: Sequence[str]) -> str:
+    """Return the oldest and the newest of versions, of which the newest is the first."""
+    return "\N{EN DASH}".join(dict.fromkeys((versions[-1], versions[0])))
 
 
 def _platforms(facts: Facts, release: str, backend: str) -> str:
     """Name the platforms; for `pypi`, with the build that each gets."""
-    platforms = facts.platforms("torch", release, backend)
+    platforms = facts.platforms(TORCH, release, backend)
     broken = [name for name in platforms if facts.why_broken(release, backend, name)]
-    sound = [name for name in platforms if name not in broken]
+    likely = [name for name in platforms if facts.is_likely(TORCH, release, backend, name)]
+    sound = [name for name in platforms if name not in (*broken, *likely)]
     builds = grouped(sound, partial(facts.build, release, backend))
-    return "<br>".join(
-        [f"{platform_names(names)}{_which(build, backend)}" for build, names in builds.items()]
-        + [f"~~{platform_names(names)}~~" for names in [broken] if names]
-    )
+    lines = [f"{platform_names(names)}{_which(build, backend)}" for build, names in builds.items()]
+    if likely:
+        lines.append(f"{platform_names(likely)} (likely)")
+    if broken:
+        lines.append(f"~~{platform_names(broken)}~~")
+    return "<br>".join(lines)
 
 
 def _which(build: str, backend: str) -> str:
@@ -234,8 +268,8 @@ def _which(build: str, backend: str) -> str:
 
 
 def _pythons(facts: Facts, release: str, backend: str) -> str:
-    platforms = facts.platforms("torch", release, backend)
-    groups = grouped(platforms, partial(facts.pythons, "torch", release, backend))
+    platforms = facts.platforms(TORCH, release, backend)
+    groups = grouped(platforms, partial(facts.pythons, TORCH, release, backend))
     spans = {facts.span(has, to="\N{EN DASH}"): names for has, names in groups.items()}
     return _by_platform(spans)
 
@@ -249,9 +283,10 @@ def _by_platform(groups: Mapping[str, Sequence[str]]) -> str:
 
 def _companions(facts: Facts, release: str, backend: str) -> Iterator[str]:
     """Yield the companions on an index, each with what it lacks beside torch."""
-    platforms = facts.platforms("torch", release, backend)
-    for companion, version in _pairs(facts, release):
-        there = [name for name in platforms if facts.pythons(companion, version, backend, name)]
+    platforms = facts.platforms(TORCH, release, backend)
+    for companion in facts.companions(release):
+        has = partial(_companion_pythons, facts, release, backend, companion)
+        there = [name for name in platforms if has(name)]
         absent = [name for name in platforms if name not in there]
         missing = grouped(there, partial(_missing, facts, release, backend, companion))
         lacks = [f"not on {platform_names(absent)}"] if absent else []
@@ -263,22 +298,78 @@ def _companions(facts: Facts, release: str, backend: str) -> Iterator[str]:
             yield f"{companion} ({', '.join(lacks)})" if lacks else companion
 
 
+def _companion_pythons(
+    facts: Facts, release: str, backend: str, companion: str, platform: str
+) -> set[str]:
+    """Return the Pythons that any version of a companion has wheels for, beside a build."""
+    return {
+        python
+        for version in facts.companions(release)[companion]
+        for python in facts.pythons(
+            companion,
+            version,
+            facts.companion_index(companion, version, backend, platform),
+            platform,
+        )
+    }
+
+
 def _missing(
     facts: Facts, release: str, backend: str, companion: str, platform: str
 ) -> tuple[str, ...]:
     """Return the Pythons that torch has wheels for, and a companion has not."""
-    version = facts.companions(release)[companion][0]
-    has = facts.pythons(companion, version, backend, platform)
+    has = _companion_pythons(facts, release, backend, companion, platform)
     return tuple(
-        name for name in facts.pythons("torch", release, backend, platform) if name not in has
+        name for name in facts.pythons(TORCH, release, backend, platform) if name not in has
     )
+
+
+def _systems(facts: Facts, release: str, backend: str) -> Iterator[str]:
+    """Yield the oldest glibc and macOS, with the platforms where they are not those of all."""
+    by_system = grouped(facts.platforms(TORCH, release, backend), system_of)
+    for platforms in by_system.values():
+        floors = grouped(platforms, partial(_floor_text, facts, release, backend))
+        for floor, names in floors.items():
+            if floor:
+                yield floor if len(floors) == 1 else f"{platform_names(names)}: {floor}"
+
+
+def _floor_text(facts: Facts, release: str, backend: str, platform: str) -> str:
+    """Return `macOS 11.0, for 3.14 macOS 14.0`: the floor of most Pythons, and that of others."""
+    (first, _), *others = _floors(facts, release, backend, platform).items()
+    return ", ".join([first, *(f"for {facts.span(pythons)} {floor}" for floor, pythons in others)])
+
+
+def _floors(facts: Facts, release: str, backend: str, platform: str) -> dict[str, tuple[str, ...]]:
+    """Return floor -> the Pythons whose wheels have it, the most of them first."""
+    wheels = facts.wheels(TORCH, release, backend).items()
+    here = {
+        floor_of(tag): facts.minors(tags) for tag, tags in wheels if platform_of(tag) == platform
+    }
+    most_first = sorted(here.items(), key=lambda item: -len(item[1]))
+    return {floor: pythons for floor, pythons in most_first if pythons}
+
+
+def floor_of(platform_tag: str) -> str:
+    """Return the oldest system that a platform tag allows (`glibc 2.28`), empty for any.
+
+    The old names of manylinux are those of PEP 600. Of a compressed set the oldest counts.
+    """
+    for name, version in {"1": "2_5", "2010": "2_12", "2014": "2_17"}.items():
+        platform_tag = platform_tag.replace(f"manylinux{name}_", f"manylinux_{version}_")
+    found = re.findall(r"(manylinux|macosx)_(\d+)_(\d+)_", platform_tag)
+    floors = [(system, int(major), int(minor)) for system, major, minor in found]
+    if not floors:
+        return ""
+    system, major, minor = min(floors)
+    return f"{'glibc' if system == 'manylinux' else 'macOS'} {major}.{minor}"
 
 
 def _cuda_builds(facts: Facts, release: str, backend: str) -> dict[str, str]:
     """Return platform -> CUDA build, for the platforms that get one."""
     builds = {
         platform: facts.build(release, backend, platform)
-        for platform in facts.platforms("torch", release, backend)
+        for platform in facts.platforms(TORCH, release, backend)
     }
     return {platform: build for platform, build in builds.items() if family_of(build) == "cu"}
 
@@ -317,7 +408,7 @@ def _broken_builds(facts: Facts) -> Iterator[str]:
     """Yield one line for every published build that does not work, newest release first."""
     for release in reversed(facts.releases):
         for backend in facts.backends(release):
-            for platform in facts.platforms("torch", release, backend):
+            for platform in facts.platforms(TORCH, release, backend):
                 if reason := facts.why_broken(release, backend, platform):
                     where = platform_names([platform])
                     yield f"- torch {release}, `{backend}`, {where}: {reason}."
@@ -407,7 +498,8 @@ def _columns(backends: Iterable[str]) -> dict[str, float]:
 
 def _draw_legend(axes: Axes, width: float) -> None:
     platforms = [f"{LETTERS[name]} = {platform_names([name])}" for name in LETTERS]
-    for box, text in zip(_shares(width, 0, len(platforms)), platforms, strict=True):
+    signs = [*platforms, "? = likely"]
+    for box, text in zip(_shares(width, 0, len(signs)), signs, strict=True):
         _fill(axes, [box], PLAIN)
         _write(axes, box, text, size=9)
     boxes = _shares(width, BAND + GAP, len(MEANINGS))
@@ -462,7 +554,7 @@ def _draw_cells(
 
 
 def _colour(facts: Facts, release: str, backend: str) -> str:
-    platforms = facts.platforms("torch", release, backend)
+    platforms = facts.platforms(TORCH, release, backend)
     if any(facts.why_broken(release, backend, platform) for platform in platforms):
         return BROKEN
     systems = {system_of(platform) for platform in platforms}
@@ -472,10 +564,12 @@ def _colour(facts: Facts, release: str, backend: str) -> str:
 def _lines(facts: Facts, release: str, backend: str) -> list[str]:
     """Return what stands in a cell: the platforms' letters, Linux above the rest if it is tight."""
     signs = {
-        platform: CROSS if facts.why_broken(release, backend, platform) else LETTERS[platform]
-        for platform in facts.platforms("torch", release, backend)
+        platform: CROSS
+        if facts.why_broken(release, backend, platform)
+        else letter(facts, release, backend, platform)
+        for platform in facts.platforms(TORCH, release, backend)
     }
-    if len(signs) <= 3:
+    if len("".join(signs.values())) <= 3:
         return ["".join(signs.values())]
     return ["".join(signs[name] for name in names) for names in _linux_and_others(signs)]
 
@@ -559,7 +653,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     names = stale(load_facts())
     for name in names:
-        print(f"docs/{name} is older than the facts: uv run tools/support.py", file=sys.stderr)
+        print(f"docs/{name} is older than the facts: uv run -m tools.support", file=sys.stderr)
     return 1 if names else 0
 
 

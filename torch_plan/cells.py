@@ -140,6 +140,25 @@ class Cells:
         kept = [it for it in packages if it.name not in optional or not self.why_missing(it, cell)]
         return cell._replace(packages=tuple(kept))
 
+    def spare(self, cell: Cell) -> tuple[Package, ...]:
+        """Return the companions that a cell could have, and that nobody chose.
+
+        Another package may require them, and then they have to go with torch.
+        """
+        chosen = self.answers.companions
+        names = [it for it in self.facts.companions(cell.release) if it not in chosen]
+        wanted = Override(cell.release, cell.backend, cell.url)
+        packages = [
+            self._package(name, self.version(name, cell.release), cell.platform, wanted)
+            for name in names
+        ]
+        return tuple(
+            it
+            for it in packages
+            if not self.why_missing(it, cell)
+            and (cell.url or self.facts.pythons(it.name, it.version, it.origin, cell.platform))
+        )
+
     def version(self, package: str, release: str) -> str:
         """Return the version of torch or a companion that goes with a release.
 

@@ -20,7 +20,8 @@ from jinja2.ext import Extension
 from torch_plan import defaults, generation
 from torch_plan.facts import load_facts
 from torch_plan.grammar import is_yes
-from torch_plan.invocation import find_invocation
+from torch_plan.invocation import DOCS, find_invocation
+from torch_plan.planning import switched
 from torch_plan.platforms import PLATFORMS, host_platform
 from torch_plan.questions import questions
 from torch_plan.slugs import default_slug, package_name
@@ -31,6 +32,14 @@ def markdown(text: object) -> str:
     """Return text on one line in which nothing is Markdown or HTML."""
     line = " ".join(str(text).split())
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", line)
+
+
+def code(text: object) -> str:
+    """Return text on one line as a code span of Markdown."""
+    line = " ".join(str(text).split())
+    longest = max(map(len, re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {line} {fence}" if longest else f"`{line}`"
 
 
 def hook_settings(context: Mapping[str, Any]) -> str:
@@ -50,6 +59,7 @@ def hook_settings(context: Mapping[str, Any]) -> str:
         "after_generation": answers["after_generation"],
         "is_cruft": "_commit" in context,
         "github_actions": is_yes(answers["github_actions"]),
+        "git": is_yes(answers["git"]),
         "project": str(find_invocation().output_folder / answers["project_slug"]),
         "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
         "command": plan.smoke_command,
@@ -79,7 +89,7 @@ class TorchPlanExtension(Extension):
         super().__init__(environment)
         environment.bytecode_cache = _bytecode_cache()
         facts = load_facts()
-        environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown)
+        environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown, code=code)
         environment.globals.update(
             ask_again=generation.ask_again,
             author_of=author,
@@ -91,10 +101,13 @@ class TorchPlanExtension(Extension):
             ),
             default_python=generation.default_python,
             default_slug=default_slug,
+            docs=DOCS,
             hook_settings=hook_settings,
             is_yes=is_yes,
+            made_with=generation.made_with,
             newest_release=defaults.default_release(facts, host_platform()),
             package_name=package_name,
+            switched=lambda context: switched(generation.answers_of(context), facts),
             torch_plan=generation.plan_of,
         )
 

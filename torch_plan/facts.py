@@ -322,6 +322,26 @@ class Facts:
         having = (it for it in self.releases if version in self.companions(it).get(companion, ()))
         return next(having, "")
 
+    def pair_bounds(self, companion: str, release: str) -> str:
+        """Return the bounds that keep a companion beside a release: `>=2.9.1,<2.11.0`.
+
+        There is an upper end only where nothing else keeps a newer version away: the metadata of
+        most versions names the torch that they were made for. Of an expected release the bound is
+        that of the newest known.
+        """
+        versions = self.companions(release if release in self.releases else self.releases[-1])
+        pairs = versions[companion]
+        first = self._data["names_no_torch"].get(companion)
+        newer = [
+            version
+            for version in self._data["wheels"][companion]
+            if version_key(version) > version_key(pairs[0])
+            and first
+            and version_key(version) >= version_key(first)
+        ]
+        end = f",<{min(newer, key=version_key)}" if newer else ""
+        return f">={pairs[-1]}{end}"
+
     def companion_index(self, companion: str, version: str, backend: str, platform: str) -> str:
         """Return the index that a companion of a build comes from: its own, or PyPI.
 

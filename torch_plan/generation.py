@@ -17,19 +17,25 @@ from torch_plan import defaults, suggest
 from torch_plan.answers import FREE_TEXT
 from torch_plan.check import examine, find_problems
 from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
-from torch_plan.invocation import Invocation, find_invocation
+from torch_plan.invocation import TEMPLATE, Invocation, find_invocation
 from torch_plan.meaning import meaning
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
+from torch_plan.platforms import host_platform, host_system
 from torch_plan.problems import FindProblems, Problem, Refused, Way
 from torch_plan.questions import as_text, asked, fixed_defaults, questions, unasked
-from torch_plan.text import listed, shell_line
+from torch_plan.slugs import default_slug
+from torch_plan.text import any_shell_word, listed, shell_line
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
 
 _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that a printed command names in any case: their defaults differ by day or machine."""
+
+
+_AFTERWARDS = ("after_generation", "git")
+"""The answers that change no file of a project."""
 
 
 def begin(context: MutableMapping[str, Any]) -> str:
@@ -138,9 +144,23 @@ def check(context: MutableMapping[str, Any]) -> str:
     if any(command_problems) or find_problems(raw, load_facts()):
         unknown = {key: given[key] for key in _unknown(invocation.given)}
         refuse({**unknown, **explicit_answers(raw, given, load_facts())}, invocation)
-    for sentence in plan_of(context).notes:
+    plan = plan_of(context)
+    for sentence in [*plan.notes, *old_system_notes(plan, host_platform(), host_system())]:
         say(sentence)
     return "passed"
+
+
+def old_system_notes(
+    plan: Plan, platform: str, system: tuple[str, tuple[int, ...]] | None
+) -> Iterator[str]:
+    """Yield a sentence where this machine's system is older than the default build needs."""
+    floor = plan.default.floors.get(platform)
+    if floor and system and system[0] == floor.system and system[1] < floor.version:
+        here = f"{system[0]} {'.'.join(map(str, system[1]))}"
+        yield (
+            f"This machine has {here}, and {plan.default.build_on(platform)} of torch "
+            f"{plan.releases[0]} needs {floor}; docs/support.md names releases for older systems."
+        )
 
 
 def _trim(context: MutableMapping[str, Any]) -> None:
@@ -259,6 +279,23 @@ def _command(
     named = {key: raw[key] for key in raw if key in answers or key in _ALWAYS_NAMED}
     changed = {key: value for key, value in named.items() if value != given.get(key)}
     return invocation.command(named, changed)
+
+
+def made_with(context: Mapping[str, Any]) -> str:
+    """Return the command that makes a project with these answers, the same on every machine."""
+    raw, facts = answers_of(context), load_facts()
+    usual = {
+        **fixed_defaults(),
+        "project_slug": default_slug(raw["project_name"]),
+        "platforms": defaults.default_platforms(raw, facts),
+    }
+    named = {
+        key: " ".join(value.split())
+        for key, value in raw.items()
+        if key in _ALWAYS_NAMED or (key not in _AFTERWARDS and value != usual.get(key))
+    }
+    words = [any_shell_word(key, value) for key, value in named.items()]
+    return " ".join(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words])
 
 
 def _command_problems(

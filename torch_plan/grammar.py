@@ -62,6 +62,8 @@ def read_answers(raw: Mapping[str, str], facts: Facts) -> tuple[Answers, list[Pr
     package_index = reader.read_package_index()
     dockerfile = reader.read_yes("dockerfile")
     reader.read_yes("github_actions")
+    reader.read_yes("git")
+    reader.read_yes("distributed")
     reader.read_choice("after_generation")
     answers = Answers(
         project_slug=slug,
@@ -390,7 +392,7 @@ class _AnswerReader(Reader):
             self.refuse(key, reason, self.facts.pytorch_mirrors)
             return
         before, _, last = mirror.url.rpartition("/")
-        parts = mirror.url.split("/")
+        parts = re.split("/", mirror.url)
         builds = [part for part in parts[3:] if _build_in(part, self.facts)]
         if last in builds and last == _build_in(last, self.facts):
             reason = f"leave `/{last}` out of the URL; each build adds its own name to it."

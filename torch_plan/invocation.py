@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 TEMPLATE = "gh:org/uv-torch-template"
 """Where the template is to be had, for those who do not say where they have it from."""
 
+DOCS = "https://github.com/org/uv-torch-template/blob/main/docs"
+"""The pages that a project's README refers to."""
+
 _OPTIONS = {
     "checkout": "--checkout",
     "directory": "--directory",

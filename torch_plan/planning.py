@@ -9,10 +9,11 @@ from functools import cached_property
 from torch_plan.answers import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, PackageIndex, Variant
 from torch_plan.cells import Cell, Cells, Package
 from torch_plan.check import examine
-from torch_plan.facts import PYPI, Facts, capability, family_of, load_facts
+from torch_plan.facts import CPU, PYPI, Facts, capability, family_of, load_facts
 from torch_plan.likely import likely_notes
 from torch_plan.markers import split
-from torch_plan.plan import Index, Option, Plan, Source, next_minor
+from torch_plan.plan import Demand, Floor, Index, Option, Plan, Source, next_minor
+from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Refused
 from torch_plan.slugs import package_name
 from torch_plan.urls import host_of
@@ -27,6 +28,30 @@ def make_plan(raw: Mapping[str, str], facts: Facts | None = None) -> Plan:
     if problems:
         raise Refused(problems)
     return _Planner(cells).plan()
+
+
+def switched(raw: Mapping[str, str], facts: Facts | None = None) -> Plan | None:
+    """Return the plan of the same project with another build, to show what a switch changes.
+
+    That is the newest CUDA build that can be had and gives some platform another one, else the CPU
+    build. None where there is none, and in the layouts that hold several builds already.
+    """
+    facts = facts or load_facts()
+    plan = make_plan(raw, facts)
+    if plan.selector:
+        return None
+    (variant,) = examine(raw, facts)[0].answers.variants
+    cuda = [it for it in facts.published.backends(variant.release) if family_of(it) == "cu"]
+    for backend in (*reversed(cuda), CPU):
+        asked = f"{variant.release}+{backend}"
+        cells, problems = examine({**raw, "torch_backend": asked}, facts)
+        if not problems and _backends(cells.all) != _backends(plan.default.cells):
+            return _Planner(cells).plan()
+    return None
+
+
+def _backends(cells: Iterable[Cell]) -> list[str]:
+    return [cell.backend for cell in cells]
 
 
 class _Planner:
@@ -56,6 +81,7 @@ class _Planner:
             torch_pin=answers.torch_pin,
             package=package_name(answers.project_slug),
             smoke_command=f"{answers.project_slug}-smoke",
+            demands=tuple(sorted(self.demands(options), key=lambda demand: demand.build == CPU)),
             notes=(*(it.sentence for it in self.cells.fallbacks), *likely_notes(self.cells)),
         )
 
@@ -72,6 +98,7 @@ class _Planner:
             requirements=tuple(self.requirements(cells, self.requirement)),
             cells=cells,
             needs={cell.platform: (*self.needs(cell), *self.lacks(cell)) for cell in cells},
+            floors={it.platform: floor for it in cells if (floor := self.floor(it))},
             sync=self.sync_options(variant),
         )
 
@@ -103,12 +130,22 @@ class _Planner:
         return f"{package.name}=={version}" if version else package.name
 
     def constraints(self) -> Iterator[str]:
-        """Yield what holds the lock at the exact releases where the requirements do not."""
+        """Yield what the requirements leave open: a library's exact release, and unchosen pairs.
+
+        Where a platform has several releases, a bound is that of the first.
+        """
+        cells = {cell.platform: cell for cell in reversed(self.cells.all)}
+        ordered = [cells[platform] for platform in self.answers.platforms]
         if self.answers.torch_pin == MINIMUM:
-            cells = {cell.platform: cell for cell in reversed(self.cells.all)}
-            yield from self.requirements(
-                [cells[platform] for platform in self.answers.platforms], self.exact
-            )
+            yield from self.requirements(ordered, self.exact)
+        pins: dict[str, dict[str, list[str]]] = {}
+        for cell in ordered:
+            for package in self.cells.spare(cell):
+                bounds = self.facts.pair_bounds(package.name, cell.release)
+                pin = pins.setdefault(package.name, {}).setdefault(f"{package.name}{bounds}", [])
+                pin.append(cell.platform)
+        for platforms in pins.values():
+            yield from self.by_marker(platforms)
 
     def numpy_requirements(self) -> Iterator[str]:
         guarded = self.cells.guarded
@@ -157,10 +194,20 @@ class _Planner:
         return ()
 
     def sources(self) -> dict[str, tuple[Source, ...]]:
-        """Return package -> its sources, none for what comes from PyPI everywhere."""
+        """Return package -> its sources, none for what comes from PyPI everywhere.
+
+        With one build per platform they hold for companions too that only others require. uv takes
+        no source of an extra or a group for a package that this does not name.
+        """
         sources: dict[str, list[Source]] = {}
         for variant in self.answers.variants:
-            for name, packages in self.by_package(self.cells.of(variant)).items():
+            cells = self.cells.of(variant)
+            if self.answers.layout == MARKERS:
+                cells = tuple(
+                    cell._replace(packages=(*cell.packages, *self.cells.spare(cell)))
+                    for cell in cells
+                )
+            for name, packages in self.by_package(cells).items():
                 sources.setdefault(name, []).extend(self.source_entries(variant, packages))
         return {name: tuple(entries) for name, entries in sources.items() if entries}
 
@@ -199,6 +246,38 @@ class _Planner:
                 hosts.update(dict.fromkeys(self.answers.pytorch_index.hosts))
         return tuple(hosts)
 
+    def demands(self, options: Iterable[Option]) -> Iterator[Demand]:
+        """Yield what each build of an option needs, once for all platforms that need the same.
+
+        One option is enough for a platform's CPU build.
+        """
+        have_cpu: set[str] = set()
+        for option in options:
+            platforms: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+            for cell in option.cells:
+                if cell.build != CPU or cell.platform not in have_cpu:
+                    driver = self.facts.min_driver(cell.build, cell.platform)
+                    key = (cell.build, driver, self.runs_on(cell))
+                    platforms.setdefault(key, []).append(cell.platform)
+            have_cpu.update(cell.platform for cell in option.cells if cell.build == CPU)
+            for (build, driver, gpus), names in platforms.items():
+                yield Demand(option, build, driver, gpus, tuple(names))
+
+    def runs_on(self, cell: Cell) -> tuple[str, ...]:
+        """Return patterns of the GPUs that a build runs on, empty where nobody knows."""
+        family = family_of(cell.build)
+        if family == "cu":
+            return _cards(self.gpus(cell))
+        return self.gpus(cell) if family == "rocm" else ("*",)
+
+    def gpus(self, cell: Cell) -> tuple[str, ...]:
+        """Return the GPUs that a build is compiled for: `9.0` or `gfx90a`."""
+        if family_of(cell.build) == "rocm":
+            return self.facts.amd_architectures(cell.release, cell.build)
+        return tuple(
+            map(capability, self.facts.architectures(cell.release, cell.build, cell.platform))
+        )
+
     def lacks(self, cell: Cell) -> Iterator[str]:
         """Yield why a cell got the CPU build, if nobody asked for it."""
         for fallback in self.cells.fallbacks:
@@ -219,24 +298,34 @@ class _Planner:
         driver = facts.min_driver(cell.build, cell.platform)
         if driver:
             yield f"NVIDIA driver {driver} or newer"
-        architectures = facts.architectures(cell.release, cell.build, cell.platform)
-        if architectures:
-            yield f"GPU of compute capability {', '.join(map(capability, architectures))}"
+        gpus = ", ".join(self.gpus(cell))
         if family_of(cell.build) == "rocm":
             yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
-            yield f"AMD GPU {', '.join(facts.amd_architectures(cell.release, cell.build))}"
+            yield f"AMD GPU {gpus}"
+        elif gpus:
+            yield f"GPU of compute capability {gpus}"
         if cell.build == "xpu":
             yield "Intel GPU with its driver"
-        tags = [
-            tag
-            for package in cell.packages
-            if package.pythons is None
-            for tag in facts.platform_tags(
-                package.name, package.version, package.origin, cell.platform, self.cells.pythons
-            )
-        ]
-        yield from _system_floor(tags, "macosx", "macOS")
-        yield from _system_floor(tags, "manylinux", "glibc")
+        floor = self.floor(cell)
+        if floor:
+            yield str(floor)
+
+    def floor(self, cell: Cell) -> Floor | None:
+        """Return the oldest system for a cell, None where its wheels name none, or are not known.
+
+        A compressed set of platform tags is content with the oldest version in it.
+        """
+        floors = []
+        for package in cell.packages:
+            if package.pythons is None and not cell.url:
+                for tag in self.facts.platform_tags(
+                    package.name, package.version, package.origin, cell.platform, self.cells.pythons
+                ):
+                    found = re.findall(r"(macosx|manylinux)_(\d+)_(\d+)_", tag)
+                    if found:
+                        floors.append(min((int(it[1]), int(it[2])) for it in found))
+        system = "macOS" if PLATFORMS[cell.platform].sys_platform == "darwin" else "glibc"
+        return Floor(system, max(floors)) if floors else None
 
 
 def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
@@ -244,19 +333,18 @@ def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
         yield Index(index.name, index.url, default=True)
 
 
-def _system_floor(platform_tags: Iterable[str], prefix: str, system: str) -> Iterator[str]:
-    """Yield the oldest version of a system that some wheel of each package is content with.
+def _cards(compiled: Iterable[str]) -> tuple[str, ...]:
+    """Return patterns of the compute capabilities that code for some of them runs on.
 
-    A compressed set of tags is content with the oldest version in it.
+    Each runs on its major version from its minor one on, as `default_backend.runs_on` has it.
     """
-    floors = []
-    for tag in platform_tags:
-        versions = re.findall(rf"{prefix}_(\d+)_(\d+)_", tag)
-        if versions:
-            floors.append(min((int(major), int(minor)) for major, minor in versions))
-    if floors:
-        major, minor = max(floors)
-        yield f"{system} {major}.{minor} or newer"
+    least: dict[str, str] = {}
+    for name in compiled:
+        major, minor = name.split(".")
+        least[major] = min(minor, least.get(major, minor))
+    return tuple(
+        f"{major}.?" if minor == "0" else f"{major}.[{minor}-9]" for major, minor in least.items()
+    )
 
 
 def _index_name(index: str) -> str:

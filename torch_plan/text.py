@@ -47,6 +47,20 @@ def shell_line(words: Iterable[str]) -> str:
     return shlex.join(words)
 
 
+def any_shell_word(key: str, value: str) -> str:
+    """Return `key=value` as sh, cmd and PowerShell take it, where one writing serves all of them.
+
+    A value that some of them would expand between double quotes is written for sh.
+    """
+    if re.fullmatch(r"[\w./:+-]+", value, re.ASCII):
+        return f"{key}={value}"
+    if not re.search(r'["$`\\!%]', value):
+        return f'{key}="{value}"'
+    import shlex
+
+    return f"{key}={shlex.quote(value)}"
+
+
 def toml(text: object) -> str:
     """Return a TOML basic string that holds any text unchanged."""
     # JSON has the same strings, but for the one control character that it leaves as it is.

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tools.facts_file import FACTS_PATH, dump_facts
-from tools.wheel_names import parse_wheel_name
+from tools.lib.facts_file import FACTS_PATH, dump_facts
+from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.facts import CPU, PYPI, load_facts, version_key
 from torch_plan.platforms import PLATFORMS, platform_of
 

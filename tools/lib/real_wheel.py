@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tools.wheel_names import parse_wheel_name
+from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.facts import CPU, Facts, labelled, version_key
 
 _SECONDS = 10

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-FACTS_PATH = Path(__file__).resolve().parent.parent / "torch_plan" / "builds.json"
+FACTS_PATH = Path(__file__).resolve().parents[2] / "torch_plan" / "builds.json"
 
 
 def dump_facts(facts: dict[str, Any]) -> str:

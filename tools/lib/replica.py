@@ -1,0 +1,340 @@
+"""A stand-in for the PyTorch index on loopback: the wheels that `builds.json` knows.
+
+As the real one, it has HTML pages only, 403 for whatever it lacks, and a PEP 658 `.metadata` file
+beside every wheel. The wheels are invented and have no content (403 as well): locking needs names
+and metadata only. Real wheel files can be put in, and are then served whole.
+
+What it leaves out, on purpose:
+- the nvidia packages and plain triton of the CUDA builds, and Intel's runtime of the XPU builds:
+  in reality they all come from PyPI, so no wheel here declares them;
+- the `rocm` packages of ROCm 7.14, whose names on the index are not documented;
+- pages of the index root: only the triton packages' files lie there.
+
+The flat view is more generous than a real flat mirror: its links carry hashes and metadata, and the
+triton packages are among them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from packaging.utils import InvalidWheelFilename
+
+from tools.lib.server import Fault, Response, Server
+from tools.lib.wheel_names import WheelName, parse_wheel_name
+from torch_plan.facts import (
+    CPU,
+    PYPI,
+    TORCH,
+    Facts,
+    family_of,
+    labelled,
+    load_facts,
+    version_key,
+)
+from torch_plan.platforms import platform_of
+
+ROOT = ""
+"""The index root, `/whl/<file>`: its files are listed by every index."""
+
+# METADATA on PyPI, without bounds and markers: none of them changes which torch is locked.
+_REQUIRES = {
+    TORCH: ("filelock", "typing-extensions", "sympy", "networkx", "jinja2", "fsspec"),
+    "torchvision": ("numpy", "pillow"),
+}
+
+# METADATA on PyPI: torchvision 0.19.0 differs by platform.
+_ODD_REQUIRES = {("torchvision", "0.19.0", "windows-x86_64"): ("numpy<2", "pillow")}
+
+# METADATA on PyPI: these name no exact torch, or none at all.
+_ODD_TORCH_PINS = {
+    ("torchvision", "0.29.1"): ("torch>=2.14.0",),
+    ("torchvision", "0.29.2"): ("torch>=2.14.0",),
+}
+_WITHOUT_TORCH = ("torchcodec",)
+
+# METADATA on PyPI: torchvision 0.26.0 and later refuse CPython 3.14.1; torchaudio names no Python.
+_TORCHVISION_REFUSES = ("0.26.0", "!=3.14.1")
+_WITHOUT_REQUIRES_PYTHON = ("torchaudio",)
+
+# Wheel URLs in public lock files: torchvision for Windows on Arm is labelled with its commit. Later
+# versions take the last one known.
+_TORCHVISION_COMMITS = {"0.24.0": "e437e35", "0.24.1": "d801a34"}
+
+# Wheel URLs in public lock files: how the triton packages of the index are tagged.
+_TRITON_TAGS = {
+    ("rocm", "linux-x86_64"): "linux_x86_64",
+    ("xpu", "linux-x86_64"): "manylinux_2_27_x86_64.manylinux_2_28_x86_64",
+    ("xpu", "windows-x86_64"): "win_amd64",
+}
+
+FORBIDDEN = Response(HTTPStatus.FORBIDDEN, "application/xml", b"<Code>AccessDenied</Code>\n")
+"""What the real index, a bucket without permission to list, says of anything it lacks."""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel file of the replica; `path` is the real file behind it, None for an invented one."""
+
+    index: str
+    filename: str
+    sha256: str
+    metadata: bytes
+    path: Path | None = None
+
+    @property
+    def link(self) -> str:
+        """The link on a page, with its hash and that of its metadata (PEP 658, PEP 714)."""
+        url = "/".join(("/whl", *filter(None, (self.index, quote(self.filename)))))
+        digest = f"sha256={hashlib.sha256(self.metadata).hexdigest()}"
+        return (
+            f'<a href="{url}#sha256={self.sha256}" data-dist-info-metadata="{digest}"'
+            f' data-core-metadata="{digest}">{self.filename}</a>'
+        )
+
+
+def page(title: str, links: Iterable[str]) -> Response:
+    """Return a page of links in the shape of PEP 503."""
+    lines = "".join(f"    {link}<br/>\n" for link in links)
+    text = f"<!DOCTYPE html>\n<html>\n  <body>\n    <h1>{title}</h1>\n{lines}  </body>\n</html>\n"
+    return Response(HTTPStatus.OK, "text/html", text.encode())
+
+
+# --- The wheels ----------------------------------------------------------------------------------
+
+
+def index_names(facts: Facts, index: str, package: str) -> Iterator[WheelName]:
+    """Yield the names of torch's or a companion's wheels that lie on an index."""
+    for version in _releases_by_version(facts, package):
+        for platform_tag, python_tags in facts.wheels(package, version, index).items():
+            label = _label(facts, package, version, index, platform_of(platform_tag))
+            for python in python_tags:
+                yield WheelName(package, version, label, python, platform_tag)
+
+
+def _releases_by_version(facts: Facts, package: str) -> dict[str, list[str]]:
+    """Return each version of torch or a companion -> the releases that it goes with."""
+    found: dict[str, list[str]] = {}
+    for release in facts.releases:
+        of_release = {TORCH: (release,), **facts.companions(release)}
+        for version in of_release.get(package, ()):
+            found.setdefault(version, []).append(release)
+    return found
+
+
+def _label(facts: Facts, package: str, version: str, index: str, platform: str) -> str:
+    known = facts.label(package, version, index, platform)
+    if not known and (package, platform) == ("torchvision", "windows-arm64"):
+        return _TORCHVISION_COMMITS.get(version, [*_TORCHVISION_COMMITS.values()][-1])
+    return known
+
+
+def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
+    """Return package -> names of the triton wheels in the index root.
+
+    A triton has the CPython tags of the builds that require it, on each of its platforms, as far
+    as the facts do not limit them.
+    """
+    names: dict[str, dict[WheelName, None]] = {}
+    for release in facts.releases:
+        for backend in facts.backends(release):
+            triton = facts.triton(release, backend)
+            if triton is None:
+                continue
+            tags = {tag for tags in facts.wheels(TORCH, release, backend).values() for tag in tags}
+            for platform in triton.platforms:
+                platform_tag = _TRITON_TAGS[family_of(backend), platform]
+                for python in sorted(tags):
+                    if {*facts.minors([python])} <= {*triton.pythons}:
+                        version = triton.version or release
+                        name = WheelName(triton.name, version, "", python, platform_tag)
+                        names.setdefault(triton.name, {})[name] = None
+    return {package: [*found] for package, found in names.items()}
+
+
+def metadata(facts: Facts, index: str, name: WheelName) -> bytes:
+    """Return the METADATA of an invented wheel on an index."""
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {name.package}",
+        f"Version: {labelled(name.version, name.label)}",
+    ]
+    if index != ROOT:
+        releases = _releases_by_version(facts, name.package)[name.version]
+        if name.package not in _WITHOUT_REQUIRES_PYTHON:
+            lines.append(f"Requires-Python: {_requires_python(facts, name, releases[0])}")
+        requires = [*_requires(name), *_requires_torch(name, releases)]
+        if name.package == TORCH:
+            requires += _requires_triton(facts, name.version, index)
+        lines += [f"Requires-Dist: {needed}" for needed in requires]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _requires(name: WheelName) -> Sequence[str]:
+    odd = name.package, name.version, platform_of(name.platform_tag)
+    return _ODD_REQUIRES.get(odd, _REQUIRES.get(name.package, ()))
+
+
+def _requires_torch(name: WheelName, releases: Sequence[str]) -> Sequence[str]:
+    """Return what a companion says of torch: the release that it was made for, if it is one."""
+    is_pinned = len(releases) == 1 and name.package not in (TORCH, *_WITHOUT_TORCH)
+    usual = (f"torch=={releases[0]}",) if is_pinned else ()
+    return _ODD_TORCH_PINS.get((name.package, name.version), usual)
+
+
+def _requires_triton(facts: Facts, release: str, backend: str) -> Iterator[str]:
+    triton = facts.triton(release, backend)
+    if triton is None:
+        return
+    markers = []
+    if all(platform.startswith("linux-") for platform in triton.platforms):
+        markers.append('platform_system == "Linux"')
+    lacking = [python for python in facts.pythons_of(release) if python not in triton.pythons]
+    if lacking:
+        markers.append(f'python_version < "{lacking[0]}"')
+    marker = f" ; {' and '.join(markers)}" if markers else ""
+    yield f"{triton.name}=={triton.version or release}{marker}"
+
+
+def _requires_python(facts: Facts, name: WheelName, release: str) -> str:
+    since, refused = _TORCHVISION_REFUSES
+    is_refused = name.package == "torchvision" and version_key(name.version) >= version_key(since)
+    return f">={facts.pythons_of(release)[0]}" + (f",{refused}" if is_refused else "")
+
+
+# --- The server ----------------------------------------------------------------------------------
+
+
+class Replica(Server):
+    """The server of such an index.
+
+    `facts` may be others than the template's: of releases that nobody knows yet, or with any other
+    companion. Wheels that are only `likely` are served if it says so. `wheels` are real wheel
+    files: each takes the place of the invented wheel of the same package, version, label, Python
+    and platform, on the index that its label names (`cpu` for any other label, or none). A file
+    name that is no wheel's raises `InvalidWheelFilename`.
+    """
+
+    def __init__(
+        self,
+        facts: Facts | None = None,
+        wheels: Iterable[Path] = (),
+        port: int = 0,
+        fault: Fault | None = None,
+        *,
+        likely: bool = False,
+    ) -> None:
+        super().__init__(port, fault)
+        facts = facts or load_facts()
+        self.facts = facts if likely else facts.published
+        self._triton = triton_names(self.facts)
+        self._real: dict[tuple[str, str], dict[Path, WheelName]] = {}
+        for path in wheels:
+            name = parse_wheel_name(path.name)
+            self._real.setdefault((self._home(name), name.package), {})[path] = name
+        self._wheels: dict[tuple[str, str], dict[str, Wheel]] = {}
+        self._pages: dict[tuple[str, ...], Response] = {}
+
+    def _home(self, name: WheelName) -> str:
+        """Return the index that a real wheel belongs to."""
+        if name.package in self._triton:
+            return ROOT
+        return name.label if family_of(name.label) in ("cpu", "cu", "rocm", "xpu") else CPU
+
+    @property
+    def url(self) -> str:
+        """What comes before `/cu128`, as in `http://127.0.0.1:40000/whl`."""
+        return f"http://{self.host}/whl"
+
+    @property
+    def flat_url(self) -> str:
+        """What comes before `/cu128` in the view of a flat mirror (uv: `format = "flat"`)."""
+        return f"http://{self.host}/flat"
+
+    def indexes(self) -> set[str]:
+        """Return the names of the indexes."""
+        return {*self.facts.all_backends, *(index for index, _ in self._real)} - {PYPI, ROOT}
+
+    def packages(self, index: str) -> list[str]:
+        """Return the packages that an index lists, those of the root included."""
+        known = (TORCH, *self.facts.all_companions, *(package for _, package in self._real))
+        here = {package for package in known if self.wheels(index, package)}
+        return sorted({*here, *self._triton})
+
+    def wheels(self, index: str, package: str) -> dict[str, Wheel]:
+        """Return file name -> wheel for the wheels of a package that lie on an index."""
+        place = index, package
+        if place not in self._wheels:
+            self._wheels[place] = {wheel.filename: wheel for wheel in self._build(index, package)}
+        return self._wheels[place]
+
+    def _build(self, index: str, package: str) -> Iterator[Wheel]:
+        real = self._real.get((index, package), {})
+        replaced = {_identity(name) for name in real.values()}
+        invented = index_names(self.facts, index, package)
+        texts: dict[tuple[str, str, str], bytes] = {}
+        for name in self._triton.get(package, ()) if index == ROOT else invented:
+            if _identity(name) in replaced:
+                continue
+            kind = name.version, name.label, platform_of(name.platform_tag)
+            if kind not in texts:
+                texts[kind] = metadata(self.facts, index, name)
+            sha256 = hashlib.sha256(f"{index}/{name}".encode()).hexdigest()
+            yield Wheel(index, str(name), sha256, texts[kind])
+        for path in real:
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            yield Wheel(index, path.name.replace("%2B", "+"), sha256, _read_metadata(path), path)
+
+    def answer(self, path: str) -> Response:
+        """Return the response to a GET of this path.
+
+        Every response is decided here, so this is the method to override for an index of another
+        kind.
+        """
+        parts = tuple(unquote(urlsplit(path).path).strip("/").split("/"))
+        if parts[-1].endswith((".whl", ".metadata")):
+            return self._file(*parts)
+        if parts not in self._pages:
+            links = self._links(*parts)
+            self._pages[parts] = page(f"Links for {parts[-1]}", links) if links else FORBIDDEN
+        return self._pages[parts]
+
+    def _links(self, view: str, index: str = "", *package: str) -> list[str]:
+        if index not in self.indexes() or view not in ("whl", "flat"):
+            return []
+        packages = package or self.packages(index)
+        if view == "whl" and not package:
+            return [f'<a href="{name}/">{name}</a>' for name in packages]
+        places = [(place, name) for name in packages for place in (ROOT, index)]
+        return [wheel.link for place in places for wheel in self.wheels(*place).values()]
+
+    def _file(self, view: str, *place: str) -> Response:
+        *folders, filename = place
+        index = "/".join(folders)
+        wheel_filename = filename.removesuffix(".metadata")
+        try:
+            package = parse_wheel_name(wheel_filename).package
+        except InvalidWheelFilename:
+            return FORBIDDEN
+        wheel = self.wheels(index, package).get(wheel_filename)
+        if wheel is None or view != "whl" or index not in (ROOT, *self.indexes()):
+            return FORBIDDEN
+        if filename != wheel_filename:
+            return Response(HTTPStatus.OK, "text/plain", wheel.metadata)
+        return Response(HTTPStatus.OK, "application/zip", wheel.path) if wheel.path else FORBIDDEN
+
+
+def _identity(name: WheelName) -> tuple[str, ...]:
+    return name.package, name.version, name.label, name.python, platform_of(name.platform_tag)
+
+
+def _read_metadata(wheel: Path) -> bytes:
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return archive.read(min(names, key=len))
