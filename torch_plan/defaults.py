@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torch_plan.answers import DEFAULT_PLATFORMS, MAIN_PLATFORM, MARKERS, Variant
@@ -106,22 +106,22 @@ def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
     return cells.is_served(cell) and not cells.is_invented(cell)
 
 
-def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
-    """Return what each answer would be if it were left out, given others in their proper form."""
-    fixed = fixed_defaults()
-    newest = default_release(facts, host_platform())
-    release = answers.get("torch_version", newest)
-    computed = {
-        "project_slug": default_slug(answers.get("project_name", fixed["project_name"])),
-        "torch_version": newest,
-        "python_version": default_python(release, facts),
-        "torch_backend": default_backend(release, facts).backend,
-    }
-    defaults = {**fixed, **computed}
-    return {**defaults, "platforms": default_platforms({**defaults, **answers}, facts)}
-
-
 def complete(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
-    """Return all answers in their proper form: those given, and the defaults of those left out."""
-    given = meaning(answers, facts).answers
-    return meaning({**default_answers(given, facts), **given}, facts).answers
+    """Return all answers in their proper form: those given, and the defaults of those left out.
+
+    Nothing is looked up, on this machine or in the facts, for an answer that is given.
+    """
+    given, fixed = meaning(answers, facts).answers, fixed_defaults()
+    newest = default_release(facts, host_platform())
+    release = given.get("torch_version", newest)
+    computed: dict[str, Callable[[], str]] = {
+        "project_slug": lambda: default_slug(given.get("project_name", fixed["project_name"])),
+        "torch_version": lambda: newest,
+        "python_version": lambda: default_python(release, facts),
+        "torch_backend": lambda: default_backend(release, facts).backend,
+    }
+    left_out = {key: default() for key, default in computed.items() if key not in given}
+    known = {**fixed, **left_out, **given}
+    if "platforms" not in given:
+        known["platforms"] = default_platforms(known, facts)
+    return meaning(known, facts).answers

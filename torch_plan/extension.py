@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import os
 import re
 import sys
@@ -26,18 +25,7 @@ from torch_plan.planning import switched
 from torch_plan.platforms import PLATFORMS, host_platform
 from torch_plan.questions import questions
 from torch_plan.slugs import default_slug, package_name
-from torch_plan.text import author, listed
-
-
-def toml(text: object) -> str:
-    """Return a TOML basic string that holds any text unchanged."""
-    # JSON has the same strings, but for the one control character that it leaves as it is.
-    return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def toml_key(text: str) -> str:
-    """Return a TOML key: bare where it can be, else quoted."""
-    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else toml(text)
+from torch_plan.text import author, listed, toml, toml_key
 
 
 def markdown(text: object) -> str:

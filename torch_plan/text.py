@@ -1,7 +1,8 @@
-"""Text of people and for them: an author, lists of names, command lines as they are typed."""
+"""Text of people and for them: an author, lists of names, command lines; and TOML."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -58,3 +59,14 @@ def any_shell_word(key: str, value: str) -> str:
     import shlex
 
     return f"{key}={shlex.quote(value)}"
+
+
+def toml(text: object) -> str:
+    """Return a TOML basic string that holds any text unchanged."""
+    # JSON has the same strings, but for the one control character that it leaves as it is.
+    return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def toml_key(text: str) -> str:
+    """Return a TOML key: bare where it can be, else quoted."""
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else toml(text)

@@ -1,0 +1,230 @@
+"""Write the page into a folder: `uv run -m page.build`, and `--serve` to look at it.
+
+It needs npm, which brings Pyodide. Jinja2 and MarkupSafe are those of this environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlencode
+
+from page.choices import NAMED, ROOT, answers_of, html, said_of
+from torch_plan.facts import FAMILIES, PYPI, TORCH, Facts, family_of, load_facts
+
+HERE = ROOT / "page"
+SITE = ROOT / "site"
+
+PYODIDE = "314.0.7"
+PYODIDE_SHA512 = (
+    "0YvXxEhfEdpLfb/XkM2BFAeMROq0iMUX2bzzH9pOttyMcWkwq+HbE5uyuGD82LN7y2q+SNvi/6V5JEsOlD2R1A=="
+)
+"""What npm says of the archive of this version, as `dist.integrity`."""
+
+PYODIDE_FILES = (
+    "pyodide.mjs",
+    "pyodide.asm.mjs",
+    "pyodide.asm.wasm",
+    "python_stdlib.zip",
+    "pyodide-lock.json",
+)
+
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
+    "connect-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
+)
+"""Nothing comes from another host, and nothing goes to one. WebAssembly is what Pyodide is."""
+
+
+class Stopped(Exception):
+    """The page cannot be built; the argument says why."""
+
+
+def build(folder: Path) -> None:
+    """Write the page; what was in the folder is gone. Raises `Stopped` if npm or node fails."""
+    facts = load_facts()
+    shutil.rmtree(folder, ignore_errors=True)
+    pyodide, rules = folder / f"pyodide-{PYODIDE}", folder / "rules.zip"
+    write_pyodide(pyodide)
+    write_rules(rules)
+    run("node", str(HERE / "compile.mjs"), str(pyodide), str(rules))
+    (folder / "common.json").write_text(json.dumps(common(facts)), encoding="utf-8")
+    for name in ("style.css", "page.js", "worker.js"):
+        shutil.copy(HERE / name, folder)
+    files = {path.name: renamed(path) for path in [*folder.iterdir()] if path.is_file()}
+    parameters = urlencode({"pyodide": f"./{pyodide.name}/", "rules": f"./{files[rules.name]}"})
+    files["worker.js"] += f"?{parameters}"
+    shutil.copy(HERE / "icon.svg", folder)
+    (folder / "index.html").write_text(index(facts, files), encoding="utf-8")
+
+
+def renamed(path: Path) -> str:
+    """Give a file a name that changes with what is in it, and return it.
+
+    A browser may keep such a file, and never takes an old one for a new page.
+    """
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return path.rename(path.with_stem(f"{path.stem}.{digest}")).name
+
+
+def run(*command: str) -> None:
+    """Run a command. Raises `Stopped` if it is not there, or fails."""
+    try:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Stopped(f"The page needs npm and node, and this failed: {error}") from None
+
+
+def write_pyodide(folder: Path) -> None:
+    """Write what a browser needs of Pyodide. Raises `Stopped` if npm does not bring it."""
+    with tempfile.TemporaryDirectory() as downloads:
+        run("npm", "pack", "--silent", "--pack-destination", downloads, f"pyodide@{PYODIDE}")
+        content = next(Path(downloads).glob("*.tgz")).read_bytes()
+    if hashlib.sha512(content).digest() != base64.b64decode(PYODIDE_SHA512):
+        raise Stopped(f"Pyodide {PYODIDE} from npm is not the archive whose hash stands here.")
+    folder.mkdir(parents=True)
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in archive:
+            path = folder / Path(member.name).name
+            if path.name in PYODIDE_FILES:
+                path.write_bytes(archive.extractfile(member).read())  # type: ignore[union-attr]  # no folder
+    # No package of Pyodide's own is loaded, so its list of 100 kB stays empty.
+    lock = folder / "pyodide-lock.json"
+    lock.write_text(json.dumps({**json.loads(lock.read_text()), "packages": {}}))
+
+
+def write_rules(path: Path) -> None:
+    """Write the archive of all Python that runs in the browser, and of what it reads."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, name in rule_files():
+            archive.writestr(name, file.read_bytes())
+
+
+def rule_files() -> Iterator[tuple[Path, str]]:
+    """Yield each file of that archive, and its name there."""
+    own = [
+        *sorted((ROOT / "torch_plan").glob("*.py")),
+        *(ROOT / "torch_plan/builds.json", ROOT / "cookiecutter.json"),
+        *(ROOT / "{{cookiecutter.project_slug}}/pyproject.toml", ROOT / "templates/tables.toml"),
+        *(HERE / "__init__.py", HERE / "choices.py", HERE / "result.html"),
+    ]
+    yield from ((path, path.relative_to(ROOT).as_posix()) for path in own)
+    for package in ("jinja2", "markupsafe"):
+        for file in metadata.files(package) or ():
+            if file.suffix == ".py" or file.name.startswith("LICENSE"):
+                yield Path(str(file.locate())), file.as_posix()
+
+
+def common(facts: Facts) -> dict[str, object]:
+    """Return link -> what is said of each build of each release, all else being the default."""
+    choices = [
+        {"torch_version": release, "torch_backend": backend}
+        for release in facts.releases
+        for backend in facts.backends(release)
+    ]
+    named = [{key: answers_of(choice)[key] for key in NAMED} for choice in choices]
+    return {urlencode(choice): said_of(choice) for choice in named}
+
+
+def index(facts: Facts, files: Mapping[str, str]) -> str:
+    """Return the page itself; `files` are the names of the others."""
+    default = said_of({})
+    families: dict[str, list[str]] = {name: [] for name in FAMILIES.values()}
+    for backend in reversed(facts.all_backends):
+        families[FAMILIES[family_of(backend)]].append(backend)
+    families[FAMILIES[PYPI]] = families.pop(FAMILIES[PYPI])
+    return html(
+        "index.html",
+        files=files,
+        policy=POLICY,
+        named=NAMED,
+        answers=default["answers"],
+        defaults=json.dumps(default["answers"]),
+        said=default["html"],
+        releases=facts.releases[::-1],
+        pythons=dict.fromkeys(facts.all_pythons, ""),
+        families=families,
+        companions=dict.fromkeys(facts.all_companions, ""),
+        pytorch_indexes=dict.fromkeys(facts.pytorch_mirrors, ""),
+        package_indexes=dict.fromkeys(("pypi", *facts.package_mirrors), ""),
+        table={release: table_rows(release, facts) for release in reversed(facts.releases)},
+    )
+
+
+def table_rows(release: str, facts: Facts) -> list[dict[str, str]]:
+    """Return what the table says of each build of a release, for those without JavaScript."""
+    rows = []
+    for backend in facts.backends(release):
+        on = facts.platforms(TORCH, release, backend)
+        pythons = {python for it in on for python in facts.pythons(TORCH, release, backend, it)}
+        drivers = (facts.min_driver(facts.build(release, backend, it), it) for it in on)
+        rows.append(
+            {
+                "name": backend,
+                "platforms": ", ".join(
+                    f"{it} (likely)" if facts.is_likely(TORCH, release, backend, it) else it
+                    for it in on
+                ),
+                "pythons": facts.span(pythons),
+                "driver": ", ".join(dict.fromkeys(filter(None, drivers))),
+            }
+        )
+    return rows
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the page under its policy; a worker heeds it only where a header says it."""
+
+    def end_headers(self) -> None:
+        """Send the policy with whatever is sent."""
+        self.send_header("Content-Security-Policy", POLICY)
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
+    """Return a server of the page on this machine alone, at any free port by default."""
+    return ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, directory=str(folder)))
+
+
+def main(words: list[str]) -> int:
+    """Build the page into `site`, and serve it if that is asked for."""
+    parser = argparse.ArgumentParser(
+        prog="uv run -m page.build", description="Write the page into the folder site."
+    )
+    parser.add_argument("--serve", type=int, metavar="PORT", help="serve it too, on this machine")
+    arguments = parser.parse_args(words)
+    try:
+        build(SITE)
+    except Stopped as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"The page is in {SITE}.")
+    if arguments.serve is not None:
+        with server(SITE, arguments.serve) as running:
+            print(f"It is served at http://127.0.0.1:{running.server_port}/ until Ctrl-C.")
+            try:
+                running.serve_forever()
+            except KeyboardInterrupt:
+                print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,225 @@
+// The form, the address and the clicks. What is said of a choice comes from the worker, or of the
+// most common choices from a file that was written when the page was built.
+
+const form = document.querySelector("form");
+const result = document.querySelector("#result");
+const status = document.querySelector("#status");
+const jump = document.querySelector("#jump");
+const { common, named, worker: script } = document.body.dataset;
+const computed = ["project_slug", "platforms"]; // Their defaults depend on other answers.
+const defaults = JSON.parse(document.body.dataset.defaults);
+const ready = fetch(common).then((response) => response.json()).catch(() => ({}));
+
+let answers = defaults; // All of them, of the choice that is shown.
+let choice = {}; // Those that were given here, or in the address.
+let turn = 0;
+let settled = !location.hash; // Whether what is shown is what was asked for, and can be compared.
+
+// --- The worker ----------------------------------------------------------------------------------
+
+const waiting = new Map();
+const worker = new Worker(script, { type: "module" });
+const broken = new Promise((_, reject) => {
+  worker.onerror = () => reject("the worker does not start");
+});
+worker.onmessage = ({ data: { id, said, error } }) => {
+  const { resolve, reject } = waiting.get(id);
+  waiting.delete(id);
+  if (error) reject(error);
+  else resolve(said);
+};
+
+let asked = 0;
+function ask(name, request) {
+  const answer = new Promise((resolve, reject) => {
+    asked += 1;
+    waiting.set(asked, { resolve, reject });
+    worker.postMessage({ id: asked, name, request });
+  });
+  return Promise.race([broken, answer]);
+}
+
+// --- Choices -------------------------------------------------------------------------------------
+
+/** Name what a link must name, and leave out what is the default anyway, in one order. */
+function tidy(given) {
+  const isDefault = (key) => given[key] === defaults[key] && !computed.includes(key);
+  const keys = Object.keys(defaults).filter(
+    (key) => named.includes(key) || (key in given && !isDefault(key)),
+  );
+  return Object.fromEntries(keys.map((key) => [key, given[key] ?? defaults[key]]));
+}
+
+const wordsOf = (text) => text.split(/\s+/).filter(Boolean);
+const link = (given) => new URLSearchParams(given).toString();
+const linked = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+
+/** Return the choice that a click on a control leads to. */
+function after({ name, type, value, dataset: { platform } }, on) {
+  let words = wordsOf(choice[name] ?? answers[name]);
+  if (platform) {
+    words = [...form.querySelectorAll("input[name=platforms]")]
+      .filter((row) => (row.value === platform ? on : row.checked))
+      .flatMap(platformWords);
+  } else if (type === "checkbox") {
+    words = words.filter((word) => word !== value && word !== "none");
+    if (on) words.push(value);
+    if (name === "companions" && !words.length) words = ["none"];
+  } else {
+    words = [value.trim() || defaults[name]];
+  }
+  return tidy({ ...choice, [name]: words.join(" ") });
+}
+
+/** Return the words of a platform: its name, or one for each of its overrides. */
+function platformWords({ value }) {
+  const { value: overrides } = form.querySelector(`select[data-platform=${value}]`);
+  return overrides.split(" ").map((override) => value + override);
+}
+
+// --- The form ------------------------------------------------------------------------------------
+
+/** Let the controls say what the answers say. */
+function fill() {
+  const several = answers.layout !== "markers" || answers.torch_backend.includes(" ");
+  for (const build of form.querySelectorAll("input[name=torch_backend]")) {
+    build.type = several ? "checkbox" : "radio";
+  }
+  for (const name of ["torch_version", "python_version", "torch_backend", "companions"]) {
+    for (const word of wordsOf(answers[name])) if (word !== "none") add(name, word);
+  }
+  for (const control of form.elements) if (control.name) set(control);
+  const older = form.querySelector(".older");
+  older.open ||= older.querySelector(":checked") !== null;
+}
+
+function set(control) {
+  const { name, type, value, dataset: { platform } } = control;
+  const answer = answers[name];
+  const own = wordsOf(answer).filter((word) => word.split("=")[0] === platform);
+  if (control.matches("select")) {
+    const overrides = own.map((word) => word.slice(platform.length)).join(" ");
+    if (![...control.options].some((option) => option.value === overrides)) {
+      control.append(new Option(overrides.replaceAll("=", ""), overrides));
+    }
+    control.value = overrides;
+  } else if (type === "text") {
+    const chips = [...form.querySelectorAll(`[type=radio][name=${name}]`)];
+    control.value = chips.some((chip) => chip.value === answer) ? "" : answer;
+  } else {
+    control.checked = platform ? own.length > 0 : wordsOf(answer).includes(value);
+  }
+}
+
+/** Add a chip for a word that has none, such as a build with a name of its own. */
+function add(name, word) {
+  const chips = [...form.querySelectorAll(`input[name=${name}]`)];
+  if (chips.some((chip) => chip.value === word)) return;
+  const alike = chips.find((chip) => chip.value === word.split(/[=+]/).at(-1)) ?? chips.at(-1);
+  const label = alike.closest("label").cloneNode(true);
+  label.control.value = label.querySelector("span").textContent = word;
+  alike.closest("label").after(label);
+}
+
+/** Mark the controls in sight whose choice would be refused. */
+async function mark() {
+  const mine = turn;
+  const chips = [...form.querySelectorAll(".chips input:not([type=text])")]
+    .filter((chip) => chip.closest("label").checkVisibility());
+  const flags = [];
+  while (flags.length < chips.length) {
+    // A few at a time: the next choice does not wait for the marks of this one.
+    const some = chips.slice(flags.length, flags.length + 10).map((chip) => after(chip, true));
+    flags.push(...(await ask("refused", [choice, ...some])));
+    if (mine !== turn) return;
+  }
+  chips.forEach((chip, at) => {
+    const refused = flags[at] && !chip.checked;
+    chip.closest("label").classList.toggle("refused", refused);
+    if (refused) chip.setAttribute("aria-describedby", "refused");
+    else chip.removeAttribute("aria-describedby");
+  });
+}
+
+// --- Showing -------------------------------------------------------------------------------------
+
+async function show(given) {
+  turn += 1;
+  const mine = turn;
+  choice = tidy(given);
+  history.replaceState(null, "", `#${link(choice)}`);
+  result.ariaBusy = "true";
+  try {
+    const said = (await ready)[link(choice)] ?? (await ask("say", choice));
+    if (mine !== turn) return;
+    display(said);
+    mark().catch(failed);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function failed(error) {
+  const message = document.createElement("p");
+  message.className = "problem";
+  message.role = "alert";
+  message.textContent = `The rules of the template do not run in this browser: ${error}`;
+  result.querySelector("[role=alert]")?.remove();
+  // Where nothing can be said of a choice, what was said of the last one goes.
+  if (result.ariaBusy === "true") result.replaceChildren(message);
+  else result.prepend(message);
+  result.ariaBusy = "false";
+}
+
+function display(said) {
+  const lines = () => [...result.querySelectorAll("[data-line]")];
+  const before = new Set(lines().map((line) => line.textContent));
+  answers = said.answers;
+  result.innerHTML = said.html;
+  result.ariaBusy = "false";
+  for (const line of settled && before.size ? lines() : []) {
+    line.classList.toggle("changed", !before.has(line.textContent));
+  }
+  settled = true;
+  const heading = result.querySelector("h2").textContent;
+  status.textContent = heading;
+  jump.textContent = `${heading} ↓`;
+  fill();
+}
+
+form.addEventListener("change", ({ target }) => {
+  // A build for a platform is a choice of the platform too.
+  if (target.matches("select")) target.previousElementSibling.control.checked = true;
+  show(after(target, target.checked ?? true));
+});
+form.addEventListener("toggle", () => mark().catch(failed), true);
+form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("reset", (event) => {
+  event.preventDefault();
+  show({});
+});
+
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-way], [data-copy]");
+  if (button?.dataset.way) {
+    await show({ ...choice, ...JSON.parse(button.dataset.way) });
+    result.focus();
+  } else if (button?.dataset.copy) {
+    const text = document.getElementById(button.dataset.copy);
+    getSelection().selectAllChildren(text);
+    await navigator.clipboard.writeText(text.textContent.trim());
+    status.textContent = "Copied";
+    button.firstChild.data = "Copied";
+  } else if (target === jump) {
+    result.scrollIntoView();
+  }
+});
+
+addEventListener("hashchange", () => show(linked()));
+if (location.hash) {
+  show(linked());
+} else {
+  choice = tidy({});
+  fill();
+  mark().catch(failed);
+}

@@ -1,0 +1,261 @@
+"""What the page says of a choice, and the page as it is written; no browser is needed here."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+
+from page import build
+from page.choices import (
+    answers_of,
+    command_of,
+    part_of,
+    problems_of,
+    pyproject_of,
+    refused,
+    said_of,
+    say,
+)
+from tests.conftest import ROOT, Bake
+from tools.lib.lock import installed, run_uv
+from tools.lib.replica import Replica
+from torch_plan.facts import load_facts
+from torch_plan.planning import make_plan
+from torch_plan.platforms import PLATFORMS
+from torch_plan.problems import with_changes
+from torch_plan.questions import choices, fixed_defaults
+
+FACTS = load_facts()
+
+CHOICES = [
+    pytest.param({}, id="default"),
+    pytest.param({"torch_version": "2.9.1", "torch_backend": "cu128"}, id="cuda"),
+    pytest.param({"torch_version": "2.9.1", "torch_backend": "rocm6.4"}, id="triton"),
+    pytest.param({"torch_backend": "cpu gpu=cu132", "layout": "groups"}, id="groups"),
+    pytest.param({"torch_backend": "cpu cu132", "layout": "extras"}, id="extras"),
+    pytest.param({"torch_pin": "minimum", "package_index": "tuna"}, id="library"),
+    pytest.param({"author_name": "Ada <ada@example.org>"}, id="author"),
+]
+
+REFUSED = [
+    pytest.param({"torch_version": "2.15.0", "torch_backend": "cu128"}, id="backend"),
+    pytest.param({"python_version": "3.8", "torch_backend": "cu128"}, id="two-problems"),
+    pytest.param({"torch_backend": "cpu cu130"}, id="layout"),
+    pytest.param({"platforms": "linux-x86_64 macos-x86_64"}, id="platform"),
+    pytest.param({"torch_version": "2.9.7", "companions": "torchvison"}, id="misspelt"),
+    pytest.param({"project_name": 'Say "hi" for 5 $'}, id="quotes"),
+]
+
+
+class Elements(HTMLParser):
+    """The elements of a page: names and attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.all: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.all.append((tag, dict(attrs)))
+
+    def attributes(self, name: str) -> list[str]:
+        """Return every value of an attribute."""
+        return [str(attrs[name]) for _, attrs in self.all if name in attrs]
+
+
+def test_neither_click_nor_subprocess_is_imported() -> None:
+    code = (
+        "import sys; from page.choices import refused, say;"
+        "say('{}'); say('{\"torch_backend\": \"cu128\"}'); refused('[{}, {}]');"
+        "print({'click', 'subprocess', 'cookiecutter'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_the_default_asks_no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 14, 2))
+    answers = answers_of({})
+    assert (answers["torch_version"], answers["torch_backend"]) == (FACTS.releases[-1], "cpu")
+    assert answers["python_version"] == FACTS.pythons_of(FACTS.releases[-1])[0] == "3.11"
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_pyproject_is_that_of_the_template(choice: dict[str, str], bake: Bake) -> None:
+    project = bake(**answers_of(choice))
+    assert pyproject_of(project.answers, project.plan) == project.read("pyproject.toml")
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_part_for_a_project_that_exists(
+    choice: dict[str, str], replica: Replica, tmp_path: Path
+) -> None:
+    """What belongs to the project is left out, and with what is there uv gets the same builds."""
+    answers = answers_of({**choice, "pytorch_index": replica.url, "package_index": "pypi"})
+    plan = make_plan(answers)
+    part = part_of(pyproject_of(answers, plan))
+    assert "build-system" not in tomllib.loads(part)
+    own = '[project]\nname = "mine"\nversion = "1"\n'
+    if plan.groups:
+        part = part.replace("[dependency-groups]\n", '[dependency-groups]\ndev = ["pytest"]\n')
+    (tmp_path / "pyproject.toml").write_text(part.replace("[project]\n", own), encoding="utf-8")
+    run_uv(tmp_path, "lock", f"--python={plan.python}")
+    for option in plan.options:
+        for cell in option.cells:
+            selected = [f"--{plan.selector}", option.name] if plan.selector else []
+            extra = ["--no-default-groups"] if plan.selector == "group" else []
+            packages = installed(
+                tmp_path, cell.platform, f"--python={plan.python}", *extra, *selected
+            )
+            expected = {it.name: it.full_version for it in cell.packages if it.version}
+            assert packages.items() >= expected.items()
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_command_names_the_choice(choice: dict[str, str]) -> None:
+    words = shlex.split(" ".join(command_of(choice)))
+    assert words[:2] == ["uvx", "cookiecutter"]
+    given = dict(word.split("=", 1) for word in words[words.index("--no-input") + 1 :])
+    assert given.keys() == {"torch_version", "python_version", "torch_backend", *choice}
+    assert answers_of(given) == answers_of(choice)
+
+
+@pytest.mark.parametrize("name", ["half % off", "a!b", "“x”", "$HOME", "`id`", "back\\slash"])
+def test_what_shells_read_in_their_own_ways_is_refused(name: str) -> None:
+    (problem,) = problems_of({"project_name": name})
+    (way,) = problem.ways
+    assert not problems_of(with_changes({}, way))
+
+
+@pytest.mark.parametrize("choice", REFUSED)
+def test_every_button_leads_somewhere(choice: dict[str, str]) -> None:
+    """Of one problem each does away with it; of several the last one does away with all."""
+    said = said_of(choice)["html"]
+    buttons = Elements(said).attributes("data-way")
+    decisive = buttons if said.count("<h3>") == 1 else buttons[-1:]
+    assert decisive
+    assert not [it for it in decisive if problems_of({**choice, **json.loads(it)})]
+
+
+def test_what_would_be_refused() -> None:
+    pythons = [{"python_version": python} for python in FACTS.all_pythons]
+    flags = json.loads(refused(json.dumps([{}, *pythons])))
+    supported = FACTS.pythons_of(FACTS.releases[-1])
+    assert [not flag for flag in flags] == [it in supported for it in FACTS.all_pythons]
+
+
+def test_what_leads_out_of_a_refusal_is_not_refused() -> None:
+    """Each of the two is about one of the problems; torchcodec does away with neither."""
+    shown = {"python_version": "3.8", "torch_backend": "cu128"}
+    changes = [{"python_version": "3.12"}, {"torch_backend": "cu132"}, {"python_version": "3.9"}]
+    request = json.dumps([shown, *({**shown, **change} for change in changes)])
+    assert json.loads(refused(request)) == [False, False, True]
+
+
+def test_text_of_a_stranger_is_text() -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    for choice in ({"project_name": hostile}, {"platforms": hostile}, {"layout": hostile}):
+        assert "<img" not in json.loads(say(json.dumps(choice)))["html"]
+
+
+def test_unknown_answers_are_not_heeded() -> None:
+    assert said_of({"nonsense": "1"})["html"] == said_of({})["html"]
+
+
+# --- The page as it is written -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def elements() -> Elements:
+    names = ("style.css", "page.js", "worker.js", "common.json")
+    return Elements(build.index(FACTS, dict.fromkeys(names, "file")))
+
+
+def values(elements: Elements, name: str) -> set[str | None]:
+    return {attrs.get("value") for _, attrs in elements.all if attrs.get("name") == name}
+
+
+def test_every_answer_that_decides_is_on_the_page(elements: Elements) -> None:
+    assert values(elements, "torch_version") == {*FACTS.releases}
+    assert values(elements, "python_version") == {*FACTS.all_pythons}
+    assert values(elements, "torch_backend") == {*FACTS.all_backends}
+    assert values(elements, "companions") == {*FACTS.all_companions}
+    assert values(elements, "platforms") == {*PLATFORMS, None}
+    assert values(elements, "pytorch_index") == {*FACTS.pytorch_mirrors, ""}
+    assert values(elements, "package_index") == {"pypi", *FACTS.package_mirrors, ""}
+    for key, options in choices().items():
+        assert values(elements, key) == {*options}
+    named = {attrs["name"] for tag, attrs in elements.all if tag in ("input", "select")}
+    assert named <= fixed_defaults().keys()
+
+
+def test_every_control_has_a_label(elements: Elements) -> None:
+    labels = 0
+    for tag, attrs in elements.all:
+        labels += tag == "label"
+        if tag in ("input", "select"):
+            labels -= 1
+            assert labels == 0 or attrs.get("aria-label")
+            labels = 0
+
+
+def test_nothing_comes_from_elsewhere(elements: Elements) -> None:
+    for name in ("src", "srcset", "data-worker", "data-common"):
+        assert not [it for it in elements.attributes(name) if "//" in it]
+    for tag, attrs in elements.all:
+        assert tag != "link" or "//" not in str(attrs["href"])
+        assert not [name for name in attrs if name.startswith("on") or name == "style"]
+
+
+def test_the_table_has_every_build(elements: Elements) -> None:
+    rows = [row for release in FACTS.releases for row in build.table_rows(release, FACTS)]
+    assert len(rows) == sum(len(FACTS.backends(release)) for release in FACTS.releases)
+    assert {row["name"] for row in rows} == {*FACTS.all_backends}
+
+
+def test_common_choices_are_every_build_of_every_release() -> None:
+    common = build.common(FACTS)
+    builds = {(release, it) for release in FACTS.releases for it in FACTS.backends(release)}
+    links = [dict(parse_qsl(link)) for link in common]
+    assert {(it["torch_version"], it["torch_backend"]) for it in links} == builds
+    link, said = list(common.items())[40]
+    assert said == said_of(dict(parse_qsl(link)))
+
+
+def test_what_runs_in_the_browser_is_all_there(tmp_path: Path) -> None:
+    """The archive alone, and the standard library, say the same."""
+    archive = tmp_path / "rules.zip"
+    build.write_rules(archive)
+    code = (
+        "import shutil, sys; shutil.unpack_archive(sys.argv[1], sys.argv[2]);"
+        "sys.path[:0] = [sys.argv[2]]; from page.choices import say; print(say('{}'))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code, str(archive), str(tmp_path / "rules")]
+    done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
+    assert done.stdout == say("{}") + "\n"
+
+
+def test_a_page_without_npm_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(build.Stopped, match="needs npm and node"):
+        build.build(tmp_path / "site")
+
+
+def test_scripts_have_no_host_of_their_own() -> None:
+    def hosts() -> Iterator[str]:
+        for name in ("page.js", "worker.js", "style.css"):
+            yield from re.findall(r"https?://", (build.HERE / name).read_text(encoding="utf-8"))
+
+    assert not [*hosts()]

@@ -1,0 +1,281 @@
+"""The page in a real Chromium: what a person sees, does and gets."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from page import build
+from page.choices import answers_of, command_of
+from tests.conftest import PYTHON, ROOT
+from tests.elsewhere import HERE, run
+from tools.lib.lock import read_lock
+from tools.lib.replica import Replica
+from torch_plan.facts import load_facts
+
+playwright = pytest.importorskip("playwright.sync_api", reason="uv run --group browser pytest")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+pytestmark = pytest.mark.slow
+
+FACTS = load_facts()
+
+CUDA = {"torch_version": "2.9.1", "python_version": "3.12", "torch_backend": "cu128"}
+"""A choice that was not rendered when the page was built: it is planned in the browser."""
+
+Visit = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Build the page, serve it, and return its address."""
+    folder = tmp_path_factory.mktemp("page") / "site"
+    try:
+        build.build(folder)
+    except build.Stopped as error:
+        missing(str(error))
+    with build.server(folder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start the system's Chromium; Playwright brings none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if not found:
+        missing(f"none of these is here: {', '.join(names)}")
+    with playwright.sync_playwright() as running:
+        options = ["--no-sandbox", "--disable-background-networking"]
+        started = running.chromium.launch(executable_path=found, args=options)
+        yield started
+        started.close()
+
+
+def missing(reason: str) -> None:
+    """Skip; but not in CI, where everything has to be there."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture
+def visit(browser: Any, site: str) -> Iterator[Visit]:
+    """Open the page at a choice, in a profile of its own.
+
+    Whatever is done with it, nothing may go to another host, and nothing wrong may be logged: a
+    violation of the policy would be.
+    """
+    contexts, wrong = [], []
+
+    def open_page(choice: dict[str, str] | None = None, **options: Any) -> Any:
+        options = {"permissions": ["clipboard-read", "clipboard-write"], **options}
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda it: wrong.append(it.text) if it.type == "error" else None)
+        page.on("pageerror", lambda it: wrong.append(str(it)))
+        page.on("request", lambda it: None if it.url.startswith(site) else wrong.append(it.url))
+        page.goto(site + (f"#{urlencode(choice)}" if choice else ""))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def planned(page: Any) -> str:
+    """Return the command, when the page is done with a choice."""
+    page.locator("#result[aria-busy=true]").wait_for(state="detached")
+    return str(page.locator("#command").inner_text())
+
+
+def choose(page: Any, name: str, value: str) -> None:
+    """Click on a chip, as a person does."""
+    page.locator(f"label:has([name={name}][value='{value}'])").first.click()
+
+
+def refused(page: Any, name: str) -> set[str]:
+    """Return the values of the controls that are marked as refused, once they are."""
+    page.locator(".refused").first.wait_for(state="attached")
+    return {it.get_attribute("value") for it in page.locator(f".refused [name={name}]").all()}
+
+
+def test_default_is_there_at_once_and_marks_follow(visit: Visit) -> None:
+    page = visit()
+    assert planned(page) == " ".join(command_of({}))
+    has = FACTS.pythons_of(FACTS.releases[-1])
+    assert refused(page, "python_version") == {*FACTS.all_pythons} - {*has}
+
+
+def test_a_plan_of_its_own_from_a_link(visit: Visit) -> None:
+    choice = {**CUDA, "torch_backend": "cpu gpu=cu128", "layout": "groups"}
+    choice["platforms"] = "linux-x86_64 linux-aarch64=gpu:cu129"
+    page = visit(choice)
+    page.get_by_text("--group gpu").wait_for()
+    assert planned(page) == " ".join(command_of(choice))
+    assert page.locator("[name=torch_backend]:checked").count() == 2
+    assert page.get_by_label("Build on Linux aarch64").input_value() == "=gpu:cu129"
+    assert page.locator("input[name=platforms]:checked").count() == 2
+
+
+def test_every_choice_is_in_the_address(visit: Visit) -> None:
+    page = visit()
+    for name, value in CUDA.items():
+        if name == "torch_version":
+            page.get_by_text("Older releases").click()
+        choose(page, name, value)
+    choose(page, "companions", "torchaudio")
+    page.get_by_label("Build on Linux aarch64").select_option("cpu")
+    page.get_by_text("More answers").click()
+    page.get_by_label("Name").fill("Caption Model")
+    choose(page, "torch_pin", "local")
+    page.locator("#part").get_by_text("torch==2.9.1+cu128").wait_for()
+    command = planned(page)
+    assert "torchaudio" in command
+    assert "linux-aarch64=cpu" in command
+    assert "Caption Model" in command
+    page.reload()
+    page.locator("#part").get_by_text("torch==2.9.1+cu128").wait_for()
+    assert planned(page) == command
+    page.get_by_text("Start over").click()
+    page.locator("#command").get_by_text("torch_backend=cpu").wait_for()
+    assert planned(page) == " ".join(command_of({}))
+
+
+def test_what_changed_is_highlighted(visit: Visit) -> None:
+    page = visit()
+    choose(page, "torch_backend", FACTS.backends(FACTS.releases[-1])[2])
+    page.locator(".changed").first.wait_for()
+    changed = page.locator("#command .changed").all_inner_texts()
+    assert changed == [f"torch_backend={FACTS.backends(FACTS.releases[-1])[2]}"]
+
+
+def test_a_refusal_and_its_way_out(visit: Visit) -> None:
+    page = visit()
+    choose(page, "torch_backend", "cu128")
+    page.get_by_role("heading", name="This cannot be done").wait_for()
+    page.get_by_role("button", name="torch_version=2.11.0").click()
+    assert "torch_version=2.11.0" in planned(page)
+    assert page.locator("[name=torch_version]:checked").get_attribute("value") == "2.11.0"
+    assert "torch_version=2.11.0" in page.url
+
+
+def test_several_problems_and_one_button(visit: Visit) -> None:
+    page = visit({"python_version": "3.8", "torch_backend": "cu128"})
+    page.get_by_role("heading", name="2 problems").wait_for()
+    marked = refused(page, "python_version")
+    assert "3.9" in marked
+    assert "3.11" not in marked
+    page.locator(".way").last.click()
+    page.locator("#command").wait_for()
+    assert page.locator(".problem").count() == 0
+
+
+def test_by_keyboard(visit: Visit) -> None:
+    page = visit()
+    page.locator("[name=torch_backend]:checked").focus()
+    page.keyboard.press("ArrowRight")
+    page.locator("#command").get_by_text("torch_backend=cu132").wait_for()
+    page.locator("[name=platforms][value=windows-x86_64]").focus()
+    page.keyboard.press("Space")
+    page.locator("#command").get_by_text("macos-arm64").wait_for()
+    assert "windows" not in planned(page)
+    page.locator("[data-copy=command]").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("status").get_by_text("Copied").wait_for(state="attached")
+    page.locator("[name=python_version]:checked").focus()
+    page.keyboard.press("ArrowLeft")
+    page.locator(".problem").wait_for()
+    page.locator(".way").first.focus()
+    page.keyboard.press("Enter")
+    page.locator("#command").wait_for()
+    assert page.evaluate("document.activeElement.id") == "result"
+
+
+def test_every_control_is_reached_with_tab(visit: Visit) -> None:
+    page = visit()
+    page.get_by_text("More answers").click()
+    reached = set()
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.name"))
+    assert {*answers_of({})} - {"project_slug", "description", "author_name"} <= reached
+
+
+def test_the_copied_command_makes_the_project(
+    visit: Visit, replica: Replica, tmp_path: Path
+) -> None:
+    choice = {"torch_version": "2.13.0", "python_version": PYTHON, "torch_backend": "cu130"}
+    page = visit({**choice, "pytorch_index": replica.url, "project_name": "Copied Model"})
+    planned(page)
+    page.locator("[data-copy=command]").click()
+    page.get_by_role("status").get_by_text("Copied").wait_for(state="attached")
+    words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
+    assert words[:3] == ["uvx", "cookiecutter", "gh:org/uv-torch-template"]
+    run([*HERE, str(ROOT), *words[3:]], tmp_path)
+    torch = {it["version"] for it in read_lock(tmp_path / "copied-model") if it["name"] == "torch"}
+    assert torch == {"2.13.0+cu130", "2.13.0"}
+    page.locator("[data-copy=part]").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    rendered = (tmp_path / "copied-model/pyproject.toml").read_text(encoding="utf-8")
+    assert copied.endswith(rendered[rendered.index("[tool.uv.sources]") :].strip())
+
+
+def test_text_of_a_stranger_runs_nothing(visit: Visit) -> None:
+    page = visit({"project_name": "<img src=x onerror=alert(1)>", "layout": "<script>"})
+    page.locator(".problem").first.wait_for()
+    assert page.locator("#result img, #result script").count() == 0
+
+
+def test_without_javascript(visit: Visit) -> None:
+    page = visit(java_script_enabled=False)
+    assert page.locator("#command").inner_text() == " ".join(command_of({}))
+    assert not page.locator("form").is_visible()
+    builds = sum(len(FACTS.backends(release)) for release in FACTS.releases)
+    assert page.locator(".builds tbody tr").count() == builds
+    assert page.locator(".builds").is_visible()
+
+
+def test_common_choices_need_no_python(browser: Any, site: str) -> None:
+    context = browser.new_context()
+    context.route("**/rules*", lambda route: route.abort())
+    page = context.new_page()
+    page.goto(site)
+    choose(page, "torch_backend", "cu130")
+    page.get_by_role("alert").get_by_text("do not run in this browser").wait_for(timeout=60_000)
+    assert "torch_backend=cu130" in planned(page)
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+@pytest.mark.parametrize("choice", [CUDA, {"torch_backend": "cu128"}], ids=["plan", "refusal"])
+def test_accessible_and_not_too_wide(
+    visit: Visit, choice: dict[str, str], width: int, scheme: str
+) -> None:
+    page = visit(choice, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.locator(".problem" if len(choice) == 1 else "#command .changed, #command").first.wait_for()
+    refused(page, "torch_backend")
+    page.get_by_text("More answers").click()
+    found = axe.Axe().run(page).response["violations"]
+    assert [(it["id"], [node["html"] for node in it["nodes"]]) for it in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_worker_is_bound_by_the_policy(visit: Visit) -> None:
+    """A worker heeds only the policy that it comes with; the server of the tests sends it."""
+    page = visit()
+    header = page.request.get(page.url).headers["content-security-policy"]
+    assert page.locator("meta[http-equiv]").get_attribute("content") == header == build.POLICY
+    assert not re.search(r"unsafe-(inline|eval)'", header.replace("'wasm-unsafe-eval'", ""))
