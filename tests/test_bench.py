@@ -1,89 +1,73 @@
-"""The benchmark's arithmetic, its hand-written projects, and its page; nothing here is timed."""
+"""The benchmark's arithmetic, its tables, and the projects of uv's guide; nothing here is timed."""
 
 from __future__ import annotations
 
-import re
+import datetime
 import shutil
 import tomllib
-import xml.etree.ElementTree as ET
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
+import tomli_w
 
-from tests.conftest import PYTHON, Bake
+from tests.conftest import Bake
 from tests.proof import indexes_of_torch
 from tools.bench import (
-    BACKENDS,
-    CHOICES,
-    COMMON,
-    MEASURES,
-    NAMES,
-    PICTURED,
-    PLATFORMS,
     ROOT,
-    Choice,
-    Cost,
-    Growth,
-    Written,
-    amount,
-    best_wheel,
-    compiled,
-    counted,
-    download_note,
-    growth_picture,
-    growth_table,
-    guide_pyproject,
+    Compared,
+    Row,
     in_turn,
-    linux_tags,
-    lock_table,
-    median_interval,
-    on_cuda,
-    plan_of,
     render,
     seconds,
-    size_of,
-    table,
-    timed,
+    tables,
+    warm,
+    with_tables,
 )
+from tools.lib.guide import CHOICES, COMMON, Choice, guide_project
 from tools.lib.lock import run_uv
-from torch_plan import platforms
+from torch_plan.platforms import PLATFORMS
 
 URL = "https://index.example/whl"
-
-
-def guide(choice: Choice) -> dict[str, Any]:
-    """Return the parsed project that uv's guide leads to."""
-    plan = plan_of({**COMMON, **choice.answers})
-    return tomllib.loads(guide_pyproject(plan, choice.guide, URL))
+FEW = {"requests": 6, "bytes": 512_000}
 
 
 def test_the_median_of_ratios_is_no_ratio_of_medians() -> None:
-    row = timed("it", [(1.0, 1.0), (4.0, 2.0), (9.0, 3.0)], 2.0)
-    assert (row.ours, row.theirs, row.ratio, row.rounds) == (4.0, 2.0, 2.0, 3)
-    assert row.verdict == "met"
-    assert timed("it", [(2.02, 1.0)], 2.0).verdict == "missed"
-    assert timed("it", [(2.02, 1.0)], None).verdict == ""
+    row = Row("it", [(1.0, 1.0), (4.0, 2.0), (9.0, 3.0)], 2.0)
+    assert row.cells() == [
+        *("it", "4,000.0 ms", "2,000.0 ms", "2.00 (1.00 to 3.00)", "3", "2.00", "met")
+    ]
 
 
 def test_noise_excuses_no_missed_target() -> None:
-    noisy = timed("it", [(1.98, 1.0), (2.02, 1.0), (2.06, 1.0)], 2.0)
-    assert (noisy.interval, noisy.verdict) == ((1.98, 2.06), "missed")
+    assert Row("it", [(1.98, 1.0), (2.02, 1.0), (2.06, 1.0)], 2.0).is_missed
+    assert not Row("it", [(1.90, 1.0), (2.00, 1.0), (9.99, 1.0)], 2.0).is_missed
 
 
-@pytest.mark.parametrize(("count", "ends"), [(5, (1, 5)), (6, (1, 6)), (9, (2, 8)), (20, (6, 15))])
-def test_interval_of_a_median(count: int, ends: tuple[int, int]) -> None:
-    """The ranks are those of the tables for the sign test: 95 % from 6 values on."""
-    assert median_interval(list(range(count, 0, -1))) == ends
+@pytest.mark.parametrize("counted", FEW)
+def test_no_count_may_be_more_than_the_guides(counted: str) -> None:
+    more = {**FEW, counted: FEW[counted] + 1}
+    assert Compared("it", more, FEW, is_same=True, row=None).is_missed
+    assert not Compared("it", FEW, more, is_same=True, row=None).is_missed
+    assert not Compared("it", more, FEW, is_same=False, row=None).is_missed
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs", "verdict"),
-    [(0, 0, "met"), (1, 0, "missed"), (3, 3, "met"), (4, 3, "missed"), (2, 3, "met")],
-)
-def test_counts_are_never_more(ours: int, theirs: int, verdict: str) -> None:
-    assert counted("it", "", ours, theirs, 1.0).verdict == verdict
+def test_time_counts_where_it_was_taken() -> None:
+    slow = Row("it", [(1.1, 1.0)] * 3, 1.0)
+    assert Compared("it", FEW, FEW, is_same=True, row=slow).is_missed
+    assert not Compared("it", FEW, FEW, is_same=True, row=None).is_missed
+
+
+def test_tables_take_the_places_of_those_before() -> None:
+    row = Row("it", [(1.0, 1.0)] * 3, 1.0)
+    one, other = tables([row], [Compared("CPU", FEW, FEW, is_same=True, row=row)])
+    assert "6 / 6 | 512,000 / 512,000" in other
+    assert other.endswith("| 1.00 (1.00 to 1.00) | met |")
+    today = f"Last run: {datetime.date.today().isoformat()}"
+    before = "Last run: 2026-11-21.\n\n| a |\n| - |\n\nText.\n\n| b |\n| - |\n| c |\n\n| kept |\n"
+    after = with_tables(before, [one, other])
+    assert after == f"{today}.\n\n{one}\n\nText.\n\n{other}\n\n| kept |\n"
+    assert with_tables(after, [one, other]) == after
 
 
 def test_both_sides_run_in_turn() -> None:
@@ -98,39 +82,6 @@ def test_both_sides_run_in_turn() -> None:
     assert "".join(calls) == "ab" + "ab" + "ba" + "ab"
 
 
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (0.0042, "s", "4.2 ms"),
-        (1.234, "s", "1,234 ms"),
-        (512_101, "B", "512 kB"),
-        (191_794_682, "B", "191.8 MB"),
-        (1234, "", "1,234"),
-    ],
-)
-def test_amounts(value: float, unit: str, text: str) -> None:
-    assert amount(value, unit) == text
-
-
-def test_table_has_a_cell_for_every_column() -> None:
-    rows = [counted("few", "", 1, 2, 1.0), counted("many", "B", 5_000_000, 4, None)]
-    lines = table(rows).splitlines()
-    assert len(lines) == 4
-    assert len({len(line) for line in lines}) == 1
-    assert {line.count("|") for line in lines} == {9}
-
-
-def test_comparisons_are_a_line_each() -> None:
-    good = [counted("few", "B", 5_000, 5_000, 1.0), timed("time", [(1.0, 1.0)] * 5, 1.0)]
-    bad = [counted("few", "B", 6_000, 5_000, 1.0), timed("time", [(1.0, 2.0)] * 5, 1.0)]
-    head, _, *lines = lock_table({"one": good, "other": bad}).splitlines()
-    assert [cell.strip() for cell in head.split("|")[2:4]] == ["few", "time"]
-    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines] == [
-        ["one", "5 kB / 5 kB", "1.00 (1.00 to 1.00)", "met"],
-        ["other", "6 kB / 5 kB", "0.50 (0.50 to 0.50)", "missed"],
-    ]
-
-
 def test_compiled_templates_follow_their_source(tmp_path: Path) -> None:
     """What the bytecode cache keeps is neither the answers nor an older template."""
     copy = tmp_path / "template"
@@ -139,7 +90,7 @@ def test_compiled_templates_follow_their_source(tmp_path: Path) -> None:
     for name, tail in (("One", ""), ("Two", ""), ("Two", "{{ cookiecutter.project_slug }}!\n")):
         readme.write_text(readme.read_text(encoding="utf-8") + tail, encoding="utf-8")
         answers = {"project_name": name, "after_generation": "nothing"}
-        seconds(render(copy, tmp_path, answers), compiled(tmp_path), tmp_path)
+        seconds(render(copy, tmp_path, answers), warm(tmp_path), tmp_path)
         text = (tmp_path / name.lower() / "README.md").read_text(encoding="utf-8")
         assert text.startswith(f"# {name}\n")
         assert text.endswith("two!\n") == bool(tail)
@@ -147,101 +98,28 @@ def test_compiled_templates_follow_their_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.name)
-def test_the_guide_makes_the_same_choice(choice: Choice, bake: Bake) -> None:
-    ours, theirs = bake(**COMMON, **choice.answers).pyproject, guide(choice)
-    uv = theirs["tool"]["uv"]
-    assert theirs["project"]["requires-python"] == ours["project"]["requires-python"]
-    assert "environments" not in uv
-    assert pins(theirs) == pins(ours)
-    added = set(ours["tool"]["uv"]["sources"]) - set(uv["sources"])
-    assert set(uv["sources"]) < set(ours["tool"]["uv"]["sources"]) or choice.answers.get("layout")
-    # Ours has sources too for companions that only other packages may require.
-    assert added <= {
-        re.split("[<>=]", it)[0] for it in ours["tool"]["uv"]["constraint-dependencies"]
-    }
-    assert {index["name"] for index in uv["index"]} <= {
-        index["name"] for index in ours["tool"]["uv"]["index"]
-    }
-    assert uv.get("conflicts") == ours["tool"]["uv"].get("conflicts")
-    plan = plan_of({**COMMON, **choice.answers})
-    for option, platform in product(plan.options, plan.platforms):
-        here = platforms.PLATFORMS[platform]._asdict()
-        expected = indexes_of_torch(ours, option.name, here)
-        assert indexes_of_torch(theirs, option.name, here) == expected, (option.name, platform)
-    assert uv.get("default-groups") == ours["tool"]["uv"].get("default-groups")
-
-
-def pins(pyproject: dict[str, Any]) -> set[str]:
-    """Return the requirements of a project and all its extras and groups, without markers."""
-    lists = [
-        pyproject["project"]["dependencies"],
-        *pyproject["project"].get("optional-dependencies", {}).values(),
-        *pyproject["dependency-groups"].values(),
+def test_the_guide_makes_the_same_choice(choice: Choice, bake: Bake, tmp_path: Path) -> None:
+    project = bake(**COMMON, **choice.answers)
+    ours, theirs = project.pyproject, guide_project(project.pyproject, choice.sources, URL)
+    assert "environments" not in theirs["tool"]["uv"]
+    every = product(project.plan.options, project.plan.platforms)
+    same = [
+        indexes_of_torch(theirs, option.name, PLATFORMS[platform]._asdict())
+        == indexes_of_torch(ours, option.name, PLATFORMS[platform]._asdict())
+        for option, platform in every
     ]
-    return {pin.partition(" ;")[0] for requirements in lists for pin in requirements}
+    assert all(same) is choice.is_same
+    (tmp_path / "guide").mkdir()
+    (tmp_path / "guide/pyproject.toml").write_text(tomli_w.dumps(theirs), encoding="utf-8")
+    # uv reads its settings; the index is not asked.
+    run_uv(tmp_path / "guide", "workspace", "dir", "--offline")
 
 
-def test_uv_reads_the_hand_written_project(tmp_path: Path) -> None:
-    """As far as its settings go: the index cannot be reached, and uv says nothing else."""
-    plan = plan_of({**COMMON, **CHOICES[-1].answers})
-    text = guide_pyproject(plan, CHOICES[-1].guide, URL)
-    (tmp_path / "pyproject.toml").write_text(text)
-    run_uv(tmp_path, "workspace", "dir", "--offline")
-
-
-WHEELS = {
-    "wheels": [
-        {"url": f"{URL}/it-1-{tag}.whl", "size": size}
-        for size, tag in enumerate(
-            (
-                "py3-none-any",
-                "cp311-cp311-macosx_14_0_arm64",
-                "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64",
-                "cp311-cp311-manylinux_2_28_x86_64",
-                "cp312-cp312-manylinux_2_28_x86_64",
-            )
-        )
-    ]
-}
-
-
-def test_best_wheel() -> None:
-    best = best_wheel(WHEELS, linux_tags("3.11"))
-    assert best is not None
-    assert size_of(best) == 3
-    older = best_wheel(WHEELS, linux_tags("3.10"))
-    assert older is not None
-    assert size_of(older) == 0
-    assert best_wheel({"wheels": WHEELS["wheels"][1:2]}, linux_tags(PYTHON)) is None
-    assert best_wheel({}, linux_tags(PYTHON)) is None
-
-
-def test_download_note_names_what_comes_in_addition() -> None:
-    pypi = {"torch": 5_000_000, "cudnn": 7_000_000, "nccl": 1_000_000}
-    note = download_note("2.0.0", {"torch": 2_000_000}, pypi)
-    assert "2.0 MB, PyPI's is 5.0 MB and brings 2 packages more (8.0 MB)" in note
-
-
-def test_every_step_of_the_growth_can_be_planned() -> None:
-    for number in range(1, len(BACKENDS) + 1):
-        answers = {"torch_backend": " ".join(BACKENDS[:number]), "layout": "extras"}
-        plan = plan_of({**COMMON, **answers})
-        assert len(plan.options) == number
-        sources = [Written(name, option=name) for name in BACKENDS[:number]]
-        uv = tomllib.loads(guide_pyproject(plan, sources, URL))["tool"]["uv"]
-        assert ("conflicts" in uv) == (number > 1)
-    for number in range(1, len(PLATFORMS) + 1):
-        plan = plan_of({**COMMON, **on_cuda(PLATFORMS[:number])})
-        assert len(plan.platforms) == number
-
-
-def test_growth_as_table_and_picture() -> None:
-    costs = tuple(Cost(number, 1000 * number, 9, 2000, 10, 100) for number in (1, 2, 3))
-    half = Growth("platforms", costs, costs)
-    lines = growth_table(half).splitlines()
-    assert len(lines) == 2 + 2 * len(MEASURES)
-    assert {line.count("|") for line in lines} == {5}
-    picture = growth_picture([half, half])
-    assert picture == growth_picture([half, half])
-    words = set(ET.fromstring(picture).itertext())
-    assert {"this template", "uv's guide", "platforms", *map(NAMES.get, PICTURED)} <= words
+def test_a_triton_is_required_where_its_source_holds(bake: Bake) -> None:
+    choice = next(choice for choice in CHOICES if choice.name == "ROCm, else PyPI")
+    theirs = guide_project(bake(**COMMON, **choice.answers).pyproject, choice.sources, URL)
+    (triton,) = theirs["tool"]["uv"]["sources"]["pytorch-triton-rocm"]
+    assert triton == {"index": "pytorch-rocm6.4", "marker": "sys_platform == 'linux'"}
+    wanted = f"pytorch-triton-rocm==3.5.1 ; {triton['marker']}"
+    assert wanted in theirs["project"]["dependencies"]
+    assert tomllib.loads(tomli_w.dumps(theirs)) == theirs

@@ -6,7 +6,7 @@ and metadata only. Real wheel files can be put in, and are then served whole.
 
 What it leaves out, on purpose:
 - the nvidia packages and plain triton of the CUDA builds, and Intel's runtime of the XPU builds:
-  in reality they all come from PyPI, so no wheel here declares them;
+  in reality they all come from PyPI, so no wheel here declares them unless it is told to;
 - the `rocm` packages of ROCm 7.14, whose names on the index are not documented;
 - pages of the index root: only the triton packages' files lie there.
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -158,8 +158,8 @@ def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
     return {package: [*found] for package, found in names.items()}
 
 
-def metadata(facts: Facts, index: str, name: WheelName) -> bytes:
-    """Return the METADATA of an invented wheel on an index."""
+def metadata(facts: Facts, index: str, name: WheelName, also: Sequence[str] = ()) -> bytes:
+    """Return the METADATA of an invented wheel on an index; it requires what `also` says too."""
     lines = [
         "Metadata-Version: 2.1",
         f"Name: {name.package}",
@@ -169,7 +169,7 @@ def metadata(facts: Facts, index: str, name: WheelName) -> bytes:
         releases = _releases_by_version(facts, name.package)[name.version]
         if name.package not in _WITHOUT_REQUIRES_PYTHON:
             lines.append(f"Requires-Python: {_requires_python(facts, name, releases[0])}")
-        requires = [*_requires(name), *_requires_torch(name, releases)]
+        requires = [*_requires(name), *_requires_torch(name, releases), *also]
         if name.package == TORCH:
             requires += _requires_triton(facts, name.version, index)
         lines += [f"Requires-Dist: {needed}" for needed in requires]
@@ -218,7 +218,8 @@ class Replica(Server):
     companion. Wheels that are only `likely` are served if it says so. `wheels` are real wheel
     files: each takes the place of the invented wheel of the same package, version, label, Python
     and platform, on the index that its label names (`cpu` for any other label, or none). A file
-    name that is no wheel's raises `InvalidWheelFilename`.
+    name that is no wheel's raises `InvalidWheelFilename`. `libraries` says of an index what its
+    torch requires from PyPI.
     """
 
     def __init__(
@@ -229,10 +230,12 @@ class Replica(Server):
         fault: Fault | None = None,
         *,
         likely: bool = False,
+        libraries: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__(port, fault)
         facts = facts or load_facts()
         self.facts = facts if likely else facts.published
+        self._libraries = libraries or {}
         self._triton = triton_names(self.facts)
         self._real: dict[tuple[str, str], dict[Path, WheelName]] = {}
         for path in wheels:
@@ -284,7 +287,8 @@ class Replica(Server):
                 continue
             kind = name.version, name.label, platform_of(name.platform_tag)
             if kind not in texts:
-                texts[kind] = metadata(self.facts, index, name)
+                also = self._libraries.get(index, ()) if package == TORCH else ()
+                texts[kind] = metadata(self.facts, index, name, also)
             sha256 = hashlib.sha256(f"{index}/{name}".encode()).hexdigest()
             yield Wheel(index, str(name), sha256, texts[kind])
         for path in real:
