@@ -23,4 +23,5 @@ The modules, in the order in which they are best read: `platforms`, `facts` (wha
 `markers`, `plan`, `planning` (what the templates lay out); `refusal` (the message if there is no
 plan); `host`, `gpus`, `default_backend` (this machine), `defaults`; `invocation`, `generation`
 (what happens while cookiecutter asks), and `extension`, through which cookiecutter calls it all.
+`inverse` goes the other way, from what a project has to its answers; `adopt` calls that.
 """
