@@ -21,6 +21,7 @@ from adopt.laying import Layout
 from adopt.project import Project, Stop
 from adopt.reading import ANSWERS, Reading
 from adopt.trial import try_lock
+from torch_plan.answers import MINIMUM, PUBLIC
 from torch_plan.check import find_problems
 from torch_plan.facts import TORCH, load_facts
 from torch_plan.plan import Plan
@@ -86,8 +87,8 @@ def adopt(path: Path, given: Mapping[str, str]) -> Adoption:
         raise Stop(refusal(path, given, answers)) from None
     except ValueError as error:
         raise Stop(f"{path} holds what uv would not take either: {error}") from None
-    is_bound = answers["torch_pin"] == "minimum"
-    pins = make_plan({**answers, "torch_pin": "public"}, facts) if is_bound else plan
+    is_bound = answers["torch_pin"] == MINIMUM
+    pins = make_plan({**answers, "torch_pin": PUBLIC}, facts) if is_bound else plan
     layout = Layout(reading, plan, pins)
     try:
         return Adoption(path, text, rewrite(text, layout.wanted), layout.reasons, plan)
@@ -141,7 +142,7 @@ def show(adoption: Adoption) -> None:
     """Print the difference, the reasons, and what else is to be known."""
     old, new, name = adoption.text.splitlines(), adoption.new.splitlines(), adoption.path.name
     print(*difflib.unified_diff(old, new, name, name, lineterm=""), "", sep="\n")
-    print(*adoption.reasons or ["Nothing is to be changed."], *adoption.plan.fallbacks, sep="\n")
+    print(*adoption.reasons or ["Nothing is to be changed."], *adoption.plan.notes, sep="\n")
 
 
 def write(adoption: Adoption) -> None:

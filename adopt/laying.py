@@ -49,10 +49,13 @@ class Layout:
         kind = GROUPS if plan.selector == "group" else EXTRAS
         options = plan.options if plan.selector else ()
         self.places = {it.name: reading.variants.get(it.name, (*kind, it.name)) for it in options}
-        self.pins: dict[str, dict[Place, list[str]]] = {}
-        for option, text in [(it, text) for it in pins.options for text in it.requirements]:
-            places = self.pins.setdefault(canonicalize_name(Requirement(text).name), {})
-            places.setdefault(self.places.get(option.name, ()), []).append(text)
+        self.pins = self.required(pins)
+        self.requirements = self.required(plan)
+        self.constraints: dict[str, list[str]] = {}
+        for text in plan.constraints:
+            name = canonicalize_name(Requirement(text).name)
+            self.constraints.setdefault(name, []).append(text)
+        self.torch = f"{TORCH} {listed(plan.releases)}"
         self.lay_requirements()
         self.lay_python()
         self.lay_settings()
@@ -61,6 +64,14 @@ class Layout:
         for package in sorted(self.project.family, key=lambda it: (it != TORCH, it)):
             self.lay_sources(package, names)
         self.drop_indexes()
+
+    def required(self, plan: Plan) -> dict[str, dict[Place, list[str]]]:
+        """Return package -> the list of each option -> what a plan requires there."""
+        found: dict[str, dict[Place, list[str]]] = {}
+        for option, text in [(it, text) for it in plan.options for text in it.requirements]:
+            places = found.setdefault(canonicalize_name(Requirement(text).name), {})
+            places.setdefault(self.places.get(option.name, ()), []).append(text)
+        return found
 
     def get(self, place: Place, default: Any = ()) -> Any:
         """Return a value of the file as it is to be."""
@@ -84,27 +95,31 @@ class Layout:
     def lay_requirements(self) -> None:
         """Pin torch and what comes with it, each where the project has it, and guard NumPy."""
         pairs = dict.fromkeys((line.place, line.name) for line in self.project.lines)
-        for package, places in self.pins.items():
+        for package, places in self.requirements.items():
             wanted = [*places] if self.places else self.requiring(package)
             pairs.update({(it, package): None for it in [*wanted, self.pin_place(package)] if it})
+        pairs.update({(CONSTRAINTS, package): None for package in self.constraints})
         for place, package in pairs:
             old = [line for line in self.project.of(package) if line.place == place]
             before, after = [line.text for line in old], self.texts(place, package, old)
             if self.meaning(before) != self.meaning(after):
                 self.replace(place, before, after, self.why(place, package, old, after))
-        guard = [text for text in self.plan.dependencies if text.startswith("numpy<")]
+        named = self.plan.dependencies if self.plan.guarded_platforms else ()
+        guard = [text for text in named if re.match("numpy[<>]", text)]
         every = [item for items in self.project.lists.values() for item in items]
         numpy = [Requirement(it) for it in every if re.match(r"numpy\b(?!-)", str(it))]
         if guard and all(it.specifier.contains("2.0.0") for it in numpy):
-            reason = f"torch {self.plan.release} was compiled against NumPy 1: {listed(guard)}."
+            reason = f"{self.torch} was compiled against NumPy 1: {listed(guard)}."
             for place in self.requiring(TORCH) or [BASE]:
                 self.replace(place, [], guard, reason)
 
     def requiring(self, package: str) -> list[Place]:
         """Return the lists of a project of one build that are to require a package."""
-        lines = self.project.of(package) or self.project.of(TORCH)
-        places = dict.fromkeys(line.place for line in lines if line.place[0] != "tool")
-        return [*places] or [BASE] * (not lines)
+        for name in (package, TORCH):
+            places = dict.fromkeys(line.place for line in self.project.of(name))
+            if found := [place for place in places if place[0] != "tool"]:
+                return found
+        return [BASE] * (not self.project.of(TORCH))
 
     def pin_place(self, package: str) -> Place | None:
         """Return the list of uv's that pins a package, None where its requirements do."""
@@ -124,18 +139,28 @@ class Layout:
             return []
         pins, pinning = self.pins.get(package, {}), self.pin_place(package)
         every = [*dict.fromkeys(text for texts in pins.values() for text in texts)]
+        versions = re.findall(r"==([\w.]+)", " ".join(every)) or self.paired(package)
+        fits = all(it.versions.contains(version) for it in old for version in versions)
+        is_exact = any(line.is_exact for line in old)
+        if place == CONSTRAINTS and package in self.constraints:
+            is_kept = is_exact and fits and package not in self.pins
+            return [line.text for line in old] if is_kept else self.constraints[package]
         if place == pinning:
             return every
-        if not pinning and place[0] != "tool" and (here := pins.get(place if self.places else ())):
+        here = self.requirements.get(package, {}).get(place if self.places else (), [])
+        if not pinning and place[0] != "tool" and here:
             return here
-        paired = self.reading.facts.companions(self.plan.release).get(package, "")
-        versions = re.findall(r"==([\w.]+)", " ".join(every)) or [paired] * bool(paired)
         is_bound = pinning and self.reading.keeps_bounds and place[0] == "project"
-        fits = all(it.versions.contains(version) for it in old for version in versions)
-        is_kept = fits and not (is_bound and old and old[0].is_exact)
-        if old and (pinning == OVERRIDES or is_kept):
+        if old and (pinning == OVERRIDES or (fits and not (is_bound and is_exact))):
             return [line.text for line in old]
+        if is_bound and here:
+            return here
         return [f"{package}{'>=' if is_bound else '=='}{it}" for it in dict.fromkeys(versions)]
+
+    def paired(self, package: str) -> list[str]:
+        """Return the newest version of a companion that goes with each release of the plan."""
+        found = (self.reading.facts.companions(it).get(package) for it in self.plan.releases)
+        return [versions[0] for versions in found if versions]
 
     def leaves(self, place: Place, package: str) -> bool:
         """Tell whether a requirement of a package has no place in a list any more.
@@ -143,8 +168,7 @@ class Layout:
         Beside options that have several indexes uv locks torch in no other list.
         """
         if place[0] == "tool":
-            known = self.reading.facts.companions(self.plan.release)
-            return package not in self.pins and package not in known
+            return package not in self.pins and not self.paired(package)
         if place in self.places.values() or not self.places:
             return package not in self.pins
         is_split = any(len({it.backend for it in option.cells}) > 1 for option in self.plan.options)
@@ -174,9 +198,11 @@ class Layout:
 
     def why(self, place: Place, package: str, old: Sequence[Line], new: Sequence[str]) -> str:
         """Return the reason for other requirements of a package."""
-        release, said = f"torch {self.plan.release}", listed([line.text for line in old])
+        said = listed([line.text for line in old])
         pins = listed([*dict.fromkeys(text.partition(" ; ")[0] for text in new)])
         versions = re.findall(r"==([\w.]+)", pins)
+        if place == CONSTRAINTS and new and package not in self.pins:
+            return f"Other packages may require {package}: {pins} keeps it beside {self.torch}."
         if not old and place == CONSTRAINTS:
             return (
                 f"The bound of {package} lets platforms lock different releases: {pins} holds one."
@@ -186,11 +212,11 @@ class Layout:
         if not new and package in self.pins:
             return f"{said} leaves {place[-1]}: {listed([*self.places])} choose its build."
         if not new:
-            return f"{said} leaves {place[-1]}: no build of {release} requires it."
+            return f"{said} leaves {place[-1]}: no build of {self.torch} requires it."
         if any(line.names_file for line in old):
             return f"{package} is named by wheels: {pins} and an index say it for all of them."
         if package != TORCH and not all(it.versions.contains(v) for it in old for v in versions):
-            return f"{said} is not made for {release}: {pins}."
+            return f"{said} is not made for {self.torch}: {pins}."
         if self.plan.local_pins:
             return f"{said} does not name the build of every platform: {pins}."
         if all(line.is_exact for line in old):
@@ -223,6 +249,8 @@ class Layout:
             markers = " or ".join(str(Marker(text)) for text in self.get((*UV, key)))
             if {*markers.split(" or ")} != {str(Marker(text)) for text in exact}:
                 self.put((*UV, key), value, f"{key}: {reason}.")
+        self.lay_spared()
+        self.lay_required_uv()
         known, groups = (
             {*self.project.lists},
             [it for it in self.places.values() if it[:-1] == GROUPS],
@@ -234,6 +262,23 @@ class Layout:
             self.put(
                 (*UV, "default-groups"), value, "default-groups: a bare `uv sync` has a build."
             )
+
+    def lay_spared(self) -> None:
+        """Except what comes from PyTorch's index from a cooldown, as it tells no upload dates."""
+        key: Place = (*UV, "exclude-newer-package")
+        known: dict[str, Any] = self.get(key, {})
+        kept = {it: known[it] for it in known if it not in self.project.family or known[it]}
+        value = {**kept, **dict.fromkeys(self.plan.explicit_packages, False)}
+        reason = "PyTorch's index tells no upload dates, so a cooldown would refuse all it has"
+        self.put(key, value or None, f"{key[-1]}: {reason}.")
+
+    def lay_required_uv(self) -> None:
+        """Ask for a uv that knows all that stands here."""
+        key, least = (*UV, "required-version"), self.plan.required_uv
+        starts = re.findall(r"(?:^|[,=>~])\s*(\d[\d.]*\d)", self.get(key, ""))
+        if not any(SpecifierSet(least).contains(start) for start in starts):
+            reason = f"an older uv than {least.strip('>=')} drops settings that stand here"
+            self.put(key, least, f"{key[-1]}: {reason}.")
 
     def lay_conflicts(self) -> None:
         """Let extras and groups with different builds exclude each other, and no others."""

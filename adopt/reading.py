@@ -10,13 +10,23 @@ from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 
 from adopt.document import Place
-from adopt.project import BASE, EXTRAS, GROUPS, OVERRIDES, Line, Project, Stop, holds, normal
-from torch_plan.answers import DEFAULT_PLATFORMS, NO_COMPANIONS
+from adopt.project import (
+    BASE,
+    CONSTRAINTS,
+    EXTRAS,
+    GROUPS,
+    OVERRIDES,
+    Line,
+    Project,
+    Stop,
+    holds,
+    normal,
+)
+from torch_plan.answers import DEFAULT_PLATFORMS, LOCAL, MINIMUM, NO_COMPANIONS, OPTIONAL, PUBLIC
 from torch_plan.defaults import complete
 from torch_plan.facts import PYPI, TORCH
 from torch_plan.inverse import Inverse, Present, index_backend
 from torch_plan.platforms import PLATFORMS
-from torch_plan.questions import choices
 from torch_plan.text import listed
 
 ANSWERS = (
@@ -75,9 +85,11 @@ class Reading:
 
     def matching(self, key: str) -> list[str]:
         """Return the platforms that a setting of uv's names."""
-        python = (self.pythons or self.facts.all_pythons)[-1]
         markers = [Marker(text) for text in self.project.uv.get(key, [])]
-        return [it for it in PLATFORMS if any(holds(marker, it, python) for marker in markers)]
+        places = [*product(markers, self.pythons or self.facts.all_pythons)]
+        return [
+            it for it in PLATFORMS if any(holds(marker, it, python) for marker, python in places)
+        ]
 
     def lines(self, package: str, variant: str, platform: str) -> list[Line]:
         """Return the requirements of a package that count; overrides beat the others."""
@@ -90,6 +102,10 @@ class Reading:
             if any(holds(line.marker, platform, it) for it in self.facts.all_pythons)
         ]
         return [line for line in found if line.place == OVERRIDES] or found
+
+    def requires(self, package: str, variant: str, platform: str) -> bool:
+        """Tell whether a package is required there, and not only held at a version."""
+        return any(it.place[0] != "tool" for it in self.lines(package, variant, platform))
 
     def backend(self, variant: str, platform: str) -> str:
         """Return the backend that a variant has on a platform today."""
@@ -169,23 +185,32 @@ class Reading:
         if len(copies) > 1 and "pytorch_index" not in self.given:
             raise Stop(f"It has the indexes of {listed(copies)}. Choose with pytorch_index=…")
         required = [line for line in project.lines if line.place[0] != "tool"]
-        names = {line.name for line in required}
+        names = [it for it in self.facts.all_companions if it in {line.name for line in required}]
+        places = [*product(self.variants or ("",), self.platforms)]
+        companions = [
+            # What some platforms do without already, others may do without too.
+            it if all(self.requires(it, *place) for place in places) else f"{it}{OPTIONAL}"
+            for it in names
+        ]
         is_local = any(line.label and not line.names_file for line in required)
-        pin = "minimum" if self.keeps_bounds and "minimum" in choices()["torch_pin"] else "public"
+        pin = MINIMUM if self.keeps_bounds else PUBLIC
         kinds = {place[:-1] for place in self.variants.values()}
         return {
             "project_slug": "adopted-project",
             "layout": "extras" if EXTRAS in kinds else "groups" if kinds else "markers",
-            "companions": " ".join(names & {*self.facts.all_companions}) or NO_COMPANIONS,
+            "companions": " ".join(companions) or NO_COMPANIONS,
             "pytorch_index": [*copies, "official"][0],
-            "torch_pin": "local" if is_local else pin,
+            "torch_pin": LOCAL if is_local else pin,
         }
 
     @cached_property
     def keeps_bounds(self) -> bool:
         """Whether others install the project, and its metadata names a range of torch for them."""
         if "torch_pin" in self.given:
-            return self.given["torch_pin"] == "minimum"
-        lines = [line for line in self.project.of(TORCH) if line.place[0] == "project"]
+            return self.given["torch_pin"] == MINIMUM
+        every = self.project.of(TORCH)
+        is_held = any(line.is_exact for line in every if line.place == CONSTRAINTS)
+        kinds = ("project", *GROUPS) if is_held else ("project",)
+        lines = [line for line in every if line.place[0] in kinds]
         installed = self.project.uv.get("package", "build-system" in self.project.data)
         return bool(installed) and any(not line.is_exact for line in lines)

@@ -1,4 +1,4 @@
-"""Lock the new project, install it and run its smoke test, as far as the answers ask for it.
+"""Give the new project a repository, lock it, install it, test it: what the answers ask for.
 
 The project is complete without a lock: whatever fails here is said in plain words, with the one
 command to run next, and nothing is taken back. Messages go to standard error, where uv's are too.
@@ -120,12 +120,19 @@ WORKSPACE = rb"(?m)^\s*\[?\s*(tool\.uv\.)?workspace\b"
 class Stopped(Exception):
     """A step that could not be done; the text is a plain sentence that says why.
 
-    `outside` is the folder that the project has to move to, if it cannot be done here.
+    `outside` is the folder that the project has to move to, if it cannot be done here; `instead`
+    the command that helps, where it is another than that for the same step; `printed` what uv said.
     """
 
-    def __init__(self, reason: str, outside: Path | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        outside: Path | None = None,
+        instead: list[str] | None = None,
+        printed: str = "",
+    ) -> None:
         super().__init__(reason)
-        self.outside = outside
+        self.outside, self.instead, self.printed = outside, instead, printed
 
 
 class WrongHash(Stopped):
@@ -140,13 +147,15 @@ def main() -> None:
     if not settings["github_actions"]:
         remove_empty(".github")
     try:
+        if settings["git"]:
+            start_repository()
         if settings["after_generation"] != "nothing":
             complete(settings)
         say_ready(settings)
     except KeyboardInterrupt:
         say_kept("Interrupted.", settings)
     except Stopped as stopped:
-        say_kept(str(stopped), settings, stopped.outside)
+        say_kept(str(stopped), settings, stopped.outside, stopped.instead)
     except OSError as error:
         say_kept(f"uv cannot be run ({error}).", settings)
 
@@ -168,9 +177,31 @@ def remove_empty(name: str) -> None:
         shutil.rmtree(name, ignore_errors=True)
 
 
+def start_repository() -> None:
+    """Make the project a git repository, as `uv init` does, unless it lies in one already.
+
+    Without git there is none, which nobody needs to be told.
+    """
+    import subprocess
+    from pathlib import Path
+
+    project = Path.cwd()
+    if any((folder / ".git").exists() for folder in (project, *project.parents)):
+        return
+    command = ["git", "init", "--quiet", "--initial-branch=main"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    except OSError:
+        return
+    if done.returncode:
+        told = done.stderr.decode(errors="replace").strip()
+        say(f"git makes no repository of the project: {told}")
+
+
 def complete(settings: dict[str, Any]) -> None:
     """Lock, and for `smoke` install and test; `Stopped` says what could not be done."""
     uv = find_uv()
+    refuse_old_uv(uv, settings["required_uv"])
     say_variables(settings)
     refuse_workspace(uv)
     old = Path("uv.lock").read_bytes() if Path("uv.lock").exists() else None
@@ -178,6 +209,18 @@ def complete(settings: dict[str, Any]) -> None:
     if settings["after_generation"] == "smoke":
         sync(uv, settings, old)
         smoke(uv, settings)
+
+
+def refuse_old_uv(uv: str, required: str) -> None:
+    """Raise `Stopped` for a uv older than `required`, such as `>=0.10.0`.
+
+    Before 0.9.25 uv drops all settings where it meets one that it does not know, `required-version`
+    among them, and locks something else in silence.
+    """
+    told = re.search(r"\d+\.\d+\.\d+", ask([uv, "--version"], environment(), seconds=60).stdout)
+    least = required.removeprefix(">=")
+    if told and [int(part) for part in told[0].split(".")] < [int(it) for it in least.split(".")]:
+        raise Stopped(f"This is uv {told[0]}, and the project needs {least} or newer; update it.")
 
 
 def say_variables(settings: dict[str, Any]) -> None:
@@ -213,7 +256,10 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     tells whether the lock is right for somebody without them. If not, it is made again without
     them; unless it depends on an index or a cooldown of theirs, which is their decision.
     """
-    run_uv(uv, lock_command(settings), settings)
+    try:
+        run_uv(uv, lock_command(settings), settings)
+    except Stopped as stopped:
+        raise doubted(stopped.printed, settings) or stopped from None
     locked = Path("uv.lock")
     if not locked.is_file():
         raise Stopped("uv ended well and left no uv.lock in the project.")
@@ -222,6 +268,17 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     if not why and not facts:
         return
     about = f" ({', '.join(facts)})" if facts else ""
+    cooldown = re.search(
+        r'exclude-newer-span = (".+")|exclude-newer = (".+")', "\n".join(facts[::-1])
+    )
+    if "exclude newer" in why and cooldown:
+        setting = f"exclude-newer = {cooldown[1] or cooldown[2]}"
+        say(
+            "uv.lock has your cooldown: `uv sync --locked` fails for everybody who lacks it, CI"
+            f" included. To make it hold for all, put `{setting}` under [tool.uv] in pyproject.toml"
+            " and run `uv lock`."
+        )
+        return
     if re.search("missing remote index|exclude newer", why):
         say(
             f"uv.lock depends on your own settings of uv{about}: `uv sync --locked` fails for"
@@ -246,6 +303,25 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     )
 
 
+def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
+    """Return what to do where uv did not find a build that is only likely, None where it is not so.
+
+    uv names the platforms that it could not serve where it looked at some of them alone.
+    """
+    if "No solution found" not in printed or "exclude-newer" in printed:
+        return None
+    split = re.search(r"for split \(markers: (.+)\)", printed)
+    likely = settings["likely"]
+    named = [where for where in likely if split and all(it in split[1] for it in where.split())]
+    for where in [*named, *likely][:1]:
+        platform, command = likely[where]
+        return Stopped(
+            f"{platform} asks for a build that nobody has seen yet, and uv did not find it.",
+            instead=command,
+        )
+    return None
+
+
 def why_outdated(uv: str, settings: dict[str, Any]) -> str:
     """Return why uv would lock anew for somebody without the caller's settings; empty if not."""
     check = [uv, *lock_command(settings), "--check", "--offline", "--verbose"]
@@ -257,10 +333,11 @@ def why_outdated(uv: str, settings: dict[str, Any]) -> str:
 def personal_facts(lock: str, why: str) -> list[str]:
     """Return what a lock has from its maker's settings: an index, folders, options of uv.
 
-    uv says nothing of folders while they are there, and the project may have options of its own.
+    uv says nothing of folders while they are there, and the project has options of its own: that
+    packages are `false` stands for no cooldown.
     """
     head = lock.partition("\n[[package]]")[0].partition("\n[options")[2]
-    options = re.findall(r"(?m)^[\w-]+ = .+", head) if why else []
+    options = re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why else []
     folders = re.findall(r'registry = "((?!https?://)[^"]+)"', lock)
     index = re.findall(r"missing remote index: .* from `(?:(\w+://)[^/@]*@)?([^?#`]+)", why)
     return [*map("".join, index), *dict.fromkeys(folders), *options]
@@ -324,7 +401,7 @@ def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
     again = ask(command, quick, seconds=60)
     if again.returncode:
         kind = WrongHash if "Hash mismatch" in again.stderr else Stopped
-        raise kind(cause(again.stderr, settings["requires_python"]))
+        raise kind(cause(again.stderr, settings["requires_python"]), printed=again.stderr)
 
 
 def cause(printed: str, python: str) -> str:
@@ -440,12 +517,18 @@ def say_ready(settings: dict[str, Any]) -> None:
         say_commit(settings)
 
 
-def say_kept(reason: str, settings: dict[str, Any], outside: Path | None = None) -> None:
-    """Say why a step could not be done, and the command that does it later."""
-    commands = [next_command(settings, outside)]
+def say_kept(
+    reason: str,
+    settings: dict[str, Any],
+    outside: Path | None = None,
+    instead: list[str] | None = None,
+) -> None:
+    """Say why a step could not be done, and the command that does it later, or another instead."""
+    commands = [instead or next_command(settings, outside)]
     if outside:
         commands.insert(0, ["move" if os.name == "nt" else "mv", str(Path.cwd()), str(outside)])
-    say(f"{reason} The project is kept. To complete it, run:", *commands)
+    step = "make it again without that build" if instead else "complete it"
+    say(f"{reason} The project is kept. To {step}, run:", *commands)
     if not Path("uv.lock").exists():
         say_commit(settings)
 

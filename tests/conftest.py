@@ -21,15 +21,15 @@ from cookiecutter.cli import main
 from cookiecutter.main import cookiecutter
 
 from tests.command_line import Run
-from tests.interpreters import interpreter
+from tests.interpreters import install, interpreter
 from tools.lock import installed, run_uv
 from tools.real_wheel import real_cpu_wheel
 from tools.replica import Replica
 from torch_plan.default_backend import Detected, detect
 from torch_plan.defaults import complete
-from torch_plan.facts import Facts, load_facts
+from torch_plan.facts import Facts, Mirror, load_facts
 from torch_plan.gpus import Gpu
-from torch_plan.plan import Plan
+from torch_plan.plan import REQUIRED_UV, Plan
 from torch_plan.planning import make_plan
 from torch_plan.platforms import host_platform
 
@@ -111,7 +111,11 @@ def ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def replica() -> Iterator[Replica]:
+    """Serve what PyTorch publishes; the template takes it for one of PyTorch's own mirrors."""
     with Replica() as running:
+        load_facts().pytorch_mirrors["replica"] = Mirror(
+            running.url, flat=False, hosts=("replica",)
+        )
         yield running
 
 
@@ -126,6 +130,14 @@ def real_replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
         pytest.skip(reason)
     with Replica(wheels=[wheel]) as replica:
         yield replica
+
+
+@pytest.fixture(scope="session")
+def oldest_uv(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The oldest uv that a rendered project takes, from PyPI."""
+    folder = tmp_path_factory.mktemp("uv") / "venv"
+    version = REQUIRED_UV.removeprefix(">=")
+    return str(install(folder, PYTHON, f"uv=={version}").with_name("uv"))
 
 
 @pytest.fixture
@@ -157,7 +169,12 @@ def bake(tmp_path: Path, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> B
     monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))
 
     def render(**answers: str) -> BakedProject:
-        given = {"pytorch_index": replica.url, "after_generation": "nothing", **answers}
+        given = {
+            "pytorch_index": replica.url,
+            "after_generation": "nothing",
+            "git": "no",
+            **answers,
+        }
         path = cookiecutter(str(ROOT), no_input=True, extra_context=given, output_dir=tmp_path)
         known = load_facts()
         return BakedProject(Path(path), complete(given, known))

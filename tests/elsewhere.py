@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.conftest import ROOT, empty_config
-from tools.lock import find_uv, read_lock
+from tools.lock import read_lock
 from tools.replica import Replica
 
 HERE = (sys.executable, "-m", "cookiecutter")
@@ -81,22 +81,12 @@ def run(
     return printed
 
 
-def install(folder: Path, python: str, requirement: str = "cookiecutter") -> Path:
-    """Install a package for an interpreter, and return the `python` that has it."""
-    uv = find_uv()
-    subprocess.run([uv, "venv", "--quiet", f"--python={python}", folder], check=True)
-    installed = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    command = [uv, "pip", "install", "--quiet", f"--python={installed}", requirement]
-    subprocess.run(command, check=True)
-    return installed
-
-
 def contents(project: Path) -> dict[str, bytes]:
-    """Return name -> content of what was rendered: everything but the lock."""
+    """Return name -> content of what was rendered: everything but the lock and the repository."""
     return {
         path.relative_to(project).as_posix(): path.read_bytes()
         for path in sorted(project.rglob("*"))
-        if path.is_file() and path.name != "uv.lock"
+        if path.is_file() and path.name != "uv.lock" and ".git" not in path.parts
     }
 
 

@@ -1,4 +1,4 @@
-"""Stand-in interpreters: uv asks a Python for its version to resolve for it, and for no more."""
+"""Interpreters: stand-ins, which uv asks for their version, and environments with packages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+
+from tools.lock import find_uv
 
 _PRETEND = """\
 import collections, sys, sysconfig
@@ -50,3 +52,13 @@ def stand_in(python: str, base: str) -> str:
     if said.stdout.decode().strip() != f"{python}.0":
         raise RuntimeError(f"{made}, of {base}, says {said.stdout!r} and not {python}.0")
     return made
+
+
+def install(folder: Path, python: str, *requirements: str) -> Path:
+    """Install packages for an interpreter, and return the `python` that has them."""
+    uv = find_uv()
+    subprocess.run([uv, "venv", "--quiet", f"--python={python}", folder], check=True)
+    installed = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    command = [uv, "pip", "install", "--quiet", f"--python={installed}", *requirements]
+    subprocess.run(command, check=True)
+    return installed

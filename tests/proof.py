@@ -11,9 +11,7 @@ from packaging.markers import Marker
 from tests.conftest import BakedProject
 from tools.lock import locked_wheels, read_lock
 from torch_plan.cells import Cell
-from torch_plan.facts import PYPI, load_facts
-
-FACTS = load_facts()
+from torch_plan.facts import PYPI
 
 
 def prove(project: BakedProject) -> float:
@@ -26,25 +24,25 @@ def prove(project: BakedProject) -> float:
     start = time.perf_counter()
     project.lock()
     seconds = time.perf_counter() - start
+    urls = {index.name: index.url for index in plan.indexes}
     assert registries(project) == {
-        f"{index.url}" for index in plan.indexes if not index.default
-    } | ({"PyPI"} if any(cell.backend == PYPI for cell in cells(project)) else set())
+        "PyPI" if origin == PYPI else urls[f"pytorch-{origin}"]
+        for origin in {cell.torch.origin for cell in plan.cells}
+    }
     for option in plan.options:
         for cell in option.cells:
             got = project.installed(cell.platform, *option.sync)
             where = f"{option.name} on {cell.platform}"
             assert got["torch"] == cell.torch.full_version, where
-            for companion, version in plan.companions.items():
-                label = FACTS.label(companion, version, cell.backend, cell.platform)
-                assert got[companion].split("+")[0] == version, where
-                if label:
-                    assert got[companion] == f"{version}+{label}", where
-            triton = FACTS.triton(plan.release, cell.backend)
-            if triton:
-                required = cell.platform in triton.platforms and plan.python in triton.pythons
-                assert (triton.name in got) == required, where
-            for package in ("torch", *plan.companions):
-                check_pythons(project, cell, package, got[package])
+            for package in cell.packages:
+                required = package.pythons is None or plan.python in package.pythons
+                assert (package.name in got) == required, where
+                if package.label:
+                    assert got[package.name] == package.full_version, where
+                elif package.version and required:
+                    assert got[package.name].split("+")[0] == package.version, where
+                if package.pythons is None:
+                    check_pythons(project, cell, package.name, got[package.name])
     return seconds
 
 
@@ -57,11 +55,6 @@ def indexes_of_torch(pyproject: dict[str, Any], option: str, here: Mapping[str, 
         if source.get("extra", source.get("group", option)) == option
         and ("marker" not in source or Marker(source["marker"]).evaluate(here))
     ]
-
-
-def cells(project: BakedProject) -> list[Cell]:
-    """Return the cells of every option."""
-    return [cell for option in project.plan.options for cell in option.cells]
 
 
 def registries(project: BakedProject) -> set[str]:

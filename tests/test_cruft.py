@@ -61,9 +61,14 @@ def second_version(template: Path) -> None:
     extension = template / "torch_plan/extension.py"
     replace(extension, "toml=toml,", "toml=toml, shout=lambda text: str(text).upper(),")
     skeleton = template / "{{cookiecutter.project_slug}}"
-    replace(skeleton / ".gitignore", "dist/", "dist/\n{{ cookiecutter.team | shout }}/")
+    replace(
+        skeleton / ".gitignore",
+        "dist/",
+        "dist/\n{{ cookiecutter.team | shout }}/{{ cookiecutter.shelf }}",
+    )
     questions = template / "cookiecutter.json"
     replace(questions, '"torch_version":', '"team": "vision",\n  "torch_version":')
+    replace(questions, '"numpy_guard": "auto",', '"numpy_guard": "auto",\n    "shelf": "three",')
 
 
 class Cruft:
@@ -120,7 +125,6 @@ def cruft(tmp_path: Path, replica: Replica) -> Cruft:
     assert done.returncode == 0, done.stderr
     assert (runner.project / "uv.lock").is_file(), done.stderr
     assert any(" lock " in line for line in runner.asked_uv())
-    git(runner.project, "init", "--quiet")
     commit(runner.project, "start")
     return runner
 
@@ -153,6 +157,30 @@ def test_a_newer_torch_merges_with_what_the_owner_added(cruft: Cruft) -> None:
     assert set(OWN) <= set(dependencies)
 
 
+def test_what_is_not_asked_is_recorded_and_can_be_changed(cruft: Cruft, tmp_path: Path) -> None:
+    def recorded() -> dict[str, str]:
+        text = (cruft.project / ".cruft.json").read_text(encoding="utf-8")
+        return json.loads(text)["context"]["cookiecutter"]  # type: ignore[no-any-return]
+
+    assert recorded()["pytorch_index"].startswith("http://127.0.0.1:")
+    assert recorded()["dockerfile"] == "no"
+    new = {"dockerfile": True, "numpy_guard": "always"}
+    done = cruft.run("update", "--skip-apply-ask", "--variables-to-update", json.dumps(new))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (cruft.project / "Dockerfile").is_file()
+    assert (recorded()["dockerfile"], recorded()["numpy_guard"]) == ("yes", "always")
+    commit(cruft.project, "a Dockerfile")
+    replace(tmp_path / "template/{{cookiecutter.project_slug}}/.gitignore", "dist/", "dist/\nout/")
+    commit(tmp_path / "template", "second version")
+    done = cruft.run("update", "--skip-apply-ask")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "out/" in (cruft.project / ".gitignore").read_text(encoding="utf-8")
+    assert (cruft.project / "Dockerfile").is_file()
+    assert '"numpy<2"' in (cruft.project / "pyproject.toml").read_text(encoding="utf-8")
+    assert (recorded()["dockerfile"], recorded()["numpy_guard"]) == ("yes", "always")
+    assert recorded()["pytorch_index"].startswith("http://127.0.0.1:")
+
+
 def test_a_refused_update_names_the_command_that_works(cruft: Cruft) -> None:
     """Cruft has a click of its own: the message must not come as a traceback."""
     new = {"torch_version": "2.15.0", "torch_backend": "cu128"}
@@ -177,7 +205,7 @@ def test_update_to_a_version_with_other_facts_code_and_answers(
     assert cruft.run("check").returncode == 1
     done = cruft.run("update", "--skip-apply-ask")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "VISION/" in (cruft.project / ".gitignore").read_text(encoding="utf-8")
+    assert "VISION/three" in (cruft.project / ".gitignore").read_text(encoding="utf-8")
     assert '"numpy<2 ; ' in (cruft.project / "pyproject.toml").read_text(encoding="utf-8")
     assert (cruft.project / "uv.lock").read_bytes() == locked
     assert list(cruft.project.rglob("*.rej")) == []

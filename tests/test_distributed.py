@@ -1,24 +1,30 @@
-"""The smoke test under torchrun: two ranks of a real torch, and ranks that fail each other."""
+"""The smoke test for several processes: ranks of a real torch, and ranks that fail each other."""
 
 from __future__ import annotations
 
-import json
+import importlib
 import os
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cookiecutter.main import cookiecutter
 
-from tests.conftest import PYTHON, RELEASE, ROOT, empty_config
+from tests.conftest import PYTHON, RELEASE, ROOT, Bake, empty_config
+from tests.stub_torch import stub_torch
 from tools.lock import run_uv
 from tools.replica import Replica
 
-MODULE = ("-m", "my_ml_project.smoke")
+MODULE = ("-m", "my_ml_project.smoke_distributed")
 SCRIPT = """\
 import os
 import sys
@@ -26,12 +32,16 @@ import time
 
 import torch.distributed
 
-from my_ml_project import smoke
+from my_ml_project import smoke_distributed
 
+all_reduce = torch.distributed.all_reduce
 if os.environ["RANK"] == "1":
-    {}
-sys.exit(smoke.main(["--timeout", "3"]))
+    torch.distributed.all_reduce = lambda *given, **options: {}
+status = smoke_distributed.main(["--timeout", "3"])
+sys.stdout.flush()
+os._exit(status)
 """
+"""Ranks of which rank 1 does something else than an all-reduce."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,8 @@ class Project:
         command = (str(scripts / "torchrun"), "--standalone", "--nproc-per-node=2", *arguments)
         return self.wait(self.start(command), time.monotonic())
 
-    def ranks(self, size: int, *arguments: str) -> list[Ended]:
-        """Start the first ranks of two by hand, as many as `size` says."""
+    def ranks(self, *numbers: int, command: tuple[str, ...]) -> list[Ended]:
+        """Start some of two ranks by hand."""
         python = run_uv(self.path, "python", "find").strip()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -70,8 +80,8 @@ class Project:
         begun = time.monotonic()
         both = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         started = [
-            self.start((python, *arguments), RANK=str(rank), LOCAL_RANK=str(rank), **both)
-            for rank in range(size)
+            self.start((python, *command), RANK=str(rank), LOCAL_RANK=str(rank), **both)
+            for rank in numbers
         ]
         return [self.wait(process, begun) for process in started]
 
@@ -86,11 +96,12 @@ class Project:
         )
 
     def wait(self, process: subprocess.Popen[str], begun: float) -> Ended:
-        """Wait for a process; one that hangs is ended, and so fails the test."""
+        """Wait for a process, and end one that hangs."""
         try:
-            out, err = process.communicate(timeout=60)
-        finally:
+            out, err = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
             process.kill()
+            out, err = process.communicate()
         return Ended(process.returncode, out, err, time.monotonic() - begun)
 
 
@@ -104,6 +115,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, real_replica: Replica) -> 
         "companions": "none",
         "pytorch_index": real_replica.url,
         "after_generation": "nothing",
+        "distributed": "yes",
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COOKIECUTTER_CONFIG", str(empty_config(folder)))
@@ -118,43 +130,133 @@ def script(tmp_path: Path) -> Path:
     return tmp_path / "ranks.py"
 
 
-def test_two_ranks_add_up_and_report_once(project: Project) -> None:
-    ended = project.torchrun(*MODULE, "--json", "--expect", "cpu")
-    assert ended.status == 0, ended.err
-    report = json.loads(ended.out)
-    assert (report["ranks"], report["process_group"]) == (2, "gloo")
-    assert report["torch"] == f"{RELEASE}+cpu"
-    assert (report["problems"], ended.problems) == ([], [])
+def test_two_ranks_add_up(project: Project) -> None:
+    ended = project.torchrun(*MODULE)
+    assert (ended.status, ended.problems) == (0, []), ended.err
+    lines = ended.out.splitlines()
+    assert {f"torch: {RELEASE}+cpu", "build: cpu", "ranks: 2", "process_group: gloo"} < {*lines}
+    assert [line for line in lines if line.startswith("passed: ")] == lines[-1:]
+    assert lines[-1].endswith("adding numbers up by gloo")
 
 
-def test_missing_rank_is_named_in_time(project: Project) -> None:
-    (first,) = project.ranks(1, *MODULE, "--timeout", "3")
-    assert first.status == 1
-    (line,) = first.err.splitlines()
-    assert line.startswith(
-        "problem: 1 of 2 ranks came within 3 s, rank 1 is missing: see whether all were started"
-    )
-    assert first.seconds < 30
-
-
-def test_wrong_rank_is_named(project: Project, script: Path) -> None:
-    wrong = "torch.distributed.all_reduce = lambda numbers, real=torch.distributed.all_reduce: (\n"
-    script.write_text(SCRIPT.format(f"{wrong}        real(numbers.mul_(7))\n    )"))
-    ended = project.torchrun(str(script))
+@pytest.mark.parametrize("rank", [0, 1])
+def test_missing_rank_is_named(project: Project, rank: int) -> None:
+    (ended,) = project.ranks(rank, command=(*MODULE, "--timeout", "3"))
     assert ended.status == 1
     (problem,) = ended.problems
-    assert "ranks 0, 1: the all-reduce (gloo) is wrong, rank 1 gave 2 and 14 arrived" in problem
+    assert ended.err.splitlines() == [problem]
+    assert ("rank 1 did not come within 3 s" if rank == 0 else "that rank 0 can be") in problem
+    assert ended.seconds < 60
 
 
-@pytest.mark.parametrize("end", ["os._exit(3)", "time.sleep(60)"], ids=["dies", "hangs"])
-def test_rank_that_stops_in_the_middle_is_an_error_in_time(
-    project: Project, script: Path, end: str
-) -> None:
-    script.write_text(SCRIPT.format(f"torch.distributed.all_reduce = lambda numbers: {end}"))
-    first, second = project.ranks(2, str(script))
-    assert (first.status, second.status) == (1, 3 if "exit" in end else 1)
+@pytest.mark.parametrize(
+    ("act", "found"),
+    [
+        pytest.param(
+            "all_reduce(given[0].mul_(7), **options)",
+            "a wrong number came from rank 1",
+            id="computes-wrongly",
+        ),
+        pytest.param(
+            "time.sleep(60)", "rank 0: waiting for the sum; rank 1: giving its number", id="hangs"
+        ),
+        pytest.param("os._exit(3)", "rank 1 did not come within 3 s", id="dies"),
+    ],
+)
+def test_other_rank_is_named_in_time(project: Project, script: Path, act: str, found: str) -> None:
+    script.write_text(SCRIPT.format(act), encoding="utf-8")
+    first, second = project.ranks(0, 1, command=(str(script),))
+    assert first.status == 1
+    assert found in first.problems[-1]
     assert "Traceback" not in first.err
-    told = "".join(first.problems)
-    assert "the all-reduce (gloo) failed" in told
-    assert ("rank 1 is missing" in told) == ("exit" in end)
-    assert max(first.seconds, second.seconds) < 40
+    assert first.seconds < 60
+    assert second.status != 0
+
+
+@pytest.fixture
+def module(bake: Bake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module, of a project that is on the path here."""
+    monkeypatch.syspath_prepend(str(bake(project_slug="stubbed", distributed="yes").path / "src"))
+    yield importlib.import_module("stubbed.smoke_distributed")
+    for name in ("stubbed", "stubbed.smoke", "stubbed.smoke_distributed"):
+        del sys.modules[name]
+
+
+class Store:
+    """A store in one process."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()
+
+    def set(self, key: str, value: str) -> None:
+        self.values[key] = value
+
+    def get(self, key: str) -> bytes:
+        return self.values[key].encode()
+
+    def add(self, key: str, amount: int) -> int:
+        self.counts[key] += amount
+        return self.counts[key]
+
+
+@pytest.mark.parametrize(
+    ("others", "found"),
+    [
+        pytest.param({1: "cpu", 2: "cpu"}, "", id="alike"),
+        pytest.param({1: "cu128", 2: "cpu"}, "ranks 0, 2: cpu; rank 1: cu128", id="differ"),
+        pytest.param({1: "cpu"}, "rank 2 did not come within 0.1 s", id="one-is-missing"),
+        pytest.param({}, "ranks 1, 2 did not come within 0.1 s", id="two-are-missing"),
+    ],
+)
+def test_ranks_that_meet(
+    module: Any, monkeypatch: pytest.MonkeyPatch, others: dict[int, str], found: str
+) -> None:
+    store = Store()
+    monkeypatch.setattr(module.Ranks, "connect", lambda self, serve=False: store)
+    for rank, word in others.items():
+        module.Ranks(None, rank, 3, 0.1).come("start", word)
+    first = module.Ranks(None, 0, 3, 0.1)
+    with pytest.raises(module.smoke.Wrong, match=f"^{found}$") if found else nullcontext():
+        first.meet("start", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("device", "backends", "chosen"),
+    [
+        pytest.param("cuda:0", ("nccl", "gloo"), "nccl", id="nvidia-or-amd"),
+        pytest.param("cuda:0", ("gloo",), "gloo", id="windows"),
+        pytest.param("xpu:0", ("gloo", "xccl"), "xccl", id="intel"),
+        pytest.param("cpu", ("nccl", "gloo"), "gloo", id="cpu"),
+    ],
+)
+def test_backend(module: Any, device: str, backends: tuple[str, ...], chosen: str) -> None:
+    has = {f"is_{name}_available": lambda: True for name in backends}
+    torch = SimpleNamespace(distributed=SimpleNamespace(**has))
+    assert module.backend_of(torch, module.smoke.Device(device, device)) == chosen
+
+
+def test_more_ranks_than_devices(
+    module: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu = SimpleNamespace(name="NVIDIA H200", major=9, minor=0)
+    torch = stub_torch("2.9.1+cu128", cuda="12.8", gpus=(gpu,))
+    torch.distributed = SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "torch.version", torch.version)
+    variables = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_PORT": "1"}
+    for name, value in {**variables, "MASTER_ADDR": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    assert module.main([]) == 1
+    problem = capsys.readouterr().err.splitlines()[0]
+    assert problem.startswith("problem: rank 1: choosing a device for local rank 1 failed")
+    assert problem.endswith("torch finds 1 here, start one process for each")
+
+
+@pytest.mark.parametrize("argv", [[], ["--timeout"], ["--timeout", "soon"]])
+def test_usage_error(module: Any, argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wants what torchrun sets, and a number."""
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(SystemExit) as stopped:
+        module.main(argv)
+    assert stopped.value.code == 2

@@ -20,7 +20,7 @@ from tools.replica import Replica
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.facts import load_facts
-from torch_plan.questions import questions
+from torch_plan.questions import fixed_defaults
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
@@ -65,7 +65,7 @@ def check_options(words: list[str], *command: str) -> None:
 def check_answers(words: list[str]) -> None:
     """Check that a cookiecutter command has answers that the template takes."""
     given = dict(word.split("=", 1) for word in words if "=" in word and not word.startswith("-"))
-    assert set(given) <= set(questions())
+    assert set(given) <= set(fixed_defaults())
     facts = load_facts()
     assert find_problems(complete(given, facts), facts) == []
 
@@ -101,8 +101,8 @@ def test_command(command: str) -> None:  # noqa: C901  # one case for each kind 
         case ["uv", "run", *rest]:
             until = next((i for i, word in enumerate(rest) if not word.startswith("-")), len(rest))
             check_options(rest[:until], find_uv(), "run")
-        case ["uv", "pip", subcommand, *rest]:
-            check_options(rest, find_uv(), "pip", subcommand)
+        case ["uv", ("pip" | "tool") as kind, subcommand, *rest]:
+            check_options(rest, find_uv(), kind, subcommand)
         case ["uv", subcommand, *rest]:
             check_options(rest, find_uv(), subcommand)
         case ["pip", "install", "uv"] | ["cd", _] | [".ci/run"]:
@@ -140,7 +140,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_answers_page_is_what_the_template_renders() -> None:
     assert answers_page.page() == answers_page.PAGE.read_text(encoding="utf-8")
-    assert [key for key in questions() if not key.startswith("_")] == list(answers_page.ENTRIES)
+    assert list(fixed_defaults()) == list(answers_page.ENTRIES)
 
 
 def test_recipe_without_a_network(

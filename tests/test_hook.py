@@ -21,13 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cookiecutter.generate import generate_context, generate_files
-from cookiecutter.prompt import prompt_for_config
+from click.testing import CliRunner
+from cookiecutter.cli import main as cookiecutter_cli
+from cookiecutter.generate import generate_files
+from cruft._commands.utils.cookiecutter import generate_cookiecutter_context
 
-from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config
+from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config, git
 from tools.lock import find_uv, read_lock
 from tools.recorder import Recorder
 from tools.replica import Replica, Response
+from torch_plan.facts import Mirror, load_facts
 
 PINNED = "3.10"
 """A Python that torch 2.13.0 has wheels for, and that does not run the tests."""
@@ -86,7 +89,9 @@ def one_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fake_uv(one_python: Path, tmp_path: Path) -> FakeUv:
     """Put a program in the place of uv: it notes its arguments and environment, then runs code."""
 
-    def install(code: str, workspace: str = "print(os.getcwd()); sys.exit()") -> Path:
+    def install(
+        code: str, workspace: str = "print(os.getcwd()); sys.exit()", version: str = "99.0.0"
+    ) -> Path:
         record = tmp_path / "calls"
         record.touch()
         (one_python / "uv").unlink()
@@ -95,6 +100,7 @@ def fake_uv(one_python: Path, tmp_path: Path) -> FakeUv:
             "import json, os, pathlib, sys, time\n"
             "arguments = sys.argv[1:]\n"
             f"if arguments == ['workspace', 'dir']:\n    {workspace}\n"
+            f"if arguments == ['--version']:\n    print('uv {version} (x)')\n    sys.exit()\n"
             f"with open({str(record)!r}, 'a') as record:\n"
             "    print(json.dumps([arguments, dict(os.environ)]), file=record)\n" + code
         )
@@ -179,6 +185,59 @@ def test_nothing(bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str])
 def test_github_folder(bake: Bake, wanted: str) -> None:
     project = bake(after_generation="nothing", github_actions=wanted)
     assert (project.path / ".github").exists() == (wanted == "yes")
+
+
+@pytest.fixture
+def with_git(one_python: Path) -> None:
+    """Leave git to the hook too."""
+    (one_python / "git").symlink_to(str(shutil.which("git", path=os.defpath)))
+
+
+@pytest.mark.usefixtures("with_git")
+def test_a_repository_of_its_own(bake: Bake, capfd: pytest.CaptureFixture[str]) -> None:
+    project = bake(git="yes")
+    told = {
+        question: subprocess.check_output(
+            ["git", *question.split()], cwd=project.path, encoding="utf-8"
+        ).strip()
+        for question in ("rev-parse --show-toplevel", "branch --show-current", "ls-files --cached")
+    }
+    assert list(told.values()) == [str(project.path), "main", ""]
+    assert "git makes no" not in said(capfd)
+
+
+@pytest.mark.usefixtures("with_git")
+@pytest.mark.parametrize("kind", ["repository", "worktree"])
+def test_no_repository_within_another(bake: Bake, tmp_path: Path, kind: str) -> None:
+    if kind == "repository":
+        git(tmp_path, "init", "--quiet")
+    else:
+        (tmp_path / ".git").write_text("gitdir: elsewhere\n", encoding="utf-8")
+    assert not (bake(git="yes").path / ".git").exists()
+
+
+@pytest.mark.usefixtures("with_git")
+def test_no_repository_where_none_is_wanted(bake: Bake) -> None:
+    assert not (bake(git="no").path / ".git").exists()
+
+
+def test_no_repository_without_git(bake: Bake, capfd: pytest.CaptureFixture[str]) -> None:
+    assert not (bake(git="yes").path / ".git").exists()
+    assert "git makes no" not in said(capfd)
+
+
+def test_a_git_that_fails_costs_no_more_than_the_repository(
+    bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    old = (
+        f"#!{sys.executable}\nimport sys\nsys.exit('error: unknown option `initial-branch=main')\n"
+    )
+    (one_python / "git").write_text(old)
+    (one_python / "git").chmod(0o755)
+    check_locked(bake(**ANSWERS, git="yes"))
+    printed = said(capfd)
+    assert "git makes no repository of the project: error: unknown option" in printed
+    assert "The project is kept" not in printed
 
 
 def test_lock_with_another_python_than_the_pinned(
@@ -514,16 +573,69 @@ def test_a_cooldown_is_heeded_and_said(
     check_next_step(project, printed)
 
 
-def test_a_cooldown_that_hides_torch(
+def test_an_old_uv_is_told_before_it_locks(
+    bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Uv before 0.9.25 drops settings that it does not know, and `required-version` with them."""
+    record = fake_uv(LOCKS, version="0.9.20")
+    project = bake(**ANSWERS)
+    assert "This is uv 0.9.20, and the project needs 0.10.0 or newer; update it." in said(capfd)
+    assert calls(record) == []
+    assert not (project.path / "uv.lock").exists()
+
+
+def test_what_to_do_where_a_likely_build_does_not_exist(
     bake: Bake, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("UV_EXCLUDE_NEWER", "2026-01-01")
-    project = bake(**ANSWERS)
+    facts = load_facts()
+    with Replica(facts.published) as published:
+        mirror = Mirror(published.url, flat=False, hosts=("replica",))
+        monkeypatch.setitem(facts.pytorch_mirrors, "published", mirror)
+        bake(
+            torch_backend="cu130",
+            python_version=PYTHON,
+            pytorch_index=published.url,
+            after_generation="lock",
+        )
+        printed = said(capfd)
+        assert "linux-aarch64 asks for a build that nobody has seen yet" in printed
+        words = next(shlex.split(it) for it in printed.splitlines() if " cookiecutter " in f" {it}")
+        assert "--overwrite-if-exists" in words
+        given = dict(word.split("=", 1) for word in words if "=" in word)
+        assert given["platforms"] == "linux-x86_64 macos-arm64 windows-x86_64 linux-aarch64=cpu"
+        main = words[words.index("cookiecutter") + 1 :]
+        assert CliRunner().invoke(cookiecutter_cli, main).exit_code == 0
+        assert "The next step:" in said(capfd)
+
+
+@pytest.mark.parametrize("where", ["variable", "uv.toml"])
+def test_a_cooldown_does_not_hide_torch(
+    bake: Bake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    where: str,
+) -> None:
+    """PyTorch's index tells no upload dates, so a cooldown would refuse all that it has."""
+    if where == "variable":
+        monkeypatch.setenv("UV_EXCLUDE_NEWER", "2026-01-01")
+    else:
+        uv_toml(tmp_path, monkeypatch, 'exclude-newer = "2026-01-01"')
+    project = bake(**{**ANSWERS, "python_version": PYTHON, "companions": "torchvision"})
     printed = said(capfd)
-    assert "\nA cooldown, UV_EXCLUDE_NEWER or `exclude-newer`" in printed
-    monkeypatch.delenv("UV_EXCLUDE_NEWER")
-    take(next_step(printed))
     check_locked(project)
+    assert "uv.lock has your cooldown: `uv sync --locked` fails for everybody" in printed
+    advice = re.search(r"put `(exclude-newer = \"[^`]+)`\s+under \[tool.uv\]", printed)
+    assert advice
+    monkeypatch.delenv("UV_EXCLUDE_NEWER", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    manifest = project.path / "pyproject.toml"
+    text = project.read("pyproject.toml")
+    manifest.write_text(
+        text.replace("[tool.uv]\n", f"[tool.uv]\n{advice[1]}\n", 1), encoding="utf-8"
+    )
+    project.lock()
+    check_for_others(project)
 
 
 @pytest.mark.parametrize("host", ["127.1", "LOCALHOST", "0x7f.1"])
@@ -833,7 +945,8 @@ def test_beneath_a_workspace_that_it_is_no_member_of(bake: Bake, tmp_path: Path)
     check_locked(bake(**ANSWERS))
 
 
-def test_cruft_update_locks_nothing(
+@pytest.mark.usefixtures("with_git")
+def test_cruft_update_leaves_everything_alone(
     fake_uv: FakeUv,
     replica: Replica,
     tmp_path: Path,
@@ -844,16 +957,18 @@ def test_cruft_update_locks_nothing(
     record = fake_uv(LOCKS)
     monkeypatch.syspath_prepend(str(ROOT))
     given = {**ANSWERS, "pytorch_index": replica.url}
-    context = generate_context(str(ROOT / "cookiecutter.json"), extra_context=given)
-    context["cookiecutter"] = prompt_for_config(context, no_input=True)
-    context["cookiecutter"].update(_template=str(ROOT), _commit="0123456")
+    context = generate_cookiecutter_context(
+        str(ROOT), "0123456", ROOT, extra_context=given, no_input=True
+    )
     with tempfile.TemporaryDirectory() as scratch:
         project = Path(generate_files(str(ROOT), context=context, output_dir=scratch))
         assert (project / "pyproject.toml").exists()
+        assert not (project / ".git").exists()
     assert calls(record) == []
     assert said(capfd) == ""
-    generate_files(str(ROOT), context=context, output_dir=str(tmp_path / "created"))
+    project = Path(generate_files(str(ROOT), context=context, output_dir=str(tmp_path / "created")))
     assert [arguments[0] for arguments in calls(record)] == ["lock"]
+    assert (project / ".git").exists()
 
 
 @pytest.mark.parametrize("name", ["with space", "it's", "größe", "$HOME;x"])

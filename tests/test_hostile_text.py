@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import os
+import zipfile
+from email.parser import Parser
+from email.utils import getaddresses
 from itertools import count
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from tests.conftest import PYTHON, Bake, BakedProject
 
@@ -42,12 +46,17 @@ def check(project: BakedProject, text: str) -> None:
     assert "no-index" not in pyproject["tool"]["uv"]
     for path in project.path.rglob("*.py"):
         ast.parse(path.read_text(encoding="utf-8"))
-    for path in project.path.rglob("*.yml"):
-        assert yaml.safe_load(path.read_text(encoding="utf-8"))["name"] == "CI"
+    assert yaml.safe_load(project.read(".github/workflows/ci.yml"))["name"] == "CI"
+    assert yaml.safe_load(project.read(".github/dependabot.yml"))["version"] == 2
     readme = project.read("README.md").splitlines()
     assert readme[0].startswith("# ")
     assert "## Start" in readme[:8]
-    assert "<script" not in project.read("README.md").replace("\\<script", "")
+    tokens = MarkdownIt().parse(project.read("README.md"))
+    kinds = {it.type for token in tokens for it in (token, *(token.children or ()))}
+    assert not kinds & {"html_block", "html_inline", "image"}
+    links = [it for token in tokens for it in token.children or () if it.type == "link_open"]
+    assert all(str(link.attrs["href"]).startswith("https://github.com/") for link in links)
+    assert readme[-1].startswith("Made with `")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -62,6 +71,21 @@ def test_the_package_still_builds(text: str, bake: Bake) -> None:
     project = bake(description=text, author_name=text, python_version=PYTHON)
     project.uv("build", "--quiet")
     assert len(list((project.path / "dist").glob("my_ml_project-*"))) == 2
+
+
+def test_the_package_names_its_author(bake: Bake) -> None:
+    name = 'Zoë "Z", of `1` \\ $HOME'
+    project = bake(
+        author_name=f"{name} <a.b+c!#$%&'*/=?^_`{{|}}~-@example.org>", python_version=PYTHON
+    )
+    project.uv("build", "--quiet", "--wheel")
+    (wheel,) = (project.path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [path for path in archive.namelist() if path.endswith("/METADATA")]
+        text = archive.read(metadata).decode("utf-8")
+    ((said, address),) = getaddresses(Parser().parsestr(text).get_all("Author-email", []))
+    assert said == name
+    assert address == "a.b+c!#$%&'*/=?^_`{|}~-@example.org"
 
 
 _slugs = count()

@@ -21,10 +21,10 @@ from tests.elsewhere import (
     check_locked,
     contents,
     copy_template,
-    install,
     run,
     tracked_files,
 )
+from tests.interpreters import install
 from tools.lock import find_uv
 from tools.replica import Replica
 from torch_plan.facts import load_facts, version_key
@@ -113,7 +113,7 @@ def test_git_clone_and_tag(tmp_path: Path, replica: Replica, expected: dict[str,
 def test_what_a_clone_has_is_enough() -> None:
     """The template works from what is tracked: nothing that it imports is ignored by git."""
     tracked = {name.as_posix() for name in tracked_files()}
-    for folder in ("torch_plan", "hooks", "{{cookiecutter.project_slug}}"):
+    for folder in ("torch_plan", "hooks", "templates", "{{cookiecutter.project_slug}}"):
         there = {
             path.relative_to(ROOT).as_posix()
             for path in (ROOT / folder).rglob("*")
@@ -249,7 +249,7 @@ def test_each_python(
     interpreter = find_python(python)
     if interpreter is None:
         pytest.skip(f"there is no Python {python} here")
-    installed = install(tmp_path / "venv", interpreter)
+    installed = install(tmp_path / "venv", interpreter, "cookiecutter")
     project = generate((installed, "-m", "cookiecutter"), ROOT, workplace(tmp_path), replica)
     assert contents(project) == expected
     check_locked(project, replica)

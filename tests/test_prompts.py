@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from tests.conftest import ROOT, empty_config
-
-QUESTIONS = {
-    "project_name": "Name of the project",
-    "torch_version": "PyTorch release",
-    "torch_backend": r"PyTorch build \(several",
-    "layout": "How the project holds its builds",
-    "after_generation": "After generation",
-}
-"""Answer -> how its question begins."""
+from tests.conftest import ROOT, empty_config, git
+from tests.elsewhere import copy_template, run
+from tests.interpreters import install
+from torch_plan.generation import OLDEST_COOKIECUTTER
+from torch_plan.questions import asked
 
 Ask = Callable[..., "pexpect.spawn[str]"]
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Ask:
-    """Start cookiecutter in a terminal of its own."""
+def start(tmp_path: Path) -> Ask:
+    """Start a command in a terminal of its own."""
 
-    def start(*words: str) -> pexpect.spawn[str]:
+    def spawn(*words: object) -> pexpect.spawn[str]:
+        first, *more = map(str, words)
         return pexpect.spawn(
-            sys.executable,
-            ["-m", "cookiecutter", str(ROOT), *words],
+            first,
+            more,
             cwd=tmp_path,
             env={
                 **os.environ,
@@ -48,19 +45,45 @@ def ask(tmp_path: Path) -> Ask:
             timeout=30,
         )
 
-    return start
+    return spawn
 
 
-def answer(terminal: pexpect.spawn[str], **typed: str) -> str:
-    """Answer every question, with Enter where nothing is to be typed; return what was shown."""
+@pytest.fixture
+def ask(start: Ask) -> Ask:
+    """Start cookiecutter in a terminal of its own."""
+    return lambda *words: start(sys.executable, "-m", "cookiecutter", ROOT, *words)
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    """Put the template into a git repository of its own, as cruft needs it."""
+    folder = copy_template(tmp_path / "template")
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message=template")
+    return folder
+
+
+def answer(terminal: pexpect.spawn[str], **typed: str | Sequence[str]) -> str:
+    """Answer every question, with Enter where nothing is to be typed; return what was shown.
+
+    Several answers to one question are typed one after the other, as often as it is asked.
+    """
+    left = {key: [text] if isinstance(text, str) else [*text] for key, text in typed.items()}
     shown = ""
-    question = r"\[(\d+)/(\d+)\] ([^\r\n]*): "
-    while terminal.expect([question, pexpect.EOF]) == 0:
+    while terminal.expect([r"\[(\d+)/\d+\] .*?\): $", pexpect.EOF]) == 0:
         shown += f"{terminal.before}{terminal.after}"
-        asked = str(terminal.after).partition("] ")[2]
-        keys = [key for key, text in QUESTIONS.items() if re.match(text, asked)]
-        terminal.sendline(typed.get(keys[0], "") if keys else "")
+        key = asked()[int(terminal.match[1]) - 1]  # type: ignore[index]
+        texts = left.get(key) or [""]
+        terminal.sendline(texts.pop(0))
+    assert not any(left.values()), left
     return shown + str(terminal.before)
+
+
+def indexes(project: Path) -> list[str]:
+    """Return the indexes that a project takes torch from."""
+    text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    return [source["index"] for source in tomllib.loads(text)["tool"]["uv"]["sources"]["torch"]]
 
 
 def test_the_question_for_the_build_says_what_there_is(ask: Ask, tmp_path: Path) -> None:
@@ -70,9 +93,7 @@ def test_the_question_for_the_build_says_what_there_is(ask: Ask, tmp_path: Path)
     assert "torch 2.15.0 has these builds: pypi (whatever PyPI ships); cpu; cu130 and" in before
     assert "a Mac gets cpu, and nothing else needs to be answered for that." in before
     assert re.search(r"Found .+\.|This is macOS", before)
-    project = tmp_path / "my-ml-project/pyproject.toml"
-    sources = tomllib.loads(project.read_text(encoding="utf-8"))["tool"]["uv"]["sources"]["torch"]
-    assert [source["index"] for source in sources] == ["pytorch-cu130", "pytorch-cpu"]
+    assert indexes(tmp_path / "my-ml-project") == ["pytorch-cu130", "pytorch-cpu"]
 
 
 def test_another_release_has_other_builds(ask: Ask) -> None:
@@ -80,15 +101,143 @@ def test_another_release_has_other_builds(ask: Ask) -> None:
     assert "cu126, cu128, cu129 and cu130 (CUDA); rocm6.3 and rocm6.4 (ROCm)" in shown
 
 
+def test_what_is_not_asked_is_shown(ask: Ask) -> None:
+    shown = answer(ask("after_generation=nothing", "dockerfile=yes"))
+    first = shown.partition("[1/11]")[0]
+    assert "dockerfile=yes after_generation=nothing" in first
+
+
+TYPED: dict[str, str | Sequence[str]] = {
+    "project_name": "Torch",
+    "project_slug": ("", ""),
+    "torch_version": ("2.15.9", "2.15.0"),
+    "python_version": ("3.7", "3.12"),
+    "torch_backend": ("cuda", "cpu cu128", ""),
+    "layout": ("", ""),
+    "companions": ("torchvison", ""),
+    "platforms": ("linux-x86_64 windows-x8664 macos-arm64", ""),
+    "github_actions": ("maybe", "no"),
+}
+"""What a person types for each question as it comes again; nothing is Enter."""
+
+SAID = (
+    "the project itself depends on 'torch'",
+    "there is no such release",
+    "the Pythons that PyTorch has wheels for are",
+    "no release has this backend",
+    "torch_backend=cu128 with torch_version=2.15.0",
+    "several backends in one project need extras or groups",
+    "the packages released in step with torch are",
+    "windows-x8664 in platforms=",
+    "it is yes or no",
+)
+"""What is said of them, in this order."""
+
+
+def check_typed(terminal: pexpect.spawn[str], folder: Path) -> None:
+    """Type mistakes, and check that each was told at once and that a project came of it."""
+    shown = answer(terminal, **TYPED)
+    positions = [shown.find(text) for text in SAID]
+    assert -1 not in positions, (positions, shown)
+    assert positions == sorted(positions)
+    assert "Nothing was written" not in shown
+    project = folder / "torch-project"
+    text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    assert [*tomllib.loads(text)["project"]["optional-dependencies"]] == ["cpu", "cu130"]
+    assert (project / ".python-version").read_text(encoding="utf-8") == "3.12\n"
+    assert not (project / ".github").exists()
+    terminal.close()
+    assert terminal.exitstatus == 0
+
+
+def test_each_mistake_is_told_at_once_and_asked_again(ask: Ask, tmp_path: Path) -> None:
+    check_typed(ask("after_generation=nothing"), tmp_path)
+
+
+def cruft_create(python: str | Path, template: Path) -> list[object]:
+    """Return the command with which cruft asks and creates."""
+    context = json.dumps({"after_generation": "nothing"})
+    return [python, "-m", "cruft", "create", template, "--extra-context", context]
+
+
+def test_cruft_asks_again_and_records_what_was_taken(
+    start: Ask, template: Path, tmp_path: Path
+) -> None:
+    check_typed(start(*cruft_create(sys.executable, template)), tmp_path)
+    recorded = (tmp_path / "torch-project/.cruft.json").read_text(encoding="utf-8")
+    answers = json.loads(recorded)["context"]["cookiecutter"]
+    assert answers["torch_backend"] == "cpu cu130"
+    assert answers["platforms"] == "linux-x86_64 windows-x86_64 macos-arm64"
+    assert answers["numpy_guard"] == "auto"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["cookiecutter", "cruft"])
+def test_the_oldest_cookiecutter_asks_again(
+    start: Ask, template: Path, tmp_path: Path, program: str
+) -> None:
+    oldest = f"cookiecutter=={OLDEST_COOKIECUTTER}"
+    python = install(tmp_path / "venv", sys.executable, oldest, program)
+    command = [python, "-m", "cookiecutter", template, "after_generation=nothing"]
+    check_typed(
+        start(*(cruft_create(python, template) if program == "cruft" else command)), tmp_path
+    )
+
+
+@pytest.mark.parametrize("program", ["cookiecutter", "cruft"])
+@pytest.mark.parametrize("end", ["ctrl-c", "end of file"])
+def test_whoever_stops_at_the_repeated_question_gets_no_project(
+    ask: Ask, start: Ask, template: Path, tmp_path: Path, program: str, end: str
+) -> None:
+    """It ends as it does at a question of cookiecutter's own."""
+    ended = []
+    for typed in ("", "2.9.7"):
+        if program == "cruft":
+            terminal = start(*cruft_create(sys.executable, template))
+        else:
+            terminal = ask("after_generation=nothing")
+        for _ in range(4):
+            terminal.expect(r"\): $")
+            terminal.sendline()
+        terminal.expect(r"PyTorch release \([^)]*\): ")
+        if typed:
+            terminal.sendline(typed)
+            terminal.expect(r"PyTorch release \(2\.9\.1\): ")
+        if end == "ctrl-c":
+            terminal.sendintr()
+        else:
+            terminal.sendeof()
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        ended.append((str(terminal.before).strip(), terminal.exitstatus, terminal.signalstatus))
+    assert ended[0] == ended[1]
+    assert ended[0][1] != 0
+    assert not (tmp_path / "my-ml-project").exists()
+
+
 def test_a_folder_in_the_way_is_told_with_a_free_name(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "my-ml-project").mkdir()
-    terminal = ask("after_generation=nothing")
-    shown = answer(terminal, layout="marker")
-    assert "2 problems:" in shown
+    shown = answer(ask("after_generation=nothing"), project_slug=("", ""))
     assert "my-ml-project is there already" in shown
-    assert "project_slug=my-ml-project-2" in shown.splitlines()[-1]
+    assert (tmp_path / "my-ml-project-2/pyproject.toml").is_file()
+
+
+def test_nobody_is_asked_in_a_terminal_without_input(ask: Ask) -> None:
+    terminal = ask("--no-input", "layout=rows", "torch_version=2.9.7")
+    shown = answer(terminal)
+    assert "2 problems:" in shown
+    assert "[" not in shown
     terminal.close()
     assert terminal.exitstatus == 1
+
+
+def test_a_pipe_gets_the_one_check_at_the_end(tmp_path: Path) -> None:
+    """Answers are taken in their order: a question more would take the answer to the next one."""
+    typed = "\n" * 4 + "2.9.1\n3.12\ncuda\n\n\n\n\n"
+    command = [sys.executable, "-m", "cookiecutter", ROOT, "after_generation=nothing"]
+    shown = run(command, tmp_path, status=1, typed=typed)
+    assert "torch_backend=cuda" in shown
+    assert "Nothing was written. To run it again" in shown
 
 
 def test_a_misspelt_key_is_told_before_the_first_question(ask: Ask) -> None:
@@ -97,9 +246,16 @@ def test_a_misspelt_key_is_told_before_the_first_question(ask: Ask) -> None:
     assert "[1/" not in shown
 
 
+def test_what_no_question_can_make_right_is_told_before_the_first(ask: Ask) -> None:
+    shown = answer(ask("torch_pin=loca", "torch_version=2.9.1"))
+    assert "it is one of: public, local, minimum." in shown
+    assert {"torch_pin=local", "torch_version=2.9.1"} <= set(shown.splitlines()[-1].split())
+    assert "[1/" not in shown
+
+
 def test_the_last_lines_say_where_the_project_is_and_what_to_type(ask: Ask, tmp_path: Path) -> None:
-    shown = answer(ask(), torch_version="2.9.1", after_generation="nothing")
-    last = shown[shown.rindex("After generation") :]
+    shown = answer(ask("after_generation=nothing"), torch_version="2.9.1")
+    last = shown[shown.rindex("A GitHub Actions workflow") :]
     assert "my-ml-project" in last
     assert "torch 2.9.1" in last
     assert "cd my-ml-project" in last

@@ -278,8 +278,8 @@ def test_companions_without_a_pin_go_by_their_days(run: Run) -> None:
     world = recent("2.15.0")
     run.on(recent("2.14.0"), Index(world), Pypi(world))
     assert same(run, world)
-    assert Facts(run.data).companions("2.14.1")["torchvision"] == "0.29.1"
-    assert Facts(run.data).companions("2.15.0")["torchvision"] == "0.29.2"
+    assert Facts(run.data).companions("2.14.1")["torchvision"] == ("0.29.1",)
+    assert Facts(run.data).companions("2.15.0")["torchvision"] == ("0.29.2",)
 
 
 def test_a_pin_counts_more_than_a_day(run: Run) -> None:
@@ -287,7 +287,7 @@ def test_a_pin_counts_more_than_a_day(run: Run) -> None:
     world["releases"]["2.16.0"]["companions"]["torchvision"] = "0.29.1"
     pypi = Pypi(world, requires={("torchvision", "0.29.2"): ["torch==2.16.0"]})
     run.on(recent("2.15.0"), Index(world), pypi)
-    assert Facts(run.data).companions("2.16.0")["torchvision"] == "0.29.2"
+    assert Facts(run.data).companions("2.16.0")["torchvision"] == ("0.29.2",)
 
 
 def test_triton_without_a_version_gets_one(run: Run) -> None:

@@ -34,6 +34,7 @@ SPREAD = [
             "torch_pin": "local",
             "dockerfile": "yes",
             "github_actions": "no",
+            "distributed": "yes",
         },
         id="groups",
     ),
@@ -66,19 +67,24 @@ def test_fresh_render_is_clean(bake: Bake, answers: dict[str, str]) -> None:
         "tests/test_smoke.py",
     }
     if answers.get("github_actions") != "no":
-        wanted.add(".github/workflows/ci.yml")
+        wanted |= {".github/workflows/ci.yml", ".github/dependabot.yml"}
     if answers.get("dockerfile") == "yes":
         wanted |= {"Dockerfile", ".dockerignore"}
+    if project.plan.conflicts:
+        wanted.add("sync.py")
+    if answers.get("distributed") == "yes":
+        wanted.add(f"src/{project.plan.package}/smoke_distributed.py")
     assert set(rendered) == wanted
+    assert ("torchrun" in rendered["README.md"]) == ("distributed" in answers)
     for name, text in rendered.items():
         assert not re.search(r"cookiecutter\.|{{|{%", text.replace("${{", "")), name
         assert "\r" not in text, name
-        assert not re.search(r"[ \t]$", text, re.MULTILINE), name
+        assert not re.search(r"[ \t]$|\S## ", text, re.MULTILINE), name
         assert name.endswith(".py") or "\n\n\n" not in text, name
         assert text == "" or (text.endswith("\n") and not text.endswith("\n\n")), name
     for check in (["check"], ["format", "--diff"]):
         done = subprocess.run(
-            [sys.executable, "-m", "ruff", *check, "--isolated"],
+            [sys.executable, "-m", "ruff", *check],
             cwd=project.path,
             capture_output=True,
             text=True,
@@ -110,6 +116,46 @@ def test_pyproject_of_a_careful_person(bake: Bake) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "authors"),
+    [
+        ("Ada Lovelace <ada@example.org>", [{"name": "Ada Lovelace", "email": "ada@example.org"}]),
+        (
+            "  Zoë  <z.o+e@mail.example.co.uk> ",
+            [{"name": "Zoë", "email": "z.o+e@mail.example.co.uk"}],
+        ),
+        (
+            'Ada "the first", PhD <ada@example.org>',
+            [{"name": 'Ada "the first", PhD', "email": "ada@example.org"}],
+        ),
+        *(
+            (text, [{"name": text}])
+            for text in (
+                "Ada Lovelace",
+                "<>",
+                "Ada <>",
+                "ada@example.org",
+                "<ada@example.org>",
+                " <ada@example.org>",
+                "Ada <ada@example.org>, Bob <bob@example.org>",
+                "Ada <ada@example.org> <bob@example.org>",
+                "bob@example.org <ada@example.org>",
+                "Ada <ada@localhost>",
+                "Ada <ada..l@example.org>",
+                "Ada <ada@exa mple.org>",
+                'Ada <"ada"@example.org>',
+                "Ada <ada@example.org",
+                "Ada\nLovelace <ada@example.org>",
+                "Ada <https://example.org>",
+                'Ada <a@b.c> }]\n[tool.uv]\nno-index = true # "',
+            )
+        ),
+    ],
+)
+def test_author(bake: Bake, text: str, authors: list[dict[str, str]]) -> None:
+    assert bake(author_name=text).pyproject["project"]["authors"] == authors
+
+
 def test_without_author_there_is_no_authors_key(bake: Bake) -> None:
     assert "authors" not in bake().pyproject["project"]
 
@@ -129,20 +175,35 @@ def test_numpy_guard_is_a_marker_where_only_windows_needs_it(bake: Bake) -> None
     assert "numpy" in elsewhere.pyproject["project"]["dependencies"]
 
 
-def test_workflow_takes_the_cpu_build(bake: Bake) -> None:
-    on_linux = yaml.safe_load(bake(project_slug="a").read(".github/workflows/ci.yml"))
-    on_mac = yaml.safe_load(
-        bake(project_slug="b", torch_version="2.9.1", torch_backend="cu128").read(
-            ".github/workflows/ci.yml"
-        )
-    )
-    assert on_linux["jobs"]["test"]["runs-on"] == "ubuntu-latest"
-    assert on_mac["jobs"]["test"]["runs-on"] == "macos-latest"
-    for workflow, slug in ((on_linux, "a"), (on_mac, "b")):
-        commands = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+@pytest.mark.parametrize(
+    ("answers", "builds"),
+    [
+        ({}, {"linux": "cpu", "macos": "cpu", "windows": "cpu"}),
+        ({"torch_backend": "cu128"}, {"linux": "cu128", "macos": "cpu"}),
+        ({"torch_backend": "cu128", "platforms": "linux-x86_64"}, {"linux": "cu128"}),
+        ({"torch_backend": "rocm6.4"}, {"linux": "cpu", "macos": "cpu", "windows": "cpu"}),
+        ({"torch_backend": "cu128", "platforms": "windows-x86_64"}, {"windows": "cu128"}),
+        ({"platforms": "macos-arm64"}, {"macos": "cpu"}),
+    ],
+)
+def test_workflow_runs_on_linux_and_where_the_cpu_build_is_locked(
+    bake: Bake, answers: dict[str, str], builds: dict[str, str]
+) -> None:
+    project = bake(torch_version="2.9.1", **answers)
+    workflow = yaml.safe_load(project.read(".github/workflows/ci.yml"))
+    assert workflow["env"] == {"UV_HTTP_TIMEOUT": "300", "UV_CONCURRENT_DOWNLOADS": "4"}
+    expected = {}
+    for name, job in workflow["jobs"].items():
+        commands = [step["run"] for step in job["steps"] if "run" in step]
         assert commands[0] == "uv sync --locked"
-        assert f"uv run --no-sync {slug}-smoke --expect cpu" in commands
-        assert workflow["env"] == {"UV_HTTP_TIMEOUT": "300", "UV_CONCURRENT_DOWNLOADS": "4"}
+        (smoke,) = [command for command in commands if "-smoke --expect" in command]
+        expected[name] = smoke.split()[-1]
+        (setup,) = [step for step in job["steps"] if "setup-uv" in step.get("uses", "")]
+        pruned = setup.get("with", {}).get("prune-cache", False)
+        assert pruned == (expected[name] != "cpu")
+    assert expected == builds
+    runners = {"linux": "ubuntu", "macos": "macos", "windows": "windows"}
+    assert all(job["runs-on"].startswith(runners[name]) for name, job in workflow["jobs"].items())
 
 
 def test_readme_names_what_each_platform_needs(bake: Bake) -> None:

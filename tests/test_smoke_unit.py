@@ -1,9 +1,8 @@
-"""The rendered project's smoke test, against stub torches of the builds no one machine can run."""
+"""The rendered project's smoke test, against stand-ins for the builds no one machine can run."""
 
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import sys
 import warnings
@@ -13,110 +12,44 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import jinja2
 import pytest
 
+from tests.stub_torch import Tensor, raises, stub_torch
+
 SKELETON = Path(__file__).parent.parent / "{{cookiecutter.project_slug}}"
-SMOKE = SKELETON / "src" / "{{cookiecutter.__package_name}}" / "smoke.py"
+TEMPLATE = SKELETON / "src" / "{{cookiecutter.__package_name}}" / "smoke.py"
 
 CU128 = "sm_75 sm_80 sm_86 sm_90 sm_100 sm_120 compute_120"
 H200 = SimpleNamespace(name="NVIDIA H200", major=9, minor=0)
-GTX_1080 = SimpleNamespace(name="NVIDIA GeForce GTX 1080", major=6, minor=1)
-MI250X = SimpleNamespace(name="AMD Instinct MI250X", gcnArchName="gfx90a:sramecc+:xnack-")
+MI250X = SimpleNamespace(
+    name="AMD Instinct MI250X", major=9, minor=0, gcnArchName="gfx90a:sramecc+"
+)
 
 
-class Tensor:
-    """A tensor that every operation returns unchanged."""
-
-    def __init__(self, values: list[float] | None = None) -> None:
-        self.values = values or []
-
-    def __matmul__(self, other: Tensor) -> Tensor:
-        return self
-
-    def __mod__(self, number: int) -> Tensor:
-        return self
-
-    def same(self, *args: object) -> Tensor:
-        return self
-
-    reshape = to = cpu = numpy = same
-
-    def tolist(self) -> list[float]:
-        return self.values
-
-
-def raises(error: Exception) -> Callable[..., Any]:
-    """Return a function that raises the error, whatever it is called with."""
-
-    def function(*args: object, **kwargs: object) -> None:
-        raise error
-
-    return function
-
-
-def stub_torch(
-    version: str = "2.9.1+cpu",
-    *,
-    cuda: str | None = None,
-    hip: str | None = None,
-    xpu: str | None = None,
-    flags: str = "",
-    gpus: tuple[SimpleNamespace, ...] = (),
-    xpus: tuple[str, ...] = (),
-    mps: bool = False,
-) -> Any:
-    """Return a module that answers what the smoke test asks of torch.
-
-    As in torch, `get_arch_list` answers nothing without a GPU, and a CPU build knows no flags.
-    """
-    torch: Any = ModuleType("torch")
-    torch.__version__ = version
-    torch.version = ModuleType("torch.version")
-    vars(torch.version).update(cuda=cuda, hip=hip, xpu=xpu)
-    torch._C = SimpleNamespace()
-    if flags:
-        setattr(torch._C, "_xpu_getArchFlags" if xpu else "_cuda_getArchFlags", lambda: flags)
-    torch.cuda = SimpleNamespace(
-        is_available=lambda: bool(gpus),
-        device_count=lambda: len(gpus),
-        get_device_properties=lambda index: gpus[index],
-        get_arch_list=lambda: flags.split() if gpus else [],
-    )
-    if xpu:
-        torch.xpu = SimpleNamespace(
-            is_available=lambda: bool(xpus),
-            device_count=lambda: len(xpus),
-            get_device_name=lambda index: xpus[index],
-        )
-    torch.backends = SimpleNamespace(mps=SimpleNamespace(is_available=lambda: mps))
-    torch.float32 = "float32"
-    torch.arange = torch.tensor = torch.zeros = torch.from_numpy = lambda *args, **kwargs: Tensor()
-    torch.equal = lambda one, other: True
-    return torch
+def rendered(*companions: str) -> str:
+    """Return the smoke test of a project with these companions."""
+    environment = jinja2.Environment(keep_trailing_newline=True, autoescape=False)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    plan = SimpleNamespace(companions=dict.fromkeys(companions))
+    return template.render(torch_plan=lambda context: plan)
 
 
 class Smoke:
-    """The smoke module in an environment of stubs, and how to run it there."""
+    """The smoke test of a project with torchcodec, in an environment of stand-ins."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch = monkeypatch
-        self.capsys = capsys
-        spec = importlib.util.spec_from_file_location("smoke", SMOKE)
-        assert spec is not None
-        assert spec.loader is not None
-        self.module: Any = importlib.util.module_from_spec(spec)
-        # A __pycache__ in the skeleton would be rendered into every project.
-        monkeypatch.setattr(sys, "dont_write_bytecode", True)
-        monkeypatch.setitem(sys.modules, "smoke", self.module)
-        spec.loader.exec_module(self.module)
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+        self.main: Callable[[list[str]], int]
         self.versions: dict[str, str] = {}
         monkeypatch.setattr(metadata, "version", self.version)
-        for name in ("torch", "torch.version", "torchvision", "torchaudio", "numpy"):
+        for name in ("torch", "torch.version", "torchvision", "torchaudio", "torchcodec", "numpy"):
             monkeypatch.setitem(sys.modules, name, None)
-        for name in ("RANK", "WORLD_SIZE"):
-            monkeypatch.delenv(name, raising=False)
-        # Set by the smoke test where it is one of several ranks.
-        monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "FATAL")
+        module = ModuleType("smoke")
+        module.__file__ = str(TEMPLATE)
+        monkeypatch.setitem(sys.modules, "smoke", module)
+        exec(compile(rendered("torchvision", "torchcodec"), "smoke.py", "exec"), vars(module))
+        self.main = vars(module)["main"]
 
     def version(self, name: str) -> str:
         """Stand in for `importlib.metadata.version`."""
@@ -124,31 +57,54 @@ class Smoke:
             raise metadata.PackageNotFoundError(name)
         return self.versions[name]
 
-    def install(self, module: Any, version: str | None = None) -> Any:
-        """Make a module importable, in a version: its own, where it has one."""
+    def install(self, module: Any, version: str) -> Any:
+        """Make a module importable, in a version."""
         self.monkeypatch.setitem(sys.modules, module.__name__, module)
-        self.versions[module.__name__] = version or module.__version__
-        if module.__name__ == "torch":
-            self.monkeypatch.setitem(sys.modules, "torch.version", module.version)
+        self.versions[module.__name__] = version
         return module
 
-    def install_numpy(self, version: str = "2.3.5") -> None:
-        numpy: Any = ModuleType("numpy")
-        numpy.__version__ = version
-        numpy.arange = lambda *args, **kwargs: Tensor()
-        self.install(numpy)
+    def install_torch(self, version: str = "2.13.0+cpu", **build: Any) -> Any:
+        torch = self.install(stub_torch(version, **build), version)
+        self.monkeypatch.setitem(sys.modules, "torch.version", torch.version)
+        return torch
 
-    def install_torchvision(self, version: str, kept: list[float]) -> Any:
+    def install_torchvision(self, version: str, kept: list[int]) -> None:
         torchvision: Any = ModuleType("torchvision")
         torchvision.ops = SimpleNamespace(nms=lambda *args: Tensor(kept))
-        return self.install(torchvision, version)
+        self.install(torchvision, version)
+
+    def install_broken(self, name: str, version: str, error: Exception) -> None:
+        """Install a package that raises an error when it is imported."""
+
+        class Finder:
+            @staticmethod
+            def find_spec(wanted: str, path: object = None, target: object = None) -> None:
+                if wanted == name:
+                    raise error
+
+        for known in (name, f"{name}.version"):
+            self.monkeypatch.delitem(sys.modules, known, raising=False)
+        self.monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+        self.versions[name] = version
 
     def run(self, *argv: str) -> tuple[int, str, list[str]]:
         """Return the status, what was printed, and the problems told."""
-        status = self.module.main(list(argv))
+        status = self.main(list(argv))
         out, err = self.capsys.readouterr()
-        assert "Traceback" not in err
         return status, out, err.splitlines()
+
+    def problem(self, *argv: str) -> str:
+        """Return the one problem that is found."""
+        status, _, problems = self.run(*argv)
+        assert status == 1
+        (problem,) = problems
+        return problem
+
+    def passes(self, *argv: str) -> str:
+        """Return what is printed where there is no problem."""
+        status, out, problems = self.run(*argv)
+        assert (status, problems) == (0, [])
+        return out
 
 
 @pytest.fixture
@@ -156,125 +112,85 @@ def smoke(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return Smoke(monkeypatch, capsys)
 
 
-def test_source_is_python_38_and_free_of_jinja() -> None:
-    source = SMOKE.read_text(encoding="utf-8")
-    ast.parse(source, feature_version=(3, 8))
-    assert not any(mark in source for mark in ("{{", "{%", "{#"))
-
-
-@pytest.mark.parametrize(
-    ("label", "cuda", "hip", "xpu", "build"),
-    [
-        pytest.param("cpu", None, None, None, "cpu", id="cpu"),
-        pytest.param("", None, None, None, "cpu", id="macos"),
-        pytest.param("", "12.8", None, None, "cu128", id="pypi-linux"),
-        pytest.param("cu118", "11.8", None, None, "cu118", id="cuda"),
-        pytest.param("cpu", "13.0", None, None, "cu130", id="cuda-under-a-stale-label"),
-        pytest.param("", None, "6.4.43482-0f2d60242", None, "rocm6.4", id="rocm-unlabelled"),
-        pytest.param("rocm6.2.4", None, "6.2.41134-65d174c3e", None, "rocm6.2.4", id="rocm-patch"),
-        pytest.param("xpu", None, None, "20250101", "xpu", id="xpu"),
-        pytest.param("xpu", None, None, None, "xpu", id="xpu-by-label"),
-    ],
-)
-def test_build_of(
-    smoke: Smoke, label: str, cuda: str | None, hip: str | None, xpu: str | None, build: str
-) -> None:
-    assert smoke.module.build_of(label, cuda, hip, xpu) == build
-
-
-@pytest.mark.parametrize(
-    ("version", "label"),
-    [
-        ("2.9.1", ""),
-        ("2.9.1+cu128", "cu128"),
-        ("2.6.0+rocm6.2.4", "rocm6.2.4"),
-        ("2.1.0+cpu.cxx11.abi", "cpu"),
-        ("2.5.1+xpu", "xpu"),
-        ("0.24.0+e437e35", ""),
-        ("0.24.0+c0ffee1", ""),
-        ("2.11.0a0+eb65b36914.nv26.2", ""),
-    ],
-)
-def test_label_of(smoke: Smoke, version: str, label: str) -> None:
-    assert smoke.module.label_of(version) == label
-
-
-@pytest.mark.parametrize(
-    ("code", "architecture", "runs"),
-    [
-        ("sm_90", "sm_90", True),
-        ("sm_80", "sm_86", True),
-        ("sm_86", "sm_80", False),
-        ("sm_80", "sm_90", False),
-        ("sm_100", "sm_103", True),
-        ("sm_100", "sm_120", False),
-        ("sm_90a", "sm_90", True),
-        ("sm_100a", "sm_103", False),
-        ("sm_100f", "sm_103", True),
-        ("compute_90", "sm_120", True),
-        ("compute_120", "sm_121", True),
-        ("compute_120", "sm_90", False),
-        ("compute_100f", "sm_120", False),
-        ("gfx90a", "gfx90a", True),
-        ("gfx900", "gfx90a", False),
-    ],
-)
-def test_runs_on(smoke: Smoke, code: str, architecture: str, runs: bool) -> None:
-    assert smoke.module.runs_on(code, architecture) is runs
-
-
-def test_no_torch(smoke: Smoke) -> None:
-    smoke.monkeypatch.delitem(sys.modules, "torch")
-    smoke.monkeypatch.delitem(sys.modules, "torch.version")
-    smoke.monkeypatch.setattr(sys, "path", [])
-    status, out, problems = smoke.run("--expect", "cpu")
-    assert status == 1
-    assert "torch: not installed\n" in out
-    assert "device:" not in out
-    (problem,) = problems
-    assert "torch is not installed" in problem
-    assert "uv sync" in problem
-
-
-@pytest.mark.parametrize("error", [OSError, ImportError, RuntimeError])
-def test_broken_torch_is_one_problem(smoke: Smoke, error: type[Exception]) -> None:
-    broken = error("libcudart.so.12: cannot open\nshared object file")
-    smoke.monkeypatch.setattr(smoke.module.importlib, "import_module", raises(broken))
-    status, _, problems = smoke.run()
-    assert status == 1
-    (problem,) = problems
-    assert f"({error.__name__}: libcudart.so.12: cannot open shared object file)" in problem
+def test_it_runs_on_the_oldest_python() -> None:
+    ast.parse(rendered(), feature_version=(3, 8))
 
 
 def test_cpu(smoke: Smoke) -> None:
-    smoke.install(stub_torch("2.1.0+cpu"))
-    smoke.install_numpy("1.26.4")
-    status, out, problems = smoke.run("--expect", "cpu")
-    assert (status, problems) == (0, [])
-    assert [line.partition(":")[0] for line in out.splitlines()] == [
+    smoke.install_torch("2.13.0+cpu")
+    numpy: Any = ModuleType("numpy")
+    numpy.arange = lambda stop: Tensor([])
+    smoke.install(numpy, "1.26.4")
+    lines = smoke.passes("--expect", "cpu").splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
         *("python", "platform", "torch", "build", "device", "architectures"),
         *("numpy", "package", "passed"),
     ]
-    assert out.splitlines()[2:7] == [
-        "torch: 2.1.0+cpu",
-        "build: cpu",
-        "device: cpu",
-        "architectures: none",
+    assert lines[2:7] == [
+        *("torch: 2.13.0+cpu", "build: cpu", "device: cpu", "architectures: none"),
         "numpy: 1.26.4",
     ]
-    assert out.splitlines()[-2:] == [
-        f"package: {SMOKE.resolve().parent}",
-        "passed: comparing the build, exchanging an array with numpy, a matrix product on cpu",
-    ]
+    assert lines[-2] == f"package: {TEMPLATE.resolve().parent}"
+    assert lines[-1] == (
+        "passed: importing torch, looking for devices, comparing the build, "
+        "exchanging an array with numpy 1.26.4, a product and a convolution on cpu"
+    )
 
 
-def test_label_of_the_metadata_counts_where_torch_has_none(smoke: Smoke) -> None:
-    smoke.install(stub_torch("2.9.1", cuda="12.8"), "2.9.1+cu128")
-    assert "torch: 2.9.1+cu128\nbuild: cu128\n" in smoke.run()[1]
+@pytest.mark.parametrize(
+    ("version", "toolkit", "build"),
+    [
+        pytest.param("2.1.0+cpu.cxx11.abi", {}, "cpu", id="cpu"),
+        pytest.param("2.9.1", {}, "cpu", id="macos"),
+        pytest.param("2.9.1", {"cuda": "12.8"}, "cu128", id="pypi-linux"),
+        pytest.param("2.1.0+cu118", {"cuda": "11.8"}, "cu118", id="cuda"),
+        pytest.param("2.9.1+cpu", {"cuda": "13.0"}, "cu130", id="cuda-under-a-stale-label"),
+        pytest.param("2.9.1", {"hip": "6.4.43482-0f2d60242"}, "rocm6.4", id="rocm-unlabelled"),
+        pytest.param("2.6.0+rocm6.2.4", {"hip": "6.2.41134"}, "rocm6.2.4", id="rocm-patch"),
+        pytest.param("2.9.1+xpu", {"xpu": "20250101"}, "xpu", id="xpu"),
+        pytest.param("2.5.1+xpu", {}, "xpu", id="xpu-by-label"),
+    ],
+)
+def test_build(smoke: Smoke, version: str, toolkit: dict[str, str], build: str) -> None:
+    smoke.install_torch(version, **toolkit)
+    assert f"torch: {version}\nbuild: {build}\n" in smoke.passes("--expect", build)
 
 
-def test_json_is_one_object_of_the_same_names(smoke: Smoke) -> None:
-    smoke.install(stub_torch("2.9.1+cu128", cuda="12.8", flags=CU128, gpus=(H200, H200)))
+def test_another_build_than_expected(smoke: Smoke) -> None:
+    smoke.install_torch("2.9.1+cpu")
+    problem = smoke.problem("--expect", "cu128")
+    assert "it is cpu, not cu128" in problem
+    assert "uv sync" in problem
+
+
+def test_no_torch(smoke: Smoke) -> None:
+    status, out, problems = smoke.run("--expect", "cpu")
+    assert status == 1
+    assert "package: " in out
+    assert "torch: " not in out
+    (problem,) = problems
+    assert "importing torch failed (ModuleNotFoundError: " in problem
+    assert "uv sync" in problem
+
+
+def test_remains_of_an_uninstalled_torch_are_no_torch(smoke: Smoke) -> None:
+    smoke.monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    smoke.monkeypatch.delitem(sys.modules, "torch.version")
+    assert "No module named 'torch.version'" in smoke.problem()
+
+
+def test_broken_torch(smoke: Smoke) -> None:
+    error = OSError("libcudart.so.12: cannot open shared object file:\nNo such file")
+    smoke.install_broken("torch", "2.9.1+cu128", error)
+    status, out, problems = smoke.run()
+    assert status == 1
+    assert "torch: 2.9.1+cu128\n" in out
+    assert "(OSError: libcudart.so.12: cannot open shared object file" in problems[0]
+    assert "--reinstall" in problems[0]
+
+
+def test_json_is_one_object_of_the_same_facts(smoke: Smoke) -> None:
+    smoke.install_torch("2.9.1+cu128", cuda="12.8", flags=CU128, gpus=(H200, H200), cudnn=91002)
     status, out, problems = smoke.run("--json", "--expect", "cu126")
     report = json.loads(out)
     assert status == 1
@@ -286,39 +202,138 @@ def test_json_is_one_object_of_the_same_names(smoke: Smoke) -> None:
     assert report["architectures"] == CU128.split()
     assert report["torchvision"] is None
     assert [f"problem: {problem}" for problem in report["problems"]] == problems
-    names = [line.partition(":")[0] for line in smoke.run()[1].splitlines()]
-    renamed = {"device": "devices", "passed": "problems"}
-    names = [renamed.get(name, name) for name in dict.fromkeys(names)]
-    assert [name for name in report if name not in ("torchvision", "torchaudio")] == names
+    lines = smoke.run()[1].splitlines()
+    for device in report["devices"]:
+        assert f"device: {device}" in lines
+    for name in ("python", "torch", "build", "cudnn", "package"):
+        assert f"{name}: {report[name]}" in lines
+
+
+@pytest.mark.parametrize("argv", [["--expect"], ["--no-such-option"], ["x"]])
+def test_usage_error(smoke: Smoke, argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        smoke.run(*argv)
+    assert stopped.value.code == 2
 
 
 def test_cuda_build_without_a_gpu_is_no_problem(smoke: Smoke) -> None:
-    smoke.install(stub_torch("2.9.1+cu128", cuda="12.8", flags=CU128))
-    status, out, problems = smoke.run("--expect", "cu128")
-    assert (status, problems) == (0, [])
-    assert "device: cpu\n" in out
-    assert f"architectures: {CU128}\n" in out
+    smoke.install_torch("2.9.1+cu128", cuda="12.8", flags=CU128)
+    out = smoke.passes("--expect", "cu128")
+    assert f"device: cpu\narchitectures: {CU128}\n" in out
 
 
-def test_driver_that_torch_cannot_use_is_a_problem(smoke: Smoke) -> None:
-    torch = smoke.install(stub_torch("2.11.0+cu130", cuda="13.0"))
+@pytest.mark.parametrize(("number", "line"), [(91002, "9.10.2"), (90100, "9.1.0"), (8902, "8.9.2")])
+def test_cudnn_is_named(smoke: Smoke, number: int, line: str) -> None:
+    smoke.install_torch("2.9.1+cu128", cuda="12.8", cudnn=number)
+    assert f"cudnn: {line}\n" in smoke.passes()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "cuDNN error: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH",
+        "GET was unable to find an engine to execute this computation",
+    ],
+)
+def test_cudnn_error_says_where_to_look(smoke: Smoke, message: str) -> None:
+    faults = {("convolution", "cuda:0"): RuntimeError(message)}
+    smoke.install_torch("2.13.0+cu130", cuda="13.0", gpus=(H200,), cudnn=92000, faults=faults)
+    problem = smoke.problem()
+    assert "a product and a convolution on cuda:0 NVIDIA H200, capability 9.0 failed" in problem
+    assert message in problem
+    assert "LD_LIBRARY_PATH" in problem
+    assert "site-packages/nvidia/cudnn/lib" in problem
+
+
+def test_cudnn_of_another_version_than_torch_was_compiled_with(smoke: Smoke) -> None:
+    torch = smoke.install_torch("2.9.1+cu128", cuda="12.8")
+    error = RuntimeError("cuDNN version incompatibility: PyTorch was compiled against (9, 10, 2)")
+    torch.backends.cudnn.version = raises(error)
+    assert "LD_LIBRARY_PATH" in smoke.problem()
+
+
+@pytest.mark.parametrize("what", ["product", "convolution"])
+def test_wrong_result_of_a_device(smoke: Smoke, what: str) -> None:
+    smoke.install_torch(cuda="12.8", gpus=(H200, H200), faults={(what, "cuda:1"): "wrong"})
+    problem = smoke.problem()
+    assert "on cuda:1 NVIDIA H200, capability 9.0 failed (the result is wrong)" in problem
+
+
+def test_device_that_cannot_compute(smoke: Smoke) -> None:
+    error = RuntimeError("CUDA error: no kernel image is available for execution on the device")
+    smoke.install_torch(
+        cuda="12.8", gpus=(H200,), cudnn=91002, faults={("product", "cuda:0"): error}
+    )
+    problem = smoke.problem()
+    assert "no kernel image" in problem
+    assert "LD_LIBRARY_PATH" not in problem
+
+
+@pytest.mark.parametrize(
+    ("flags", "capability", "runs"),
+    [
+        ("sm_90", (9, 0), True),
+        ("sm_80", (8, 6), True),
+        ("sm_86", (8, 0), False),
+        ("sm_80", (9, 0), False),
+        ("sm_100", (10, 3), True),
+        ("sm_100", (12, 0), False),
+        ("sm_90a", (9, 0), True),
+        ("sm_80 compute_90", (12, 0), True),
+        ("compute_120", (12, 1), True),
+        ("compute_120", (9, 0), False),
+        (CU128, (6, 1), False),
+    ],
+)
+def test_architecture_of_nvidia(
+    smoke: Smoke, flags: str, capability: tuple[int, int], runs: bool
+) -> None:
+    major, minor = capability
+    gpu = SimpleNamespace(name="GPU", major=major, minor=minor)
+    smoke.install_torch(cuda="12.8", flags=flags, gpus=(gpu,))
+    if runs:
+        smoke.passes()
+    else:
+        assert f"it needs sm_{major}{minor}, torch was compiled for {flags})" in smoke.problem()
+
+
+def test_amd(smoke: Smoke) -> None:
+    hip = "6.4.43482-0f2d60242"
+    smoke.install_torch("2.8.0+rocm6.4", hip=hip, flags="gfx900 gfx90a", gpus=(MI250X,))
+    assert "device: cuda:0 AMD Instinct MI250X, gfx90a\n" in smoke.passes("--expect", "rocm6.4")
+    smoke.install_torch("2.8.0+rocm6.4", hip=hip, flags="gfx900 gfx942", gpus=(MI250X,))
+    assert "it needs gfx90a, torch was compiled for gfx900 gfx942" in smoke.problem()
+
+
+def test_intel(smoke: Smoke) -> None:
+    arc = "Intel(R) Arc(TM) B580 Graphics"
+    smoke.install_torch("2.9.1+xpu", xpu="20250201", flags="bmg dg2", xpus=(arc,))
+    assert f"device: xpu:0 {arc}\narchitectures: bmg dg2\n" in smoke.passes("--expect", "xpu")
+
+
+@pytest.mark.parametrize(("memory", "device"), [(True, "mps"), (False, "cpu")])
+def test_apple_counts_only_where_it_has_memory(smoke: Smoke, memory: bool, device: str) -> None:
+    torch = smoke.install_torch("2.9.1", mps=True)
+    if not memory:
+        torch.zeros = raises(RuntimeError("MPS backend out of memory"))
+    assert f"device: {device}\n" in smoke.passes("--expect", "cpu")
+
+
+def test_driver_that_torch_cannot_use(smoke: Smoke) -> None:
+    torch = smoke.install_torch("2.11.0+cu130", cuda="13.0")
 
     def is_available() -> bool:
-        warnings.warn(
-            "CUDA initialization: The NVIDIA driver on your system is too old", stacklevel=1
-        )
+        warnings.warn("CUDA initialization: The NVIDIA driver is too old", stacklevel=1)
         return False
 
     torch.cuda.is_available = is_available
-    status, out, problems = smoke.run()
-    assert status == 1
-    assert "device: cpu\n" in out
-    (problem,) = problems
-    assert "driver on your system is too old" in problem
+    problem = smoke.problem()
+    assert "The NVIDIA driver is too old" in problem
+    assert "update the driver" in problem
 
 
-def test_device_that_cannot_be_asked_is_a_problem(smoke: Smoke) -> None:
-    torch = smoke.install(stub_torch("2.9.1+cu128", cuda="12.8", gpus=(H200,)))
+def test_device_that_cannot_be_asked(smoke: Smoke) -> None:
+    torch = smoke.install_torch("2.9.1+cu128", cuda="12.8", gpus=(H200,))
     torch.cuda.get_device_properties = raises(RuntimeError("CUDA unknown error"))
     status, out, problems = smoke.run()
     assert status == 1
@@ -326,299 +341,95 @@ def test_device_that_cannot_be_asked_is_a_problem(smoke: Smoke) -> None:
     assert "(RuntimeError: CUDA unknown error)" in problems[0]
 
 
-def test_device_of_no_compiled_architecture(smoke: Smoke) -> None:
-    smoke.install(stub_torch("2.9.1+cu128", cuda="12.8", flags=CU128, gpus=(GTX_1080,)))
-    status, out, problems = smoke.run()
-    assert status == 1
-    assert "device: cuda:0 NVIDIA GeForce GTX 1080, capability 6.1\n" in out
-    (problem,) = problems
-    assert "needs sm_61" in problem
-    assert CU128 in problem
-
-
-def test_product_that_differs_from_the_cpu(smoke: Smoke) -> None:
-    torch = smoke.install(stub_torch("2.9.1+cu128", cuda="12.8", flags=CU128, gpus=(H200,)))
-    answers = iter([True, False])
-    torch.equal = lambda one, other: next(answers)
-    status, _, problems = smoke.run()
-    assert status == 1
-    assert "a matrix product on cuda:0 NVIDIA H200, capability 9.0 differs" in problems[0]
-
-
-def test_rocm(smoke: Smoke) -> None:
-    flags = "gfx900 gfx90a gfx942"
-    smoke.install(
-        stub_torch("2.8.0+rocm6.4", hip="6.4.43482-0f2d60242", flags=flags, gpus=(MI250X,))
-    )
-    status, out, problems = smoke.run("--expect", "rocm6.4")
-    assert (status, problems) == (0, [])
-    assert "device: cuda:0 AMD Instinct MI250X, gfx90a\n" in out
-
-
-def test_rocm_device_of_no_compiled_architecture(smoke: Smoke) -> None:
-    smoke.install(stub_torch("2.8.0+rocm6.4", hip="6.4.43482", flags="gfx942", gpus=(MI250X,)))
-    status, _, problems = smoke.run()
-    assert status == 1
-    assert "needs gfx90a, torch was compiled for gfx942" in problems[0]
-
-
-def test_xpu(smoke: Smoke) -> None:
-    arc = "Intel(R) Arc(TM) B580 Graphics"
-    smoke.install(stub_torch("2.9.1+xpu", xpu="20250201", flags="bmg dg2", xpus=(arc,)))
-    status, out, problems = smoke.run("--expect", "xpu")
-    assert (status, problems) == (0, [])
-    assert f"device: xpu:0 {arc}\n" in out
-    assert "architectures: bmg dg2\n" in out
-
-
-@pytest.mark.parametrize(("memory", "device"), [(True, "mps"), (False, "cpu")])
-def test_mps_counts_only_where_it_has_memory(smoke: Smoke, memory: bool, device: str) -> None:
-    torch = smoke.install(stub_torch("2.9.1", mps=True))
-    if not memory:
-        torch.zeros = raises(RuntimeError("MPS backend out of memory"))
-    status, out, problems = smoke.run("--expect", "cpu")
-    assert (status, problems) == (0, [])
-    assert f"device: {device}\n" in out
-
-
-@pytest.mark.parametrize(
-    ("numpy", "advice"), [("2.3.5", "require `numpy<2`"), ("1.26.4", "--reinstall")]
-)
-def test_broken_numpy_bridge(smoke: Smoke, numpy: str, advice: str) -> None:
-    torch = smoke.install(stub_torch("2.2.2+cpu"))
+def test_numpy_that_torch_cannot_exchange_with(smoke: Smoke) -> None:
+    torch = smoke.install_torch("2.2.2+cpu")
     torch.from_numpy = raises(RuntimeError("Numpy is not available"))
-    smoke.install_numpy(numpy)
-    status, _, problems = smoke.run()
-    assert status == 1
-    (problem,) = problems
-    assert f"cannot share arrays with numpy {numpy}" in problem
-    assert advice in problem
+    numpy: Any = ModuleType("numpy")
+    numpy.arange = range
+    smoke.install(numpy, "2.3.5")
+    problem = smoke.problem()
+    assert "numpy 2.3.5 failed (RuntimeError: Numpy is not available)" in problem
+    assert "require `numpy<2`" in problem
+
+
+@pytest.mark.parametrize("version", ["0.24.1+cpu", "0.24.1", "0.24.0+e437e35", "0.16.0+cpu.cxx11"])
+def test_companion_of_this_build(smoke: Smoke, version: str) -> None:
+    smoke.install_torch()
+    smoke.install_torchvision(version, kept=[0, 2])
+    assert f"torchvision: {version}\n" in smoke.passes()
 
 
 def test_companion_of_another_build(smoke: Smoke) -> None:
-    smoke.install(stub_torch("2.9.1", cuda="12.8"))
+    smoke.install_torch("2.9.1", cuda="12.8")
     smoke.install_torchvision("0.24.1+cpu", kept=[0, 2])
-    status, out, problems = smoke.run()
-    assert status == 1
-    assert "torchvision: 0.24.1+cpu\n" in out
-    (problem,) = problems
-    assert "torchvision 0.24.1+cpu is a cpu build, but torch is a cu128 one" in problem
+    assert "it is a cpu build, and torch a cu128 one" in smoke.problem()
 
 
-@pytest.mark.parametrize("version", ["0.24.1+cpu", "0.24.1", "0.24.1+e437e35"])
-def test_companion_that_works(smoke: Smoke, version: str) -> None:
-    smoke.install(stub_torch())
-    smoke.install_torchvision(version, kept=[0, 2])
-    status, _, problems = smoke.run()
-    assert (status, problems) == (0, [])
-
-
-def test_companion_with_a_wrong_result(smoke: Smoke) -> None:
-    smoke.install(stub_torch())
+def test_companion_that_computes_wrongly(smoke: Smoke) -> None:
+    smoke.install_torch()
     smoke.install_torchvision("0.24.1+cpu", kept=[0, 1, 2])
-    status, _, problems = smoke.run()
-    assert status == 1
-    assert "torchvision 0.24.1+cpu computes a wrong result" in problems[0]
+    assert "testing torchvision 0.24.1+cpu failed (a compiled operator" in smoke.problem()
 
 
-def test_companion_whose_import_guard_raises(smoke: Smoke) -> None:
-    smoke.install(stub_torch("2.15.0+cu132", cuda="13.2"))
-    smoke.versions["torchaudio"] = "2.11.0"
-    load = smoke.module.importlib.import_module
-    guard = raises(
-        RuntimeError("PyTorch and TorchAudio were compiled with different CUDA versions")
-    )
-    smoke.monkeypatch.setattr(
-        smoke.module.importlib,
-        "import_module",
-        lambda name: guard() if name == "torchaudio" else load(name),
-    )
-    status, _, problems = smoke.run()
-    assert status == 1
-    (problem,) = problems
-    assert "torchaudio 2.11.0 does not work with torch 2.15.0+cu132 (RuntimeError: " in problem
+def test_companion_of_pypi_in_a_cpu_project(smoke: Smoke) -> None:
+    """As after `uv add timm`, which brings PyPI's torchvision along."""
+    smoke.install_torch()
+    error = RuntimeError("operator torchvision::nms does not exist")
+    smoke.install_broken("torchvision", "0.28.0", error)
+    problem = smoke.problem()
+    assert "operator torchvision::nms does not exist" in problem
+    assert "[tool.uv.sources]" in problem
 
 
-def test_torchaudio_without_its_compiled_operator(smoke: Smoke) -> None:
-    torch = smoke.install(stub_torch())
-    torch.ops = SimpleNamespace(torchaudio=SimpleNamespace())
-    smoke.install(ModuleType("torchaudio"), "2.9.1+cpu")
-    status, _, problems = smoke.run()
-    assert status == 1
-    assert "_lfilter_core_loop" in problems[0]
-
-
-def test_torchaudio_that_works(smoke: Smoke) -> None:
-    torch = smoke.install(stub_torch())
+def test_torchaudio(smoke: Smoke) -> None:
+    torch = smoke.install_torch()
+    torchaudio = smoke.install(ModuleType("torchaudio"), "2.9.1+cpu")
+    echo = Tensor([1.0, 0.5, 0.25])
+    torchaudio.functional = SimpleNamespace(lfilter=lambda *args: echo)
     torch.ops = SimpleNamespace(torchaudio=SimpleNamespace(_lfilter_core_loop=None))
-    torchaudio: Any = ModuleType("torchaudio")
-    response = Tensor([1.0, 0.5, 0.25, 0.125])
-    torchaudio.functional = SimpleNamespace(lfilter=lambda *args: response)
-    smoke.install(torchaudio, "2.9.1+cpu")
-    status, _, problems = smoke.run()
-    assert (status, problems) == (0, [])
+    assert "testing torchaudio 2.9.1+cpu" in smoke.passes()
+    torch.ops = SimpleNamespace(torchaudio=SimpleNamespace())
+    assert "_lfilter_core_loop" in smoke.problem()
 
 
-def test_expected_build_is_missing(smoke: Smoke) -> None:
-    smoke.install(stub_torch("2.9.1+cpu"))
-    status, _, problems = smoke.run("--expect", "cu128")
-    assert status == 1
-    (problem,) = problems
-    assert "the build is cpu, not cu128 as expected" in problem
-    assert "uv sync" in problem
+def test_companion_without_a_known_operator_is_imported(smoke: Smoke) -> None:
+    smoke.install_torch()
+    smoke.install(ModuleType("torchcodec"), "0.12.0+cpu")
+    out = smoke.passes()
+    assert "torchcodec: 0.12.0+cpu\n" in out
+    assert "testing torchcodec 0.12.0+cpu" in out
 
 
-def test_exception_in_a_check_is_a_problem_line(smoke: Smoke) -> None:
-    torch = smoke.install(stub_torch())
-    torch.arange = raises(ValueError("no such\nthing"))
-    status, _, problems = smoke.run()
-    assert status == 1
-    (problem,) = problems
-    assert "a matrix product on cpu failed (ValueError: no such thing)" in problem
-
-
-class Store:
-    """A store in which the other ranks have left their notes for every step."""
-
-    def __init__(self, **notes: list[Any]) -> None:
-        self.values: dict[str, str] = {}
-        self.counts: dict[str, int] = {}
-        for step, values in notes.items():
-            for rank, value in enumerate(values, 1):
-                self.set(f"{step}/{rank}", json.dumps(value))
-                self.add(f"{step}/{rank}/there", 1)
-                self.add(step, 1)
-
-    def set(self, key: str, value: str) -> None:
-        self.values[key] = value
-
-    def get(self, key: str) -> bytes:
-        return self.values[key].encode()
-
-    def add(self, key: str, amount: int) -> int:
-        self.counts[key] = self.counts.get(key, 0) + amount
-        return self.counts[key]
-
-
-def torchrun(smoke: Smoke, torch: Any, rank: int, size: int, store: Store | None = None) -> Any:
-    """Set what torchrun sets, and give torch the parts that meet in a store."""
-    variables = {"RANK": rank, "WORLD_SIZE": size, "LOCAL_RANK": rank, "MASTER_PORT": 29500}
-    for name, value in variables.items():
-        smoke.monkeypatch.setenv(name, str(value))
-    smoke.monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    torch.distributed = SimpleNamespace(
-        is_available=lambda: store is not None,
-        TCPStore=lambda *args, **kwargs: store,
-        PrefixStore=lambda prefix, store: store,
-    )
-    return torch
-
-
-def notes(build: str, *problems: str, group: str = "gloo") -> dict[str, Any]:
-    """Return what rank 1 of two leaves in the store."""
-    facts = {"torch": "2.9.1", "build": build, "process group": group, "joins": True}
-    return {"facts": [facts], "problems": [list(problems)], "told": [None]}
-
-
-def test_ranks_of_different_builds(smoke: Smoke) -> None:
-    torchrun(smoke, smoke.install(stub_torch()), 0, 2, Store(**notes("cu128", group="nccl")))
-    status, out, problems = smoke.run()
-    assert status == 1
-    assert out.endswith("\nranks: 2\nprocess_group: gloo\n")
-    assert [problem.partition(": every machine")[0] for problem in problems] == [
-        "problem: build differs, cpu on rank 0, cu128 on rank 1",
-        "problem: process group differs, gloo on rank 0, nccl on rank 1",
-    ]
-
-
-def test_problems_of_all_ranks_are_told_once(smoke: Smoke) -> None:
-    store = Store(**notes("cpu", "both", "second"))
-    torch = torchrun(smoke, smoke.install(stub_torch()), 0, 2, store)
-    torch.arange = raises(smoke.module.Problem("both"))
-    smoke.monkeypatch.setattr(smoke.module.Ranks, "check_group", lambda *args: None)
-    status, out, problems = smoke.run("--json")
-    assert status == 1
-    report = json.loads(out)
-    assert (report["ranks"], report["process_group"]) == (2, "gloo")
-    assert report["problems"] == ["ranks 0, 1: both", "rank 1: second"]
-    assert problems == ["problem: ranks 0, 1: both", "problem: rank 1: second"]
-
-
-def test_missing_rank(smoke: Smoke) -> None:
-    torchrun(smoke, smoke.install(stub_torch()), 0, 3, Store(**notes("cpu")))
-    status, _, problems = smoke.run("--timeout", "0.1")
-    assert status == 1
-    assert problems[0].startswith(
-        "problem: 2 of 3 ranks came within 0.1 s, rank 2 is missing: see whether all were started"
-    )
-
-
-def test_only_the_first_rank_prints(smoke: Smoke) -> None:
-    torchrun(smoke, smoke.install(stub_torch()), 2, 3, Store(**notes("cu128")))
-    assert smoke.run("--timeout", "0.1") == (1, "", [])
-
-
-def test_more_ranks_than_devices(smoke: Smoke) -> None:
-    torch = stub_torch("2.9.1+cu128", cuda="12.8", flags=CU128, gpus=(H200,))
-    torchrun(smoke, smoke.install(torch), 1, 2)
-    status, _, problems = smoke.run()
-    assert status == 1
-    assert problems[0] == (
-        "problem: rank 1: no device for local rank 1, this machine has 1: "
-        "start `torchrun --nproc-per-node 1` here"
-    )
-
-
-def test_torch_without_distributed(smoke: Smoke) -> None:
-    torchrun(smoke, smoke.install(stub_torch("2.9.1")), 0, 1)
-    status, out, problems = smoke.run()
-    assert status == 1
-    assert "process_group: none\n" in out
-    (problem,) = problems
-    assert "rank 0: torch 2.9.1 was built without torch.distributed" in problem
+LACKING = "OSError: {}: cannot open shared object file: No such file or directory"
+FFMPEG, COMPANION = "FFmpeg is missing", "torchcodec must be of torch's build"
 
 
 @pytest.mark.parametrize(
-    ("device", "backends", "group"),
+    ("details", "advice"),
     [
-        pytest.param("cuda:0", ("nccl", "gloo"), "nccl", id="nvidia-or-amd"),
-        pytest.param("cuda:0", ("gloo",), "gloo", id="windows"),
-        pytest.param("xpu:0", ("gloo", "xccl"), "xccl", id="intel"),
-        pytest.param("mps", ("gloo",), "gloo", id="apple"),
-        pytest.param("", ("nccl", "gloo"), "gloo", id="cpu"),
+        pytest.param(
+            [LACKING.format("libavutil.so.60"), LACKING.format("libavutil.so.59")],
+            {FFMPEG},
+            id="no-ffmpeg",
+        ),
+        pytest.param(
+            [
+                LACKING.format("libavutil.so.60"),
+                "OSError: /site/torchcodec/libtorchcodec_core5.so: undefined symbol: _ZN3c10",
+            ],
+            {COMPANION},
+            id="another-release",
+        ),
+        pytest.param([LACKING.format("libnvrtc.so.13")], {COMPANION}, id="another-build"),
+        pytest.param(["Could not load this library: core8"], {FFMPEG, COMPANION}, id="not-said"),
     ],
 )
-def test_process_group_of(smoke: Smoke, device: str, backends: tuple[str, ...], group: str) -> None:
-    has = {f"is_{name}_available": lambda: True for name in backends}
-    torch = SimpleNamespace(distributed=SimpleNamespace(is_available=lambda: True, **has))
-    devices = [smoke.module.Device(device)] if device else []
-    assert smoke.module.process_group_of(torch, devices) == group
-
-
-def test_one_device_is_a_rank_s_own(smoke: Smoke) -> None:
-    devices = [smoke.module.Device(name) for name in ("cuda:0", "cuda:1")]
-    assert smoke.module.own_devices(devices, 1) == devices[1:]
-    assert smoke.module.own_devices([], 1) == []
-
-
-@pytest.mark.parametrize(("rank", "size"), [("2", "2"), ("first", "2"), ("0", "")])
-def test_senseless_variables_are_a_usage_error(smoke: Smoke, rank: str, size: str) -> None:
-    torchrun(smoke, stub_torch(), 0, 1)
-    smoke.monkeypatch.setenv("RANK", rank)
-    smoke.monkeypatch.setenv("WORLD_SIZE", size)
-    with pytest.raises(SystemExit) as stopped:
-        smoke.run()
-    assert stopped.value.code == 2
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [
-        *(["--expect"], ["--expect", "cuda"], ["--no-such-option"], ["x"]),
-        *(["--timeout"], ["--timeout", "-1"], ["--timeout", "soon"]),
-    ],
-)
-def test_usage_error(smoke: Smoke, argv: list[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        smoke.run(*argv)
-    assert stopped.value.code == 2
+def test_torchcodec_that_cannot_be_loaded(
+    smoke: Smoke, details: list[str], advice: set[str]
+) -> None:
+    """It names both causes for every failure; newer ones add what the loader said."""
+    causes = "Could not load libtorchcodec. Likely causes: 1. FFmpeg is not properly installed."
+    smoke.install_torch()
+    smoke.install_broken("torchcodec", "0.12.0", RuntimeError("\n".join([causes, *details])))
+    problem = smoke.problem()
+    assert {text for text in (FFMPEG, COMPANION) if text in problem} == advice

@@ -29,7 +29,7 @@ def option_requirements(project: BakedProject) -> dict[str, list[str]]:
 
 def commands(project: BakedProject) -> list[str]:
     workflow: dict[str, Any] = yaml.safe_load(project.read(".github/workflows/ci.yml"))
-    return [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+    return [step["run"] for step in workflow["jobs"]["linux"]["steps"] if "run" in step]
 
 
 BUILDS = {"torch_version": "2.9.1", "python_version": "3.11", "torch_backend": "cpu cu128"}

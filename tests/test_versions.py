@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake
-from tests.elsewhere import ANSWERS, answers, check_locked, contents, install, run
+from tests.elsewhere import ANSWERS, answers, check_locked, contents, run
+from tests.interpreters import install
 from tests.proof import prove
 from tools.lock import find_uv
 from tools.replica import Replica
@@ -29,13 +30,6 @@ LAYOUTS = [
 """What asks uv for something of its own each: sources by marker, labels, conflicts, groups."""
 
 ANSWERED = {"torch_version": RELEASE, "python_version": PYTHON}
-
-
-@pytest.fixture(scope="session")
-def oldest_uv(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The oldest uv that a rendered project takes, from PyPI."""
-    folder = tmp_path_factory.mktemp("uv") / "venv"
-    return str(install(folder, PYTHON, f"uv=={OLDEST_UV}").with_name("uv"))
 
 
 def test_the_project_claims_the_oldest(bake: Bake, oldest_uv: str) -> None:
@@ -75,6 +69,17 @@ def test_oldest_and_newest_uv_agree_on_a_lock(
     project.uv("lock", "--check", "--python", PYTHON)
     for option in project.plan.options:
         project.uv("sync", "--locked", "--dry-run", "--python", PYTHON, *option.sync)
+
+
+def test_the_uv_of_the_image_takes_the_lock_of_another(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = bake(**ANSWERED, torch_backend="cu130", dockerfile="yes")
+    project.lock()
+    (version,) = re.findall(r"ghcr\.io/astral-sh/uv:(\S+) ", project.read("Dockerfile"))
+    uv = install(tmp_path / "venv", PYTHON, f"uv=={version}").with_name("uv")
+    monkeypatch.setenv("UV", str(uv))
+    project.uv("sync", "--locked", "--no-dev", "--dry-run", "--python", PYTHON)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from cookiecutter.main import cookiecutter
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from torch_plan.questions import questions
+from torch_plan.questions import fixed_defaults, unasked
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "answers.md"
@@ -64,10 +64,14 @@ ENTRIES = {
         "One sentence, or any text at all.",
         (Example({"description": 'Says "what" is in a picture'}),),
     ),
-    "author_name": Entry("Empty for no `authors`.", (Example({"author_name": "Ada Lovelace"}),)),
+    "author_name": Entry(
+        "A name, or `name <address>`. Empty for no `authors`.",
+        (Example({"author_name": "Ada Lovelace <ada@example.org>"}),),
+    ),
     "torch_version": Entry(
-        "Any release from 2.0.0 on. Pins are exact, those of the companions too; `requires-python` "
-        "and the NumPy guard follow from it.",
+        "Any release from 2.0.0 on, `2.9` for its newest patch release, or `latest`. One that is newer "
+        "than what the template knows is planned like the newest it knows. Pins are exact, those of "
+        "the companions too; `requires-python` and the NumPy guard follow from it.",
         (Example({"torch_version": "2.2.2", "torch_backend": "cu121", "python_version": "3.11"}),),
     ),
     "python_version": Entry(
@@ -78,7 +82,9 @@ ENTRIES = {
     "torch_backend": Entry(
         "The build, by uv's names: `cpu`, `cu118` … `cu132`, `rocm6.4` …, `xpu`; or `pypi` for "
         "whatever PyPI ships. A platform without it gets `cpu`. The default is what this machine "
-        "can run: the newest CUDA build for its driver and card, or a ROCm or XPU build.",
+        "can run: the newest CUDA build for its driver and card, or a ROCm or XPU build. `CUDA 12.8` "
+        "and `12.8` are `cu128`. In a switchable layout each build may have a name and a release of "
+        "its own: `cuda=2.7.1+cu128 rocm=2.6.0+rocm6.2.4`.",
         (
             Example({"torch_backend": "cpu"}),
             Example({"torch_backend": "rocm6.4"}),
@@ -95,17 +101,38 @@ ENTRIES = {
         ),
     ),
     "companions": Entry(
-        "`torchvision`, `torchaudio`, both, or `none`: the release made for this torch, from the "
-        "same index.",
-        (Example({"companions": "torchaudio"}), Example({"companions": "none"})),
+        "Some of `torchvision torchaudio torchcodec`, or `none`: the release made for this torch, "
+        "from the same index. `torchcodec?` takes it only where it has wheels; `all` is each of them, "
+        "where it has wheels. torchcodec needs FFmpeg 4 to 8 on the machine.",
+        (
+            Example({"companions": "torchaudio"}),
+            Example({"companions": "torchvision torchcodec?"}),
+            Example({"companions": "none"}),
+        ),
     ),
     "platforms": Entry(
         "The platforms to lock for: `linux-x86_64 linux-aarch64 macos-arm64 macos-x86_64 "
-        "windows-x86_64 windows-arm64`. `platform=backend` overrides the build there, in a "
-        "switchable layout for every build but `cpu`; `platform=name:backend` for one of them.",
+        "windows-x86_64 windows-arm64`, or `all` that the release serves. `platform=backend` "
+        "overrides the build there, in a switchable layout for every build but `cpu`; "
+        "`platform=name:backend` for one of them. A build may carry its release, "
+        "`macos-x86_64=2.2.2+cpu`, and an index of its own, complete and last: "
+        "`linux-aarch64=cu126@https://host/jp6/cu126`.",
         (
             Example({"platforms": "linux-x86_64 macos-arm64"}),
+            Example(
+                {"platforms": "linux-x86_64 macos-arm64 macos-x86_64=2.2.2+cpu"},
+            ),
             Example({"platforms": "linux-x86_64 linux-aarch64=cpu macos-arm64 windows-x86_64"}),
+        ),
+    ),
+    "github_actions": Entry(
+        "A workflow that syncs with `--locked`, runs ruff, the smoke test and the tests: on Linux, "
+        "and on macOS and Windows where the lock has a CPU build for them. Dependabot updates "
+        "actions and packages, without those of PyTorch, of which one alone does not lock.",
+        (
+            Example(
+                {"github_actions": "no"}, (".github/workflows/ci.yml", ".github/dependabot.yml")
+            ),
         ),
     ),
     "numpy_guard": Entry(
@@ -115,22 +142,23 @@ ENTRIES = {
     ),
     "torch_pin": Entry(
         "`public` leaves the build to the index. `local` pins the label too, where the wheel has "
-        "one: those for macOS never do, those for Linux aarch64 since 2.6.0.",
-        (Example({"torch_pin": "local"}),),
+        "one: those for macOS never do, those for Linux aarch64 since 2.6.0. `minimum` is for "
+        "libraries: the metadata says `torch>=2.9.1`, and the exact release stands in "
+        "`constraint-dependencies`, which holds for the project's own lock alone.",
+        (Example({"torch_pin": "local"}), Example({"torch_pin": "minimum"})),
     ),
     "pytorch_index": Entry(
-        "`official`, `nju`, `sjtu`, `aliyun` (a flat listing), or the URL of a mirror, as far as "
-        "it stands before `/cu128`.",
-        (Example({"pytorch_index": "aliyun"}),),
+        "`official`, `nju`, `sjtu`, `aliyun` (a flat listing), or a URL: as far as it stands before "
+        "`/cu128`, or with `{build}` where the build stands. Such an index may have builds that "
+        "PyTorch does not publish.",
+        (
+            Example({"pytorch_index": "aliyun"}),
+            Example({"pytorch_index": "https://host.example/pytorch-{build}/simple"}),
+        ),
     ),
     "package_index": Entry(
         "`pypi`, `tuna`, `aliyun`, or a URL: it takes the place of PyPI for every other package.",
         (Example({"package_index": "https://pypi.example.com/simple"}),),
-    ),
-    "github_actions": Entry(
-        "A workflow that syncs with `--locked`, runs the smoke test and the tests. It runs where "
-        "the lock has a CPU build, if it has one.",
-        (Example({"github_actions": "no"}, (".github/workflows/ci.yml",)),),
     ),
     "dockerfile": Entry(
         "A Dockerfile in two stages, for a user without privileges. The wheels bring CUDA along, "
@@ -140,6 +168,15 @@ ENTRIES = {
     "after_generation": Entry(
         "`lock` writes `uv.lock`; `smoke` installs too and runs the smoke test; `nothing` does "
         "neither.",
+    ),
+    "git": Entry(
+        "`yes` makes the project a git repository with the branch `main`, as `uv init` does, where "
+        "git is there and no repository surrounds it. Nothing is committed.",
+    ),
+    "distributed": Entry(
+        "A second smoke test, `smoke_distributed.py`, for several processes that `torchrun` "
+        "starts, on one machine or on several.",
+        (Example({"distributed": "yes"}, ("README.md",)),),
     ),
 }
 
@@ -155,12 +192,18 @@ def page() -> str:
         f"cookiecutter gh:org/uv-torch-template --no-input {words(BASE)}",
         "```",
         "",
+        "Most are asked for. Those that are not can be given all the same: on the command line, in "
+        "a configuration file, by the Python API or by cruft. They are recorded like all others.",
+        "",
         "`uv run tools/answers_page.py` writes this page from real renders.",
     ]
     with tempfile.TemporaryDirectory() as folder:
         base = render(Path(folder) / "base", {})
         for number, (answer, entry) in enumerate(ENTRIES.items()):
-            lines += ["", f"## `{answer}`", "", entry.text]
+            default = (
+                f"Not asked; `{unasked()[answer]}` by default. " if answer in unasked() else ""
+            )
+            lines += ["", f"## `{answer}`", "", default + entry.text]
             for position, example in enumerate(entry.examples):
                 changed = render(Path(folder) / f"{number}-{position}", example.changes)
                 lines += ["", f"`{words(example.changes)}`:", "", "```diff"]
@@ -210,7 +253,7 @@ def read(path: Path) -> list[str]:
 
 def main() -> int:
     """Write the page."""
-    missing = [key for key in questions() if not key.startswith("_") and key not in ENTRIES]
+    missing = [key for key in fixed_defaults() if key not in ENTRIES]
     if missing:
         print(f"No entry for {', '.join(missing)}.", file=sys.stderr)
         return 1

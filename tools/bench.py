@@ -283,9 +283,10 @@ def guide_pyproject(plan: Plan, sources: Sequence[Written], url: str) -> str:
     Comes in: our plan of the same choice, for its pins, Pythons and layout; the sources; what comes
     before `/cu128`. There are no `environments` in it: the guide has none.
     """
-    torch = [f"torch=={plan.release}", *(f"{name}=={v}" for name, v in plan.companions.items())]
+    first = plan.cells[0]
+    torch = [f"{it.name}=={it.version}" for it in first.packages if it.pythons is None]
     numpy = [pin for pin in plan.dependencies if pin.startswith("numpy")]
-    tritons = [_triton(plan.release, source) for source in sources]
+    tritons = [_triton(first.release, source) for source in sources]
     options = {
         source.option: [*torch, *pins]
         for source, pins in zip(sources, tritons, strict=True)
@@ -301,7 +302,7 @@ def guide_pyproject(plan: Plan, sources: Sequence[Written], url: str) -> str:
         f"requires-python = {_toml(plan.requires_python)}",
         f"dependencies = {_toml([*numpy, *shared])}",
         *_section("project.optional-dependencies", extras),
-        *_section("dependency-groups", {"dev": ["pytest"], **groups}),
+        *_section("dependency-groups", {"dev": ["pytest", "ruff"], **groups}),
     ]
     if options:
         kind = "extra" if extras else "group"
@@ -413,7 +414,7 @@ def rendering(folder: Path, rounds: int) -> Row:
     """Rendering alone, against a template of one file: whole processes, hooks included."""
     environment = compiled(folder)
     least = one_file_template(folder / "least")
-    ours = render(ROOT, folder / "ours", {"after_generation": "nothing"})
+    ours = render(ROOT, folder / "ours", {"after_generation": "nothing", "git": "no"})
     theirs = render(least, folder / "theirs", {})
     pairs = in_turn(
         lambda: seconds(ours, environment, folder),

@@ -121,7 +121,7 @@ def installs(answers: Mapping[str, str], wheel: Path) -> bool:
         and plan.python == PYTHON
         and not plan.companions
         and bool(plan.indexes)
-        and parse_wheel_name(wheel.name).version == plan.release
+        and parse_wheel_name(wheel.name).version == plan.default.cells[0].release
     )
 
 

@@ -548,8 +548,8 @@ class Refresh:
         for companion in self.packages[1:]:
             releases: dict[str, list[str]] = {}
             for release in self.old.releases:
-                version = self.old.companions(release).get(companion, "")
-                releases.setdefault(version, []).append(release)
+                for version in self.old.companions(release).get(companion, ()):
+                    releases.setdefault(version, []).append(release)
             for version, paired in releases.items():
                 for requirement in self._torch_requirements(companion, version) or ():
                     for release in paired:

@@ -180,8 +180,8 @@ def versions(facts: Facts, package: str) -> tuple[str, ...]:
     """Return the versions of torch or of a companion, oldest first."""
     if package == "torch":
         return facts.releases
-    found = (facts.companions(release).get(package) for release in facts.releases)
-    return tuple(dict.fromkeys(version for version in found if version))
+    paired = (facts.companions(release).get(package, ()) for release in facts.releases)
+    return tuple(dict.fromkeys(version for versions in paired for version in reversed(versions)))
 
 
 def label(facts: Facts, package: str, version: str, index: str, platform: str) -> str:
@@ -265,6 +265,8 @@ def _requires(facts: Facts, index: str, name: WheelName) -> tuple[str, ...]:
     if name.package == "torch":
         return requires + _requires_triton(facts, name.version, index)
     pins = _ODD_TORCH_PINS.get((name.package, name.version))
+    if name.package == "torchcodec":  # METADATA on PyPI: it names no torch
+        pins = ()
     if pins is None:
         pins = (f"torch=={facts.made_for(name.package, name.version)}",)
     return requires + pins

@@ -214,7 +214,7 @@ def _release(facts: Facts, release: str) -> Iterator[str]:
 
 
 def _pairs(facts: Facts, release: str) -> list[tuple[str, str]]:
-    return list(facts.companions(release).items())
+    return [(name, versions[0]) for name, versions in facts.companions(release).items()]
 
 
 def _platforms(facts: Facts, release: str, backend: str) -> str:
@@ -267,7 +267,7 @@ def _missing(
     facts: Facts, release: str, backend: str, companion: str, platform: str
 ) -> tuple[str, ...]:
     """Return the Pythons that torch has wheels for, and a companion has not."""
-    version = facts.companions(release)[companion]
+    version = facts.companions(release)[companion][0]
     has = facts.pythons(companion, version, backend, platform)
     return tuple(
         name for name in facts.pythons("torch", release, backend, platform) if name not in has

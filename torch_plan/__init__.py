@@ -18,10 +18,11 @@ option     a variant as the project has it: an extra, a dependency group, or the
 cell       what one platform gets from one variant: release, backend, build and packages
 
 The modules, in the order in which they are best read: `platforms`, `facts` (what exists);
-`problems`, `answers`, `grammar` (what is asked, with `words`, `slugs`, `urls` and `suggest`);
-`cells` (what each platform gets), `check`, `ways` (what cannot be had, and what can instead);
-`markers`, `plan`, `planning` (what the templates lay out); `refusal` (the message if there is no
-plan); `host`, `gpus`, `default_backend` (this machine), `defaults`; `invocation`, `generation`
-(what happens while cookiecutter asks), and `extension`, through which cookiecutter calls it all.
+`problems`, `answers`, `meaning` (what is typed), `grammar` (what is asked, with `words`, `slugs`,
+`urls` and `suggest`); `cells` (what each platform gets), `check`, `ways`, `likely` (what cannot be
+had, or perhaps not, and what can instead); `markers`, `plan`, `planning` (what the templates lay
+out); `refusal` (the message if there is no plan), `again` (the question if an answer cannot stand);
+`host`, `gpus`, `default_backend` (this machine), `defaults`; `invocation`, `generation` (what
+happens while cookiecutter asks), and `extension`, through which cookiecutter calls it all.
 `inverse` goes the other way, from what a project has to its answers; `adopt` calls that.
 """

@@ -7,17 +7,36 @@ from torch_plan.facts import Mirror
 
 MARKERS, EXTRAS, GROUPS = "markers", "extras", "groups"
 
+PUBLIC, LOCAL, MINIMUM = "public", "local", "minimum"
+
 FREE_TEXT = ("project_name", "description", "author_name")
 
 DEFAULT_PLATFORMS = ("linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64")
+MAIN_PLATFORM = DEFAULT_PLATFORMS[0]
+"""What cannot be had there is refused, and not left out by default."""
+
 NO_COMPANIONS = "none"
+OPTIONAL = "?"
+"""Ends the name of a companion that a platform may do without."""
 
 
 class Variant(NamedTuple):
-    """One of the builds that a project can switch between: the name of its option, its backend."""
+    """One of the builds that a project can switch between."""
 
     name: str
+    """The name of its option."""
+    release: str
     backend: str
+
+
+class Override(NamedTuple):
+    """What a platform is to get in the place of what its variant says."""
+
+    release: str
+    """Empty for the release of the variant."""
+    backend: str
+    url: str = ""
+    """An index of the platform's own, empty for that of PyTorch."""
 
 
 class PackageIndex(NamedTuple):
@@ -32,13 +51,16 @@ class Answers(NamedTuple):
 
     project_slug: str
     release: str
+    """The release of all that names none of its own."""
     python: str
     variants: tuple[Variant, ...]
     layout: str
     companions: tuple[str, ...]
+    optional: frozenset[str]
+    """The companions that a platform may do without."""
     platforms: tuple[str, ...]
-    overrides: Mapping[tuple[str, str], str]
-    """(platform, name of a variant or nothing for all of them) -> the backend it gets there."""
+    overrides: Mapping[tuple[str, str], Override]
+    """(platform, name of a variant or nothing for all of them) -> what it gets there."""
     numpy_guard: str
     torch_pin: str
     pytorch_index: Mirror

@@ -4,7 +4,7 @@ from functools import cached_property
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
-from torch_plan.answers import MARKERS, Answers, Variant
+from torch_plan.answers import MARKERS, Answers, Override, Variant
 from torch_plan.facts import CPU, PYPI, TORCH, Facts, family_of, labelled
 from torch_plan.platforms import PLATFORMS
 from torch_plan.suggest import nearest
@@ -16,11 +16,15 @@ class Package(NamedTuple):
 
     name: str
     version: str
-    """The public version; empty where nothing but torch's own requirement says it."""
-    backend: str
-    """The backend whose index it comes from."""
+    """The public version; empty where nothing but the requirements of others say it."""
+    origin: str
+    """The index that it comes from: a backend, or a backend and a platform that has its own."""
+    wheels: tuple[str, ...]
+    """The Pythons that it has wheels for there, none where it is absent."""
     label: str = ""
     """The label that the version of its wheel carries, empty for none."""
+    is_likely: bool = False
+    """Whether nobody has seen those wheels, which very likely exist."""
     pythons: tuple[str, ...] | None = None
     """The Pythons that require it, None for all."""
 
@@ -40,12 +44,26 @@ class Cell(NamedTuple):
     build: str
     """What torch was compiled for; empty where PyPI has no wheel for the platform."""
     packages: tuple[Package, ...]
-    """Torch first, then the companions, then the triton package of ROCm and XPU."""
+    """Torch first, then the companions, then the triton package of ROCm and XPU.
+
+    A companion that the release does not have is left out; one that lacks wheels here has none.
+    """
+    url: str = ""
+    """The index of the platform's own, empty where it has none."""
 
     @property
     def torch(self) -> Package:
         """The package that all others come with."""
         return self.packages[0]
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether any of its wheels is only likely."""
+        return any(package.is_likely for package in self.packages)
+
+    def package(self, name: str) -> Package | None:
+        """Return a package of the cell by its name, None if it has no such package."""
+        return next((package for package in self.packages if package.name == name), None)
 
 
 class Fallback(NamedTuple):
@@ -71,13 +89,8 @@ class Cells:
 
     def __init__(self, answers: Answers, facts: Facts) -> None:
         self.answers, self.facts = answers, facts
-
-    @cached_property
-    def versions(self) -> dict[str, str]:
-        """Torch and the chosen companions that this release has, each with its version."""
-        paired = self.facts.companions(self.answers.release)
-        chosen = {name: paired[name] for name in self.answers.companions if name in paired}
-        return {TORCH: self.answers.release, **chosen}
+        self._versions: dict[tuple[str, str], str] = {}
+        self._cells: dict[tuple[Variant, str, Override], Cell] = {}
 
     @cached_property
     def all(self) -> tuple[Cell, ...]:
@@ -89,24 +102,107 @@ class Cells:
         return tuple(self.cell(variant, platform) for platform in self.answers.platforms)
 
     def cell(self, variant: Variant, platform: str) -> Cell:
-        """Return the cell with the override, else the variant's backend if published, else CPU."""
-        backend = self.override(variant, platform)
-        if not backend:
-            backend = variant.backend if self.is_published(variant.backend, platform) else CPU
-        return self.with_backend(variant, platform, backend)
+        """Return the cell with the override, else the variant's backend if it exists, else CPU."""
+        return self._cell(variant, platform, self._wanted(variant, platform))
 
-    def with_backend(self, variant: Variant, platform: str, backend: str) -> Cell:
-        """Return the cell that a platform would have with a backend."""
-        facts, release = self.facts, self.answers.release
+    def with_build(self, variant: Variant, platform: str, backend: str, release: str = "") -> Cell:
+        """Return the cell that a platform would have with a backend, or a release too."""
+        return self._cell(variant, platform, Override(release or variant.release, backend))
+
+    def _wanted(self, variant: Variant, platform: str) -> Override:
+        """Return what a cell gets, its release filled in."""
+        override = self.override(variant, platform)
+        if override:
+            return override._replace(release=override.release or variant.release)
+        exists = self.exists(variant.release, variant.backend, platform)
+        return Override(variant.release, variant.backend if exists else CPU)
+
+    def _cell(self, variant: Variant, platform: str, wanted: Override) -> Cell:
+        asked = variant, platform, wanted
+        if asked not in self._cells:
+            self._cells[asked] = self._made_cell(*asked)
+        return self._cells[asked]
+
+    def _made_cell(self, variant: Variant, platform: str, wanted: Override) -> Cell:
+        facts, release, backend = self.facts, wanted.release, wanted.backend
+        names = [TORCH, *(it for it in self.answers.companions if it in facts.companions(release))]
         packages = [
-            Package(name, version, backend, facts.label(name, version, backend, platform))
-            for name, version in self.versions.items()
+            self._package(name, self.version(name, release), platform, wanted) for name in names
         ]
         triton = facts.triton(release, backend)
         if triton and platform in triton.platforms:
-            packages.append(Package(triton.name, triton.version, backend, pythons=triton.pythons))
+            version = "" if wanted.url else triton.version
+            index, pythons = _index(platform, wanted), triton.pythons
+            packages.append(Package(triton.name, version, index, pythons, pythons=pythons))
         build = facts.build(release, backend, platform)
-        return Cell(variant, platform, release, backend, build, tuple(packages))
+        cell = Cell(variant, platform, release, backend, build, tuple(packages), wanted.url)
+        optional = self.answers.optional
+        kept = [it for it in packages if it.name not in optional or not self.why_missing(it, cell)]
+        return cell._replace(packages=tuple(kept))
+
+    def spare(self, cell: Cell) -> tuple[Package, ...]:
+        """Return the companions that a cell could have, and that nobody chose.
+
+        Another package may require them, and then they have to go with torch.
+        """
+        chosen = self.answers.companions
+        names = [it for it in self.facts.companions(cell.release) if it not in chosen]
+        wanted = Override(cell.release, cell.backend, cell.url)
+        packages = [
+            self._package(name, self.version(name, cell.release), cell.platform, wanted)
+            for name in names
+        ]
+        return tuple(it for it in packages if not self.why_missing(it, cell))
+
+    def version(self, package: str, release: str) -> str:
+        """Return the version of torch or a companion that goes with a release.
+
+        Of several that do it is the newest of those that have wheels for the most cells.
+        """
+        if package == TORCH:
+            return release
+        versions = self.facts.companions(release)[package]
+        if len(versions) == 1:
+            return versions[0]
+        if (package, release) not in self._versions:
+            cells = [
+                (platform, wanted)
+                for variant in self.answers.variants
+                for platform in self.answers.platforms
+                if (wanted := self._wanted(variant, platform)).release == release
+            ]
+            self._versions[package, release] = max(
+                versions,
+                key=lambda version: sum(
+                    self.answers.python in self._package(package, version, *cell).wheels
+                    for cell in cells
+                ),
+            )
+        return self._versions[package, release]
+
+    def _package(self, name: str, version: str, platform: str, wanted: Override) -> Package:
+        """Return torch or a companion as a platform gets it, with the wheels that there are."""
+        facts, index = self.facts, _index(platform, wanted)
+        if wanted.url:
+            wheels = facts.pythons_anywhere(name, version, platform)
+            return Package(name, version, index, wheels, is_likely=True)
+        if name != TORCH:
+            index = facts.companion_index(name, version, wanted.backend, platform)
+        wheels = facts.pythons(name, version, index, platform)
+        label = facts.label(name, version, index, platform)
+        is_likely = facts.is_likely(name, version, index, platform)
+        if not wheels and self._may_exist(index, platform):
+            wheels, is_likely = facts.pythons_anywhere(name, version, platform), True
+        return Package(name, version, index, wheels, label, is_likely)
+
+    def _may_exist(self, index: str, platform: str) -> bool:
+        """Tell whether somebody else's index may have builds that PyTorch does not publish.
+
+        There is no CUDA, ROCm or XPU on macOS.
+        """
+        is_macos = PLATFORMS[platform].sys_platform == "darwin"
+        has_own = not self.answers.pytorch_index.known and index != PYPI
+        return has_own and (index == CPU or not is_macos)
 
     @cached_property
     def fallbacks(self) -> tuple[Fallback, ...]:
@@ -124,68 +220,72 @@ class Cells:
 
     def _fallback(self, cell: Cell) -> Fallback:
         """Find the build of the same family that is nearest, and that has everything there."""
-        for backend in self.alike(cell.variant.backend):
-            if self.is_served(self.with_backend(cell.variant, cell.platform, backend)):
+        for backend in self.alike(cell.variant):
+            if self.is_served(self.with_build(cell.variant, cell.platform, backend)):
                 variant = None if self.answers.layout == MARKERS else cell.variant.name
                 return Fallback(cell, backend, str(PlatformWord(cell.platform, variant, backend)))
         return Fallback(cell, "", "")
 
-    def alike(self, backend: str) -> list[str]:
+    def alike(self, variant: Variant) -> list[str]:
         """Return the other backends of the release that are of the same family, nearest first."""
-        facts, family = self.facts, family_of(backend)
-        of_family = [it for it in facts.backends(self.answers.release) if family_of(it) == family]
-        return nearest(backend, of_family, facts.all_backends)
+        facts, family = self.facts, family_of(variant.backend)
+        of_family = [it for it in facts.backends(variant.release) if family_of(it) == family]
+        return nearest(variant.backend, of_family, facts.all_backends)
 
-    def override(self, variant: Variant, platform: str) -> str:
-        """Return the backend that the answer `platforms` demands here, empty if it demands none.
+    def override(self, variant: Variant, platform: str) -> Override | None:
+        """Return what the answer `platforms` demands here, None if it demands nothing.
 
         `linux-aarch64=cu128`, which names no variant, is not meant for a CPU variant: there is one
-        to have the CPU build everywhere.
+        to have the CPU build everywhere. `macos-x86_64=2.2.2+cpu` is meant for it too.
         """
         overrides = self.answers.overrides
-        general = overrides.get((platform, ""), "")
-        if self.answers.layout != MARKERS and variant.backend == CPU:
-            general = ""
+        general = overrides.get((platform, ""))
+        is_switch = self.answers.layout != MARKERS and variant.backend == CPU
+        if general and is_switch and general.backend != CPU:
+            general = None
         return overrides.get((platform, variant.name), general)
 
-    def is_published(self, backend: str, platform: str) -> bool:
-        """Tell whether torch has a wheel of this backend for the platform and the chosen Python."""
-        pythons = self.facts.pythons(TORCH, self.answers.release, backend, platform)
-        return self.answers.python in pythons
+    def exists(self, release: str, backend: str, platform: str) -> bool:
+        """Tell whether torch has, or very likely has, a wheel for the chosen Python there."""
+        torch = self._package(TORCH, release, platform, Override(release, backend))
+        return self.answers.python in torch.wheels
+
+    def is_invented(self, cell: Cell) -> bool:
+        """Tell whether PyTorch does not publish a cell's torch, so that it is another index's."""
+        facts = self.facts
+        return not facts.pythons(TORCH, cell.release, cell.backend, cell.platform)
 
     def is_served(self, cell: Cell) -> bool:
         """Tell whether torch and the companions have wheels for a cell."""
-        return not any(self.why_missing(name, cell) for name in self.versions)
+        return not any(self.why_missing(package, cell) for package in cell.packages)
 
-    def why_missing(self, package: str, cell: Cell) -> str:
+    def why_missing(self, package: Package, cell: Cell) -> str:
         """Return why torch or a companion cannot be had in a cell, empty if it can."""
-        version, backend, platform = self.versions[package], cell.backend, cell.platform
-        name = f"{package} {version}"
-        place = "on PyPI" if backend == PYPI else f"on the {backend} index"
-        pythons = self.facts.pythons(package, version, backend, platform)
-        if not pythons:
-            return f"there is no {name} {place} for {platform}."
-        if self.answers.python not in pythons:
-            return f"{name} {place} has wheels for Python {self.facts.span(pythons)} on {platform}."
-        other_build = self._other_build(package, cell)
-        if other_build:
+        name = f"{package.name} {package.version}".strip()
+        place = "on PyPI" if package.origin == PYPI else f"on the {package.origin} index"
+        if not package.wheels:
+            return f"there is no {name} {place} for {cell.platform}."
+        if package.pythons is None and self.answers.python not in package.wheels:
+            span = self.facts.span(package.wheels)
+            return f"{name} {place} has wheels for Python {span} on {cell.platform}."
+        foreign = self._foreign_build(package, cell.platform, cell.build)
+        if foreign:
             return (
-                f"PyPI's {name} is a {other_build} build for {platform}, "
+                f"PyPI's {name} is a {foreign} build for {cell.platform}, "
                 f"its torch a {cell.build} build."
             )
         return ""
 
-    def _other_build(self, package: str, cell: Cell) -> str:
+    def _foreign_build(self, package: Package, platform: str, build: str) -> str:
         """Return the build of PyPI's wheel of a companion where it is not that of its torch.
 
         Only one version of a companion is on PyPI for several releases of torch, and it was built
         for the first of them.
         """
-        if package == TORCH or cell.backend != PYPI:
+        if package.name == TORCH or package.origin != PYPI:
             return ""
-        made_for = self.facts.made_for(package, self.versions[package])
-        build = self.facts.build(made_for, PYPI, cell.platform)
-        return build if build != cell.build else ""
+        other = self.facts.pypi_build(package.name, package.version, platform)
+        return other if other != build else ""
 
     @cached_property
     def pythons(self) -> tuple[str, ...]:
@@ -195,9 +295,9 @@ class Cells:
         """
         common = set(self.facts.all_pythons)
         for cell in self.all:
-            for name, version in self.versions.items():
-                wheels = self.facts.pythons(name, version, cell.backend, cell.platform)
-                common.intersection_update(wheels)
+            for package in cell.packages:
+                if package.pythons is None:
+                    common.intersection_update(package.wheels)
         if self.guarded:
             common.intersection_update(self.facts.numpy_1.pythons)
         newer = dropwhile(lambda python: python != self.answers.python, self.facts.all_pythons)
@@ -210,5 +310,14 @@ class Cells:
             return ()
         if self.answers.numpy_guard == "always":
             return self.answers.platforms
-        compiled = self.facts.numpy_1_platforms(self.answers.release)
+        compiled = {
+            cell.platform
+            for cell in self.all
+            if cell.platform in self.facts.numpy_1_platforms(cell.release)
+        }
         return tuple(platform for platform in self.answers.platforms if platform in compiled)
+
+
+def _index(platform: str, wanted: Override) -> str:
+    """Return the name of the index of a build; one of the platform's own has the platform in it."""
+    return f"{wanted.backend}-{platform}" if wanted.url else wanted.backend

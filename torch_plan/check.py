@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant
-from torch_plan.cells import Cell, Cells
-from torch_plan.facts import CPU, TORCH, Facts
+from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
+from torch_plan.cells import Cell, Cells, Package
+from torch_plan.facts import CPU, TORCH, Facts, backend_key
 from torch_plan.grammar import read_answers
+from torch_plan.meaning import meaning
 from torch_plan.problems import Problem, Way
+from torch_plan.text import listed
+from torch_plan.urls import without_logins
 from torch_plan.ways import Ways
+from torch_plan.words import BackendWord, PlatformWord
 
 _BUILD_ANSWERS = (
     "torch_version",
@@ -33,6 +37,7 @@ def examine(raw: Mapping[str, str], facts: Facts) -> tuple[Cells, list[Problem]]
     Where anything is wrong, the cells are not to be planned. They are looked at also where the
     name of the project or an index is refused, so that one message says everything.
     """
+    raw = meaning(raw, facts).answers
     answers, problems = read_answers(raw, facts)
     cells = Cells(answers, facts)
     if not _decides_cells(problems):
@@ -50,7 +55,7 @@ def read_cells(raw: Mapping[str, str], facts: Facts) -> Cells | None:
 
     Whether the cells can be had is not looked at.
     """
-    answers, problems = read_answers(raw, facts)
+    answers, problems = read_answers(meaning(raw, facts).answers, facts)
     return None if _decides_cells(problems) else Cells(answers, facts)
 
 
@@ -62,13 +67,14 @@ def _decides_cells(problems: Iterable[Problem]) -> bool:
 def _check_cells(cells: Cells, raw: Mapping[str, str]) -> list[Problem]:
     """Return why these cells cannot be had; the ways out change `raw` word by word."""
     checks = _Checks(cells, raw)
-    if checks.check_python():
+    if checks.check_pythons():
         for variant in cells.answers.variants:
             if checks.check_backend(variant):
                 for cell in cells.of(variant):
                     checks.check_torch(cell)
                 checks.check_companions(variant)
         checks.check_numpy_guard()
+        checks.check_minimum()
         checks.check_dockerfile()
     return checks.problems
 
@@ -87,53 +93,62 @@ class _Checks:
         distinct = [way for way in ways if any(self.raw.get(name) != way[name] for name in way)]
         self.problems.append(Problem(key, heading, reason, tuple(distinct)))
 
-    def check_python(self) -> bool:
-        """Refuse a Python that the release has no wheel of torch for at all."""
-        release, python = self.answers.release, self.answers.python
-        pythons = self.facts.pythons_of(release)
-        if python in pythons:
-            return True
-        having = [name for name in self.facts.releases if python in self.facts.pythons_of(name)]
-        self.refuse(
-            "python_version",
-            heading=f"python_version={python} with torch_version={release}",
-            reason=f"torch {release} has wheels for Python {self.facts.span(pythons)}.",
-            ways=[*self.ways.other_pythons(pythons), *self.ways.other_releases(having)],
-        )
-        return False
+    def check_pythons(self) -> bool:
+        """Refuse a Python that one of the releases has no wheel of torch for at all."""
+        answers, problems_before = self.answers, len(self.problems)
+        overridden = (it.release for it in answers.overrides.values())
+        releases = [answers.release, *(it.release for it in answers.variants), *overridden]
+        for release in dict.fromkeys(filter(None, releases)):
+            self.check_python(release)
+        return len(self.problems) == problems_before
+
+    def check_python(self, release: str) -> None:
+        """Refuse a Python that a release has no wheel of torch for at all."""
+        facts, python = self.facts, self.answers.python
+        pythons = facts.pythons_of(release)
+        if python not in pythons:
+            having = [name for name in facts.releases if python in facts.pythons_of(name)]
+            self.refuse(
+                *("python_version", *([] if release == self.answers.release else [release])),
+                heading=f"python_version={python} with {self.asked_release(release)}",
+                reason=f"torch {release} has wheels for Python {facts.span(pythons)}.",
+                ways=[
+                    *self.ways.other_pythons(pythons),
+                    *self.ways.other_releases(release, having),
+                ],
+            )
 
     def check_backend(self, variant: Variant) -> bool:
         """Refuse a backend that the release lacks, or that no chosen platform would get."""
         answers, facts, backend = self.answers, self.facts, variant.backend
-        release, python = answers.release, answers.python
+        release, python = variant.release, answers.python
+        if any(
+            self.cells.override(variant, platform) or self.cells.exists(release, backend, platform)
+            for platform in answers.platforms
+        ):
+            return True
         options = facts.backends(release)
         if backend not in options:
             self.refuse(
                 *("torch_backend", self.position(variant), "release"),
-                heading=f"torch_backend={backend} with torch_version={release}",
+                heading=f"torch_backend={backend} with {self.asked_release(release)}",
                 reason=f"torch {release} has: {' '.join(options)}.",
-                ways=self.ways.other_backends(variant),
+                ways=[*self.ways.releases_with(variant)[:1], *self.ways.other_backends(variant)],
             )
             return False
-        reaches_one = any(
-            self.cells.override(variant, platform) or self.cells.is_published(backend, platform)
-            for platform in answers.platforms
-        )
-        if reaches_one:
-            return True
         served = {
             platform: facts.pythons(TORCH, release, backend, platform)
             for platform in facts.platforms(TORCH, release, backend)
         }
-        listed = "; ".join(f"{name} (Python {facts.span(has)})" for name, has in served.items())
-        elsewhere = [name for name in served if self.cells.is_published(backend, name)]
+        places = "; ".join(f"{name} (Python {facts.span(has)})" for name, has in served.items())
+        elsewhere = [name for name in served if self.cells.exists(release, backend, name)]
         here = [python for name in answers.platforms for python in served.get(name, ())]
         self.refuse(
             *("torch_backend", self.position(variant), "platforms"),
             heading=f"torch_backend={backend} for platforms={' '.join(answers.platforms)} "
-            f"with torch_version={release} and python_version={python}",
+            f"with {self.asked_release(release)} and python_version={python}",
             reason=f"no platform of this project would get it: torch {release} has {backend} "
-            f"on {listed}.",
+            f"on {places}.",
             ways=[
                 *self.ways.other_pythons(here),
                 *self.ways.other_backends(variant),
@@ -144,7 +159,7 @@ class _Checks:
 
     def check_torch(self, cell: Cell) -> None:
         """Refuse a cell whose wheel of torch does not exist, or does not work."""
-        reason = self.cells.why_missing(TORCH, cell)
+        reason = self.cells.why_missing(cell.torch, cell)
         if reason:
             self.refuse(
                 *("platforms", cell.platform, self.position(cell.variant)),
@@ -154,7 +169,7 @@ class _Checks:
             )
             return
         reason = self.facts.why_broken(cell.release, cell.backend, cell.platform)
-        if reason:
+        if reason and not cell.url:
             self.refuse(
                 *("broken", cell.platform, self.position(cell.variant)),
                 heading=self.heading(cell),
@@ -169,62 +184,74 @@ class _Checks:
     def check_companions(self, variant: Variant) -> None:
         """Refuse the companions that cannot be had: of the release, an index, or a platform."""
         for companion in self.answers.companions:
-            if companion not in self.cells.versions:
-                self.refuse_release(companion)
+            if companion in self.answers.optional:
                 continue
-            cells = sorted(self.cells.of(variant), key=lambda cell: cell.backend)
-            for backend, group in groupby(cells, key=lambda cell: cell.backend):
-                if self.facts.wheels(companion, self.cells.versions[companion], backend):
-                    for cell in group:
-                        self.check_companion(companion, cell)
-                else:
-                    self.refuse_index(companion, list(group))
+            cells = sorted(self.cells.of(variant), key=lambda cell: (cell.release, cell.backend))
+            for _, group in groupby(cells, key=lambda cell: (cell.release, cell.backend)):
+                self.check_group(companion, list(group))
 
-    def refuse_release(self, companion: str) -> None:
-        """Refuse a companion that was not made for this release of torch."""
-        release = self.answers.release
+    def check_group(self, companion: str, cells: list[Cell]) -> None:
+        """Refuse a companion in cells of one release and one backend."""
+        packages = [it for cell in cells for it in cell.packages if it.name == companion]
+        if not packages:
+            self.refuse_release(companion, cells[0].release)
+        elif any(it.wheels or self.facts.wheels(it.name, it.version, it.origin) for it in packages):
+            for package, cell in zip(packages, cells, strict=True):
+                self.check_companion(package, cell)
+        else:
+            self.refuse_index(companion, cells)
+
+    def refuse_release(self, companion: str, release: str) -> None:
+        """Refuse a companion that was not made for a release of torch."""
         having = [name for name in self.facts.releases if companion in self.facts.companions(name)]
         self.refuse(
-            *("companions", companion),
-            heading=f"companions={companion} with torch_version={release}",
+            *("companions", companion, *([] if release == self.answers.release else [release])),
+            heading=f"companions={companion} with {self.asked_release(release)}",
             reason=f"there is none for torch {release}.",
-            ways=[self.ways.without_companion(companion), *self.ways.other_releases(having)],
+            ways=[
+                self.ways.without_companion(companion),
+                self.ways.optional_companion(companion),
+                *self.ways.other_releases(release, having),
+            ],
         )
 
     def refuse_index(self, companion: str, cells: list[Cell]) -> None:
         """Refuse a companion that the index of these cells lacks on every platform."""
-        variant, backend = cells[0].variant, cells[0].backend
-        version = self.cells.versions[companion]
+        variant, release, backend = cells[0].variant, cells[0].release, cells[0].backend
+        versions = self.facts.companions(release)[companion]
         platforms = " ".join(cell.platform for cell in cells)
-        carrying = " ".join(self.facts.indexes(companion, version))
+        found = {index for version in versions for index in self.facts.indexes(companion, version)}
+        carrying = listed(sorted(found, key=backend_key))
+        others = self.ways.other_backends(variant)
         self.refuse(
             *("companions", companion, self.position(variant)),
             heading=f"companions={companion} with torch_backend={backend} "
-            f"for platforms={platforms} and torch_version={self.answers.release}",
-            reason=f"{companion} {version}, the one for torch {self.answers.release}, is on "
+            f"for platforms={platforms} and {self.asked_release(release)}",
+            reason=f"{companion} {listed(versions, 'or')}, which belongs to torch {release}, is on "
             f"{carrying} and not on {backend}.",
             ways=[
-                *self.ways.other_backends(variant),
+                *others[:1],
+                self.ways.optional_companion(companion),
+                *others[1:],
                 self.ways.without_companion(companion),
                 *(self.ways.with_override(cell, CPU) for cell in cells),
             ],
         )
 
-    def check_companion(self, companion: str, cell: Cell) -> None:
+    def check_companion(self, package: Package, cell: Cell) -> None:
         """Refuse a companion that one cell lacks, unless the cell lacks torch itself."""
-        reason = self.cells.why_missing(companion, cell)
-        if not reason or self.cells.why_missing(TORCH, cell):
+        reason = self.cells.why_missing(package, cell)
+        if not reason or self.cells.why_missing(cell.torch, cell):
             return
-        version = self.cells.versions[companion]
-        pythons = self.facts.pythons(companion, version, cell.backend, cell.platform)
         self.refuse(
-            *("companions", companion, self.position(cell.variant), cell.platform),
-            heading=f"companions={companion} and {self.heading(cell)}",
+            *("companions", package.name, self.position(cell.variant), cell.platform),
+            heading=f"companions={package.name} and {self.heading(cell)}",
             reason=reason,
             ways=[
                 self.ways.with_override(cell, CPU),
-                self.ways.without_companion(companion),
-                *self.ways.other_pythons(pythons),
+                self.ways.optional_companion(package.name),
+                self.ways.without_companion(package.name),
+                *self.ways.other_pythons(package.wheels),
                 *self.ways.other_backends(cell.variant),
                 self.ways.without_platform(cell.platform),
             ],
@@ -254,6 +281,25 @@ class _Checks:
                 ways=[{"numpy_guard": "auto"}, *map(self.ways.without_platform, unserved)],
             )
 
+    def check_minimum(self) -> None:
+        """Refuse `torch_pin=minimum` where one platform has several releases.
+
+        uv has one list of constraints for the whole project, whatever extra or group is chosen.
+        """
+        if self.answers.torch_pin != MINIMUM:
+            return
+        for platform in self.answers.platforms:
+            cells = (cell for cell in self.cells.all if cell.platform == platform)
+            releases = list(dict.fromkeys(cell.release for cell in cells))
+            if len(releases) > 1:
+                self.refuse(
+                    *("torch_pin", platform),
+                    heading=f"torch_pin={MINIMUM} for platforms={platform}",
+                    reason=f"it has several releases of torch, {listed(releases)}, and what holds "
+                    "the lock at the exact release knows one for each platform.",
+                    ways=[{"torch_pin": "public"}],
+                )
+
     def check_dockerfile(self) -> None:
         """Refuse a container without a platform that runs in it."""
         has_linux = any(platform.startswith("linux") for platform in self.answers.platforms)
@@ -272,10 +318,20 @@ class _Checks:
         """Return what names a variant also after its backend, and so its name, was changed."""
         return str(self.answers.variants.index(variant))
 
+    def asked_release(self, release: str) -> str:
+        """Return the answer that asks for a release; of a list, the word that does."""
+        if release == self.answers.release:
+            return f"torch_version={release}"
+        for key, kind in (("torch_backend", BackendWord), ("platforms", PlatformWord)):
+            for text in self.raw[key].split():
+                if kind.parse(text).release == release:
+                    return without_logins(f"{key}={text}")
+        raise KeyError(release)
+
     def heading(self, cell: Cell) -> str:
         """Return what was asked of a cell."""
         name = "" if self.answers.layout == MARKERS else f" ({cell.variant.name})"
         return (
             f"torch_backend={cell.backend}{name} for platforms={cell.platform} "
-            f"with torch_version={cell.release} and python_version={self.answers.python}"
+            f"with {self.asked_release(cell.release)} and python_version={self.answers.python}"
         )

@@ -71,7 +71,11 @@ def _gpu_here(*_environment: str) -> Gpu:
 
 
 def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
-    """Return the newest build of the GPU's family that works on it, or `cpu` and why."""
+    """Return the newest build of the GPU's family that works on it, or `cpu` and why.
+
+    Builds that nobody has seen do not count: a default has to hold.
+    """
+    facts = facts.published
     if platform.startswith("macos"):
         sentence = "This is macOS: its build is cpu, which uses the GPU by Metal (mps)."
         return Detected(CPU, sentence)

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, Variant
+from torch_plan.answers import DEFAULT_PLATFORMS, MAIN_PLATFORM, MARKERS, Variant
 from torch_plan.cells import Cells
 from torch_plan.check import read_cells
 from torch_plan.facts import CPU, TORCH, Facts
+from torch_plan.meaning import meaning
+from torch_plan.platforms import host_platform
 from torch_plan.questions import fixed_defaults
 from torch_plan.slugs import default_slug
 from torch_plan.words import PlatformWord
 
 if TYPE_CHECKING:
     from torch_plan.default_backend import Detected
+
+
+def default_release(facts: Facts, platform: str) -> str:
+    """Return the newest release, but none of which this platform's CPU build is only likely."""
+    certain = (
+        release
+        for release in reversed(facts.releases)
+        if not facts.is_likely(TORCH, release, CPU, platform)
+    )
+    return next(certain)
 
 
 def default_python(release: str, facts: Facts) -> str:
@@ -25,10 +37,10 @@ def default_python(release: str, facts: Facts) -> str:
     is published for.
     """
     running = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if release not in facts.releases:
+    if release not in facts.releases and not facts.is_expected(release):
         return running
     companion = fixed_defaults()["companions"]
-    packages = {TORCH: release, companion: facts.companions(release).get(companion, "")}
+    packages = {TORCH: release, companion: facts.companions(release)[companion][0]}
     supported = set(facts.all_pythons)
     for platform in DEFAULT_PLATFORMS:
         for package, version in packages.items():
@@ -52,19 +64,22 @@ def default_backend(release: str, facts: Facts) -> Detected:
         return Detected(CPU, "This machine cannot be looked at, so the default build is cpu.")
 
 
-def default_platforms(answers: Mapping[str, str], facts: Facts) -> str:
-    """Return the usual platforms, as far as release, Python, builds and companions have wheels.
+def default_platforms(
+    answers: Mapping[str, str], facts: Facts, among: Sequence[str] = DEFAULT_PLATFORMS
+) -> str:
+    """Return those of some platforms that release, Python, builds and companions have wheels for.
 
     A platform without wheels is left out. Where only a companion's wheel of the chosen build is
-    missing, `cpu` is put in its place, for the person to see; but not on Linux x86_64, where a
-    build that cannot be had is refused with its reason. Answers after `platforms` do not count:
-    cookiecutter asks for this default before it has them.
+    missing, or where an index of somebody else's would have to have a build that PyTorch does not
+    publish, `cpu` is put in its place, for the person to see; but not on Linux x86_64, where a
+    build that cannot be had is refused with its reason. Answers that cookiecutter asks for after
+    `platforms` do not count.
     """
-    usual = " ".join(DEFAULT_PLATFORMS)
+    usual = " ".join(among)
     cells = read_cells({**answers, "platforms": usual}, facts)
     if cells is None:
         return usual
-    words = [word for platform in DEFAULT_PLATFORMS for word in _default_words(platform, cells)]
+    words = [word for platform in among for word in _default_words(platform, cells)]
     return " ".join(words) or usual
 
 
@@ -74,29 +89,31 @@ def _default_words(platform: str, cells: Cells) -> Iterable[str]:
         variant
         for variant in cells.answers.variants
         if not cells.is_served(cells.cell(variant, platform))
+        or (platform != MAIN_PLATFORM and cells.is_invented(cells.cell(variant, platform)))
     ]
     if not unserved:
         return [platform]
     if not all(_cpu_serves(variant, platform, cells) for variant in unserved):
         return []
-    main = DEFAULT_PLATFORMS[0]
-    if not all(cells.is_served(cells.cell(variant, main)) for variant in unserved):
+    if not all(cells.is_served(cells.cell(variant, MAIN_PLATFORM)) for variant in unserved):
         return [platform]
     names = [None] if cells.answers.layout == MARKERS else [it.name for it in unserved]
     return [str(PlatformWord(platform, name, CPU)) for name in names]
 
 
 def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
-    return cells.is_served(cells.with_backend(variant, platform, CPU))
+    cell = cells.with_build(variant, platform, CPU)
+    return cells.is_served(cell) and not cells.is_invented(cell)
 
 
 def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
-    """Return what each answer would be if it were left out, given the other answers."""
+    """Return what each answer would be if it were left out, given others in their proper form."""
     fixed = fixed_defaults()
-    release = answers.get("torch_version", facts.releases[-1])
+    newest = default_release(facts, host_platform())
+    release = answers.get("torch_version", newest)
     computed = {
         "project_slug": default_slug(answers.get("project_name", fixed["project_name"])),
-        "torch_version": facts.releases[-1],
+        "torch_version": newest,
         "python_version": default_python(release, facts),
         "torch_backend": default_backend(release, facts).backend,
     }
@@ -105,5 +122,6 @@ def default_answers(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
 
 
 def complete(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
-    """Return all answers: those given, and the defaults of those left out."""
-    return {**default_answers(answers, facts), **answers}
+    """Return all answers in their proper form: those given, and the defaults of those left out."""
+    given = meaning(answers, facts).answers
+    return meaning({**default_answers(given, facts), **given}, facts).answers

@@ -21,10 +21,12 @@ from jinja2.ext import Extension
 from torch_plan import defaults, generation
 from torch_plan.facts import load_facts
 from torch_plan.grammar import is_yes
-from torch_plan.invocation import find_invocation
-from torch_plan.platforms import PLATFORMS
+from torch_plan.invocation import DOCS, find_invocation
+from torch_plan.planning import switched
+from torch_plan.platforms import PLATFORMS, host_platform
 from torch_plan.questions import questions
 from torch_plan.slugs import default_slug, package_name
+from torch_plan.text import author, listed
 
 
 def toml(text: object) -> str:
@@ -44,23 +46,38 @@ def markdown(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", line)
 
 
+def code(text: object) -> str:
+    """Return text on one line as a code span of Markdown."""
+    line = " ".join(str(text).split())
+    longest = max(map(len, re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {line} {fence}" if longest else f"`{line}`"
+
+
 def hook_settings(context: Mapping[str, Any]) -> str:
     """Return what the hook needs, as Python: which steps, what to say, the build of each host.
 
     `project` is the project's folder as the user would type it.
     """
-    plan = generation.plan_of(context)
-    cells = [cell for option in plan.options for cell in option.cells]
-    builds = dict.fromkeys(cell.build for cell in cells)
+    plan, answers = generation.plan_of(context), generation.answers_of(context)
+    builds = dict.fromkeys(cell.build for cell in plan.cells)
     hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
+    without = generation.commands_without_likely(context)
+    likely = {
+        f"{PLATFORMS[name].sys_platform} {PLATFORMS[name].platform_machine}": (name, command)
+        for name, command in without.items()
+    }
     settings = {
-        "after_generation": context["after_generation"],
+        "after_generation": answers["after_generation"],
         "is_cruft": "_commit" in context,
-        "github_actions": is_yes(context["github_actions"]),
-        "project": str(find_invocation().output_folder / context["project_slug"]),
-        "torch": f"torch {plan.release} ({', '.join(builds)})",
+        "github_actions": is_yes(answers["github_actions"]),
+        "git": is_yes(answers["git"]),
+        "project": str(find_invocation().output_folder / answers["project_slug"]),
+        "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
         "command": plan.smoke_command,
         "requires_python": plan.requires_python,
+        "required_uv": plan.required_uv,
+        "likely": likely,
         "sync": [*plan.default.sync],
         "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
     }
@@ -84,20 +101,25 @@ class TorchPlanExtension(Extension):
         super().__init__(environment)
         environment.bytecode_cache = _bytecode_cache()
         facts = load_facts()
-        environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown)
+        environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown, code=code)
         environment.globals.update(
+            ask_again=generation.ask_again,
+            author_of=author,
             begin=generation.begin,
             check=generation.check,
             default_backend=generation.default_backend,
             default_platforms=lambda context: defaults.default_platforms(
                 generation.answers_of(context), facts
             ),
-            default_python=lambda release: defaults.default_python(release, facts),
+            default_python=generation.default_python,
             default_slug=default_slug,
+            docs=DOCS,
             hook_settings=hook_settings,
             is_yes=is_yes,
-            newest_release=facts.releases[-1],
+            made_with=generation.made_with,
+            newest_release=defaults.default_release(facts, host_platform()),
             package_name=package_name,
+            switched=lambda context: switched(generation.answers_of(context), facts),
             torch_plan=generation.plan_of,
         )
 

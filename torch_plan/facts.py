@@ -18,6 +18,9 @@ CPU = "cpu"
 
 TORCH = "torch"
 
+BUILD_PLACE = "{build}"
+"""Stands in the URL of an index where the build does not stand last."""
+
 FAMILIES = {PYPI: "PyPI", CPU: "CPU", "cu": "CUDA", "rocm": "ROCm", "xpu": "XPU"}
 """Every family of backends, and how people write it."""
 
@@ -62,18 +65,27 @@ class Triton(NamedTuple):
 
 
 class Mirror(NamedTuple):
-    """An index of PyTorch, the official one or a copy."""
+    """An index of PyTorch: the official one, a copy, or one that somebody else fills."""
 
     url: str
-    """What comes before `/cu128`."""
+    """What comes before `/cu128`; or all of it, with `{build}` where that stands."""
     flat: bool
     """Whether it lists files and has no page for each package."""
     hosts: tuple[str, ...]
     """The hosts that its pages and its files come from."""
+    known: bool = True
+    """Whether it holds what PyTorch publishes, and nothing else."""
+
+    def url_of(self, build: str) -> str:
+        """Return the URL of one build's index."""
+        if BUILD_PLACE in self.url:
+            return self.url.replace(BUILD_PLACE, build)
+        # The links of a flat listing are relative to its URL, which therefore ends with a slash.
+        return f"{self.url}/{build}{'/' if self.flat else ''}"
 
 
-class Numpy1(NamedTuple):
-    """What NumPy 1 has wheels for."""
+class Numpy(NamedTuple):
+    """What a major version of NumPy has wheels for."""
 
     pythons: tuple[str, ...]
     platforms: tuple[str, ...]
@@ -82,22 +94,55 @@ class Numpy1(NamedTuple):
 Tags = dict[str, tuple[str, ...]]
 """Platform tag -> CPython tags."""
 
+Place = tuple[str, str]
+"""An index and a platform."""
+
 
 class Facts:
     """What PyTorch publishes. Versions are public ones (`2.9.1`), Pythons are minors (`3.12`).
 
     An index is named by its backend; `pypi` stands for PyPI's own wheels. Arguments come in one
     order: package, version or release, index, backend or build, platform.
+
+    Wheels that nobody has seen, but that very likely exist, count among the others, and
+    `is_likely` tells them apart. Of a release that is expected next all wheels are likely, and they
+    are taken to be those of the newest known one. An empty version of a companion stands for
+    whichever belongs to such a release.
     """
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self._data = data
         self._wheels: dict[tuple[str, str], dict[str, Tags]] = {}
+        self._likely: dict[tuple[str, str], frozenset[Place]] = {}
+        self._pythons: dict[tuple[str, str, str, str], tuple[str, ...]] = {}
+        self._tritons: dict[tuple[str, str], Triton | None] = {}
+
+    @cached_property
+    def published(self) -> "Facts":
+        """The facts without what is only likely."""
+        return Facts({**self._data, "likely": []})
 
     @cached_property
     def releases(self) -> tuple[str, ...]:
         """Every torch release, oldest first."""
         return tuple(sorted(self._data["releases"], key=version_key))
+
+    @cached_property
+    def expected_releases(self) -> tuple[str, ...]:
+        """The releases that may come next: a patch, one of three minors, or a major."""
+        major, minor, patch = version_key(self.releases[-1])
+        minors = (f"{major}.{minor + step}.0" for step in (1, 2, 3))
+        return (f"{major}.{minor}.{patch + 1}", *minors, f"{major + 1}.0.0")
+
+    def is_expected(self, release: str) -> bool:
+        """Tell whether a release is none that is known, but one that may come next."""
+        return release in self.expected_releases
+
+    def _release(self, release: str) -> dict[str, Any]:
+        """Return the entry of a release; of an expected one, that of the newest known."""
+        known = self.releases[-1] if self.is_expected(release) else release
+        entry: dict[str, Any] = self._data["releases"][known]
+        return entry
 
     @cached_property
     def all_pythons(self) -> tuple[str, ...]:
@@ -131,28 +176,78 @@ class Facts:
         return tuple(sorted(self._tables(package, version), key=backend_key))
 
     def released(self, release: str) -> str:
-        """Return the day of a release, as `2026-10-28`."""
+        """Return the day of a known release, as `2026-10-28`."""
         day: str = self._data["releases"][release]["released"]
         return day
 
-    def companions(self, release: str) -> dict[str, str]:
-        """Return companion -> version for a release."""
-        return dict(self._data["releases"][release]["companions"])
+    def companions(self, release: str) -> dict[str, tuple[str, ...]]:
+        """Return companion -> the versions that go with a release, the newest first.
+
+        Of an expected release they are not known: there is one, and it is empty.
+        """
+        pairs: dict[str, str] = self._release(release)["companions"]
+        unknown = self.is_expected(release)
+        return {name: ("",) if unknown else tuple(text.split()) for name, text in pairs.items()}
 
     def wheels(self, package: str, version: str, index: str) -> Tags:
         """Return platform tag -> CPython tags of the wheels on an index, empty for none."""
         return self._tables(package, version).get(index, {})
 
     def _tables(self, package: str, version: str) -> dict[str, Tags]:
-        """Return index -> wheels of a version, taken apart when first asked for."""
+        """Return index -> wheels of a version, the likely ones among them."""
+        newest = self.releases[-1]
+        if package == TORCH and self.is_expected(version):
+            return self._tables(package, newest)
+        if not version:
+            paired = self.companions(newest).get(package)
+            return self._tables(package, paired[0]) if paired else {}
         if (package, version) not in self._wheels:
             entries = self._data["wheels"].get(package, {}).get(version, {})
-            self._wheels[package, version] = {
+            tables = {
                 index: _split_tags(table)
                 for indexes, table in entries.items()
                 for index in indexes.split()
             }
+            likely = set()
+            for index, platform in self._likely_places(package, version):
+                if platform not in map(platform_of, tables.get(index, {})):
+                    model = _model(tables, index, platform) or self._earlier(
+                        package, version, index, platform
+                    )
+                    if model:
+                        tables[index] = {**tables.get(index, {}), **model}
+                        likely.add((index, platform))
+            self._wheels[package, version] = tables
+            self._likely[package, version] = frozenset(likely)
         return self._wheels[package, version]
+
+    def _earlier(self, package: str, version: str, index: str, platform: str) -> Tags:
+        """Return the wheels of the release of torch before this one that has some there."""
+        earlier = [it for it in self.releases if version_key(it) < version_key(version)]
+        for release in reversed(earlier if package == TORCH else []):
+            if wheels := _for_platform(self.wheels(TORCH, release, index), platform):
+                return wheels
+        return {}
+
+    def _likely_places(self, package: str, version: str) -> Iterator[Place]:
+        """Yield where a version is said to be likely: a companion where its torch is."""
+        release = version if package == TORCH else self._made_for(package, version)
+        for entry in self._data["likely"]:
+            if entry["release"] == release and entry["index"] in self._all_indexes(package):
+                for platform in entry["platforms"].split():
+                    yield entry["index"], platform
+
+    def _all_indexes(self, package: str) -> set[str]:
+        """Return the indexes that carry any version of a package."""
+        entries = self._data["wheels"].get(package, {}).values()
+        return {index for tables in entries for indexes in tables for index in indexes.split()}
+
+    def is_likely(self, package: str, version: str, index: str, platform: str) -> bool:
+        """Tell whether wheels are only likely: nobody has seen them yet."""
+        tables = self._tables(package, version)
+        if not version or (package == TORCH and self.is_expected(version)):
+            return platform in map(platform_of, tables.get(index, {}))
+        return (index, platform) in self._likely[package, version]
 
     def platforms(self, package: str, version: str, index: str) -> tuple[str, ...]:
         """Return the platforms that an index has wheels of this version for."""
@@ -161,13 +256,11 @@ class Facts:
 
     def pythons(self, package: str, version: str, index: str, platform: str) -> tuple[str, ...]:
         """Return the Pythons of those wheels on one platform, free-threaded builds left out."""
-        wheels = self.wheels(package, version, index).items()
-        return self.minors(
-            tag
-            for platform_tag, tags in wheels
-            if platform_of(platform_tag) == platform
-            for tag in tags
-        )
+        asked = package, version, index, platform
+        if asked not in self._pythons:
+            wheels = _for_platform(self.wheels(package, version, index), platform)
+            self._pythons[asked] = self.minors(tag for tags in wheels.values() for tag in tags)
+        return self._pythons[asked]
 
     def pythons_of(self, release: str) -> tuple[str, ...]:
         """Return the Pythons that any wheel of torch is for in a release."""
@@ -215,22 +308,97 @@ class Facts:
         """
         if backend != PYPI:
             return backend
-        build: str = self._data["releases"][release]["pypi"].get(platform, "")
+        build: str = self._release(release)["pypi"].get(platform, "")
         return build
 
     def made_for(self, companion: str, version: str) -> str:
         """Return the first release that a companion's version belongs to; `KeyError` for none."""
-        for release in self.releases:
-            if self.companions(release).get(companion) == version:
-                return release
-        raise KeyError(f"no release has {companion} {version}")
+        release = self._made_for(companion, version)
+        if not release:
+            raise KeyError(f"no release has {companion} {version}")
+        return release
+
+    def _made_for(self, companion: str, version: str) -> str:
+        having = (it for it in self.releases if version in self.companions(it).get(companion, ()))
+        return next(having, "")
+
+    def pair_bounds(self, companion: str, release: str) -> str:
+        """Return the bounds that keep a companion beside a release: `>=2.9.1,<2.11.0`.
+
+        There is an upper end only where nothing else keeps a newer version away: the metadata of
+        most versions names the torch that they were made for. Of an expected release the bound is
+        that of the newest known.
+        """
+        versions = self.companions(release if release in self.releases else self.releases[-1])
+        pairs = versions[companion]
+        first = self._data["names_no_torch"].get(companion)
+        newer = [
+            version
+            for version in self._data["wheels"][companion]
+            if version_key(version) > version_key(pairs[0])
+            and first
+            and version_key(version) >= version_key(first)
+        ]
+        end = f",<{min(newer, key=version_key)}" if newer else ""
+        return f">={pairs[-1]}{end}"
+
+    def companion_index(self, companion: str, version: str, backend: str, platform: str) -> str:
+        """Return the index that a companion of a build comes from: its own, or PyPI.
+
+        PyPI's wheel serves the CPU build where it is one and PyTorch's index has none.
+        """
+        on_pypi = (
+            backend == CPU
+            and self._pypi_is_cpu(companion, version, platform)
+            and not self.pythons(companion, version, CPU, platform)
+        )
+        return PYPI if on_pypi else backend
+
+    def _pypi_is_cpu(self, companion: str, version: str, platform: str) -> bool:
+        """Tell whether PyPI's wheel of a companion is a CPU build, whatever its torch is."""
+        last = self._data["cpu_on_pypi"].get(companion, {}).get(platform)
+        return last is not None and (not last or version_key(version) <= version_key(last))
+
+    def pypi_build(self, companion: str, version: str, platform: str) -> str:
+        """Return the build of torch that PyPI's wheel of a companion demands, empty for any."""
+        release = self._made_for(companion, version)
+        if companion in self._data["cpu_on_pypi"] or not release:
+            return ""
+        return self.build(release, PYPI, platform)
+
+    def pythons_anywhere(self, package: str, version: str, platform: str) -> tuple[str, ...]:
+        """Return the Pythons of a version's wheels for a platform on any index.
+
+        Where there are none, those of all its wheels; where there are none at all, every Python.
+        """
+        wheels = [*self._tables(package, version).values()]
+        every = [(platform_of(tag), tags) for table in wheels for tag, tags in table.items()]
+        here = [tags for name, tags in every if name == platform] or [tags for _, tags in every]
+        return self.minors(tag for tags in here for tag in tags) or self.all_pythons
 
     def triton(self, release: str, backend: str) -> Triton | None:
-        """Return the triton package that a build requires from the index, if it does."""
-        entry = self._data["releases"][release].get("triton", {}).get(family_of(backend))
+        """Return the triton package that a build requires from the index, if it does.
+
+        Of a release whose own is not known it has the name of the one before, and no version.
+        """
+        asked = release, family_of(backend)
+        if asked not in self._tritons:
+            self._tritons[asked] = self._triton(*asked)
+        return self._tritons[asked]
+
+    def _triton(self, release: str, family: str) -> Triton | None:
+        own = self._data["releases"].get(release, {}).get("triton", {})
+        before = [
+            self._data["releases"][known].get("triton", {})
+            for known in reversed(self.releases)
+            if version_key(known) < version_key(release)
+        ]
+        entry = next((tritons[family] for tritons in (own, *before) if family in tritons), None)
         if entry is None:
             return None
         name, _, version = entry["requirement"].partition("==")
+        if family not in own:
+            version = ""
         tags = entry.get("python_tags", "").split()
         pythons = self.minors(tags) if tags else self.all_pythons
         return Triton(name, version, tuple(entry["platforms"].split()), pythons)
@@ -245,13 +413,21 @@ class Facts:
 
     def numpy_1_platforms(self, release: str) -> tuple[str, ...]:
         """Return the platforms whose wheels were compiled against NumPy 1."""
-        return tuple(self._data["releases"][release]["numpy_1"].split())
+        return tuple(self._release(release)["numpy_1"].split())
 
     @cached_property
-    def numpy_1(self) -> Numpy1:
+    def numpy_1(self) -> Numpy:
         """What NumPy 1 has wheels for."""
-        entry = self._data["numpy_1"]
-        return Numpy1(self.minors(entry["python_tags"].split()), tuple(entry["platforms"].split()))
+        return self._numpy("numpy_1")
+
+    @cached_property
+    def numpy_2(self) -> Numpy:
+        """What NumPy 2 has wheels for."""
+        return self._numpy("numpy_2")
+
+    def _numpy(self, key: str) -> Numpy:
+        entry = self._data[key]
+        return Numpy(self.minors(entry["python_tags"].split()), tuple(entry["platforms"].split()))
 
     def why_broken(self, release: str, backend: str, platform: str) -> str:
         """Return why a published build does not work, empty if nothing is known against it."""
@@ -299,7 +475,8 @@ class Facts:
     @cached_property
     def installed_modules(self) -> frozenset[str]:
         """The modules of the packages that every project gets, or may get; in lower case."""
-        return frozenset(self._data["dependencies"]["modules"].split())
+        companions = (name.replace("-", "_") for name in self.all_companions)
+        return frozenset([*self._data["dependencies"]["modules"].split(), *companions])
 
     @cached_property
     def standard_library(self) -> frozenset[str]:
@@ -327,6 +504,18 @@ def _split_tags(table: Mapping[str, str]) -> Tags:
         for platform_tags, python_tags in table.items()
         for platform_tag in platform_tags.split()
     }
+
+
+def _model(tables: Mapping[str, Tags], index: str, platform: str) -> Tags:
+    """Return the wheels for a platform on another index: of the same family, CPU, or any."""
+    others = [name for name in tables if name != index]
+    others.sort(key=lambda name: (family_of(name) != family_of(index), name != CPU))
+    found = (_for_platform(tables[other], platform) for other in others)
+    return next(filter(None, found), {})
+
+
+def _for_platform(wheels: Tags, platform: str) -> Tags:
+    return {tag: pythons for tag, pythons in wheels.items() if platform_of(tag) == platform}
 
 
 def _minor(python_tag: str) -> str:

@@ -1,4 +1,4 @@
-"""What happens while cookiecutter collects the answers: notes for people, and the check."""
+"""What happens while cookiecutter collects the answers: notes, questions again, and the check."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ import click
 
 from torch_plan import defaults, suggest
 from torch_plan.answers import FREE_TEXT
-from torch_plan.check import find_problems
+from torch_plan.check import examine, find_problems
 from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
-from torch_plan.invocation import Invocation, find_invocation
+from torch_plan.invocation import TEMPLATE, Invocation, find_invocation
+from torch_plan.meaning import meaning
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
-from torch_plan.problems import Problem, Refused, Way
-from torch_plan.questions import as_text, questions
-from torch_plan.text import listed
+from torch_plan.platforms import host_platform, host_system
+from torch_plan.problems import FindProblems, Problem, Refused, Way
+from torch_plan.questions import as_text, asked, fixed_defaults, questions, unasked
+from torch_plan.slugs import default_slug
+from torch_plan.text import any_shell_word, listed, shell_line
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
@@ -31,8 +34,17 @@ _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that a printed command names in any case: their defaults differ by day or machine."""
 
 
-def begin() -> str:
-    """Say at once what is wrong with the command line, before a person answers any question."""
+_AFTERWARDS = ("after_generation", "git")
+"""The answers that change no file of a project."""
+
+
+def begin(context: MutableMapping[str, Any]) -> str:
+    """Say at once what is wrong with the command line, before a person answers any question.
+
+    A cookiecutter that is too old is refused here too.
+    The answers that nobody is asked for are written into the context: cookiecutter hands over only
+    those that it asks for. So defaults can depend on them, and they are recorded like all others.
+    """
     invocation = find_invocation()
     own, template = Path(__file__).resolve().parent.parent, Path(invocation.template_root).resolve()
     if invocation.template_root and own != template:
@@ -41,24 +53,6 @@ def begin() -> str:
             "Run it from another folder, or take the first one off PYTHONPATH.",
             invocation,
         )
-    private = [key for key in {**invocation.config_defaults, **invocation.given} if _is_ours(key)]
-    if private and not invocation.is_update:
-        end(f"{private[0]} cannot be given: the template computes it. Leave it out.", invocation)
-    for key in [] if invocation.is_update else _unknown(invocation.config_defaults):
-        near = suggest.close(key, _public_keys(), count=1, cutoff=0.8)
-        if near:
-            say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
-    if invocation.prompts and _unknown(invocation.given) and not invocation.is_update:
-        refuse({key: as_text(value) for key, value in invocation.given.items()}, invocation)
-    return ""
-
-
-def check(context: MutableMapping[str, Any]) -> str:
-    """Refuse a cookiecutter that is too old, and answers that cannot be served.
-
-    This is the last answer that cookiecutter renders before it writes anything.
-    """
-    invocation = find_invocation()
     found = version("cookiecutter")  # cookiecutter.__version__ of 2.7.0 says 2.6.0
     if version_key(found) < version_key(OLDEST_COOKIECUTTER):
         end(
@@ -66,16 +60,107 @@ def check(context: MutableMapping[str, Any]) -> str:
             "newer; `uvx cookiecutter@latest` is the newest.",
             invocation,
         )
+    private = [key for key in {**invocation.config_defaults, **invocation.given} if _is_ours(key)]
+    if private and not invocation.is_update:
+        end(f"{private[0]} cannot be given: the template computes it. Leave it out.", invocation)
+    for key in [] if invocation.is_update else _unknown(invocation.config_defaults):
+        near = suggest.close(key, [*fixed_defaults()], count=1, cutoff=0.8)
+        if near:
+            say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
+    known = _known_answers(invocation)
+    context.update({key: known.get(key, default) for key, default in unasked().items()})
+    if invocation.prompts:
+        _check_given(known, invocation)
+        say(unasked_note(answers_of(context)))
+    return ""
+
+
+def _check_given(known: Mapping[str, str], invocation: Invocation) -> None:
+    """Refuse at once what no answer to a question could make right."""
+    # Imported where it is needed: only a terminal has use for it.
+    from torch_plan.again import lasting_problems
+
+    facts = load_facts()
+    unknown = {key: as_text(invocation.given[key]) for key in _unknown(invocation.given)}
+    given = {**unknown, **known}
+    if given and lasting_problems(given, asked(), _finder(invocation, facts), facts):
+        refuse(given, invocation)
+
+
+def ask_again(context: MutableMapping[str, Any], key: str) -> str:
+    """Ask a person for an answer again, until it can stand.
+
+    Where nobody is asked, `check` says at the end what is wrong. So it does where answers come
+    through a pipe: one that is asked for again would take the answer to the next question.
+    """
+    invocation = find_invocation()
+    is_replay = bool(invocation.parameters.get("replay"))
+    if not invocation.prompts or is_replay or not sys.stdin.isatty():
+        return ""
+    # Imported where it is needed: only a terminal has use for it.
+    from cookiecutter.prompt import read_user_variable
+
+    from torch_plan.again import question_again
+
+    facts = load_facts()
+    find, known = _finder(invocation, facts), _known_answers(invocation)
+    prefix = f"  [dim][{asked().index(key) + 1}/{len(asked())}][/] "
+    while again := question_again(key, {**known, **answers_of(context)}, find, facts):
+        say(again.text)
+        prompts = questions()["__prompts__"]
+        context[key] = read_user_variable(key, again.default, prompts, prefix)
+    typed = {name: value for name, value in answers_of(context).items() if name in context}
+    for note in meaning(typed, facts).notes:
+        say_once(note)
+    return ""
+
+
+def _known_answers(invocation: Invocation) -> dict[str, str]:
+    """Return what was given without a question; where one is asked, it is the default there."""
+    known = invocation.known
+    return {key: as_text(known[key]) for key in fixed_defaults() if key in known}
+
+
+def unasked_note(answers: Mapping[str, str]) -> str:
+    """Return which answers a person is not asked for, and what they are."""
+    words = shell_line(f"{key}={answers[key]}" for key in unasked())
+    return f"Not asked, and can be given with the command (docs/answers.md):\n{words}\n"
+
+
+def check(context: MutableMapping[str, Any]) -> str:
+    """Refuse answers that cannot be served.
+
+    This is the last answer that cookiecutter renders before it writes anything.
+    """
+    invocation = find_invocation()
     _trim(context)
-    raw = answers_of(context)
+    understood = meaning(answers_of(context), load_facts())
+    for note in understood.notes:
+        say_once(note)
+    context.update(understood.answers)
+    raw = understood.answers
     given = {key: as_text(value) for key, value in invocation.given.items()}
     command_problems = _command_problems(given, raw["project_slug"], invocation)
     if any(command_problems) or find_problems(raw, load_facts()):
         unknown = {key: given[key] for key in _unknown(invocation.given)}
         refuse({**unknown, **explicit_answers(raw, given, load_facts())}, invocation)
-    for sentence in plan_of(context).fallbacks:
+    plan = plan_of(context)
+    for sentence in [*plan.notes, *old_system_notes(plan, host_platform(), host_system())]:
         say(sentence)
     return "passed"
+
+
+def old_system_notes(
+    plan: Plan, platform: str, system: tuple[str, tuple[int, ...]] | None
+) -> Iterator[str]:
+    """Yield a sentence where this machine's system is older than the default build needs."""
+    floor = plan.default.floors.get(platform)
+    if floor and system and system[0] == floor.system and system[1] < floor.version:
+        here = f"{system[0]} {'.'.join(map(str, system[1]))}"
+        yield (
+            f"This machine has {here}, and {plan.default.build_on(platform)} of torch "
+            f"{plan.releases[0]} needs {floor}; docs/support.md names releases for older systems."
+        )
 
 
 def _trim(context: MutableMapping[str, Any]) -> None:
@@ -103,9 +188,21 @@ def _plan(answers: tuple[tuple[str, str], ...]) -> Plan:
     return make_plan(dict(answers))
 
 
+def default_python(release: str) -> str:
+    """Return the default Python of a release, however that was typed."""
+    facts = load_facts()
+    return defaults.default_python(
+        meaning({"torch_version": release}, facts).answers["torch_version"], facts
+    )
+
+
 def default_backend(release: str) -> str:
     """Return the default backend; say why it is this one, and to a person what else there is."""
     facts, invocation = load_facts(), find_invocation()
+    understood = meaning({"torch_version": release}, facts).answers
+    if "torch_backend" in understood:
+        return understood["torch_backend"]
+    release = understood["torch_version"]
     detected = defaults.default_backend(release, facts)
     if invocation.prompts and release in facts.releases:
         say(builds_note(release, detected.backend, facts))
@@ -156,19 +253,49 @@ def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> s
     # Imported where it is needed: people wait for each import, and most answers are accepted.
     from torch_plan.refusal import refusal_text
 
+    def command(answers: Mapping[str, str]) -> str:
+        return shell_line(_command(answers, given, invocation, facts))
+
+    return refusal_text(given, _finder(invocation, facts), command)
+
+
+def _finder(invocation: Invocation, facts: Facts) -> FindProblems:
+    """Return what tells what is wrong with answers, all others being the defaults."""
+
     def problems_of(answers: Mapping[str, str]) -> list[Problem]:
-        known = {key: value for key, value in answers.items() if key in _public_keys()}
+        known = {key: value for key, value in answers.items() if key in fixed_defaults()}
         raw = defaults.complete(known, facts)
         slug = raw["project_slug"]
         return [*_command_problems(answers, slug, invocation), *find_problems(raw, facts)]
 
-    def command(answers: Mapping[str, str]) -> str:
-        raw = defaults.complete(answers, facts)
-        named = {key: raw[key] for key in raw if key in answers or key in _ALWAYS_NAMED}
-        changed = {key: value for key, value in named.items() if value != given.get(key)}
-        return invocation.command(named, changed)
+    return problems_of
 
-    return refusal_text(given, problems_of, command)
+
+def _command(
+    answers: Mapping[str, str], given: Mapping[str, str], invocation: Invocation, facts: Facts
+) -> list[str]:
+    """Return the words of the command for answers; `given` are those of the one that runs."""
+    raw = defaults.complete(answers, facts)
+    named = {key: raw[key] for key in raw if key in answers or key in _ALWAYS_NAMED}
+    changed = {key: value for key, value in named.items() if value != given.get(key)}
+    return invocation.command(named, changed)
+
+
+def made_with(context: Mapping[str, Any]) -> str:
+    """Return the command that makes a project with these answers, the same on every machine."""
+    raw, facts = answers_of(context), load_facts()
+    usual = {
+        **fixed_defaults(),
+        "project_slug": default_slug(raw["project_name"]),
+        "platforms": defaults.default_platforms(raw, facts),
+    }
+    named = {
+        key: " ".join(value.split())
+        for key, value in raw.items()
+        if key in _ALWAYS_NAMED or (key not in _AFTERWARDS and value != usual.get(key))
+    }
+    words = [any_shell_word(key, value) for key, value in named.items()]
+    return " ".join(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words])
 
 
 def _command_problems(
@@ -182,7 +309,9 @@ def _command_problems(
         return
     for key in _unknown(given):
         near = [
-            name for name in suggest.close(key, _public_keys(), cutoff=0.5) if name not in given
+            name
+            for name in suggest.close(key, [*fixed_defaults()], cutoff=0.5)
+            if name not in given
         ]
         ways: list[Way] = [{key: None, name: given[key]} for name in near]
         reason = "the template has no such answer; docs/answers.md lists all of them."
@@ -194,7 +323,7 @@ def _command_problems(
             "over its files."
         )
         ways = [{"project_slug": _free_slug(folder)}]
-        yield Problem(("folder",), f"project_slug={slug}", reason, tuple(ways))
+        yield Problem(("project_slug", "folder"), f"project_slug={slug}", reason, tuple(ways))
 
 
 def _free_slug(folder: Path) -> str:
@@ -203,13 +332,41 @@ def _free_slug(folder: Path) -> str:
     return next(name for name in numbered if not (folder.parent / name).exists())
 
 
+def commands_without_likely(context: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return platform -> the command that makes the project again without what is only likely."""
+    platforms = dict.fromkeys(cell.platform for cell in plan_of(context).cells if cell.is_likely)
+    if not platforms:
+        return {}
+    # Imported where it is needed: few projects have such builds.
+    from torch_plan.likely import without_likely
+    from torch_plan.refusal import Search
+
+    raw, facts, invocation = answers_of(context), load_facts(), find_invocation()
+    given = {key: as_text(value) for key, value in invocation.given.items()}
+    explicit = explicit_answers(raw, given, facts)
+    cells = examine(raw, facts)[0]
+
+    def problems_of(answers: Mapping[str, str]) -> list[Problem]:
+        return find_problems(defaults.complete(answers, facts), facts)
+
+    def command(platform: str) -> list[str]:
+        changed = without_likely(cells, raw, platform)
+        different = {key: value for key, value in changed.items() if value != raw[key]}
+        answers = {**explicit, **different}
+        way_out = Search(answers, problems_of).way_out()
+        accepted = way_out.answers if way_out else answers
+        return _command(accepted, given, invocation.overwriting(), facts)
+
+    return {platform: command(platform) for platform in platforms}
+
+
 def answers_of(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return cookiecutter's answers as text, without its private variables."""
-    return {key: as_text(value) for key, value in context.items() if not key.startswith("_")}
+    """Return cookiecutter's answers as text, without its private variables.
 
-
-def _public_keys() -> list[str]:
-    return [key for key in questions() if not key.startswith("_")]
+    A replay of an older project may lack some that nobody is asked for; it gets their defaults.
+    """
+    answers = {**unasked(), **context}
+    return {key: as_text(answers[key]) for key in fixed_defaults() if key in answers}
 
 
 def _is_ours(key: str) -> bool:
@@ -218,8 +375,8 @@ def _is_ours(key: str) -> bool:
 
 
 def _unknown(answers: Mapping[str, Any]) -> list[str]:
-    """Return the keys that no question has; private ones are looked at by `begin`."""
-    return [key for key in answers if not key.startswith("_") and key not in questions()]
+    """Return the keys that no answer has; private ones are looked at by `begin`."""
+    return [key for key in answers if not key.startswith("_") and key not in fixed_defaults()]
 
 
 def end(message: str, invocation: Invocation) -> NoReturn:

@@ -1,7 +1,8 @@
 """The grammar of the answers, before any build is looked for."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import urlsplit
+from functools import cached_property
 
 from torch_plan import suggest
 from torch_plan.answers import (
@@ -11,18 +12,22 @@ from torch_plan.answers import (
     GROUPS,
     MARKERS,
     NO_COMPANIONS,
+    OPTIONAL,
     Answers,
+    Override,
     PackageIndex,
     Variant,
 )
-from torch_plan.facts import CPU, Facts, Mirror
+from torch_plan.facts import BUILD_PLACE, CPU, PYPI, Facts, Mirror
 from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Problem
 from torch_plan.questions import NO, YES, as_text, choices, fixed_defaults
 from torch_plan.reader import Reader
 from torch_plan.slugs import slug_problem
-from torch_plan.urls import url_problem, written
+from torch_plan.urls import host_of, url_problem, written
 from torch_plan.words import BackendWord, PlatformWord, is_option_name, normalized
+
+_NO_RELEASE = "there is no such release; docs/support.md lists all of them."
 
 _AUTO = "auto"
 """uv's word for whatever this machine can run; the template detects that before it asks."""
@@ -49,7 +54,7 @@ def read_answers(raw: Mapping[str, str], facts: Facts) -> tuple[Answers, list[Pr
     python = reader.read_python()
     layout = reader.read_choice("layout")
     variants = reader.read_variants(layout)
-    companions = reader.read_companions()
+    companions, optional = reader.read_companions()
     platforms, overrides = reader.read_platforms(variants, layout)
     numpy_guard = reader.read_choice("numpy_guard")
     torch_pin = reader.read_choice("torch_pin")
@@ -57,6 +62,8 @@ def read_answers(raw: Mapping[str, str], facts: Facts) -> tuple[Answers, list[Pr
     package_index = reader.read_package_index()
     dockerfile = reader.read_yes("dockerfile")
     reader.read_yes("github_actions")
+    reader.read_yes("git")
+    reader.read_yes("distributed")
     reader.read_choice("after_generation")
     answers = Answers(
         project_slug=slug,
@@ -65,6 +72,7 @@ def read_answers(raw: Mapping[str, str], facts: Facts) -> tuple[Answers, list[Pr
         variants=variants,
         layout=layout,
         companions=companions,
+        optional=optional,
         platforms=platforms,
         overrides=overrides,
         numpy_guard=numpy_guard,
@@ -119,14 +127,34 @@ class _AnswerReader(Reader):
         return slug
 
     def read_release(self) -> str:
-        asked, releases = self.text("torch_version"), self.facts.releases
-        if asked not in releases:
-            near = suggest.nearest_versions(asked.partition("+")[0], releases)
-            reason = (
-                f"there is no such release; from {releases[0]} on there are: {', '.join(releases)}."
-            )
-            self.refuse("torch_version", reason, [*near, releases[-1]])
+        key, asked = "torch_version", self.text("torch_version")
+        release, _, label = asked.partition("+")
+        if label and self.is_release(release) and label in self.facts.all_backends:
+            backend = self.text("torch_backend")
+            heading = f"torch_version={asked} with torch_backend={backend}"
+            ways = ({key: release}, {key: release, "torch_backend": label})
+            reason = f"one says {label}, the other does not."
+            self.problems.append(Problem((key, "torch_backend"), heading, reason, ways))
+        elif not self.is_release(asked):
+            near = self.near_releases(asked)
+            cut = [it for it in self.facts.releases if it.startswith(f"{asked}0.")]
+            reason = _NO_RELEASE
+            if cut:
+                reason = (
+                    f"it may be {near[0]}, or {cut[-1]} in a YAML file, which takes the zero off a "
+                    "number without quotes."
+                )
+            self.refuse(key, reason, [*near[:1], *cut[-1:], *near[1:]])
         return asked
+
+    def is_release(self, asked: str) -> bool:
+        """Tell whether a release is known, or may come next."""
+        return asked in self.facts.releases or self.facts.is_expected(asked)
+
+    def near_releases(self, asked: str) -> list[str]:
+        """Return the releases that may have been meant, the newest one last."""
+        releases = self.facts.releases
+        return [*suggest.nearest_versions(asked.partition("+")[0], releases), releases[-1]]
 
     def read_python(self) -> str:
         asked, pythons = self.text("python_version"), self.facts.all_pythons
@@ -154,14 +182,15 @@ class _AnswerReader(Reader):
             problems_before = len(self.problems)
             if word.name is not None and layout == MARKERS:
                 reason = "a name is for an extra or a group, and layout=markers has none."
-                self.refuse_word(
-                    key, text, "name", reason, [word.backend], also=[{"layout": EXTRAS}]
-                )
+                plain = word._replace(name=None)
+                self.refuse_word(key, text, "name", reason, [plain], also=[{"layout": EXTRAS}])
             near = self.near_backends(word.backend)
             replacements = [word._replace(backend=name) for name in near]
             self.check_backend(key, text, word.backend, replacements)
-            variant = Variant(self.declared[-1], word.backend)
-            self.check_variant_name(text, variant, variants, layout)
+            self.check_word_release(key, text, word)
+            release = self.text("torch_version") if word.release is None else word.release
+            variant = Variant(self.declared[-1], release, word.backend)
+            self.check_variant_name(text, word, variant, variants, layout)
             if len(self.problems) == problems_before:
                 variants.append(variant)
         if not self.text(key):
@@ -177,29 +206,43 @@ class _AnswerReader(Reader):
         return tuple(variants)
 
     def check_variant_name(
-        self, text: str, variant: Variant, earlier: Sequence[Variant], layout: str
+        self,
+        text: str,
+        word: BackendWord,
+        variant: Variant,
+        earlier: Sequence[Variant],
+        layout: str,
     ) -> None:
-        key, backend = "torch_backend", variant.backend
-        if not is_option_name(variant.name):
+        key, name = "torch_backend", variant.name
+        plain = word._replace(name=None)
+        if not is_option_name(name):
             reason = "the name of an extra or group is made of letters, digits, `-`, `_` and `.`."
-            self.refuse_word(key, text, "characters", reason, [backend])
-        elif variant.name != backend and _means_backend(variant.name, self.facts):
-            reason = f"{variant.name!r} is the name of another build."
-            self.refuse_word(key, text, "misleading", reason, [backend])
-        elif layout == GROUPS and normalized(variant.name) == "dev":
+            self.refuse_word(key, text, "characters", reason, [plain])
+        elif name != variant.backend and _means_backend(name, self.facts):
+            reason = f"{name!r} is the name of another build."
+            self.refuse_word(key, text, "misleading", reason, [plain])
+        elif layout == GROUPS and normalized(name) == "dev":
             reason = "`dev` is the group of the development tools."
-            self.refuse_word(key, text, "dev", reason, [backend])
-        elif same := [it for it in earlier if normalized(it.name) == normalized(variant.name)]:
-            reason = f"two are named {variant.name!r} (`-`, `_` and `.` count as the same)."
-            other = f"{variant.name}-2={backend}"
-            repeats = same[0].backend == backend
-            self.refuse_word(key, text, "twice", reason, [""] if repeats else [backend, other])
+            self.refuse_word(key, text, "dev", reason, [plain])
+        elif same := [it for it in earlier if normalized(it.name) == normalized(name)]:
+            reason = f"two are named {name!r} (`-`, `_` and `.` count as the same)."
+            repeats = same[0][1:] == variant[1:]
+            numbered = word._replace(name=f"{name}-2")
+            self.refuse_word(key, text, "twice", reason, ["" if repeats else plain, numbered])
+
+    def check_word_release(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
+        """Refuse the release of a word that there is none of."""
+        if word.release is not None and not self.is_release(word.release):
+            near = [word._replace(release=name) for name in self.near_releases(word.release)]
+            self.refuse_word(key, text, "release", _NO_RELEASE, near)
 
     def check_backend(
         self, key: str, text: str, backend: str, replacements: Iterable[object]
     ) -> None:
-        """Refuse a backend that no release has."""
+        """Refuse a backend that no release has; an index that is not PyTorch's may have others."""
         if backend in self.facts.all_backends:
+            return
+        if not self.mirror.known and re.fullmatch(r"cu\d{2,3}|rocm\d+(\.\d+)+", backend):
             return
         options = " ".join(self.known_backends())
         reason = f"no release has this backend; uv's names for them are: {options}."
@@ -227,28 +270,31 @@ class _AnswerReader(Reader):
         """Return the platforms that may have been meant, none where it is one."""
         return [] if platform in PLATFORMS else suggest.nearest_platforms(platform)
 
-    def read_companions(self) -> tuple[str, ...]:
+    def read_companions(self) -> tuple[tuple[str, ...], frozenset[str]]:
+        """Return the companions, and those of them that a platform may do without."""
         key, known = "companions", self.facts.all_companions
         words = self.words(key)
         if words == [NO_COMPANIONS]:
-            return ()
-        for word in dict.fromkeys(words):
-            if word not in known:
-                near = suggest.close(word, known, count=1, cutoff=0.5)
+            return (), frozenset()
+        names = [word.removesuffix(OPTIONAL) for word in words]
+        for word, name in dict.fromkeys(zip(words, names, strict=True)):
+            if name not in known:
+                near = suggest.close(name, known, count=1, cutoff=0.5)
                 leave_out = "" if len(set(words)) > 1 else NO_COMPANIONS
-                names = ", ".join(known)
-                reason = f"the packages released in step with torch are: {names}; or none."
+                options = ", ".join(known)
+                reason = f"the packages released in step with torch are: {options}; or none."
                 self.refuse_word(key, word, "name", reason, near or [leave_out])
-        return tuple(name for name in known if name in words)
+        chosen = tuple(name for name in known if name in names)
+        return chosen, frozenset(name for name in chosen if name not in words)
 
     def read_platforms(
         self, variants: Sequence[Variant], layout: str
-    ) -> tuple[tuple[str, ...], dict[tuple[str, str], str]]:
-        """Return the platforms, and (platform, variant or nothing) -> the backend it gets."""
+    ) -> tuple[tuple[str, ...], dict[tuple[str, str], Override]]:
+        """Return the platforms, and (platform, variant or nothing) -> what it gets there."""
         key = "platforms"
         words = self.words(key)
         chosen: set[str] = set()
-        overrides: dict[tuple[str, str], str] = {}
+        overrides: dict[tuple[str, str], Override] = {}
         for text in words:
             word = PlatformWord.parse(text)
             problems_before = len(self.problems)
@@ -260,12 +306,15 @@ class _AnswerReader(Reader):
                 near = self.near_backends(word.backend)
                 replacements = [word._replace(platform=platform, backend=name) for name in near]
                 self.check_backend(key, text, word.backend, replacements)
+                self.check_word_release(key, text, word)
+                self.check_word_url(text, word)
             if len(self.problems) > problems_before:
                 continue
             chosen.add(word.platform)
             if word.backend is not None:
                 name = _spelt(word.variant or "", self.declared)
-                if overrides.setdefault((word.platform, name), word.backend) != word.backend:
+                override = Override(word.release or "", word.backend, written(word.url or ""))
+                if overrides.setdefault((word.platform, name), override) != override:
                     reason = "another part of the answer says otherwise for the same platform."
                     self.refuse_word(key, text, "twice", reason, [word.platform])
         if not self.text(key):
@@ -285,6 +334,18 @@ class _AnswerReader(Reader):
         nothing_near = "" if others else " ".join(DEFAULT_PLATFORMS)
         self.refuse_word("platforms", text, "platform", reason, replacements or [nothing_near])
 
+    def check_word_url(self, text: str, word: PlatformWord) -> None:
+        """Refuse an index of a platform's own that is no URL, or that no build comes from."""
+        if word.url is None:
+            return
+        reason = url_problem(word.url, ())
+        if reason:
+            self.refuse_word("platforms", text, "url", reason, [word._replace(url=None)])
+        elif word.backend == PYPI:
+            reason = "pypi is PyPI itself; name the build that this index has."
+            near = [word._replace(backend=CPU)]
+            self.refuse_word("platforms", text, "url", reason, near)
+
     def check_override_name(
         self, text: str, word: PlatformWord, variants: Sequence[Variant], layout: str
     ) -> None:
@@ -301,21 +362,55 @@ class _AnswerReader(Reader):
             replacements = [str(word._replace(variant=name)) for name in others]
             self.refuse_word("platforms", text, "variant", reason, [*replacements, word.platform])
 
-    def read_pytorch_index(self) -> Mirror:
-        key, mirrors = "pytorch_index", self.facts.pytorch_mirrors
-        answer = self.text(key)
-        if answer in mirrors:
-            return mirrors[answer]
+    @cached_property
+    def mirror(self) -> Mirror:
+        """The index of PyTorch; what is wrong with it is said when it is read."""
+        mirrors = self.facts.pytorch_mirrors
+        answer = self.text("pytorch_index")
         url = written(answer)
-        reason = url_problem(answer, mirrors)
+        same = [mirror for mirror in mirrors.values() if mirror.url == url]
+        if answer in mirrors or same:
+            return mirrors.get(answer) or same[0]
+        return Mirror(url, flat=False, hosts=(host_of(url),), known=False)
+
+    def read_pytorch_index(self) -> Mirror:
+        """Refuse a URL that has a build, or the end of an index, where the build is put.
+
+        What is refused counts as a copy of PyTorch's, so that the cells are looked at all the same.
+        """
+        problems_before = len(self.problems)
+        self.check_pytorch_index()
+        return self.mirror._replace(known=len(self.problems) > problems_before or self.mirror.known)
+
+    def check_pytorch_index(self) -> None:
+        key, mirror = "pytorch_index", self.mirror
+        if mirror.known:
+            return
+        answer = self.text(key).replace(BUILD_PLACE, "build")
+        reason = url_problem(answer, self.facts.pytorch_mirrors)
         if reason:
-            self.refuse(key, reason, mirrors)
-            return Mirror(url, flat=False, hosts=())
-        before, _, last = url.rpartition("/")
-        if last in self.facts.all_backends:
+            self.refuse(key, reason, self.facts.pytorch_mirrors)
+            return
+        before, _, last = mirror.url.rpartition("/")
+        parts = mirror.url.split("/")
+        builds = [part for part in parts[3:] if _build_in(part, self.facts)]
+        if last in builds and last == _build_in(last, self.facts):
             reason = f"leave `/{last}` out of the URL; each build adds its own name to it."
             self.refuse(key, reason, [before])
-        return Mirror(url, flat=False, hosts=(urlsplit(url).hostname or "",))
+        elif builds:
+            build = _build_in(builds[-1], self.facts)
+            reason = f"it names one build, {build}; write {BUILD_PLACE} in its place."
+            replaced = builds[-1].replace(build, BUILD_PLACE)
+            general = "/".join(replaced if part == builds[-1] else part for part in parts)
+            self.refuse(key, reason, [general])
+        elif last == "simple" and BUILD_PLACE not in mirror.url:
+            reason = (
+                "each build adds its own name to the end, and an index that ends in /simple has "
+                f"none there; write {BUILD_PLACE} where the build stands."
+            )
+            self.refuse(
+                key, reason, [f"{before}-{BUILD_PLACE}/simple", f"{before}/{BUILD_PLACE}/simple"]
+            )
 
     def read_package_index(self) -> PackageIndex | None:
         key, mirrors = "package_index", self.facts.package_mirrors
@@ -333,6 +428,13 @@ class _AnswerReader(Reader):
 def _means_backend(name: str, facts: Facts) -> bool:
     """Tell whether a name is that of a backend, as uv compares names: `rocm6-4` is `rocm6.4`."""
     return normalized(name) in {normalized(backend) for backend in facts.all_backends}
+
+
+def _build_in(part: str, facts: Facts) -> str:
+    """Return the build that a part of a URL names, empty for none: `cu128` for `pytorch-cu128`."""
+    words = re.split(r"[-_]", part)
+    named = [build for build in facts.all_backends if build != PYPI and build in words]
+    return named[-1] if named else ""
 
 
 def _spelt(name: str, declared: Iterable[str]) -> str:

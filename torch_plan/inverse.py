@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
-from torch_plan.facts import CPU, TORCH, Facts
+from torch_plan.facts import BUILD_PLACE, CPU, TORCH, Facts
 from torch_plan.urls import written
 from torch_plan.words import BackendWord, PlatformWord, normalized
 
@@ -37,8 +37,11 @@ def index_backend(url: str, bases: Collection[str]) -> str | None:
     None for any other index. Empty where the URL names no build; `nightly/cu128` for a nightly one.
     """
     for base in bases:
-        if f"{written(url)}/".startswith(f"{base}/"):
-            return written(url).removeprefix(base).strip("/").removesuffix("torch_stable.html")
+        start, _, end = base.partition(BUILD_PLACE)
+        start, rest = start.rstrip("/"), f"{written(url)}/"
+        if rest.startswith(f"{start}/") and rest.endswith(f"{end}/"):
+            between = rest.removeprefix(start).removesuffix(f"{end}/")
+            return between.strip("/").removesuffix("torch_stable.html")
     return None
 
 
@@ -86,9 +89,9 @@ class Inverse:
 
     def fits(self, release: str, places: Sequence[Place], packages: Sequence[str]) -> bool:
         """Tell whether the requirements of packages admit what belongs to a release."""
-        versions = {TORCH: release, **self.facts.companions(release)}
+        versions = {TORCH: (release,), **self.facts.companions(release)}
         return all(
-            self.present.admits(package, versions[package], place)
+            any(self.present.admits(package, version, place) for version in versions[package])
             for package, place in product(packages, places)
             if package in versions
         )
@@ -132,13 +135,14 @@ class Inverse:
                 it for it in self.facts.all_backends if normalized(it) == normalized(variant)
             )
             main = next(namesakes, main)
-            word = main if own == release else f"{own}+{main}"
-            is_named = normalized(variant) not in ("", normalized(word))
-            backends.append(str(BackendWord(variant if is_named else None, word)))
+            is_named = normalized(variant) not in ("", normalized(main))
+            its = None if own == release else own
+            backends.append(str(BackendWord(variant if is_named else None, main, its)))
             for platform, (other, backend) in builds.items():
-                word = backend if other == release else f"{other}+{backend}"
                 if (other, backend) != (own, self.served(own, main, platform)):
-                    overrides[platform].append(str(PlatformWord(platform, variant or None, word)))
+                    its = None if other == own else other
+                    word = PlatformWord(platform, variant or None, backend, its)
+                    overrides[platform].append(str(word))
         return backends, overrides
 
     def build(self, release: str, place: Place) -> tuple[str, str]:

@@ -10,13 +10,14 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
-
-from torch_plan.text import shell_line
 
 TEMPLATE = "gh:org/uv-torch-template"
 """Where the template is to be had, for those who do not say where they have it from."""
+
+DOCS = "https://github.com/org/uv-torch-template/blob/main/docs"
+"""The pages that a project's README refers to."""
 
 _OPTIONS = {
     "checkout": "--checkout",
@@ -44,6 +45,8 @@ class Invocation(NamedTuple):
     """Whether a person is asked."""
     key: str
     """The answer that is collected now, empty while files are rendered."""
+    recorded: Mapping[str, Any] = MappingProxyType({})
+    """The answers of a project that is updated, with those that were given to change them."""
     template_root: str = ""
     """The folder that the template was found in, empty where nothing tells."""
 
@@ -51,6 +54,11 @@ class Invocation(NamedTuple):
     def given(self) -> Mapping[str, Any]:
         """The answers of the command line, or of the call."""
         return self.parameters.get("extra_context") or {}
+
+    @property
+    def known(self) -> Mapping[str, Any]:
+        """The answers that need no question, whoever gave them."""
+        return {**self.config_defaults, **(self.recorded or self.given)}
 
     @property
     def is_update(self) -> bool:
@@ -67,8 +75,12 @@ class Invocation(NamedTuple):
         """Whether a project that is there is written over."""
         return self.is_update or bool(self.parameters.get("overwrite_if_exists"))
 
-    def command(self, answers: Mapping[str, str], changed: Mapping[str, str]) -> str:
-        """Return the command that does the same with these answers, without a question.
+    def overwriting(self) -> "Invocation":
+        """Return what writes over the project that is there then."""
+        return self._replace(parameters={**self.parameters, "overwrite_if_exists": True})
+
+    def command(self, answers: Mapping[str, str], changed: Mapping[str, str]) -> list[str]:
+        """Return the words of the command that does the same with these answers, unasked.
 
         `answers` are all that it has to name, `changed` those of them that are not as they were.
         """
@@ -86,7 +98,7 @@ class Invocation(NamedTuple):
         else:
             words = ["cookiecutter", template, *self.options(), "--no-input"]
             words += [f"{key}={value}" for key, value in answers.items()]
-        return shell_line([*runner, *words])
+        return [*runner, *words]
 
     def options(self) -> list[str]:
         """Return the options that were given, with their values."""
@@ -105,6 +117,7 @@ class Invocation(NamedTuple):
 def find_invocation() -> Invocation:
     """Return what is known of the command that is running; nothing is certain to be found."""
     cruft_command, key, prompts, template_root = "", "", False, ""
+    recorded: Mapping[str, Any] = {}
     parameters: dict[str, Any] = {}
     config_defaults: Mapping[str, Any] = {}
     frame: FrameType | None = sys._getframe()  # noqa: SLF001  # there is no public way to the first frame
@@ -113,6 +126,8 @@ def find_invocation() -> Invocation:
         local = frame.f_locals if name in _WATCHED or module.startswith("cruft.") else {}
         if name == "prompt_for_config":
             key, prompts = str(local.get("key", "")), not local.get("no_input", True)
+        elif name == "generate_cookiecutter_context":
+            recorded = local.get("extra_context") or {}
         elif (module, name) == ("cookiecutter.main", "cookiecutter"):
             parameters = dict(local)
         elif module == f"cruft._commands.{name}":
@@ -120,9 +135,11 @@ def find_invocation() -> Invocation:
         template_root = str(local.get("repo_dir") or template_root)
         template_root = str(local.get("cookiecutter_template_dir") or template_root)
         if isinstance(local.get("config_dict"), dict):
-            config_defaults = local["config_dict"].get("default_context", {})
+            config_defaults = local["config_dict"].get("default_context") or {}
         frame = frame.f_back
-    return Invocation(cruft_command, parameters, config_defaults, prompts, key, template_root)
+    return Invocation(
+        cruft_command, parameters, config_defaults, prompts, key, recorded, template_root
+    )
 
 
 _WATCHED = ("prompt_for_config", "cookiecutter", "generate_cookiecutter_context")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from torch_plan.answers import EXTRAS, GROUPS, MARKERS, PackageIndex, Variant
+from torch_plan.answers import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, PackageIndex, Variant
 from torch_plan.cells import Cell, Cells, Package
 from torch_plan.check import examine
-from torch_plan.facts import PYPI, Facts, capability, family_of, load_facts
+from torch_plan.facts import CPU, PYPI, Facts, capability, family_of, load_facts
+from torch_plan.likely import likely_notes
 from torch_plan.markers import split
-from torch_plan.plan import Index, Option, Plan, Source, next_minor
+from torch_plan.plan import Demand, Floor, Index, Option, Plan, Source, next_minor
+from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Refused
 from torch_plan.slugs import package_name
+from torch_plan.urls import host_of
 
 
 def make_plan(raw: Mapping[str, str], facts: Facts | None = None) -> Plan:
@@ -25,6 +28,30 @@ def make_plan(raw: Mapping[str, str], facts: Facts | None = None) -> Plan:
     if problems:
         raise Refused(problems)
     return _Planner(cells).plan()
+
+
+def switched(raw: Mapping[str, str], facts: Facts | None = None) -> Plan | None:
+    """Return the plan of the same project with another build, to show what a switch changes.
+
+    That is the newest CUDA build that can be had and gives some platform another one, else the CPU
+    build. None where there is none, and in the layouts that hold several builds already.
+    """
+    facts = facts or load_facts()
+    plan = make_plan(raw, facts)
+    if plan.selector:
+        return None
+    (variant,) = examine(raw, facts)[0].answers.variants
+    cuda = [it for it in facts.published.backends(variant.release) if family_of(it) == "cu"]
+    for backend in (*reversed(cuda), CPU):
+        asked = f"{variant.release}+{backend}"
+        cells, problems = examine({**raw, "torch_backend": asked}, facts)
+        if not problems and _backends(cells.all) != _backends(plan.default.cells):
+            return _Planner(cells).plan()
+    return None
+
+
+def _backends(cells: Iterable[Cell]) -> list[str]:
+    return [cell.backend for cell in cells]
 
 
 class _Planner:
@@ -39,50 +66,93 @@ class _Planner:
         options = tuple(map(self.option, answers.variants))
         shared = options[0].requirements if answers.layout == MARKERS else ()
         return Plan(
-            release=answers.release,
             python=answers.python,
             pythons=self.cells.pythons,
             layout=answers.layout,
             platforms=answers.platforms,
             dependencies=(*shared, *self.numpy_requirements()),
+            constraints=tuple(self.constraints()),
             options=options,
             sources=self.sources(),
             indexes=(*self.pytorch_indexes(), *_package_indexes(answers.package_index)),
-            companions={name: self.cells.versions[name] for name in answers.companions},
+            companions=self.companions,
             guarded_platforms=self.cells.guarded,
-            hosts=answers.pytorch_index.hosts if self.backends else (),
-            local_pins=answers.torch_pin == "local",
+            hosts=self.hosts(),
+            torch_pin=answers.torch_pin,
             package=package_name(answers.project_slug),
             smoke_command=f"{answers.project_slug}-smoke",
-            fallbacks=tuple(fallback.sentence for fallback in self.cells.fallbacks),
+            demands=tuple(sorted(self.demands(options), key=lambda demand: demand.build == CPU)),
+            notes=(*(it.sentence for it in self.cells.fallbacks), *likely_notes(self.cells)),
         )
+
+    @cached_property
+    def companions(self) -> tuple[str, ...]:
+        """The companions that some platform gets."""
+        found = {package.name for cell in self.cells.all for package in cell.packages}
+        return tuple(name for name in self.answers.companions if name in found)
 
     def option(self, variant: Variant) -> Option:
         cells = self.cells.of(variant)
         return Option(
             name=variant.name,
-            requirements=tuple(self.requirements(cells)),
+            requirements=tuple(self.requirements(cells, self.requirement)),
             cells=cells,
             needs={cell.platform: (*self.needs(cell), *self.lacks(cell)) for cell in cells},
+            floors={it.platform: floor for it in cells if (floor := self.floor(it))},
             sync=self.sync_options(variant),
         )
 
-    def requirements(self, cells: Sequence[Cell]) -> Iterator[str]:
-        """Yield the requirements of a variant: each package as its cells pin it."""
+    def requirements(self, cells: Sequence[Cell], pin: Callable[[Package], str]) -> Iterator[str]:
+        """Yield the requirements of cells, one for each platform: each package as `pin` says it.
+
+        It says nothing of a package that needs no requirement.
+        """
         for packages in self.by_package(cells).values():
             pins: dict[str, list[str]] = {}
             for platform, package in packages:
-                pins.setdefault(self.pin(package), []).append(platform)
-            yield from self.by_marker(pins, self.python_marker(packages[0][1]))
+                pins.setdefault(pin(package), []).append(platform)
+            pins.pop("", None)
+            if pins:
+                yield from self.by_marker(pins, self.python_marker(packages[0][1]))
 
-    def pin(self, package: Package) -> str:
-        version = package.full_version if self.answers.torch_pin == "local" else package.version
+    def requirement(self, package: Package) -> str:
+        """Return how a project requires a package."""
+        if self.answers.torch_pin != MINIMUM:
+            return self.exact(package)
+        if package.pythons is None:
+            return f"{package.name}>={package.version}" if package.version else package.name
+        # A library says nothing of what its own torch requires, unless a source needs it said.
+        return "" if self.answers.layout == MARKERS else package.name
+
+    def exact(self, package: Package) -> str:
+        """Return the requirement of exactly this version."""
+        version = package.full_version if self.answers.torch_pin == LOCAL else package.version
         return f"{package.name}=={version}" if version else package.name
+
+    def constraints(self) -> Iterator[str]:
+        """Yield what the requirements leave open: a library's exact release, and unchosen pairs.
+
+        Where a platform has several releases, a bound is that of the first.
+        """
+        cells = {cell.platform: cell for cell in reversed(self.cells.all)}
+        ordered = [cells[platform] for platform in self.answers.platforms]
+        if self.answers.torch_pin == MINIMUM:
+            yield from self.requirements(ordered, self.exact)
+        pins: dict[str, dict[str, list[str]]] = {}
+        for cell in ordered:
+            for package in self.cells.spare(cell):
+                bounds = self.facts.pair_bounds(package.name, cell.release)
+                pin = pins.setdefault(package.name, {}).setdefault(f"{package.name}{bounds}", [])
+                pin.append(cell.platform)
+        for platforms in pins.values():
+            yield from self.by_marker(platforms)
 
     def numpy_requirements(self) -> Iterator[str]:
         guarded = self.cells.guarded
         free = [platform for platform in self.answers.platforms if platform not in guarded]
-        yield from self.by_marker({"numpy": free, "numpy<2": list(guarded)})
+        # uv locks one version for all where it can, and that would be NumPy 1.
+        apart = guarded and set(self.cells.pythons) <= set(self.facts.numpy_2.pythons)
+        yield from self.by_marker({"numpy>=2" if apart else "numpy": free, "numpy<2": [*guarded]})
 
     def by_marker(self, pins: Mapping[str, list[str]], also: str = "") -> Iterator[str]:
         """Yield the requirements of one package, from pin -> the platforms that it holds on.
@@ -124,42 +194,89 @@ class _Planner:
         return ()
 
     def sources(self) -> dict[str, tuple[Source, ...]]:
-        """Return package -> its sources, none for what comes from PyPI everywhere."""
+        """Return package -> its sources, none for what comes from PyPI everywhere.
+
+        With one build per platform they hold for companions too that only others require. uv takes
+        no source of an extra or a group for a package that this does not name.
+        """
         sources: dict[str, list[Source]] = {}
         for variant in self.answers.variants:
-            for name, packages in self.by_package(self.cells.of(variant)).items():
+            cells = self.cells.of(variant)
+            if self.answers.layout == MARKERS:
+                cells = tuple(
+                    cell._replace(packages=(*cell.packages, *self.cells.spare(cell)))
+                    for cell in cells
+                )
+            for name, packages in self.by_package(cells).items():
                 sources.setdefault(name, []).extend(self.source_entries(variant, packages))
         return {name: tuple(entries) for name, entries in sources.items() if entries}
 
     def source_entries(
         self, variant: Variant, packages: Iterable[tuple[str, Package]]
     ) -> Iterator[Source]:
-        backends: dict[str, list[str]] = {}
+        indexes: dict[str, list[str]] = {}
         for platform, package in packages:
-            backends.setdefault(package.backend, []).append(platform)
-        markers = split(backends.values(), self.answers.platforms)
-        for backend, marker in zip(backends, markers, strict=True):
-            if backend != PYPI:
+            indexes.setdefault(package.origin, []).append(platform)
+        markers = split(indexes.values(), self.answers.platforms)
+        for index, marker in zip(indexes, markers, strict=True):
+            if index != PYPI:
                 yield Source(
-                    index_name=_index_name(backend),
+                    index_name=_index_name(index),
                     marker=marker,
                     extra=variant.name if self.answers.layout == EXTRAS else "",
                     group=variant.name if self.answers.layout == GROUPS else "",
                 )
 
-    @cached_property
-    def backends(self) -> list[str]:
-        """The backends that come from an index of PyTorch, in the order of their first use."""
-        used = dict.fromkeys(cell.backend for cell in self.cells.all)
-        return [backend for backend in used if backend != PYPI]
-
     def pytorch_indexes(self) -> Iterator[Index]:
-        mirror = self.answers.pytorch_index
-        # The links of a flat listing are relative to its URL, which therefore ends with a slash.
-        end = "/" if mirror.flat else ""
-        for backend in self.backends:
-            url = f"{mirror.url}/{backend}{end}"
-            yield Index(_index_name(backend), url, flat=mirror.flat)
+        mirror, seen = self.answers.pytorch_index, {PYPI}
+        for cell in self.cells.all:
+            for package in cell.packages:
+                if package.origin not in seen:
+                    seen.add(package.origin)
+                    url = cell.url or mirror.url_of(package.origin)
+                    yield Index(_index_name(package.origin), url, flat=mirror.flat and not cell.url)
+
+    def hosts(self) -> tuple[str, ...]:
+        """Return the hosts that the packages of PyTorch's indexes come from, PyPI left out."""
+        hosts: dict[str, None] = {}
+        for cell in self.cells.all:
+            if cell.url:
+                hosts[host_of(cell.url)] = None
+            elif any(package.origin != PYPI for package in cell.packages):
+                hosts.update(dict.fromkeys(self.answers.pytorch_index.hosts))
+        return tuple(hosts)
+
+    def demands(self, options: Iterable[Option]) -> Iterator[Demand]:
+        """Yield what each build of an option needs, once for all platforms that need the same.
+
+        One option is enough for a platform's CPU build.
+        """
+        have_cpu: set[str] = set()
+        for option in options:
+            platforms: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+            for cell in option.cells:
+                if cell.build != CPU or cell.platform not in have_cpu:
+                    driver = self.facts.min_driver(cell.build, cell.platform)
+                    key = (cell.build, driver, self.runs_on(cell))
+                    platforms.setdefault(key, []).append(cell.platform)
+            have_cpu.update(cell.platform for cell in option.cells if cell.build == CPU)
+            for (build, driver, gpus), names in platforms.items():
+                yield Demand(option, build, driver, gpus, tuple(names))
+
+    def runs_on(self, cell: Cell) -> tuple[str, ...]:
+        """Return patterns of the GPUs that a build runs on, empty where nobody knows."""
+        family = family_of(cell.build)
+        if family == "cu":
+            return _cards(self.gpus(cell))
+        return self.gpus(cell) if family == "rocm" else ("*",)
+
+    def gpus(self, cell: Cell) -> tuple[str, ...]:
+        """Return the GPUs that a build is compiled for: `9.0` or `gfx90a`."""
+        if family_of(cell.build) == "rocm":
+            return self.facts.amd_architectures(cell.release, cell.build)
+        return tuple(
+            map(capability, self.facts.architectures(cell.release, cell.build, cell.platform))
+        )
 
     def lacks(self, cell: Cell) -> Iterator[str]:
         """Yield why a cell got the CPU build, if nobody asked for it."""
@@ -170,28 +287,45 @@ class _Planner:
                     yield f"the nearest that there is: {fallback.nearest}"
 
     def needs(self, cell: Cell) -> Iterator[str]:
-        """Yield what a build asks of the machine: driver and card, glibc or macOS."""
+        """Yield what a build asks of the machine: driver and card, glibc or macOS.
+
+        Of the builds of an index of the platform's own nothing is known.
+        """
+        if cell.url:
+            yield f"what the builds of {cell.url} need"
+            return
         facts = self.facts
         driver = facts.min_driver(cell.build, cell.platform)
         if driver:
             yield f"NVIDIA driver {driver} or newer"
-        architectures = facts.architectures(cell.release, cell.build, cell.platform)
-        if architectures:
-            yield f"GPU of compute capability {', '.join(map(capability, architectures))}"
+        gpus = ", ".join(self.gpus(cell))
         if family_of(cell.build) == "rocm":
             yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
-            yield f"AMD GPU {', '.join(facts.amd_architectures(cell.release, cell.build))}"
+            yield f"AMD GPU {gpus}"
+        elif gpus:
+            yield f"GPU of compute capability {gpus}"
         if cell.build == "xpu":
             yield "Intel GPU with its driver"
-        tags = [
-            tag
-            for name, version in self.cells.versions.items()
-            for tag in facts.platform_tags(
-                name, version, cell.backend, cell.platform, self.cells.pythons
-            )
-        ]
-        yield from _system_floor(tags, "macosx", "macOS")
-        yield from _system_floor(tags, "manylinux", "glibc")
+        floor = self.floor(cell)
+        if floor:
+            yield str(floor)
+
+    def floor(self, cell: Cell) -> Floor | None:
+        """Return the oldest system for a cell, None where its wheels name none, or are not known.
+
+        A compressed set of platform tags is content with the oldest version in it.
+        """
+        floors = []
+        for package in cell.packages:
+            if package.pythons is None and not cell.url:
+                for tag in self.facts.platform_tags(
+                    package.name, package.version, package.origin, cell.platform, self.cells.pythons
+                ):
+                    found = re.findall(r"(macosx|manylinux)_(\d+)_(\d+)_", tag)
+                    if found:
+                        floors.append(min((int(it[1]), int(it[2])) for it in found))
+        system = "macOS" if PLATFORMS[cell.platform].sys_platform == "darwin" else "glibc"
+        return Floor(system, max(floors)) if floors else None
 
 
 def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
@@ -199,20 +333,19 @@ def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
         yield Index(index.name, index.url, default=True)
 
 
-def _system_floor(platform_tags: Iterable[str], prefix: str, system: str) -> Iterator[str]:
-    """Yield the oldest version of a system that some wheel of each package is content with.
+def _cards(compiled: Iterable[str]) -> tuple[str, ...]:
+    """Return patterns of the compute capabilities that code for some of them runs on.
 
-    A compressed set of tags is content with the oldest version in it.
+    Each runs on its major version from its minor one on, as `default_backend.runs_on` has it.
     """
-    floors = []
-    for tag in platform_tags:
-        versions = re.findall(rf"{prefix}_(\d+)_(\d+)_", tag)
-        if versions:
-            floors.append(min((int(major), int(minor)) for major, minor in versions))
-    if floors:
-        major, minor = max(floors)
-        yield f"{system} {major}.{minor} or newer"
+    least: dict[str, str] = {}
+    for name in compiled:
+        major, minor = name.split(".")
+        least[major] = min(minor, least.get(major, minor))
+    return tuple(
+        f"{major}.?" if minor == "0" else f"{major}.[{minor}-9]" for major, minor in least.items()
+    )
 
 
-def _index_name(backend: str) -> str:
-    return f"pytorch-{backend}"
+def _index_name(index: str) -> str:
+    return f"pytorch-{index}"

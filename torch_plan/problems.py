@@ -1,11 +1,16 @@
 """Why answers are refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 Key = tuple[str, ...]
 Way = Mapping[str, "str | None"]
 """Changes of answers: key -> the value to give it, None to leave it out."""
+
+
+def with_changes(given: Mapping[str, str], way: Way) -> dict[str, str]:
+    """Return answers with the changes of a way out."""
+    return {key: value for key, value in {**given, **way}.items() if value is not None}
 
 
 class Problem(NamedTuple):
@@ -22,6 +27,10 @@ class Problem(NamedTuple):
     """Why that cannot be."""
     ways: tuple[Way, ...] = ()
     """Changes that may work, the nearest first; each is tried before it is offered."""
+
+
+FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]
+"""Tells what is wrong with the answers that were given, all others being the defaults."""
 
 
 class Refused(Exception):

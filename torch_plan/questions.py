@@ -1,4 +1,8 @@
-"""`cookiecutter.json`: the one list of the questions, of their choices and of fixed defaults."""
+"""`cookiecutter.json`: the one list of the answers, of their choices and of fixed defaults.
+
+Most answers are asked for. Those under `_unasked` are not, and can be given all the same: by the
+command, a configuration file, the Python API or cruft. They are recorded like all others.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +27,26 @@ def questions() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
+def asked() -> tuple[str, ...]:
+    """Return the answers that a person is asked for, in their order."""
+    return tuple(key for key in questions() if not key.startswith("_"))
+
+
+@lru_cache(maxsize=1)
+def unasked() -> dict[str, str]:
+    """Return the default of each answer that nobody is asked for."""
+    return {key: as_text(value) for key, value in questions()["_unasked"].items()}
+
+
+@lru_cache(maxsize=1)
 def fixed_defaults() -> dict[str, str]:
     """Return the default of each answer as text; of those that are computed, the template."""
-    return {key: as_text(value) for key, value in questions().items() if not key.startswith("_")}
+    return {**{key: as_text(questions()[key]) for key in asked()}, **unasked()}
 
 
 @lru_cache(maxsize=1)
 def choices() -> dict[str, tuple[str, ...]]:
-    """Return the options of each question that has some, the default among them."""
+    """Return the options of each answer that has some, the default among them."""
     return {key: tuple(options) for key, options in questions()["_choices"].items()}
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from torch_plan.problems import Problem, Way
-from torch_plan.urls import shown
+from torch_plan.urls import shown, without_logins
 
 INDEXES = ("pytorch_index", "package_index")
 """The answers that may be a URL, and then may hold a secret."""
@@ -24,14 +23,8 @@ class Reader:
         return str(self.raw.get(key, "")).strip()
 
     def words(self, key: str) -> list[str]:
-        """Return the words of a list, less those that are several with a comma between them."""
-        words = self.text(key).split()
-        for word in words:
-            spaced = re.sub(r"[,;]+", " ", word).strip()
-            if spaced != word:
-                reason = "the words of a list have spaces between them."
-                self.refuse_word(key, word, "comma", reason, [spaced])
-        return [word for word in words if not re.search(r"[,;]", word)]
+        """Return the words of a list."""
+        return self.text(key).split()
 
     def refuse(self, key: str, reason: str, replacements: Iterable[str]) -> None:
         """Refuse a whole answer; each replacement is a way out."""
@@ -66,4 +59,5 @@ class Reader:
             if kept:
                 ways.append({key: " ".join(kept)})
         heading = f"{word} in {key}={self.text(key)}" if len(words) > 1 else f"{key}={word}"
-        self.problems.append(Problem((key, word, about), heading, reason, (*ways, *also)))
+        key_of = (key, word, about)
+        self.problems.append(Problem(key_of, without_logins(heading), reason, (*ways, *also)))

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from torch_plan.problems import Key, Problem, Way
+from torch_plan.problems import FindProblems, Key, Problem, Way, with_changes
 from torch_plan.text import shell_line
 
-FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]
-"""Tells what is wrong with the answers that were given, all others being the defaults."""
-
-_OFFERED = 3
+OFFERED = 3
 """How many ways out one problem names."""
 _TRIALS = 120
 """How many sets of answers are tried at most; one takes some milliseconds."""
@@ -28,11 +25,20 @@ class WayOut(NamedTuple):
 
 
 class Search:
-    """Looks for changes of the answers given that are accepted."""
+    """Looks for changes of the answers given that are accepted.
 
-    def __init__(self, given: Mapping[str, str], find_problems: FindProblems) -> None:
+    `allows` tells of answers and a way whether the way may be taken there.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, str],
+        find_problems: FindProblems,
+        allows: Callable[[Mapping[str, str], Way], bool] = lambda _given, _way: True,
+    ) -> None:
         self.given = dict(given)
         self.find_problems = find_problems
+        self.allows = allows
         self.tried: dict[frozenset[tuple[str, str]], Sequence[Problem]] = {}
         self.problems = self.problems_of(self.given)
 
@@ -50,6 +56,28 @@ class Search:
         """
         return self._solve(self.given, self.problems, set())
 
+    def furthest(self) -> Sequence[Problem]:
+        """Return the problems that are left after each that has a way out was done away with.
+
+        What a problem hides is among them. Nothing is taken back, so where there is a way out of
+        all of them, this may not find it.
+        """
+        given, problems = self.given, self.problems
+        seen: list[Mapping[str, str]] = []
+        while given not in seen:
+            seen.append(given)
+            steps = (
+                (changed, left)
+                for problem in problems
+                for changed, left in self._changes(given, self._allowed(given, problem))
+                if problem.key not in _keys(left) and changed not in seen
+            )
+            given, problems = next(steps, (given, problems))
+        return problems
+
+    def _allowed(self, given: Mapping[str, str], problem: Problem) -> Iterator[Way]:
+        return (way for way in problem.ways if self.allows(given, way))
+
     def _solve(
         self,
         given: dict[str, str],
@@ -62,7 +90,7 @@ class Search:
         first = problems[0]
         steps = [
             (changed, left)
-            for changed, left in self._changes(given, first.ways)
+            for changed, left in self._changes(given, self._allowed(given, first))
             if first.key not in _keys(left)
         ]
         # A change that brings up nothing new is better than a nearer one that does.
@@ -122,13 +150,13 @@ def refusal_text(
     search = Search(given, find_problems)
     way_out = search.way_out()
     answers = way_out.answers if way_out else given
-    problems = _distinct([*search.problems, *(way_out.met if way_out else ())])
+    problems = distinct([*search.problems, *(way_out.met if way_out else ())])
     lines = ["This cannot be done:" if len(problems) == 1 else f"{len(problems)} problems:"]
     for problem in problems:
         lines += ["", f"  {problem.heading}", f"    {problem.reason}"]
-        working = search.working_ways(problem, problems, answers)[:_OFFERED]
+        working = search.working_ways(problem, problems, answers)[:OFFERED]
         if working:
-            lines.append("    What works: " + ", or ".join(map(_change, working)))
+            lines.append("    What works: " + ", or ".join(map(change, working)))
     if way_out is None:
         return "\n".join([*lines, "", "Nothing was written."])
     changed = {key: answers.get(key) for key in {**given, **answers}}
@@ -137,25 +165,20 @@ def refusal_text(
     return "\n".join([*lines, "", f"  {command(answers)}"])
 
 
-def with_changes(given: Mapping[str, str], way: Way) -> dict[str, str]:
-    """Return answers with the changes of a way out."""
-    return {key: value for key, value in {**given, **way}.items() if value is not None}
-
-
 def _keys(problems: Iterable[Problem]) -> set[Key]:
     return {problem.key for problem in problems}
 
 
-def _distinct(problems: Iterable[Problem]) -> list[Problem]:
+def distinct(problems: Iterable[Problem]) -> list[Problem]:
     """Return the first problem of each key."""
     return list({problem.key: problem for problem in reversed([*problems])}.values())[::-1]
 
 
-def _change(way: Way) -> str:
+def change(way: Way) -> str:
     """Return a way out as words of the command line; `without x` where it only leaves x out."""
     words = [f"{key}={value}" for key, value in way.items() if value is not None]
     return shell_line(words) if words else f"without {', '.join(way)}"
 
 
 def _with(way: Way) -> str:
-    return _change(way) if all(value is None for value in way.values()) else f"with {_change(way)}"
+    return change(way) if all(value is None for value in way.values()) else f"with {change(way)}"

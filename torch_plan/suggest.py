@@ -36,8 +36,11 @@ def _close(word: str, options: tuple[str, ...], count: int, cutoff: float) -> tu
 
 
 def nearest(asked: str, options: Iterable[str], order: Sequence[str]) -> list[str]:
-    """Return the other options, those first that stand nearest to what was asked in `order`."""
-    position = order.index(asked)
+    """Return the other options, those first that stand nearest to what was asked in `order`.
+
+    What does not stand there comes after all that do.
+    """
+    position = order.index(asked) if asked in order else len(order)
     wanted = set(options) - {asked}
     others = [option for option in order if option in wanted]
     return sorted(others, key=lambda option: abs(order.index(option) - position))

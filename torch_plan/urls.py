@@ -14,7 +14,7 @@ _CHARACTERS = r"[!#-&(-;=?-Z\[\]_a-z~]+"
 def url_problem(url: str, names: Iterable[str]) -> str:
     """Return what keeps a text from being the URL of an index in a project, empty for nothing.
 
-    `names` are the indexes that have a name, for the message.
+    `names` are the indexes that have a name, for the message; there may be none.
     """
     try:
         parts = urlsplit(url)
@@ -23,7 +23,9 @@ def url_problem(url: str, names: Iterable[str]) -> str:
     except ValueError:
         valid = False
     if not valid or not re.fullmatch(_CHARACTERS, url):
-        return f"it is one of {', '.join(names)}, or a URL that begins with https:// or http://."
+        named = ", ".join(names)
+        options = f"one of {named}, or a URL" if named else "a URL"
+        return f"it is {options} that begins with https:// or http://."
     if parts.username or parts.password:
         return (
             "a password would stand in pyproject.toml and uv.lock for everyone to read; leave "
@@ -41,6 +43,19 @@ def written(url: str) -> str:
     """
     scheme, separator, rest = url.rstrip("/").partition("://")
     return f"{scheme.lower()}{separator}{rest}"
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL, empty for a text that has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def without_logins(text: str) -> str:
+    """Return a text in which no URL has a login."""
+    return re.sub(r"(?<=://)\S*@", "…@", text)
 
 
 def shown(url: str) -> str:

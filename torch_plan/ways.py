@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from torch_plan.answers import MARKERS, NO_COMPANIONS, Variant
+from torch_plan.answers import MARKERS, NO_COMPANIONS, OPTIONAL, Variant
 from torch_plan.cells import Cell, Cells
 from torch_plan.facts import CPU, TORCH
 from torch_plan.problems import Way
@@ -23,10 +23,13 @@ class Ways:
         self.answers, self.facts = cells.answers, cells.facts
 
     def other_cells(self, cell: Cell) -> list[Way]:
-        """Another build of the platform, another Python, another release, or no such platform."""
+        """Another build of the platform, another release for it or for all, another Python, ...
+
+        ... or no such platform.
+        """
         facts, platform = self.facts, cell.platform
         backends = facts.backends(cell.release)
-        published = [name for name in backends if self.cells.is_published(name, platform)]
+        published = [name for name in backends if self.cells.exists(cell.release, name, platform)]
         pythons = [
             python
             for name in backends
@@ -38,9 +41,15 @@ class Ways:
         return [
             *(self.with_override(cell, name) for name in reversed(published)),
             *self.other_pythons(pythons),
+            *(self.apart(cell, release) for release in near[:1]),
             *moves[:2],
             self.without_platform(platform),
         ]
+
+    def apart(self, cell: Cell, release: str) -> Way:
+        """Take another release for one platform alone: its CPU build, with a Python that it has."""
+        pythons = self.facts.pythons(TORCH, release, CPU, cell.platform)
+        return {**self.python_among(pythons), **self.with_override(cell, CPU, release)}
 
     def moved(self, cell: Cell, release: str) -> Way:
         """Take another release, and what a platform needs there: another Python, the CPU build."""
@@ -49,28 +58,40 @@ class Ways:
         if not pythons:
             pythons = self.facts.pythons(TORCH, release, CPU, cell.platform)
             other_build = self.with_override(cell, CPU)
-        other_python: Way = {}
-        if self.answers.python not in pythons:
-            other_python = self.other_pythons(pythons)[0]
-        return {"torch_version": release, **other_python, **other_build}
+        moved = self.with_release(cell.release, release)
+        return {**moved, **self.python_among(pythons), **other_build}
+
+    def python_among(self, pythons: Iterable[str]) -> Way:
+        """Keep the Python if it is one of these, else take the nearest."""
+        return {} if self.answers.python in pythons else self.other_pythons(pythons)[0]
 
     def other_backends(self, variant: Variant) -> list[Way]:
         """Another build in the place of this one: of its family, of another release, the CPU's."""
-        facts, backend = self.facts, variant.backend
+        has_cpu = any(other.backend == CPU for other in self.answers.variants)
+        return [
+            *(self.with_backend(variant, name) for name in self.cells.alike(variant)[:3]),
+            *self.releases_with(variant),
+            *([] if has_cpu else [self.with_backend(variant, CPU)]),
+            self.without_variant(variant),
+        ]
+
+    def releases_with(self, variant: Variant) -> list[Way]:
+        """Take a release that has this build for some platform of the project."""
         serving = [
             release
-            for release in facts.releases
+            for release in self.facts.releases
             if any(
-                self.answers.python in facts.pythons(TORCH, release, backend, platform)
+                self.answers.python in self.facts.pythons(TORCH, release, variant.backend, platform)
                 for platform in self.answers.platforms
             )
         ]
-        has_cpu = any(other.backend == CPU for other in self.answers.variants)
-        return [
-            *(self.with_backend(variant, name) for name in self.cells.alike(backend)[:3]),
-            *self.other_releases(serving),
-            *([] if has_cpu else [self.with_backend(variant, CPU)]),
-        ]
+        return self.other_releases(variant.release, serving)
+
+    def without_variant(self, variant: Variant) -> Way:
+        """Leave out a variant; empty where it is the only one."""
+        words = self.raw["torch_backend"].split()
+        del words[self.answers.variants.index(variant)]
+        return {"torch_backend": " ".join(words)} if words else {}
 
     def with_backend(self, variant: Variant, backend: str) -> Way:
         """Give a variant another backend, and keep the name that it was given."""
@@ -79,15 +100,20 @@ class Ways:
         words[position] = words[position]._replace(backend=backend)
         return {"torch_backend": " ".join(dict.fromkeys(map(str, words)))}
 
-    def with_override(self, cell: Cell, backend: str) -> Way:
-        """Override the backend of one cell, in the place of what its platform says now."""
+    def with_override(self, cell: Cell, backend: str, release: str | None = None) -> Way:
+        """Override the build of one cell, in the place of what its platform says now.
+
+        The release stays the one that the cell has, unless another is given.
+        """
         variant = None if self.answers.layout == MARKERS else cell.variant.name
+        said = None if cell.release == cell.variant.release else cell.release
+        word = PlatformWord(cell.platform, variant, backend, release or said)
         kept = [
             text
             for text in self.raw["platforms"].split()
             if not self.decides(PlatformWord.parse(text), cell)
         ]
-        return {"platforms": " ".join([*kept, str(PlatformWord(cell.platform, variant, backend))])}
+        return {"platforms": " ".join([*kept, str(word)])}
 
     def decides(self, word: PlatformWord, cell: Cell) -> bool:
         """Tell whether a word of `platforms` says nothing but which backend a cell gets.
@@ -109,15 +135,36 @@ class Ways:
 
     def without_companion(self, companion: str) -> Way:
         """Leave out a companion."""
-        kept = [name for name in self.answers.companions if name != companion]
+        words = self.raw["companions"].split()
+        kept = [word for word in words if word.removesuffix(OPTIONAL) != companion]
         return {"companions": " ".join(kept) or NO_COMPANIONS}
+
+    def optional_companion(self, companion: str) -> Way:
+        """Take a companion only where it has wheels."""
+        words = self.raw["companions"].split()
+        changed = [f"{word}{OPTIONAL}" if word == companion else word for word in words]
+        return {"companions": " ".join(changed)}
 
     def other_pythons(self, pythons: Iterable[str]) -> list[Way]:
         """Take one of the nearest Pythons."""
         near = nearest(self.answers.python, pythons, self.facts.all_pythons)
         return [{"python_version": python} for python in near[:2]]
 
-    def other_releases(self, releases: Iterable[str]) -> list[Way]:
-        """Take one of the nearest releases."""
-        near = nearest(self.answers.release, releases, self.facts.releases)
-        return [{"torch_version": release} for release in near[:2]]
+    def other_releases(self, release: str, releases: Iterable[str]) -> list[Way]:
+        """Take one of those that are nearest to a release, wherever it is asked for."""
+        near = nearest(release, releases, self.facts.releases)
+        return [self.with_release(release, other) for other in near[:2]]
+
+    def with_release(self, release: str, other: str) -> Way:
+        """Take another release where this one is asked for: for all, or in single words."""
+        changed: dict[str, str] = {}
+        if release == self.answers.release:
+            changed["torch_version"] = other
+        for key, kind in (("torch_backend", BackendWord), ("platforms", PlatformWord)):
+            words = [kind.parse(text) for text in self.raw[key].split()]
+            if any(word.release == release for word in words):
+                changed[key] = " ".join(
+                    str(word._replace(release=other) if word.release == release else word)
+                    for word in words
+                )
+        return changed

@@ -9,43 +9,64 @@ _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 
 
 class BackendWord(NamedTuple):
-    """`cu128`, or `gpu=cu128` for a variant with a name of its own."""
+    """`cu128`, or `gpu=2.9.1+cu128` for a variant with a name and a release of its own."""
 
     name: str | None
     """None where the word gives no name; the backend is the name then."""
     backend: str
+    release: str | None = None
+    """None where `torch_version` says it."""
 
     @classmethod
     def parse(cls, word: str) -> BackendWord:
         """Take a word apart; nothing is refused here."""
-        name, separator, backend = word.rpartition("=")
-        return cls(name if separator else None, backend)
+        name, named, build = word.rpartition("=")
+        release, released, backend = build.rpartition("+")
+        return cls(name if named else None, backend, release if released else None)
 
     def __str__(self) -> str:
-        return self.backend if self.name is None else f"{self.name}={self.backend}"
+        name = "" if self.name is None else f"{self.name}="
+        return f"{name}{_build(self.release, self.backend)}"
 
 
 class PlatformWord(NamedTuple):
-    """`linux-aarch64`, with `=cpu` or `=gpu:cpu` to override its backend, for one variant."""
+    """`linux-aarch64`, with `=[name:][release+]backend[@url]` for what it gets instead."""
 
     platform: str
     variant: str | None = None
     """None where the override is for every variant."""
     backend: str | None = None
     """None where the word overrides nothing."""
+    release: str | None = None
+    """None where the variant says it."""
+    url: str | None = None
+    """None where the build comes from PyTorch's index."""
 
     @classmethod
     def parse(cls, word: str) -> PlatformWord:
         """Take a word apart; nothing is refused here."""
         platform, overrides, override = word.partition("=")
-        variant, names_variant, backend = override.rpartition(":")
-        return cls(platform, variant if names_variant else None, backend if overrides else None)
+        build, has_url, url = override.partition("@")
+        variant, names_variant, build = build.rpartition(":")
+        release, released, backend = build.rpartition("+")
+        return cls(
+            platform,
+            variant if names_variant else None,
+            backend if overrides else None,
+            release if released else None,
+            url if has_url else None,
+        )
 
     def __str__(self) -> str:
         if self.backend is None:
             return self.platform
         variant = "" if self.variant is None else f"{self.variant}:"
-        return f"{self.platform}={variant}{self.backend}"
+        url = "" if self.url is None else f"@{self.url}"
+        return f"{self.platform}={variant}{_build(self.release, self.backend)}{url}"
+
+
+def _build(release: str | None, backend: str) -> str:
+    return backend if release is None else f"{release}+{backend}"
 
 
 def normalized(name: str) -> str:

@@ -101,7 +101,7 @@ def test_a_module_that_every_project_gets_is_no_slug(slug: str) -> None:
             {"platforms": "linux-x86_64=cpu linux-x86_64=cu130"},
             ("platforms", "linux-x86_64=cu130", "twice"),
         ),
-        ({"companions": "torchvision,foo"}, ("companions", "torchvision,foo", "comma")),
+        ({"companions": "torchvision,foo"}, ("companions", "foo", "name")),
         (
             {"torch_version": "2.14.0", "torch_backend": "rocm7.14"},
             ("broken", "linux-x86_64", "0"),

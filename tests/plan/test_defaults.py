@@ -9,8 +9,8 @@ import pytest
 from torch_plan.answers import DEFAULT_PLATFORMS
 from torch_plan.check import find_problems
 from torch_plan.default_backend import detect
-from torch_plan.defaults import complete, default_python
-from torch_plan.facts import CPU, load_facts
+from torch_plan.defaults import complete, default_python, default_release
+from torch_plan.facts import CPU, Facts, load_facts
 from torch_plan.gpus import Gpu
 from torch_plan.planning import make_plan
 from torch_plan.slugs import default_slug
@@ -25,7 +25,31 @@ def test_defaults_of_every_release_are_accepted(release: str) -> None:
     published = FACTS.platforms("torch", release, CPU)
     usual = tuple(platform for platform in DEFAULT_PLATFORMS if platform in published)
     assert make_plan(answers).platforms == usual
-    assert usual == DEFAULT_PLATFORMS or release == "2.14.1"
+    assert usual == DEFAULT_PLATFORMS
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [("linux-x86_64", "2.15.0"), ("windows-arm64", "2.15.0"), ("macos-x86_64", "2.15.0")],
+)
+def test_the_default_release_is_the_newest(platform: str, expected: str) -> None:
+    assert default_release(FACTS, platform) == expected
+
+
+def test_the_default_release_rests_on_no_likely_build() -> None:
+    """As it would be if 2.14.1 were the newest: nobody has seen its CPU build for Linux on Arm."""
+    known = {it: entry for it, entry in FACTS._data["releases"].items() if it != "2.15.0"}
+    before = Facts({**FACTS._data, "releases": known})
+    assert default_release(before, "linux-x86_64") == "2.14.1"
+    assert default_release(before, "linux-aarch64") == "2.14.0"
+
+
+def test_an_index_of_others_gets_the_cpu_build_where_pytorch_has_no_other() -> None:
+    """A copy of PyTorch's index has no more than that; whoever has more names the platform."""
+    given = {"torch_version": "2.8.0", "torch_backend": "cu128", "python_version": "3.11"}
+    answers = complete({**given, "pytorch_index": "https://host/whl"}, FACTS)
+    assert answers["platforms"] == "linux-x86_64 linux-aarch64=cpu macos-arm64 windows-x86_64"
+    assert make_plan(answers).notes == ()
 
 
 @pytest.mark.parametrize("capability", [61, 70, 86, 89, 90, 120])

@@ -8,7 +8,7 @@ import pytest
 
 from tools.facts_file import FACTS_PATH, dump_facts
 from tools.wheel_names import parse_wheel_name
-from torch_plan.facts import CPU, PYPI, load_facts
+from torch_plan.facts import CPU, PYPI, load_facts, version_key
 from torch_plan.platforms import PLATFORMS, platform_of
 
 FACTS = load_facts()
@@ -29,10 +29,12 @@ def test_every_release_is_there() -> None:
 
 @pytest.mark.parametrize("release", FACTS.releases)
 def test_companions_are_paired_and_published(release: str) -> None:
-    for companion, version in FACTS.companions(release).items():
-        assert FACTS.made_for(companion, version) in FACTS.releases
-        for index in FACTS.indexes(companion, version):
-            assert FACTS.platforms(companion, version, index)
+    for companion, versions in FACTS.companions(release).items():
+        assert list(versions) == sorted(versions, key=version_key, reverse=True)
+        for version in versions:
+            assert FACTS.made_for(companion, version) in FACTS.releases
+            for index in FACTS.indexes(companion, version):
+                assert FACTS.platforms(companion, version, index)
 
 
 def test_every_tag_is_of_a_known_platform() -> None:
@@ -43,11 +45,39 @@ def test_every_tag_is_of_a_known_platform() -> None:
                     assert platform_of(tag) in PLATFORMS, (package, version, tag)
 
 
-def test_only_evidence_counts() -> None:
-    assert "xpu" not in FACTS.backends("2.15.0")
+def test_what_nobody_has_seen_is_likely_and_not_published() -> None:
+    assert "xpu" in FACTS.backends("2.15.0")
+    assert "xpu" not in FACTS.published.backends("2.15.0")
+    assert FACTS.is_likely("torch", "2.15.0", "xpu", "linux-x86_64")
+    assert FACTS.is_likely("torchvision", "0.29.2", "cu130", "linux-aarch64")
+    assert not FACTS.is_likely("torch", "2.15.0", "cu130", "linux-x86_64")
+    assert "linux-aarch64" not in FACTS.published.platforms("torch", "2.14.1", CPU)
     assert "rocm7.14" not in FACTS.backends("2.14.1")
     assert "rocm7.14" in FACTS.backends("2.14.0")
-    assert "linux-aarch64" not in FACTS.platforms("torch", "2.14.1", CPU)
+    assert not FACTS.platforms("torchcodec", "0.17.0", "xpu")
+
+
+def test_likely_wheels_are_those_of_the_release_elsewhere() -> None:
+    """What is likely for Linux on Arm has the Pythons and the tags of another build there."""
+    there = FACTS.wheels("torch", "2.15.0", "cu132")["manylinux_2_28_aarch64"]
+    assert FACTS.wheels("torch", "2.15.0", "cu130")["manylinux_2_28_aarch64"] == there
+
+
+def test_every_likely_entry_says_something_new() -> None:
+    for entry in DATA["likely"]:
+        for platform in entry["platforms"].split():
+            assert FACTS.is_likely("torch", entry["release"], entry["index"], platform), entry
+        assert entry["reason"]
+
+
+def test_the_next_releases_are_expected() -> None:
+    assert FACTS.expected_releases == ("2.15.1", "2.16.0", "2.17.0", "2.18.0", "3.0.0")
+    assert FACTS.backends("2.16.0") == FACTS.backends("2.15.0")
+    assert FACTS.companions("2.16.0")["torchvision"] == ("",)
+    assert FACTS.is_likely("torch", "2.16.0", CPU, "linux-x86_64")
+    assert not FACTS.is_likely("torch", "2.16.0", CPU, "macos-x86_64")
+    for typo in ("2.51.0", "2.99.0", "2.14.2", "2.15.2"):
+        assert not FACTS.is_expected(typo)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +101,10 @@ def test_labels(package: str, version: str, platform: str, label: str) -> None:
 
 
 def test_oddities() -> None:
-    assert FACTS.companions("2.0.1")["torchaudio"] == "2.0.2"
-    assert FACTS.companions("2.15.0") == {"torchvision": "0.29.2", "torchaudio": "2.11.0"}
+    assert FACTS.companions("2.0.1")["torchaudio"] == ("2.0.2",)
+    assert FACTS.companions("2.15.0")["torchvision"] == ("0.29.2",)
+    assert FACTS.companions("2.15.0")["torchaudio"] == ("2.11.0",)
+    assert FACTS.companions("2.9.1")["torchcodec"] == ("0.9.1", "0.9.0", "0.8.1", "0.8.0")
     assert not FACTS.wheels("torchaudio", "2.11.0", "cu132")
     assert FACTS.build("2.11.0", PYPI, "linux-aarch64") == "cu130"
     assert FACTS.build("2.10.0", PYPI, "linux-aarch64") == CPU

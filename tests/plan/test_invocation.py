@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +52,7 @@ def test_cruft_creates() -> None:
     assert (found.cruft_command, found.key, found.prompts) == ("create", "platforms", False)
     assert (found.given, found.is_update) == (given, False)
     assert found.config_defaults == {"torch_backend": "cpu"}
-    words = shlex.split(found.command({"torch_version": "2.9.0"}, {"torch_version": "2.9.0"}))
+    words = found.command({"torch_version": "2.9.0"}, {"torch_version": "2.9.0"})
     words = words[words.index("cruft") :]
     assert words[:-1] == [
         *("cruft", "create", "https://host/t.git", "--checkout", "v1"),
@@ -67,7 +66,7 @@ def test_cruft_updates_with_what_changed() -> None:
     found: Invocation = run("update", UPDATE, find_invocation, extra_context=given)
     assert found.is_update
     assert found.may_overwrite
-    words = shlex.split(found.command({"torch_backend": "cu130"}, {"torch_backend": "cu130"}))
+    words = found.command({"torch_backend": "cu130"}, {"torch_backend": "cu130"})
     words = words[words.index("cruft") :]
     assert words[:3] == ["cruft", "update", "--variables-to-update"]
     assert json.loads(words[-1]) == {"torch_version": "2.15.0", "torch_backend": "cu130"}
@@ -85,7 +84,7 @@ def test_a_refusal_under_cruft_is_no_exception_of_click(capsys: pytest.CaptureFi
 
 
 def test_an_update_refuses_no_answer_that_is_gone() -> None:
-    assert run("update", UPDATE, generation.begin) == ""
+    assert run("update", UPDATE, lambda: generation.begin({})) == ""
 
 
 def test_nothing_is_known_of_a_plain_call() -> None:
@@ -117,7 +116,7 @@ def test_the_builds_of_a_release_are_told() -> None:
 def test_a_cookiecutter_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generation, "version", lambda _: "2.6.0")
     with pytest.raises(ClickException, match=r"cookiecutter 2\.6\.0 is too old"):
-        generation.check({})
+        generation.begin({})
 
 
 def test_a_replay_of_refused_answers_ends_in_the_same_message() -> None:

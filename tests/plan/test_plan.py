@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
+
 import pytest
 
 from tests.refusals import FACTS
 from torch_plan.check import examine
+from torch_plan.default_backend import runs_on
 from torch_plan.defaults import complete
+from torch_plan.facts import capability
+from torch_plan.generation import old_system_notes
 from torch_plan.plan import Plan, Source
 from torch_plan.planning import make_plan
 from torch_plan.problems import Refused
@@ -76,6 +81,28 @@ def test_needs_list_the_cards() -> None:
     assert "GPU of compute capability 7.0, 7.5, 8.0, 8.6, 9.0, 10.0, 12.0" in needs
 
 
+@pytest.mark.parametrize(
+    ("release", "build", "platform"),
+    [
+        ("2.0.0", "cu117", "linux-x86_64"),
+        ("2.7.1", "cu118", "windows-x86_64"),
+        ("2.9.1", "cu128", "linux-x86_64"),
+        ("2.9.1", "cu130", "linux-aarch64"),
+        ("2.9.1", "cu129", "linux-x86_64"),
+    ],
+)
+def test_patterns_of_cards_say_what_a_build_runs_on(
+    release: str, build: str, platform: str
+) -> None:
+    """For every card, also those that nobody has made yet, and where nothing is known."""
+    answers = {"torch_version": release, "torch_backend": build, "platforms": platform}
+    (demand,) = plan(**answers, python_version="3.10", companions="none").demands
+    compiled = FACTS.architectures(release, build, platform)
+    for card in range(30, 140):
+        found = any(fnmatch(capability(card), pattern) for pattern in demand.gpus)
+        assert found == any(runs_on(binary, card) for binary in compiled)
+
+
 def test_every_problem_is_raised_at_once() -> None:
     with pytest.raises(Refused, match="torch_version=9") as refused:
         plan(torch_version="9", layout="rows", project_slug="torch")
@@ -130,7 +157,7 @@ def test_no_platform_gets_the_cpu_build_in_silence(
     given: dict[str, str], sentences: tuple[str, ...]
 ) -> None:
     made = plan(**given)
-    assert made.fallbacks == sentences
+    assert made.notes == sentences
     for sentence in sentences:
         platform = sentence.partition(" ")[0]
         needs = made.options[-1].needs[platform]
@@ -144,4 +171,22 @@ def test_the_way_to_a_build_is_accepted() -> None:
         platforms="linux-x86_64 linux-aarch64=cu129 macos-arm64",
     )
     assert made.default.build_on("linux-aarch64") == "cu129"
-    assert made.fallbacks == ()
+    assert made.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("platform", "system", "said"),
+    [
+        ("linux-x86_64", ("glibc", (2, 27)), "This machine has glibc 2.27, and cpu of torch 2.9.1"),
+        ("linux-x86_64", ("glibc", (2, 28)), ""),
+        ("linux-x86_64", None, ""),
+        ("macos-arm64", ("macOS", (11, 7)), "This machine has macOS 11.7, and cpu of torch 2.9.1"),
+        ("windows-x86_64", None, ""),
+        ("macos-x86_64", ("macOS", (10, 13)), ""),
+    ],
+)
+def test_an_old_system_is_told(
+    platform: str, system: tuple[str, tuple[int, ...]] | None, said: str
+) -> None:
+    notes = [*old_system_notes(plan(torch_backend="cpu"), platform, system)]
+    assert [note.startswith(said) for note in notes] == ([True] if said else [])

@@ -29,7 +29,7 @@ def test_all_problems_are_told_at_once() -> None:
         "python_version": "3.99",
         "torch_backend": "cuda",
         "companions": "torchaudo",
-        "platforms": "linux",
+        "platforms": "plan9",
         "pytorch_index": "nowhere",
         "package_index": "nowhere",
     }

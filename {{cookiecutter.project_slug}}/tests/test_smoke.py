@@ -20,5 +20,4 @@ def test_command_names_the_build() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
-    assert lines["torch"] != "not installed"
     assert smoke.main(["--expect", lines["build"]]) == 0

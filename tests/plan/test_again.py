@@ -1,0 +1,230 @@
+"""A question that is asked again: when, why, and what it offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+
+from tests.refusals import FACTS
+from tests.strategies import MISTAKES, misspelt
+from torch_plan import generation
+from torch_plan.again import Again, question_again
+from torch_plan.check import find_problems
+from torch_plan.defaults import complete
+from torch_plan.invocation import Invocation
+from torch_plan.problems import Problem
+from torch_plan.questions import asked, questions
+
+
+def problems_of(answers: Mapping[str, str]) -> list[Problem]:
+    return find_problems(complete(answers, FACTS), FACTS)
+
+
+def again(answers: Mapping[str, str]) -> Again | None:
+    """Return what comes after the last of these answers."""
+    return question_again([*answers][-1], answers, problems_of, FACTS)
+
+
+@pytest.mark.parametrize(
+    ("answers", "default", "said"),
+    [
+        pytest.param(
+            {"project_slug": "torch"}, "torch-project", "the project itself depends on", id="slug"
+        ),
+        pytest.param({"torch_version": "2.9.7"}, "2.9.1", "there is no such release", id="release"),
+        pytest.param(
+            {"torch_version": "2.1.0", "python_version": "3.12"},
+            "3.11",
+            "torch 2.1.0 has wheels for Python 3.8 to 3.11.",
+            id="python-of-the-release",
+        ),
+        pytest.param(
+            {"torch_version": "2.15.0", "torch_backend": "cu128"},
+            "cu130",
+            "What works: cu130, or cu132, or cpu\n"
+            "    For torch_version=2.11.0, or torch_version=2.10.0, press Ctrl-C and begin again.",
+            id="build-of-another-release",
+        ),
+        pytest.param(
+            {"torch_version": "2.6.0", "torch_backend": "cu126"},
+            "cu124",
+            "published and does not work",
+            id="broken-on-the-main-platform",
+        ),
+        pytest.param(
+            {"torch_backend": "cpu cu130", "layout": "markers"},
+            "extras",
+            "several backends in one project need extras or groups",
+            id="layout-for-several-builds",
+        ),
+        pytest.param(
+            {"torch_backend": "cpu dev=cu130", "layout": "groups"},
+            "extras",
+            "`dev` is the group of the development tools",
+            id="layout-for-a-name",
+        ),
+        pytest.param(
+            {"torch_version": "2.15.0", "torch_backend": "cpu cu128"},
+            "cpu cu130",
+            "torch_backend=cu128 with torch_version=2.15.0",
+            id="one-build-of-two-whatever-the-layout",
+        ),
+        pytest.param({"companions": "torchvison"}, "torchvision", "in step", id="companion"),
+        pytest.param(
+            {"platforms": "linux-x86_64 windows-x8664 macos-arm64"},
+            "linux-x86_64 windows-x86_64 macos-arm64",
+            "windows-x8664 in platforms=",
+            id="one-word-of-three",
+        ),
+        pytest.param(
+            {"dockerfile": "yes", "platforms": "macos-arm64"},
+            "linux-x86_64 macos-arm64",
+            "a container runs Linux",
+            id="what-was-given-without-a-question",
+        ),
+        pytest.param({"github_actions": "maybe"}, "yes", "it is yes or no", id="yes-or-no"),
+    ],
+)
+def test_a_mistake_is_told_with_the_nearest_answer(
+    answers: dict[str, str], default: str, said: str
+) -> None:
+    found = again(answers)
+    assert found
+    assert found.default == default
+    assert said in found.text
+    assert "layout=extras" not in found.text
+    assert again({**answers, [*answers][-1]: default}) is None
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param({"project_name": "Torch"}, id="the-slug-comes-next"),
+        pytest.param({"torch_backend": "cpu cu130"}, id="the-layout-comes-later"),
+        pytest.param({"torch_backend": "gpu=cu130"}, id="a-name-for-a-layout"),
+        pytest.param({"torch_version": "2.5.1", "python_version": "3.13"}, id="no-companion"),
+        pytest.param({"platforms": "foo", "torch_backend": "cpu"}, id="platforms-will-be-asked"),
+        pytest.param({"numpy_guard": "foo", "torch_version": "2.9.1"}, id="another-answer"),
+    ],
+)
+def test_what_another_answer_decides_is_not_asked_again(answers: dict[str, str]) -> None:
+    assert problems_of(answers)
+    assert again(answers) is None
+
+
+def test_platforms_of_the_command_are_the_default_of_their_question() -> None:
+    build = {"torch_version": "2.6.0", "torch_backend": "cu126"}
+    assert again(build)
+    assert again({"platforms": "windows-x86_64", **build}) is None
+
+
+@st.composite
+def sessions(draw: DrawFn) -> dict[str, str | None]:
+    """Draw what a person types for each question, None for Enter, and what the command gives."""
+    typed: dict[str, str | None] = {}
+    for key in draw(st.lists(st.sampled_from(("numpy_guard", "dockerfile")), max_size=1)):
+        typed[key] = draw(
+            st.sampled_from({"numpy_guard": ("always",), "dockerfile": ("yes",)}[key])
+        )
+    layouts = ("marker", "extras", "groups", "markers")
+    names = ("cpu gpu=cu130", "cpu dev=cu130", "gpu=cu130", "cpu cu130 rocm7.2")
+    more = {"project_name": ("Torch",), "layout": layouts, "torch_backend": names}
+    for key in asked():
+        mistakes = [*MISTAKES.get(key, ()), *more.get(key, ())]
+        slip = misspelt(complete({}, FACTS)[key])
+        typed[key] = draw(
+            st.one_of(
+                st.none(), st.none(), slip, *([st.sampled_from(mistakes)] if mistakes else [])
+            )
+        )
+    return typed
+
+
+@pytest.mark.parametrize("examples", [40, pytest.param(1000, marks=pytest.mark.slow)])
+def test_whoever_takes_what_is_offered_gets_a_project(examples: int) -> None:
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(sessions())
+    def holds(typed: dict[str, str | None]) -> None:
+        answers: dict[str, str] = {}
+        for key, text in typed.items():
+            answers = {**answers, key: complete(answers, FACTS)[key] if text is None else text}
+            found = again(answers) if key in asked() else None
+            if found:
+                answers[key] = found.default
+                assert again(answers) is None
+        assert problems_of(answers) == []
+
+    holds()
+
+
+class Terminal:
+    """Answers questions as a person at a terminal, and writes down which came."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *typed: str, **invocation: Any) -> None:
+        self.typed = [*typed]
+        self.asked: list[tuple[str, str]] = []
+        known = Invocation("", {}, {}, prompts=True, key="")._replace(**invocation)
+        monkeypatch.setattr(generation, "find_invocation", lambda: known)
+        monkeypatch.setattr("cookiecutter.prompt.read_user_variable", self.read)
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+
+    def read(self, key: str, default: str, prompts: Mapping[str, str], prefix: str) -> str:
+        self.asked.append((f"{prefix}{prompts[key]}", default))
+        return self.typed.pop(0) or default
+
+
+def test_a_question_comes_until_its_answer_can_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal(monkeypatch, "cu128", "")
+    context = {"torch_version": "2.15.0", "torch_backend": "cuda"}
+    assert generation.ask_again(context, "torch_backend") == ""
+    assert context["torch_backend"] == "cu130"
+    question = f"  [dim][7/11][/] {questions()['__prompts__']['torch_backend']}"
+    assert terminal.asked == [(question, "cu132"), (question, "cu130")]
+
+
+def test_what_the_command_gives_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"numpy_guard": "always"}
+    terminal = Terminal(monkeypatch, "", parameters={"extra_context": given})
+    context: dict[str, Any] = {}
+    generation.begin(context)
+    context.update(torch_version="2.9.1", python_version="3.13")
+    generation.ask_again(context, "python_version")
+    assert context["python_version"] == "3.12"
+    assert len(terminal.asked) == 1
+
+
+@pytest.mark.parametrize("silent", ["no-input", "replay", "pipe"])
+def test_nobody_is_asked_again_where_nobody_is_there(
+    monkeypatch: pytest.MonkeyPatch, silent: str
+) -> None:
+    terminal = Terminal(
+        monkeypatch,
+        prompts=silent != "no-input",
+        parameters={"replay": True} if silent == "replay" else {},
+    )
+    if silent == "pipe":
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
+    context = {"torch_backend": "cuda"}
+    generation.ask_again(context, "torch_backend")
+    assert (context, terminal.asked) == ({"torch_backend": "cuda"}, [])
+
+
+def test_each_question_is_followed_by_its_check() -> None:
+    keys = [*questions()]
+    for key in asked():
+        assert keys[keys.index(key) + 1] == f"__asked_{key}"
+        assert questions()[f"__asked_{key}"] == (
+            # A replay of an older version renders what is new without the template's extension.
+            f"{{{{ ask_again(cookiecutter, '{key}') if ask_again is defined else '' }}}}"
+        )

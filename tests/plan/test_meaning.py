@@ -1,0 +1,173 @@
+"""What people type, and what is understood."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.refusals import FACTS, refused
+from tests.strategies import MISTAKES, with_slips
+from torch_plan.check import find_problems
+from torch_plan.default_backend import Detected
+from torch_plan.defaults import complete
+from torch_plan.facts import Facts
+from torch_plan.meaning import meaning
+from torch_plan.planning import make_plan
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "proper"),
+    [
+        ("torch_version", "v2.9.1", "2.9.1"),
+        ("torch_version", "torch==2.9.1", "2.9.1"),
+        ("torch_version", "2.9", "2.9.1"),
+        ("torch_version", "2.16", "2.16.0"),
+        ("torch_version", "latest", "2.15.0"),
+        ("python_version", "3.12.4", "3.12"),
+        ("python_version", "Python 3.12", "3.12"),
+        ("python_version", "py312", "3.12"),
+        ("torch_backend", "CU130", "cu130"),
+        ("torch_backend", "cuda12.8", "cu128"),
+        ("torch_backend", "12.8", "cu128"),
+        ("torch_backend", "12.8.1", "cu128"),
+        ("torch_backend", "cu12.8", "cu128"),
+        ("torch_backend", "CUDA 12.8", "cu128"),
+        ("torch_backend", "6.4", "rocm6.4"),
+        ("torch_backend", "CUDA 12.8, ROCm 6.4", "cu128 rocm6.4"),
+        ("torch_backend", "cpu;gpu=2.9+CUDA 12.8", "cpu gpu=2.9.1+cu128"),
+        ("torch_backend", "mps", "cpu"),
+        ("torch_backend", "Metal", "cpu"),
+        ("companions", "vision,  audio", "torchvision torchaudio"),
+        ("companions", "TorchCodec?", "torchcodec?"),
+        ("companions", "all", "torchvision? torchaudio? torchcodec?"),
+        ("platforms", "Linux", "linux-x86_64"),
+        ("platforms", "ubuntu, Win, mac", "linux-x86_64 windows-x86_64 macos-arm64"),
+        ("platforms", "linux/amd64 linux-arm64", "linux-x86_64 linux-aarch64"),
+        ("platforms", "osx-arm64;win_x64", "macos-arm64 windows-x86_64"),
+        ("platforms", "linux-aarch64=CUDA 12.9", "linux-aarch64=cu129"),
+        (
+            "platforms",
+            "linux, linux-arm64=cu126@https://host/a,b",
+            "linux-x86_64 linux-aarch64=cu126@https://host/a,b",
+        ),
+        ("layout", "Extra", "extras"),
+        ("pytorch_index", "NJU", "nju"),
+    ],
+)
+def test_what_can_mean_one_thing_is_taken(key: str, typed: str, proper: str) -> None:
+    understood = meaning({key: typed}, FACTS)
+    assert understood.answers == {key: proper}
+    (note,) = understood.notes
+    assert note.startswith(f"{key}={typed} is taken for {proper}")
+    assert meaning(understood.answers, FACTS) == (understood.answers, ())
+
+
+@pytest.mark.parametrize(
+    ("key", "typed"),
+    [
+        ("torch_version", "2.1"),
+        ("torch_version", "2"),
+        ("torch_version", "2.99"),
+        ("python_version", "3.1"),
+        ("python_version", "3.13t"),
+        ("torch_backend", "cuda"),
+        ("torch_backend", "gpu"),
+        ("torch_backend", "rocm"),
+        ("torch_backend", "13"),
+        ("torch_backend", "cu131"),
+        ("platforms", "arm64"),
+        ("platforms", "linux-s390x"),
+        ("companions", "torch"),
+    ],
+)
+def test_what_can_mean_two_things_is_left_to_be_refused(key: str, typed: str) -> None:
+    assert meaning({key: typed}, FACTS) == ({key: typed}, ())
+    assert key in {
+        problem.key[0] for problem in find_problems(complete({key: typed}, FACTS), FACTS)
+    }
+
+
+def test_a_release_with_two_macs_has_no_mac() -> None:
+    given = {"torch_version": "2.2.2", "platforms": "mac"}
+    assert meaning(given, FACTS).answers == given
+
+
+@pytest.mark.parametrize(
+    ("typed", "found", "proper"),
+    [
+        ("cuda", "cu130", "cu130"),
+        ("gpu", "cu130", "cu130"),
+        ("NVIDIA", "cu130", "cu130"),
+        ("gpu", "rocm7.2", "rocm7.2"),
+        ("rocm", "rocm7.2", "rocm7.2"),
+        ("cuda", "rocm7.2", "cuda"),
+        ("gpu", "cpu", "gpu"),
+    ],
+)
+def test_the_gpu_of_this_machine_decides(
+    typed: str, found: str, proper: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def detect(release: str, facts: Facts) -> Detected:
+        return Detected(found, "Found it.")
+
+    monkeypatch.setattr("torch_plan.default_backend.detect_here", detect)
+    understood = meaning({"torch_backend": typed}, FACTS)
+    assert understood.answers == {"torch_backend": proper}
+    if proper != typed:
+        assert "which this machine can run" in understood.notes[0]
+
+
+def test_the_label_of_a_release_names_the_build() -> None:
+    answers = complete({"torch_version": "2.9.1+cu128"}, FACTS)
+    assert (answers["torch_version"], answers["torch_backend"]) == ("2.9.1", "cu128")
+    several = {"torch_version": "2.9.1+cu128", "torch_backend": "cpu cu128", "layout": "extras"}
+    assert complete(several, FACTS)["torch_backend"] == "cpu cu128"
+    other = complete({"torch_version": "2.9.1+cu128", "torch_backend": "cu130"}, FACTS)
+    assert {problem.key for problem in find_problems(other, FACTS)} == {
+        ("torch_version", "torch_backend")
+    }
+
+
+def test_all_platforms_are_those_that_the_release_serves() -> None:
+    answers = {"torch_version": "2.9.1", "torch_backend": "cu128", "python_version": "3.11"}
+    assert complete({**answers, "companions": "none", "platforms": "all"}, FACTS)["platforms"] == (
+        "linux-x86_64 linux-aarch64 macos-arm64 windows-x86_64 windows-arm64"
+    )
+    alone = complete({**answers, "platforms": "All"}, FACTS)["platforms"]
+    assert "windows-arm64" not in alone.split()
+
+
+ODD = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@st.composite
+def typed_answers(draw: st.DrawFn) -> dict[str, str]:
+    """Draw answers with slips, and any text at all in some of them."""
+    answers = draw(with_slips())
+    for key in draw(st.lists(st.sampled_from([*MISTAKES]), max_size=2, unique=True)):
+        answers[key] = draw(ODD)
+    return answers
+
+
+@pytest.mark.parametrize("examples", [60, pytest.param(300, marks=pytest.mark.slow)])
+def test_what_is_understood_is_a_fixed_point(examples: int) -> None:
+    """The recorded answers give the same project again, and no text ends in a traceback."""
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(typed_answers())
+    def holds(typed: dict[str, str]) -> None:
+        recorded = complete(typed, FACTS)
+        assert complete(recorded, FACTS) == recorded
+        assert meaning(recorded, FACTS) == (recorded, ())
+        if find_problems(recorded, FACTS):
+            assert "Nothing was written." in refused(typed)
+        else:
+            assert make_plan(typed | recorded) == make_plan(recorded)
+
+    holds()

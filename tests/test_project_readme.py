@@ -1,0 +1,235 @@
+"""The README of a rendered project, taken literally."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from tests.conftest import PYTHON, ROOT, Bake, BakedProject
+from tests.elsewhere import contents
+from tests.test_docs import BLOCK
+from tools.lock import read_lock
+from torch_plan.planning import make_plan
+
+SPREAD = [
+    pytest.param({}, id="default"),
+    pytest.param({"torch_backend": "cu128", "dockerfile": "yes"}, id="cuda"),
+    pytest.param(
+        {"torch_backend": "cpu cu128 rocm6.4", "layout": "extras", "dockerfile": "yes"}, id="extras"
+    ),
+    pytest.param({"torch_backend": "cpu gpu=cu130", "layout": "groups"}, id="groups"),
+    pytest.param({"torch_backend": "pypi"}, id="pypi"),
+    pytest.param(
+        {
+            "torch_version": "2.3.1",
+            "torch_backend": "cu121",
+            "torch_pin": "local",
+            "companions": "torchvision torchaudio",
+            "dockerfile": "yes",
+        },
+        id="everything",
+    ),
+]
+
+
+@pytest.mark.parametrize("answers", SPREAD)
+def test_it_is_short(bake: Bake, answers: dict[str, str]) -> None:
+    readme = bake(**{"torch_version": "2.9.1", "python_version": "3.11", **answers}).read(
+        "README.md"
+    )
+    assert len(readme.splitlines()) < 90
+
+
+@pytest.mark.parametrize("answers", SPREAD)
+def test_its_links_lead_to_a_heading(bake: Bake, answers: dict[str, str]) -> None:
+    readme = bake(**{"torch_version": "2.9.1", "python_version": "3.11", **answers}).read(
+        "README.md"
+    )
+    found = re.findall(r"\]\(https://github.com/org/uv-torch-template/blob/main/([^)]+)\)", readme)
+    assert found
+    for page, _, anchor in (link.partition("#") for link in found):
+        headings = re.findall(r"(?m)^#+ (.+)$", (ROOT / page).read_text(encoding="utf-8"))
+        anchors = [re.sub(r"[^\w -]", "", it.lower()).replace(" ", "-") for it in headings]
+        assert not anchor or anchor in anchors
+
+
+# Switch the build
+
+
+def switch(project: BakedProject) -> str:
+    """Do what the section says, and return the build that it is for."""
+    (section,) = re.findall(r"(?ms)^## Switch the build\n(.*?)^## ", project.read("README.md"))
+    (lines,) = [text for language, text in BLOCK.findall(section) if language == "toml"]
+    tables = {text.partition("\n")[0]: text for text in re.split(r"(?m)^(?=\[)", lines) if text}
+    project_table, sources = tables.pop("[project]", ""), tables.pop("[tool.uv.sources]")
+    indexes = re.findall(r"(?ms)^\[\[tool\.uv\.index\]\].*?(?=^\[|\Z)", lines)
+    path = project.path / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    if project_table:
+        ours = {*project.pyproject["tool"]["uv"]["sources"], "numpy"}
+        own = [
+            pin
+            for pin in project.pyproject["project"]["dependencies"]
+            if Requirement(pin).name not in ours
+        ]
+        pins = [*tomllib.loads(project_table)["project"]["dependencies"], *own]
+        text = re.sub(
+            r"(?ms)^dependencies = \[\n.*?^\]", f"dependencies = {json.dumps(pins)}", text
+        )
+    if "take the place of" in section:
+        text = re.sub(r"(?ms)^\[tool\.uv\.sources\]\n.*?(?=^\[|\Z)", "", text)
+    path.write_text("\n".join([text, sources, *indexes]), encoding="utf-8")
+    commands = re.findall(r"`(uv [^`]+)`", section)
+    assert commands == ["uv lock", "uv sync"]
+    found = re.search(r"For (\S+) these", " ".join(section.split()))
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("answers", "build"),
+    [
+        pytest.param({"torch_backend": "cpu"}, "cu130", id="cpu"),
+        pytest.param({"torch_backend": "cu130"}, "cu129", id="cuda"),
+        pytest.param(
+            {
+                "torch_backend": "cu128",
+                "torch_pin": "local",
+                "companions": "torchvision torchaudio",
+            },
+            "cu130",
+            id="labels",
+        ),
+        pytest.param({"torch_backend": "rocm6.4"}, "cu130", id="triton"),
+        pytest.param({"torch_backend": "pypi"}, "cu130", id="pypi"),
+        pytest.param(
+            {"torch_backend": "cpu", "platforms": "linux-x86_64 linux-aarch64=cpu windows-x86_64"},
+            "cu130",
+            id="override",
+        ),
+        pytest.param(
+            {"torch_version": "2.0.1", "torch_backend": "cu118", "platforms": "linux-x86_64"},
+            "cu117",
+            id="oldest",
+        ),
+    ],
+)
+def test_the_build_is_switched(bake: Bake, answers: dict[str, str], build: str) -> None:
+    """After a lock with the first build: uv gives every platform what a new project would get."""
+    project = bake(**{"torch_version": "2.9.1", "python_version": "3.10", **answers})
+    project.uv("add", "--frozen", "einops")
+    project.lock()
+    assert switch(project) == build
+    project.lock()
+    wanted = make_plan({**project.answers, "torch_backend": build})
+    assert any(cell.build == build for cell in wanted.default.cells)
+    for cell in wanted.default.cells:
+        got = project.installed(cell.platform)
+        assert got["torch"] == cell.torch.full_version, cell.platform
+        for package in cell.packages[1:]:
+            assert got[package.name] == package.full_version, cell.platform
+        assert "einops" in got
+        assert "triton-rocm" not in " ".join(got)
+
+
+def test_there_is_nothing_to_switch_where_all_have_one_build(bake: Bake) -> None:
+    assert "## Switch" not in bake(platforms="macos-arm64").read("README.md")
+
+
+# A package that lacks a platform
+
+
+def marked(project: BakedProject, package: str) -> list[str]:
+    """Return the command for a package of Linux alone; README and pyproject.toml say the same."""
+    command = re.compile(r'uv add "NAME ; [^"]+"')
+    (first,) = command.findall(project.read("README.md"))
+    assert command.findall(project.read("pyproject.toml")) == [first]
+    return shlex.split(first.replace("NAME", package))[1:]
+
+
+@pytest.mark.parametrize(
+    ("platforms", "marker"),
+    [
+        ("linux-x86_64 linux-aarch64 macos-arm64 windows-x86_64", "sys_platform == 'linux'"),
+        ("linux-x86_64 linux-aarch64", "platform_machine == 'x86_64'"),
+        ("macos-arm64 windows-x86_64", "sys_platform == 'darwin'"),
+    ],
+)
+def test_the_marker_is_for_a_part_of_the_platforms(bake: Bake, platforms: str, marker: str) -> None:
+    assert marked(bake(platforms=platforms), "vllm") == ["add", f"vllm ; {marker}"]
+
+
+def test_one_platform_needs_no_marker(bake: Bake) -> None:
+    project = bake(platforms="linux-x86_64")
+    assert "uv add" not in project.read("README.md") + project.read("pyproject.toml")
+
+
+@pytest.mark.slow
+def test_packages_of_linux_alone_are_added(bake: Bake) -> None:
+    """To a project that is locked: there uv prefers what the lock has, and takes vllm 0.2.5."""
+    project = bake(torch_version="2.9.1", python_version=PYTHON, torch_backend="cpu")
+    project.lock()
+    for package in ("triton", "vllm"):
+        project.uv(*marked(project, package), "--no-sync", "--python", PYTHON)
+    linux = project.installed("linux-x86_64")
+    assert linux["torch"] == "2.9.1+cpu"
+    assert Version(linux["vllm"]) > Version("0.10")
+    assert "triton" in linux
+    for platform in ("macos-arm64", "windows-x86_64"):
+        got = project.installed(platform)
+        assert got["torch"].startswith("2.9.1")
+        assert not {"triton", "vllm"} & set(got)
+    (vllm,) = [entry for entry in read_lock(project.path) if entry["name"] == "vllm"]
+    assert any("x86_64" in wheel["url"] for wheel in vllm["wheels"])
+
+
+# The command that the project was made with
+
+
+def made_with(project: BakedProject) -> dict[str, str]:
+    """Return the answers of the command in the last line."""
+    last = project.read("README.md").splitlines()[-1]
+    found = re.fullmatch(r"Made with (`+) ?(.+?) ?\1\.", last)
+    assert found, last
+    words = shlex.split(found[2])
+    assert words[:4] == ["uvx", "cookiecutter", "gh:org/uv-torch-template", "--no-input"]
+    return dict(word.split("=", 1) for word in words[4:])
+
+
+@pytest.mark.parametrize("answers", SPREAD)
+def test_the_last_line_makes_the_same_project(
+    bake: Bake, tmp_path: Path, answers: dict[str, str]
+) -> None:
+    project = bake(**{"torch_version": "2.9.1", "python_version": "3.11", **answers})
+    given = made_with(project)
+    assert {"torch_version", "python_version", "torch_backend"} <= set(given)
+    moved = project.path.rename(tmp_path / "moved")
+    assert contents(bake(**given).path) == contents(moved)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["one\nline", 'Says "what" is in a picture', "$HOME `x` 100%!", "--help", "`", "a|b {{ 1 }}"],
+)
+def test_the_last_line_keeps_any_text(bake: Bake, text: str) -> None:
+    given = made_with(bake(description=text))
+    assert given["description"] == " ".join(text.split())
+
+
+def test_the_last_line_is_the_same_everywhere(
+    bake: Bake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = bake().read("README.md")
+    (tmp_path / "my-ml-project").rename(tmp_path / "moved")
+    monkeypatch.setenv("UV", "elsewhere")
+    monkeypatch.setattr("torch_plan.text.os", SimpleNamespace(name="nt"))
+    assert str(tmp_path) not in here
+    assert bake(after_generation="nothing", git="no").read("README.md") == here

@@ -1,0 +1,88 @@
+"""At a prompt: whether an answer can stand, and the question to ask again if it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from torch_plan import defaults
+from torch_plan.answers import MAIN_PLATFORM
+from torch_plan.facts import Facts
+from torch_plan.problems import FindProblems, Problem, Way
+from torch_plan.questions import asked, choices
+from torch_plan.refusal import OFFERED, Search, change, distinct
+
+
+class Again(NamedTuple):
+    """A question that is asked again."""
+
+    text: str
+    """Why, and what works."""
+    default: str
+    """An answer that can stand, the nearest one that was found."""
+
+
+def lasting_problems(
+    given: Mapping[str, str], later: Collection[str], find_problems: FindProblems, facts: Facts
+) -> Sequence[Problem]:
+    """Return what is wrong with the answers given so far whatever is answered later.
+
+    `later` are the questions that are still to come. Their answers may be given already, and are no
+    more than defaults then: what is wrong with them alone is not told yet.
+    """
+
+    def comes_later(answers: Mapping[str, str], way: Way) -> bool:
+        # Platforms can be left out later, but not the one that is never left out by default. One
+        # that gets another build is no way to this one.
+        platforms = defaults.complete(answers, facts)["platforms"]
+        words, kept = set(platforms.split()), set((way.get("platforms") or platforms).split())
+        keeps_main = kept & {MAIN_PLATFORM} == words & {MAIN_PLATFORM}
+        return set(way) <= set(later) and kept <= words and keeps_main
+
+    search = Search(given, find_problems, comes_later)
+    if not search.problems or search.way_out():
+        return ()
+    left = search.furthest()
+    return [problem for problem in left if problem.key[0] not in later] or left
+
+
+def question_again(
+    key: str, given: Mapping[str, str], find_problems: FindProblems, facts: Facts
+) -> Again | None:
+    """Return the question to ask again for an answer, None if that can stand.
+
+    It can also stand where no other answer to this question would help: what is wrong is told
+    together with everything else, after the last question.
+    """
+    later = asked()[asked().index(key) + 1 :]
+
+    def lasting(answers: Mapping[str, str]) -> Sequence[Problem]:
+        return lasting_problems(answers, later, find_problems, facts)
+
+    search = Search(given, lasting, lambda _, way: set(way) == {key})
+    if not search.problems:
+        return None
+    way_out = search.way_out()
+    others = {name: answer for name, answer in given.items() if name != key}
+    nearest = [way_out.answers[key]] if way_out else []
+    usual = [defaults.complete(others, facts)[key], *choices().get(key, ())]
+    for default in nearest or usual:
+        if not search.problems_of({**given, key: default}):
+            return Again(_text(search, {key: default}), default)
+    return None
+
+
+def _text(search: Search, default: Mapping[str, str]) -> str:
+    """Return what is wrong, and what works: as an answer here, or from the beginning."""
+    lines = []
+    for problem in distinct(search.problems):
+        lines += ["", f"  {problem.heading}", f"    {problem.reason}"]
+        ways = search.working_ways(problem, search.problems, default)
+        here = [str(*way.values()) for way in ways if way.keys() == default.keys()]
+        elsewhere = [change(way) for way in ways if not default.keys() & way.keys()]
+        if here:
+            lines.append(f"    What works: {', or '.join(here[:OFFERED])}")
+        if elsewhere:
+            other = ", or ".join(elsewhere[:OFFERED])
+            lines.append(f"    For {other}, press Ctrl-C and begin again.")
+    return "\n".join(lines)

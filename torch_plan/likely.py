@@ -1,0 +1,59 @@
+"""Builds that are only likely: what is said of them, and what can be had without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch_plan.cells import Cell, Cells
+from torch_plan.facts import CPU
+from torch_plan.problems import Way, with_changes
+from torch_plan.text import listed
+from torch_plan.ways import Ways
+
+
+def likely_notes(cells: Cells) -> tuple[str, ...]:
+    """Return a sentence for each reason why builds are only likely, and which builds these are."""
+    groups: dict[str, dict[str, list[str]]] = {}
+    for cell in cells.all:
+        if cell.is_likely:
+            builds = groups.setdefault(_reason(cell, cells), {})
+            platforms = builds.setdefault(f"{cell.backend} of torch {cell.release}", [])
+            platforms.append(cell.platform)
+    sentences = []
+    for reason, builds in groups.items():
+        named = (f"{build} for {listed([*dict.fromkeys(its)])}" for build, its in builds.items())
+        sentences.append(f"{reason}: {'; '.join(named)}. uv decides when it locks.")
+    return tuple(sentences)
+
+
+def _reason(cell: Cell, cells: Cells) -> str:
+    facts = cells.facts
+    if cell.url:
+        return f"What is at {cell.url} is not known"
+    if facts.is_expected(cell.release):
+        newest = facts.releases[-1]
+        return f"torch {newest} is the newest release known here, and this is planned like it"
+    if cells.is_invented(cell):
+        return "PyTorch does not publish these builds, so this index has to have them"
+    return "These builds very likely exist, and nobody has seen them yet"
+
+
+def without_likely(cells: Cells, raw: Mapping[str, str], platform: str) -> dict[str, str]:
+    """Return the answers that ask for nothing on a platform that is only likely.
+
+    The CPU build takes the place of other builds, the newest known release that of a newer one, and
+    a platform of which even the CPU build is only likely is left out.
+    """
+    changed = dict(raw)
+    for cell in cells.all:
+        if cell.platform == platform and cell.is_likely:
+            changed = with_changes(changed, _instead(cell, cells, Ways(cells, changed)))
+    return changed
+
+
+def _instead(cell: Cell, cells: Cells, ways: Ways) -> Way:
+    if cells.facts.is_expected(cell.release):
+        return ways.with_release(cell.release, cells.facts.releases[-1])
+    if cell.backend == CPU and not cell.url:
+        return ways.without_platform(cell.platform)
+    return ways.with_override(cell, CPU)

@@ -1,0 +1,254 @@
+"""What people type, and the proper form of it: `CUDA 12.8` is `cu128`, `v2.9` is `2.9.1`.
+
+Only what can mean one thing has a proper form. All else is left as it is, and refused later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from torch_plan.answers import NO_COMPANIONS, OPTIONAL
+from torch_plan.facts import CPU, TORCH, Facts, family_of, version_key
+from torch_plan.platforms import PLATFORMS
+from torch_plan.questions import choices
+from torch_plan.urls import without_logins
+from torch_plan.words import BackendWord, PlatformWord
+
+_ALL = "all"
+
+_FAMILIES = {"cuda": "cu", "cu": "cu", "nvidia": "cu", "rocm": "rocm", "hip": "rocm", "amd": "rocm"}
+"""What people call a toolkit or a maker -> its family of builds."""
+
+_CPU_WORDS = ("mps", "metal", "cpu-only", "cpuonly")
+"""What is held by the CPU build: Metal is in that of macOS."""
+
+_SYSTEMS = {
+    "linux": "linux",
+    "ubuntu": "linux",
+    "mac": "macos",
+    "macos": "macos",
+    "osx": "macos",
+    "darwin": "macos",
+    "win": "windows",
+    "win32": "windows",
+    "windows": "windows",
+}
+_MACHINES = {
+    "x64": "x86_64",
+    "amd64": "x86_64",
+    "intel": "x86_64",
+    "arm64": "arm",
+    "aarch64": "arm",
+}
+
+
+class Meaning(NamedTuple):
+    """Answers in their proper form, and a sentence for each that was not typed so."""
+
+    answers: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def meaning(answers: Mapping[str, str], facts: Facts) -> Meaning:
+    """Return what answers mean; those that are not given stay out, but for a label's backend."""
+    return _Reading(answers, facts).meaning()
+
+
+class _Reading:
+    """Takes one set of answers; each answer may need others to be understood."""
+
+    def __init__(self, answers: Mapping[str, str], facts: Facts) -> None:
+        self.typed, self.facts = answers, facts
+        self.proper = dict(answers)
+        self.reasons: dict[str, str] = {}
+
+    def meaning(self) -> Meaning:
+        self.read_release()
+        steps: dict[str, Callable[[str], str]] = {
+            "python_version": self.python,
+            "torch_backend": self.backends,
+            "companions": self.companions,
+            "platforms": self.platforms,
+            "pytorch_index": partial(_as_one_of, self.facts.pytorch_mirrors),
+            "package_index": partial(_as_one_of, ("pypi", *self.facts.package_mirrors)),
+            **{key: partial(_as_one_of, options) for key, options in choices().items()},
+        }
+        for key, step in steps.items():
+            if key in self.proper:
+                self.proper[key] = step(self.proper[key].strip())
+        return Meaning(self.proper, tuple(self.notes()))
+
+    def notes(self) -> Iterable[str]:
+        for key, typed in self.typed.items():
+            proper = self.proper[key]
+            if typed.split() != proper.split():
+                reason = self.reasons.get(key, "")
+                yield without_logins(f"{key}={typed.strip()} is taken for {proper}{reason}.")
+
+    def read_release(self) -> None:
+        """Understand `torch_version`, which may name a build too, as PyTorch's versions do."""
+        typed = self.typed.get("torch_version", "").strip()
+        release, _, label = self.release(typed).partition("+")
+        if not label:
+            self.proper.update({"torch_version": release} if typed else {})
+            return
+        backend = _number(label.lower(), self.facts) or label
+        words = self.split(self.typed.get("torch_backend", backend))
+        named = [BackendWord.parse(word).backend for word in words]
+        if backend in [_number(name.lower(), self.facts) or name for name in named]:
+            self.proper["torch_version"] = release
+            self.proper.setdefault("torch_backend", backend)
+            self.reasons["torch_version"] = f", with torch_backend={self.proper['torch_backend']}"
+
+    def release(self, typed: str) -> str:
+        """Return the release that is meant: `2.9.1` for `v2.9`, the newest for `latest`."""
+        text = re.sub(r"^(py)?torch[ =]*|^v(?=\d)", "", typed.lower())
+        if text in ("latest", "newest", "stable"):
+            return self.facts.releases[-1]
+        base, plus, label = text.partition("+")
+        if re.fullmatch(r"\d+\.\d+", base):
+            alike = [it for it in self.facts.releases if it.startswith(f"{base}.")]
+            cut = any(it.startswith(f"{base}0.") for it in self.facts.releases)
+            if not cut:
+                base = [f"{base}.0", *alike][-1]
+        known = base in self.facts.releases or self.facts.is_expected(base)
+        return f"{base}{plus}{label}" if known else typed
+
+    @property
+    def main_release(self) -> str:
+        """The release of all that names none of its own."""
+        return self.proper.get("torch_version", self.facts.releases[-1])
+
+    def python(self, typed: str) -> str:
+        """Return the Python that is meant: `3.12` for `Python 3.12.4` and for `py312`."""
+        found = re.fullmatch(
+            r"(?:python|cpython|py|cp|>=)?[ -]*(\d)\.?(\d+)(?:\.\d+)?", typed.lower()
+        )
+        python = f"{found[1]}.{found[2]}" if found else typed
+        return python if python in self.facts.all_pythons else typed
+
+    def split(self, text: str) -> list[str]:
+        """Return the words of a list: between spaces, commas and semicolons, `CUDA 12.8` is one."""
+        text = re.sub(r"(?i)\b(cuda|cu|rocm|hip) +(?=\d)", r"\1", text)
+        spaced = (word if "://" in word else re.sub("[,;]", " ", word) for word in text.split())
+        return [word.strip(",;") for word in " ".join(spaced).split()]
+
+    def backends(self, typed: str) -> str:
+        words = [BackendWord.parse(word) for word in self.split(typed)]
+        return " ".join(
+            str(
+                word._replace(
+                    backend=self.backend("torch_backend", word.backend, word.release),
+                    release=word.release and self.release(word.release),
+                )
+            )
+            for word in words
+        )
+
+    def backend(self, key: str, typed: str, release: str | None) -> str:
+        """Return the backend that is meant; of several only the one that this machine decides."""
+        word = typed.lower().removeprefix("pytorch-")
+        if word in self.facts.all_backends:
+            return word
+        if word in _CPU_WORDS:
+            if word in ("mps", "metal"):
+                self.reasons[key] = ", the build of macOS that uses Metal"
+            return CPU
+        if word == "gpu" or word in _FAMILIES:
+            # Imported where it is needed: looking at the machine takes time.
+            from torch_plan.defaults import default_backend
+
+            found = default_backend(release or self.main_release, self.facts).backend
+            families = (_FAMILIES[word],) if word in _FAMILIES else ("cu", "rocm", "xpu")
+            if family_of(found) in families:
+                self.reasons[key] = ", which this machine can run"
+                return found
+            return typed
+        return _number(word, self.facts) or typed
+
+    def companions(self, typed: str) -> str:
+        known = self.facts.all_companions
+        words = [word.lower() for word in self.split(typed)]
+        if words == [_ALL]:
+            release = self.main_release
+            having = release in self.facts.releases or self.facts.is_expected(release)
+            names = self.facts.companions(release) if having else known
+            self.reasons["companions"] = ", each where it has wheels"
+            return " ".join(f"{name}{OPTIONAL}" for name in names)
+        prefixed = (f"torch{word}" for word in words)
+        kept = [
+            full if full.removesuffix(OPTIONAL) in known else word
+            for word, full in zip(words, prefixed, strict=True)
+        ]
+        return " ".join(dict.fromkeys(kept)) or NO_COMPANIONS
+
+    def platforms(self, typed: str) -> str:
+        texts = self.split(typed)
+        if [text.lower() for text in texts] == [_ALL]:
+            return self.all_platforms() or typed
+        words = [PlatformWord.parse(text) for text in texts]
+        return " ".join(
+            str(
+                word._replace(
+                    platform=self.platform(word.platform, word.release or self.main_release),
+                    backend=word.backend and self.backend("platforms", word.backend, word.release),
+                    release=word.release and self.release(word.release),
+                )
+            )
+            for word in words
+        )
+
+    def platform(self, typed: str, release: str) -> str:
+        """Return the platform that is meant: `macos-arm64` for `mac`, of a release with one Mac."""
+        if typed in PLATFORMS:
+            return typed
+        word = re.sub(r"[_/]", "-", re.sub(r"x86[-_]64", "x64", typed.lower()))
+        name, separator, rest = word.partition("-")
+        system, machine = _SYSTEMS.get(name), _MACHINES.get(rest)
+        if not system or (separator and not machine):
+            return typed
+        if not machine:
+            arm_macs = self.facts.platforms(TORCH, release, CPU)
+            if system == "macos" and {"macos-arm64", "macos-x86_64"} <= {*arm_macs}:
+                return typed
+            machine = "arm" if system == "macos" else "x86_64"
+        arm = "aarch64" if system == "linux" else "arm64"
+        return f"{system}-{arm if machine == 'arm' else machine}"
+
+    def all_platforms(self) -> str:
+        """Return every platform that the answers can be served on, if all of them are given."""
+        # Imported where it is needed: it reads the answers, which this does for it.
+        from torch_plan.defaults import default_platforms
+
+        if not {"torch_version", "python_version", "torch_backend", "layout"} <= self.proper.keys():
+            return ""
+        return default_platforms(self.proper, self.facts, among=tuple(PLATFORMS))
+
+
+def _as_one_of(options: Iterable[str], typed: str) -> str:
+    """Return one of the options in its own case, or what was typed."""
+    alike = [option for option in options if option.lower() in (typed.lower(), f"{typed.lower()}s")]
+    return alike[0] if alike else typed
+
+
+def _number(word: str, facts: Facts) -> str:
+    """Return the one backend of a toolkit's version: `cu128` for `cuda12.8` and for `12.8`.
+
+    Empty where there is none or several. `12.8.1` is 12.8, since no build says more.
+    """
+    found = re.fullmatch(r"(cuda|cu|rocm|hip)?[-_]?v?(\d+(?:\.\d+)*)", word)
+    if not found:
+        return ""
+    family, number = _FAMILIES.get(found[1] or ""), found[2]
+    minor = ".".join(number.split(".")[:2])
+    families = (family,) if family else ("cu", "rocm")
+    backends = [it for it in facts.all_backends if family_of(it) in families]
+    for wanted in (number, minor):
+        digits = "".join(map(str, version_key(wanted)))
+        alike = [it for it in backends if re.sub(r"\D", "", it) == digits]
+        if len(alike) == 1:
+            return alike[0]
+    return ""
