@@ -384,6 +384,8 @@ class Layout:
         options: list[Place | None] = [*self.places.values()] or [None]
         if not has_source:
             return f"{package} has a source that nothing here needs: uv ignores it."
+        if not sources and not self.project.of(package):
+            return f"Other packages may require {package}: then it has the build of torch."
         if not sources:
             index = self.project.index_of(package, options[0], self.plan.platforms[0])
             origin = f"the index {index.get('name', index['url'])}" if index else "PyPI"

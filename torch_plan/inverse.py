@@ -74,18 +74,22 @@ class Inverse:
     def releases(self) -> Iterator[str]:
         """Yield the releases that may be meant, the likeliest first.
 
-        A locked one comes first, then the newest. What other places and the companions demand is
-        given up last: they get a release or a pin of their own then.
+        A locked one comes first, then those that have the builds, then the newest. What other
+        places and the companions demand is given up last: they get a release or a pin of their own.
         """
         if "torch_version" in self.given:
             yield self.given["torch_version"]
             return
         newest_first = self.facts.releases[::-1]
-        order = sorted(newest_first, key=lambda release: release not in self.present.locked)
+        order = sorted(newest_first, key=lambda it: (it not in self.present.locked, self.lacks(it)))
         places = list(self.present.backends)
         demands = product((places, places[:1]), ((*self.facts.all_companions, TORCH), (TORCH,)))
         found = [it for some, packages in demands for it in order if self.fits(it, some, packages)]
         yield from dict.fromkeys(found)
+
+    def lacks(self, release: str) -> bool:
+        """Tell whether PyTorch does not publish a build of the project for a release."""
+        return not {*self.facts.backends(release)}.issuperset(self.present.backends.values())
 
     def fits(self, release: str, places: Sequence[Place], packages: Sequence[str]) -> bool:
         """Tell whether the requirements of packages admit what belongs to a release."""
@@ -138,7 +142,9 @@ class Inverse:
             is_named = normalized(variant) not in ("", normalized(main))
             its = None if own == release else own
             backends.append(str(BackendWord(variant if is_named else None, main, its)))
-            for platform, (other, backend) in builds.items():
+            # Beside an override nobody would be told that the release does not have the build.
+            asked = builds if main in self.facts.backends(own) else {}
+            for platform, (other, backend) in asked.items():
                 if (other, backend) != (own, self.served(own, main, platform)):
                     its = None if other == own else other
                     word = PlatformWord(platform, variant or None, backend, its)

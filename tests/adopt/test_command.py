@@ -92,18 +92,6 @@ def test_an_answer_that_is_not_about_torch(
     assert "is no answer about torch; those are: torch_version," in capsys.readouterr().err
 
 
-def test_minimum_is_refused_until_the_plan_knows_it(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from torch_plan.questions import choices
-
-    if "minimum" in choices()["torch_pin"]:
-        pytest.skip("the plan knows it")
-    put(project, shapes.LIBRARY)
-    assert main([str(project), "torch_pin=minimum"]) == 2
-    assert "it is one of: public, local" in capsys.readouterr().err
-
-
 def test_what_uv_would_not_take_either(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(project, head("^3.11") + 'dependencies = ["torch"]\n')
     assert main([str(project)]) == 2

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
-from adopt.__main__ import adopt
+from adopt.__main__ import Adoption, adopt
 from adopt.document import _cut
 from adopt.project import Stop
 from tests.adopt import shapes
 from tests.adopt.helpers import adopted, indexes, project, reason, uv
 from tests.adopt.shapes import REFUSED, SHAPES, head, index
-from torch_plan.questions import choices
 
 NOT_MAC, MAC = "sys_platform != 'darwin'", "sys_platform == 'darwin'"
 CU128 = [
@@ -23,6 +23,17 @@ CU128 = [
     {"index": "pytorch-cpu", "marker": MAC},
 ]
 """The sources of a build that a Mac does not have."""
+
+
+def held(found: Adoption) -> list[str]:
+    """Return the constraints that hold the lock at one version."""
+    return [it for it in uv(found).get("constraint-dependencies", []) if "==" in it]
+
+
+def required_sources(found: Adoption, text: str) -> bool:
+    """Tell whether the sources of a text are all there as they were."""
+    before = tomllib.loads(text)["tool"]["uv"]["sources"]
+    return {name: uv(found)["sources"].get(name) for name in before} == before
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -46,7 +57,11 @@ def test_refused_with_the_reason(name: str, tmp_path: Path) -> None:
 def test_a_companion_takes_version_and_source_of_torch(tmp_path: Path) -> None:
     found = adopted(tmp_path, shapes.COMPANION_WITHOUT_SOURCE)
     assert project(found)["dependencies"] == ["rich", "torch==2.9.1", "torchvision==0.24.1"]
-    assert uv(found)["sources"] == {"torch": CU128, "torchvision": CU128}
+    sources = uv(found)["sources"]
+    assert sources["torch"] == sources["torchvision"] == sources["torchaudio"] == CU128
+    assert reason(found, "may require torchaudio: then") == (
+        "Other packages may require torchaudio: then it has the build of torch."
+    )
     assert indexes(found) == {"pytorch-cu128": "cu128", "pytorch-cpu": "cpu"}
     assert reason(found, "torchvision has no source") == (
         "torchvision has no source: it comes from PyPI."
@@ -62,7 +77,7 @@ def test_one_release_where_a_bound_allows_several(tmp_path: Path) -> None:
     """cu128 ends with 2.11.0; the sources are right, and stay as they are written."""
     found = adopted(tmp_path, shapes.CPU_BUT_ON_LINUX)
     assert project(found)["dependencies"] == ["torch==2.11.0", "torchvision==0.26.0"]
-    assert uv(found)["sources"] == tomllib.loads(shapes.CPU_BUT_ON_LINUX)["tool"]["uv"]["sources"]
+    assert required_sources(found, shapes.CPU_BUT_ON_LINUX)
     assert reason(found, "torch>=2.7.0 lets platforms lock different releases: torch==2.11.0.")
 
 
@@ -125,7 +140,9 @@ def test_the_triton_package_of_today(tmp_path: Path) -> None:
     found = adopted(tmp_path, shapes.OBSOLETE_TRITON)
     torch, triton = project(found)["dependencies"]
     assert (torch, triton.split(" ; ")[0]) == ("torch==2.10.0", "triton-rocm==3.6.0")
-    assert set(uv(found)["sources"]) == {"torch", "triton-rocm"}
+    sources = uv(found)["sources"]
+    assert "pytorch-triton-rocm" not in sources
+    assert sources["triton-rocm"]["index"] == sources["torch"][0]["index"] == "amd"
     assert reason(found, "pytorch-triton-rocm leaves") == (
         "pytorch-triton-rocm leaves dependencies: no build of torch 2.10.0 requires it."
     )
@@ -134,24 +151,22 @@ def test_the_triton_package_of_today(tmp_path: Path) -> None:
 def test_a_library_keeps_its_bound(tmp_path: Path) -> None:
     found = adopted(tmp_path, shapes.LIBRARY)
     assert project(found)["dependencies"] == ["torch>=2.6,<2.12"]
-    assert uv(found)["constraint-dependencies"] == ["torch==2.11.0"]
+    assert held(found) == ["torch==2.11.0"]
     newer = adopted(tmp_path, found.new, torch_version="2.12.0")
     assert project(newer)["dependencies"] == ["torch>=2.12.0"]
-    assert uv(newer)["constraint-dependencies"] == ["torch==2.12.0"]
+    assert held(newer) == ["torch==2.12.0"]
 
 
 def test_a_library_with_pins_of_its_own(tmp_path: Path) -> None:
     found = adopted(tmp_path, shapes.LIBRARY, torch_pin="public")
     assert project(found)["dependencies"] == ["torch==2.11.0"]
-    assert "constraint-dependencies" not in uv(found)
+    assert held(found) == []
 
 
-@pytest.mark.skipif("minimum" not in choices()["torch_pin"], reason="the plan has no such pins")
 def test_pins_become_bounds(tmp_path: Path) -> None:
     found = adopted(tmp_path, shapes.COMPANION_WITHOUT_SOURCE, torch_pin="minimum")
-    assert project(found)["dependencies"] == ["rich", "torch>=2.9.1", "torchvision>=0.24.1"]
-    pins = ["torch==2.9.1", "torchvision==0.24.1"]
-    assert uv(found)["constraint-dependencies"] == pins
+    assert project(found)["dependencies"] == ["rich", "torch>=2.9.1", "torchvision"]
+    assert held(found) == ["torch==2.9.1", "torchvision==0.24.1"]
     assert project(found)["requires-python"] == ">=3.11"
 
 
@@ -161,13 +176,77 @@ def test_a_library_keeps_the_bounds_of_its_extras(tmp_path: Path) -> None:
     extras = project(found)["optional-dependencies"]
     assert extras == {"cpu": [*bounds, "polars"], "gpu": bounds}
     # The newest release that has cu124.
-    assert uv(found)["constraint-dependencies"] == ["torch==2.6.0", "torchvision==0.21.0"]
+    assert held(found) == ["torch==2.6.0", "torchvision==0.21.0"]
+
+
+def test_companions_that_nobody_chose_stay_beside_torch(tmp_path: Path) -> None:
+    found = adopted(tmp_path, head() + 'dependencies = ["torch==2.9.1"]\n')
+    bounds = {it.name: it.specifier for it in map(Requirement, constraints(found))}
+    assert "0.24.1" in bounds["torchvision"]
+    assert "0.23.0" not in bounds["torchvision"]
+    assert reason(found, "may require torchvision").endswith("keeps it beside torch 2.9.1.")
+    newer = adopted(tmp_path, found.new, torch_version="2.10.0")
+    bounds = {it.name: it.specifier for it in map(Requirement, constraints(newer))}
+    assert "0.24.1" not in bounds["torchvision"]
+
+
+def constraints(found: Adoption) -> list[str]:
+    """Return the constraints of what came out."""
+    every: list[str] = uv(found)["constraint-dependencies"]
+    return every
+
+
+def test_what_a_cooldown_would_refuse(tmp_path: Path) -> None:
+    own = '[tool.uv]\nexclude-newer-package = { rich = "2026-01-01", torchaudio = false }\n'
+    found = adopted(tmp_path, shapes.EXTRAS.replace("[tool.uv.sources]", f"{own}[tool.uv.sources]"))
+    spared = uv(found)["exclude-newer-package"]
+    assert spared == {"rich": "2026-01-01", "torch": False, "torchvision": False}
+    assert reason(found, "upload dates")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", ">=0.10.0"),
+        (">=0.5.3", ">=0.10.0"),
+        ("0.9.30", ">=0.10.0"),
+        ("<1", ">=0.10.0"),
+        ("==0.11.2", "==0.11.2"),
+        (">=0.12,<1", ">=0.12,<1"),
+    ],
+)
+def test_the_uv_that_knows_all_of_it(before: str, after: str, tmp_path: Path) -> None:
+    setting = f'\n[tool.uv]\nrequired-version = "{before}"\n' if before else ""
+    found = adopted(tmp_path, head() + f'dependencies = ["torch==2.9.1"]\n{setting}')
+    assert uv(found)["required-version"] == after
+    assert any("required-version" in line for line in found.reasons) == (before != after)
+
+
+def test_one_platform_with_a_release_of_its_own(tmp_path: Path) -> None:
+    """The last release for an Intel Mac, beside a newer one for all others."""
+    intel = "sys_platform == 'darwin' and platform_machine == 'x86_64'"
+    others = "sys_platform != 'darwin' or platform_machine != 'x86_64'"
+    text = head(">=3.11,<3.13") + (
+        f'dependencies = ["torch==2.2.2 ; {intel}", "torch==2.7.1 ; {others}"]\n'
+    )
+    found = adopted(tmp_path, text)
+    releases = {cell.platform: cell.release for cell in found.plan.default.cells}
+    assert releases.pop("macos-x86_64") == "2.2.2"
+    assert set(releases.values()) == {"2.7.1"}
+    assert project(found)["dependencies"][:2] == tomllib.loads(text)["project"]["dependencies"]
+    newer = adopted(tmp_path, text, torch_version="2.9.1", platforms=INTEL_TOO)
+    releases = {cell.platform: cell.release for cell in newer.plan.default.cells}
+    assert (releases["macos-x86_64"], releases["linux-x86_64"]) == ("2.2.2", "2.9.1")
+
+
+INTEL_TOO = "linux-x86_64 macos-arm64 macos-x86_64=2.2.2+cpu"
 
 
 def test_the_pin_goes_where_it_is(tmp_path: Path) -> None:
     constraint = adopted(tmp_path, shapes.CONSTRAINT, torch_version="2.9.1")
     assert project(constraint)["dependencies"] == ["torch"]
-    assert uv(constraint)["constraint-dependencies"] == ["torch==2.9.1", "rich<20"]
+    assert held(constraint) == ["torch==2.9.1"]
+    assert "rich<20" in uv(constraint)["constraint-dependencies"]
     override = adopted(tmp_path, shapes.OVERRIDE)
     assert project(override)["dependencies"] == ["torch==2.9.1"]
     assert uv(override)["override-dependencies"] == ["torch==2.7.1"]
@@ -392,8 +471,7 @@ def test_pypi_as_an_index_of_its_own(tmp_path: Path) -> None:
     assert backends["linux-x86_64"] == "cu128"
     assert backends["windows-x86_64"] == backends["macos-arm64"] == "pypi"
     assert {entry["name"] for entry in uv(found)["index"]} == {"pypi", "pytorch-cu128"}
-    sources = tomllib.loads(text)["tool"]["uv"]["sources"]
-    assert uv(found)["sources"] == sources
+    assert required_sources(found, text)
 
 
 def test_platforms_without_torch_can_be_left_out(tmp_path: Path) -> None:
