@@ -117,11 +117,18 @@ class Inverse:
         return {**usual, "platforms": " ".join(words) or usual["platforms"], **self.given}
 
     def kept_words(self, release: str, platform: str) -> list[str]:
-        """Return what still overrides a backend that was given: the CPU build of one platform."""
+        """Return what still overrides a backend that was given: the CPU build of one platform.
+
+        Not where it only took the place of a build that there was not.
+        """
         backends, place = self.present.backends, ("", platform)
-        was_given_cpu = backends.get(place) == CPU != next(iter(backends.values()))
-        served = self.facts.pythons(TORCH, release, self.given["torch_backend"], platform)
-        return [f"{platform}={CPU}"] if was_given_cpu and served else []
+        main, pythons = next(iter(backends.values())), self.facts.pythons
+        if backends.get(place) != CPU or main == CPU:
+            return []
+        before = (it for it in self.facts.releases[::-1] if self.fits(it, [place], (TORCH,)))
+        was_asked = pythons(TORCH, next(before, release), main, platform)
+        is_served = pythons(TORCH, release, self.given["torch_backend"], platform)
+        return [f"{platform}={CPU}"] if was_asked and is_served else []
 
     def words(self, release: str) -> tuple[list[str], dict[str, list[str]]]:
         """Return the words of `torch_backend`, and for each platform those that override one.
@@ -143,8 +150,8 @@ class Inverse:
             its = None if own == release else own
             backends.append(str(BackendWord(variant if is_named else None, main, its)))
             # Beside an override nobody would be told that the release does not have the build.
-            asked = builds if main in self.facts.backends(own) else {}
-            for platform, (other, backend) in asked.items():
+            exist = all(build in self.facts.backends(its) for its, build in builds.values())
+            for platform, (other, backend) in builds.items() if exist else ():
                 if (other, backend) != (own, self.served(own, main, platform)):
                     its = None if other == own else other
                     word = PlatformWord(platform, variant or None, backend, its)

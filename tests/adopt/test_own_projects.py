@@ -32,9 +32,17 @@ LAYOUTS = [
     ),
 ]
 LIBRARIES = [
-    pytest.param({**case.values[0], "torch_pin": "minimum"}, id=f"{case.id} of a library")
-    for case in LAYOUTS
-    if case.id in ("markers", "rocm", "groups", "pypi", "release of a platform")
+    pytest.param({**answers, "torch_pin": "minimum"}, id=f"library {number}")
+    for number, answers in enumerate(
+        (
+            {"torch_backend": "cu128"},
+            {"torch_backend": "rocm6.3"},
+            {"torch_backend": "pypi", "companions": "none"},
+            {"layout": "groups", "torch_backend": "cpu cu128 rocm6.3"},
+            {"layout": "extras", "torch_backend": "cpu cu128"},
+            {"torch_backend": "cu126", "platforms": "linux-x86_64 macos-x86_64=2.2.2+cpu"},
+        )
+    )
 ]
 OPTIONAL = pytest.param(
     {"torch_backend": "cu126", "companions": "torchvision? torchcodec?"}, id="optional"
