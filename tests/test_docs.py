@@ -73,7 +73,7 @@ def check_answers(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_command(command: str) -> None:
+def test_command(command: str) -> None:  # noqa: C901  # one case for each kind of command
     words = shlex.split(command)
     match words:
         case ["uvx", "cookiecutter", *rest] | ["cookiecutter", *rest]:
@@ -85,6 +85,17 @@ def test_command(command: str) -> None:
             check_options(rest, sys.executable, "-m", module)
             if module == "tools.demo":
                 check_answers(rest)
+        case ["uvx", "--from", _, "uv-torch-adopt", _, *rest] | [
+            "uv",
+            "run",
+            "-m",
+            "adopt",
+            _,
+            *rest,
+        ]:
+            options = [word for word in rest if word.startswith("--")]
+            check_options(options, sys.executable, "-m", "adopt")
+            check_answers(rest)
         case ["uv", "run", "pytest" | "ruff" | "mypy", *_]:
             pass
         case ["uv", "run", *rest]:

@@ -403,6 +403,14 @@ class Facts:
         pythons = self.minors(tags) if tags else self.all_pythons
         return Triton(name, version, tuple(entry["platforms"].split()), pythons)
 
+    @cached_property
+    def all_tritons(self) -> frozenset[str]:
+        """The triton packages of every release."""
+        entries = [self._data["releases"][release].get("triton", {}) for release in self.releases]
+        return frozenset(
+            entry["requirement"].partition("==")[0] for it in entries for entry in it.values()
+        )
+
     def numpy_1_platforms(self, release: str) -> tuple[str, ...]:
         """Return the platforms whose wheels were compiled against NumPy 1."""
         return tuple(self._release(release)["numpy_1"].split())

@@ -14,6 +14,8 @@ _Place = tuple[str, str]
 
 _SYSTEMS = tuple(dict.fromkeys(platform.sys_platform for platform in PLATFORMS.values()))
 _MACHINE_NAMES = tuple(dict.fromkeys(platform.platform_machine for platform in PLATFORMS.values()))
+_NAMES = {"linux": ("Linux", "posix"), "darwin": ("Darwin", "posix"), "win32": ("Windows", "nt")}
+"""`sys_platform` -> what `platform_system` and `os_name` call the same system."""
 _OTHER = "other"
 """Stands for every system or machine that no project names."""
 _EVERYWHERE: frozenset[_Place] = frozenset(product((*_SYSTEMS, _OTHER), (*_MACHINE_NAMES, _OTHER)))
@@ -38,6 +40,23 @@ class _Term(NamedTuple):
 def environment(platform: str) -> str:
     """Return the exact marker of one platform, as `required-environments` lists it."""
     return _exact(platform).text
+
+
+def compared(platform: str, python: str) -> dict[str, str]:
+    """Return what markers compare on a platform with a Python (`3.12`): variable -> value."""
+    system, machine = _place(platform)
+    platform_system, os_name = _NAMES[system]
+    return {
+        "sys_platform": system,
+        "platform_system": platform_system,
+        "os_name": os_name,
+        "platform_machine": machine,
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "extra": "",
+    }
 
 
 def split(groups: Iterable[Iterable[str]], among: Iterable[str]) -> list[str]:

@@ -1,0 +1,168 @@
+"""Bring a plan for PyTorch into a pyproject.toml that exists.
+
+Shows the difference, and one line of reason for each change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import shutil
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from adopt.document import Unwritable, rewrite
+from adopt.laying import Layout
+from adopt.project import Project, Stop
+from adopt.reading import ANSWERS, Reading
+from adopt.trial import try_lock
+from torch_plan.answers import MINIMUM, PUBLIC
+from torch_plan.check import find_problems
+from torch_plan.facts import TORCH, load_facts
+from torch_plan.plan import Plan
+from torch_plan.planning import make_plan
+from torch_plan.problems import Refused
+from torch_plan.refusal import refusal_text
+from torch_plan.text import listed, shell_line
+
+
+class Adoption(NamedTuple):
+    """What a plan changes in a file."""
+
+    path: Path
+    text: str
+    new: str
+    reasons: list[str]
+    plan: Plan
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Returns 1 where `--check` finds changes, 2 where a project is refused."""
+    parser = argparse.ArgumentParser(prog="uv-torch-adopt", description=__doc__)
+    parser.add_argument("path", type=Path, help="a project's folder, or its pyproject.toml")
+    parser.add_argument("answers", nargs="*", metavar="key=value", help=", ".join(ANSWERS))
+    parser.add_argument("--check", action="store_true", help="only say what is to change, and why")
+    parser.add_argument("--write", action="store_true", help="try the lock, then write the file")
+    options = parser.parse_args(arguments)
+    given = dict(answer.partition("=")[::2] for answer in options.answers)
+    unknown = [key for key in given if key not in ANSWERS]
+    if unknown:
+        parser.error(f"{unknown[0]} is no answer about torch; those are: {', '.join(ANSWERS)}")
+    try:
+        adoption = adopt(options.path, given)
+        if options.check:
+            print(*(f"{reason}\n" for reason in adoption.reasons), sep="", end="")
+            return 1 if adoption.reasons else 0
+        show(adoption)
+        if options.write and adoption.reasons:
+            write(adoption)
+    except Stop as stop:
+        print(f"Error: {stop}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def adopt(path: Path, given: Mapping[str, str]) -> Adoption:
+    """Return what the plan of a project's own answers, and of those given, changes in its file."""
+    path = (path / "pyproject.toml" if path.is_dir() else path).resolve()
+    facts = load_facts()
+    try:
+        text = path.read_bytes().decode("utf-8")
+        data = tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise Stop(f"{path} cannot be read: {error}") from None
+    refuse(path, data)
+    lock = read(path.with_name("uv.lock")).get("package", [])
+    locked = {it.get("version", "").partition("+")[0] for it in lock if it["name"] == TORCH}
+    reading = Reading(Project(data, facts, given.get("pytorch_index", "")), given, locked)
+    try:
+        answers = reading.answers()
+        plan = make_plan(answers, facts)
+    except Refused:
+        raise Stop(refusal(path, given, answers)) from None
+    except ValueError as error:
+        raise Stop(f"{path} holds what uv would not take either: {error}") from None
+    is_bound = answers["torch_pin"] == MINIMUM
+    pins = make_plan({**answers, "torch_pin": PUBLIC}, facts) if is_bound else plan
+    layout = Layout(reading, plan, pins)
+    try:
+        return Adoption(path, text, rewrite(text, layout.wanted), layout.reasons, plan)
+    except Unwritable as key:
+        raise Stop(f"{key} is written in a way that this command cannot change.") from None
+
+
+def refusal(path: Path, given: Mapping[str, str], answers: Mapping[str, str]) -> str:
+    """Return why no plan can be made, and the command that makes one."""
+
+    def command(changed: Mapping[str, str]) -> str:
+        named = [key for key in changed if key in given or changed[key] != answers[key]]
+        return shell_line(
+            ["uv-torch-adopt", str(path), *(f"{key}={changed[key]}" for key in named)]
+        )
+
+    known = {key: answers[key] for key in ANSWERS}
+    return refusal_text(known, lambda it: find_problems({**answers, **it}, load_facts()), command)
+
+
+def refuse(path: Path, data: Mapping[str, Any]) -> None:
+    """Refuse a project whose dependencies, or whose settings, do not stand in this file."""
+    poetry, project = data.get("tool", {}).get("poetry", {}), data.get("project", {})
+    if "name" not in project or {"dependencies", "group", "source"} & {*poetry}:
+        where = "in Poetry's tables: `uvx migrate-to-uv` brings them" if poetry else "not"
+        raise Stop(f"The dependencies are {where} in a [project] table, which this command needs.")
+    fields = ["dependencies", "optional-dependencies", "requires-python"]
+    dynamic = [it for it in fields if it in project.get("dynamic", [])]
+    if dynamic:
+        raise Stop(f"{listed(dynamic)} stand in another file (`dynamic`). Bring them here first.")
+    for folder in path.parents[1:]:
+        root = folder / "pyproject.toml"
+        workspace = read(root).get("tool", {}).get("uv", {}).get("workspace", {})
+        if any(path.parent in folder.glob(pattern) for pattern in workspace.get("members", [])):
+            raise Stop(
+                f"It is a member of the workspace of {root}. Requirements, sources and indexes "
+                "belong here; environments, required-environments and constraint-dependencies "
+                "count there alone. In a copy outside of the workspace this command shows both."
+            )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what a TOML file holds, nothing if it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def show(adoption: Adoption) -> None:
+    """Print the difference, the reasons, and what else is to be known."""
+    old, new, name = adoption.text.splitlines(), adoption.new.splitlines(), adoption.path.name
+    print(*difflib.unified_diff(old, new, name, name, lineterm=""), "", sep="\n")
+    print(*adoption.reasons or ["Nothing is to be changed."], *adoption.plan.notes, sep="\n")
+
+
+def write(adoption: Adoption) -> None:
+    """Try the lock, write the file at once or not at all, and say what comes next."""
+    path = adoption.path
+    status, said = try_lock(path, adoption.new)
+    if status == 1 and try_lock(path, adoption.text)[0] == 0:
+        raise Stop(f"It locks as it is, and would not with these changes. uv says:\n\n{said}")
+    if status:
+        print(f"\nIt was not locked, now or with these changes. uv says:\n\n{said}")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".pyproject-", suffix=".toml")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(adoption.new.encode("utf-8"))
+        shutil.copymode(path, name)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    print(f"\n{path} is written. Next: {shell_line(['uv', 'sync', *adoption.plan.default.sync])}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
