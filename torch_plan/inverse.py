@@ -125,8 +125,8 @@ class Inverse:
         main, pythons = next(iter(backends.values())), self.facts.pythons
         if backends.get(place) != CPU or main == CPU:
             return []
-        before = (it for it in self.facts.releases[::-1] if self.fits(it, [place], (TORCH,)))
-        was_asked = pythons(TORCH, next(before, release), main, platform)
+        before = (it for it in self.facts.releases if self.fits(it, [place], (TORCH,)))
+        was_asked = any(pythons(TORCH, it, main, platform) for it in before)
         is_served = pythons(TORCH, release, self.given["torch_backend"], platform)
         return [f"{platform}={CPU}"] if was_asked and is_served else []
 
