@@ -207,7 +207,7 @@ def test_every_control_is_reached_with_tab(visit: Visit) -> None:
     page = visit()
     page.get_by_text("More answers").click()
     reached = set()
-    for _ in range(80):
+    for _ in range(100):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.name"))
     assert {*answers_of({})} - {"project_slug", "description", "author_name"} <= reached
