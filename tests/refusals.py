@@ -60,6 +60,16 @@ REFUSED = [
         id="backend-of-another-release",
     ),
     pytest.param(
+        {
+            "torch_version": "2.15.0",
+            "torch_backend": "cu128",
+            "platforms": "linux-x86_64 windows-x86_64=cpu",
+        },
+        "torch 2.15.0 has: pypi cpu cu130 cu132",
+        "torch_version=2.11.0",
+        id="backend-of-another-release-beside-an-override",
+    ),
+    pytest.param(
         {"torch_version": "2.9.1", "torch_backend": "cu128", "platforms": "macos-arm64"},
         "no platform of this project would get it",
         "torch_backend=cpu",

@@ -186,6 +186,8 @@ def test_fault(
     with Replica(wheels=[write_torch(tmp_path)] if in_wheels else (), fault=fault) as replica:
         began = time.monotonic()
         with monkeypatch.context() as hurried:
+            # Of its own: an earlier replica may have had the same port.
+            hurried.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
             hurried.setenv("UV_HTTP_RETRIES", "0")
             hurried.setenv("UV_HTTP_TIMEOUT", "2" if fault is Fault.HANG else "30")
             project = bake(

@@ -122,13 +122,9 @@ class _Checks:
         """Refuse a backend that the release lacks, or that no chosen platform would get."""
         answers, facts, backend = self.answers, self.facts, variant.backend
         release, python = variant.release, answers.python
-        if any(
-            self.cells.override(variant, platform) or self.cells.exists(release, backend, platform)
-            for platform in answers.platforms
-        ):
-            return True
         options = facts.backends(release)
-        if backend not in options:
+        exists = [it for it in answers.platforms if self.cells.exists(release, backend, it)]
+        if backend not in options and not exists:
             self.refuse(
                 *("torch_backend", self.position(variant), "release"),
                 heading=f"torch_backend={backend} with {self.asked_release(release)}",
@@ -136,6 +132,8 @@ class _Checks:
                 ways=[*self.ways.releases_with(variant)[:1], *self.ways.other_backends(variant)],
             )
             return False
+        if exists or any(self.cells.override(variant, it) for it in answers.platforms):
+            return True
         served = {
             platform: facts.pythons(TORCH, release, backend, platform)
             for platform in facts.platforms(TORCH, release, backend)
