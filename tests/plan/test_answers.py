@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.refusals import FACTS, refused
+from tests.refusals import FACTS, command_answers, refused
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.facts import Facts
@@ -134,3 +134,32 @@ def test_platforms_are_known_by_their_tags_and_by_their_machine() -> None:
         "linux-aarch64",
         "macos-arm64",
     }
+
+
+def test_the_build_may_stand_anywhere_in_the_url_of_an_index() -> None:
+    given = {
+        "torch_version": "2.9.1",
+        "python_version": "3.11",
+        "torch_backend": "cu128",
+        "pytorch_index": "https://host.example/repository/pytorch-{build}/simple",
+    }
+    assert [index.url for index in make_plan(complete(given, FACTS)).indexes] == [
+        "https://host.example/repository/pytorch-cu128/simple",
+        "https://host.example/repository/pytorch-cpu/simple",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "way"),
+    [
+        ("https://host.example/pytorch/simple", "https://host.example/pytorch-{build}/simple"),
+        (
+            "https://host.example/pytorch-cu128/simple",
+            "https://host.example/pytorch-{build}/simple",
+        ),
+        ("https://host.example/whl/cu128", "https://host.example/whl"),
+    ],
+)
+def test_an_index_of_one_build_is_refused_with_its_general_form(url: str, way: str) -> None:
+    rerun = command_answers(refused({"pytorch_index": url}))
+    assert rerun["pytorch_index"] == way
