@@ -12,8 +12,10 @@ from torch_plan.default_backend import runs_on
 from torch_plan.defaults import complete
 from torch_plan.facts import capability
 from torch_plan.generation import old_system_notes
+from torch_plan.likely import without_likely
 from torch_plan.plan import Plan, Source
 from torch_plan.planning import make_plan
+from torch_plan.platforms import host_system
 from torch_plan.problems import Refused
 
 
@@ -190,3 +192,96 @@ def test_an_old_system_is_told(
 ) -> None:
     notes = [*old_system_notes(plan(torch_backend="cpu"), platform, system)]
     assert [note.startswith(said) for note in notes] == ([True] if said else [])
+
+
+JETSON = "https://host.example/jp6/cu126"
+
+
+def test_a_platform_s_own_index_is_likely_and_needs_what_nobody_knows() -> None:
+    made = plan(
+        torch_backend="cu128",
+        companions="none",
+        platforms=f"linux-x86_64 linux-aarch64=2.8.0+cu126@{JETSON}",
+    )
+    *_, aarch64 = made.default.cells
+    assert (aarch64.release, aarch64.torch.label, aarch64.url) == ("2.8.0", "", JETSON)
+    assert made.default.needs["linux-aarch64"] == (f"what the builds of {JETSON} need",)
+    assert made.hosts == ("download.pytorch.org", "download-r2.pytorch.org", "host.example")
+    assert [(index.name, index.url) for index in made.indexes] == [
+        ("pytorch-cu128", "https://download.pytorch.org/whl/cu128"),
+        ("pytorch-cu126-linux-aarch64", JETSON),
+    ]
+    assert made.notes[0].startswith(f"What is at {JETSON} is not known")
+    assert made.releases == ("2.9.1", "2.8.0")
+
+
+@pytest.mark.parametrize(
+    ("given", "platform", "changed"),
+    [
+        pytest.param(
+            {"torch_version": "2.15.0", "torch_backend": "cu130"},
+            "linux-aarch64",
+            {"platforms": "linux-x86_64 macos-arm64 windows-x86_64 linux-aarch64=cpu"},
+            id="likely",
+        ),
+        pytest.param(
+            {"torch_version": "2.16.0", "torch_backend": "cu132"},
+            "linux-x86_64",
+            {"torch_version": "2.15.0"},
+            id="newer-release",
+        ),
+        pytest.param(
+            {"torch_version": "2.14.1", "torch_backend": "cpu"},
+            "linux-aarch64",
+            {"platforms": "linux-x86_64 macos-arm64 windows-x86_64"},
+            id="cpu",
+        ),
+        pytest.param(
+            {
+                "torch_version": "2.9.1",
+                "torch_backend": "cu131",
+                "platforms": "linux-x86_64 windows-x86_64=cpu",
+                "pytorch_index": "https://host.example/whl",
+            },
+            "linux-x86_64",
+            {"platforms": "windows-x86_64=cpu linux-x86_64=cpu"},
+            id="index-of-others",
+        ),
+    ],
+)
+def test_what_can_be_had_without_a_likely_build(
+    given: dict[str, str], platform: str, changed: dict[str, str]
+) -> None:
+    raw = complete({"python_version": "3.12", **given}, FACTS)
+    cells, problems = examine(raw, FACTS)
+    assert problems == []
+    without = without_likely(cells, raw, platform)
+    assert {key: value for key, value in without.items() if value != raw[key]} == changed
+    assert len(make_plan(raw).notes) >= 1
+
+
+def test_a_library_is_refused_where_a_platform_has_several_releases() -> None:
+    given = {"torch_backend": "cuda=2.7.1+cu128 cpu=2.6.0+cpu", "layout": "extras"}
+    with pytest.raises(Refused, match="it has several releases of torch"):
+        plan(torch_pin="minimum", **given)
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("linux-aarch64=cu126@ftp://host", "a URL that begins with https://"),
+        ("linux-aarch64=cu126@https://me:secret@host/x", "leave it out"),
+        ("linux-aarch64=pypi@https://host/x", "pypi is PyPI itself"),
+        ("linux-aarch64=2.99.0+cu126", "no such release"),
+    ],
+)
+def test_words_of_a_platform_that_are_refused(word: str, reason: str) -> None:
+    with pytest.raises(Refused) as refused:
+        plan(torch_backend="cpu", platforms=f"linux-x86_64 {word}")
+    assert any(reason in problem.reason for problem in refused.value.problems)
+    assert "secret" not in refused.value.problems[0].heading
+
+
+def test_this_system_is_told_by_its_own_name() -> None:
+    found = host_system()
+    assert found is None or (found[0] in ("glibc", "macOS") and len(found[1]) == 2)
