@@ -150,7 +150,7 @@ def typed_answers(draw: st.DrawFn) -> dict[str, str]:
     return answers
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [60, pytest.param(150, marks=pytest.mark.slow)])
 def test_what_is_understood_is_a_fixed_point(examples: int) -> None:
     """The recorded answers give the same project again, and no text ends in a traceback."""
 
