@@ -156,10 +156,13 @@ class Ways:
         return [self.with_release(release, other) for other in near[:2]]
 
     def with_release(self, release: str, other: str) -> Way:
-        """Take another release where this one is asked for: for all, or in single words."""
-        changed: dict[str, str] = {}
+        """Take another release where this one is asked for: for all, or in single words.
+
+        A word that names the release of all by itself keeps it.
+        """
         if release == self.answers.release:
-            changed["torch_version"] = other
+            return {"torch_version": other}
+        changed: dict[str, str] = {}
         for key, kind in (("torch_backend", BackendWord), ("platforms", PlatformWord)):
             words = [kind.parse(text) for text in self.raw[key].split()]
             if any(word.release == release for word in words):
