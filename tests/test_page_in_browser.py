@@ -42,7 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         build.build(folder)
     except build.Stopped as error:
-        pytest.skip(str(error))
+        missing(str(error))
     with build.server(folder) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -64,7 +64,7 @@ def browser() -> Iterator[Any]:
 
 
 def missing(reason: str) -> None:
-    """Skip where there is no browser; not where one was said to be there."""
+    """Skip where there is no browser or no npm; not where a browser was said to be there."""
     (pytest.fail if os.environ.get("PAGE_IN_BROWSER") else pytest.skip)(reason)
 
 
