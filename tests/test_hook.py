@@ -24,7 +24,6 @@ import pytest
 from click.testing import CliRunner
 from cookiecutter.cli import main as cookiecutter_cli
 from cookiecutter.generate import generate_files
-from cruft._commands.utils.cookiecutter import generate_cookiecutter_context
 
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config, git
 from tools.lib.lock import find_uv, read_lock
@@ -955,6 +954,8 @@ def test_cruft_update_leaves_everything_alone(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """As cruft does: its own key in the context, for an update in a folder of `tempfile`."""
+    from cruft._commands.utils.cookiecutter import generate_cookiecutter_context  # it needs git
+
     record = fake_uv(LOCKS)
     monkeypatch.syspath_prepend(str(ROOT))
     given = {**ANSWERS, "pytorch_index": replica.url}

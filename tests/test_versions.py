@@ -155,7 +155,7 @@ def test_cookiecutters(tmp_path: Path, bake: Bake, replica: Replica, requirement
     here = bake(**{**ANSWERS, **chosen, "after_generation": "nothing"})
     assert contents(there) == contents(here.path)
     check_locked(there, replica)
-    impossible = answers(replica, **chosen, torch_backend="cu118")
+    impossible = answers(replica, **{**chosen, "torch_version": "2.51.0"})
     printed = run([*command, "--overwrite-if-exists", *impossible], tmp_path, status=1)
     assert "This cannot be done:" in printed
     assert "Traceback" not in printed

@@ -415,6 +415,10 @@ class Facts:
         """Return the platforms whose wheels were compiled against NumPy 1."""
         return tuple(self._release(release)["numpy_1"].split())
 
+    def requires_numpy_1(self, release: str) -> tuple[str, ...]:
+        """Return the companions with a wheel that requires `numpy<2`, on whatever platform."""
+        return tuple(self._release(release).get("requires_numpy_1", "").split())
+
     @cached_property
     def numpy_1(self) -> Numpy:
         """What NumPy 1 has wheels for."""

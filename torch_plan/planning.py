@@ -153,8 +153,17 @@ class _Planner:
     def numpy_requirements(self) -> Iterator[str]:
         guarded = self.cells.guarded
         free = [platform for platform in self.answers.platforms if platform not in guarded]
-        # uv locks one version for all where it can, and that would be NumPy 1.
-        apart = guarded and set(self.cells.pythons) <= set(self.facts.numpy_2.pythons)
+        # uv locks one version for all where it can, and that would be NumPy 1. It has to be where
+        # one wheel requires it: uv reads one wheel of a version, and takes the others to be alike.
+        apart = (
+            guarded
+            and set(self.cells.pythons) <= set(self.facts.numpy_2.pythons)
+            and not any(
+                package.name in self.facts.requires_numpy_1(cell.release)
+                for cell in self.cells.all
+                for package in cell.packages
+            )
+        )
         yield from self.by_marker({"numpy>=2" if apart else "numpy": free, "numpy<2": [*guarded]})
 
     def by_marker(self, pins: Mapping[str, list[str]], also: str = "") -> Iterator[str]:
