@@ -1,32 +1,24 @@
-"""Write `docs/support.md` and `docs/support.svg`, what PyTorch publishes, from `builds.json`.
+"""Write `docs/support.md`, what PyTorch publishes, from `builds.json`: `uv run -m tools.support`.
 
-Run it with `uv run -m tools.support`. With `--check` it writes nothing, and exits 1 if a file is
-older than the facts.
+With `--check` it writes nothing, and exits 1 if the page is older than the facts.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import re
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
+from tools.lib.grouping import grouped
 from torch_plan.default_backend import runs_on
-from torch_plan.facts import CPU, FAMILIES, PYPI, TORCH, Facts, capability, family_of, load_facts
+from torch_plan.facts import CPU, PYPI, TORCH, Facts, capability, family_of, load_facts
 from torch_plan.platforms import PLATFORMS, platform_of
 from torch_plan.text import listed
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.path import Path as Outline
-
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGE_NAME, PICTURE_NAME = "support.md", "support.svg"
-TITLE = "PyTorch releases, and the platforms that each backend has wheels for"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "support.md"
 
 LETTERS = {
     "linux-x86_64": "L",
@@ -57,12 +49,6 @@ build in the facts was compiled for.
 
 GPU_LIST = "developer.nvidia.com/cuda-gpus"
 
-Key = TypeVar("Key", bound=Hashable)
-Item = TypeVar("Item")
-
-
-# --- What both say -------------------------------------------------------------------------------
-
 
 def generations(architectures: Sequence[int]) -> tuple[str, ...]:
     """Return the GPU generations with a card that code for these capabilities runs on."""
@@ -92,21 +78,10 @@ def platform_names(platforms: Iterable[str]) -> str:
     )
 
 
-def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
-    """Return key -> items, both in the order in which they came."""
-    groups: dict[Key, list[Item]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
-
-
 def letter(facts: Facts, release: str, backend: str, platform: str) -> str:
     """Return the letter of a platform, with a question mark where the wheels are only likely."""
     mark = "?" if facts.is_likely(TORCH, release, backend, platform) else ""
     return LETTERS[platform] + mark
-
-
-# --- docs/support.md -----------------------------------------------------------------------------
 
 
 def support_page(facts: Facts) -> str:
@@ -135,18 +110,16 @@ def support_page(facts: Facts) -> str:
 
 
 def _introduction() -> str:
-    return f"""\
+    return """\
 # Which PyTorch builds exist
 
-`uv run -m tools.support` writes this page and its picture from
+`uv run -m tools.support` writes this page from
 [`torch_plan/builds.json`](../torch_plan/builds.json). Edit the facts, not the page: a test fails
 when the two differ.
 
 A question mark follows what nobody has seen, but very likely exists: other releases have it, or
 PyTorch's plans name it. The template plans such a build and says so; uv finds out when it locks. An
-empty cell means that no wheel is known.
-
-![{TITLE}]({PICTURE_NAME})"""
+empty cell means that no wheel is known."""
 
 
 def _legend() -> str:
@@ -419,242 +392,19 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-# --- docs/support.svg ----------------------------------------------------------------------------
-
-PLAIN = "#667085"
-ONE_SYSTEM, TWO_SYSTEMS, THREE_SYSTEMS = "#a16207", "#2f6fd0", "#1a7f4b"
-BROKEN = "#cf222e"
-CROSS = "\N{MULTIPLICATION SIGN}"
-MEANINGS = {
-    ONE_SYSTEM: "wheels for one operating system",
-    TWO_SYSTEMS: "for two",
-    THREE_SYSTEMS: "for all three",
-    BROKEN: f"{CROSS} = published, but broken",
-}
-"""Colour -> what it means in a cell."""
-
-INK, EMPTY = "#ffffff", "#80808026"
-GROUNDS = (PLAIN, *MEANINGS)
-"""What text stands on. The picture has no background, so each of these must serve on a white page
-and on GitHub's dark one: it stands out from both (contrast 3 and more), and INK from it (4.5)."""
-
-# Measures of the picture, in points.
-CELL, LINE, GAP, FAMILY_GAP = 25.0, 22.0, 2.0, 6.0
-NAMES_WIDTH, NAMES_HEIGHT, BAND = 46.0, 56.0, 17.0
-
-Box = tuple[float, float, float, float]
-"""Left, top, width and height; the top of the picture is 0."""
-
-
-def support_picture(facts: Facts) -> str:
-    """Return the text of `docs/support.svg`: the same on every machine and at every time."""
-    # Imported here, so that the page can be had where there is no matplotlib.
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    releases = tuple(reversed(facts.releases))
-    columns = _columns(facts.all_backends)
-    width = max(columns.values()) + CELL
-    top = 2 * (BAND + GAP) + FAMILY_GAP + BAND + GAP + NAMES_HEIGHT + GAP
-    height = top + len(releases) * (LINE + GAP) - GAP
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": PICTURE_NAME,
-        "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"],
-        "font.monospace": ["DejaVu Sans Mono", "Menlo", "Consolas"],
-    }
-    text = io.StringIO()
-    with style.context(["default", settings]):
-        figure = Figure(figsize=(width / 72, height / 72))
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
-        axes.set_axis_off()
-        _draw_legend(axes, width)
-        _draw_names(axes, releases, columns, top)
-        _draw_cells(axes, facts, releases, columns, top)
-        figure.savefig(text, format="svg", transparent=True, metadata=_metadata(facts))
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
-
-
-def _metadata(facts: Facts) -> dict[str, str | None]:
-    return {
-        "Title": TITLE,
-        "Description": f"torch {facts.releases[0]} to {facts.releases[-1]}; as text: {PAGE_NAME}",
-        "Date": None,
-    }
-
-
-def _columns(backends: Iterable[str]) -> dict[str, float]:
-    """Return backend -> left side of its column, families a little apart."""
-    columns: dict[str, float] = {}
-    left = NAMES_WIDTH
-    for members in grouped(backends, family_of).values():
-        left += FAMILY_GAP - GAP
-        for backend in members:
-            left += GAP
-            columns[backend] = left
-            left += CELL
-    return columns
-
-
-def _draw_legend(axes: Axes, width: float) -> None:
-    platforms = [f"{LETTERS[name]} = {platform_names([name])}" for name in LETTERS]
-    signs = [*platforms, "? = likely"]
-    for box, text in zip(_shares(width, 0, len(signs)), signs, strict=True):
-        _fill(axes, [box], PLAIN)
-        _write(axes, box, text, size=9)
-    boxes = _shares(width, BAND + GAP, len(MEANINGS))
-    for box, (colour, text) in zip(boxes, MEANINGS.items(), strict=True):
-        _fill(axes, [box], colour)
-        _write(axes, box, text, size=9)
-
-
-def _shares(width: float, top: float, number: int) -> list[Box]:
-    """Return boxes of one width that fill a line."""
-    share = (width + GAP) / number
-    return [(position * share, top, share - GAP, BAND) for position in range(number)]
-
-
-def _draw_names(
-    axes: Axes, releases: Sequence[str], columns: Mapping[str, float], top: float
-) -> None:
-    """Draw the releases on the left, and above the backends and their families."""
-    names_top = top - GAP - NAMES_HEIGHT
-    boxes = {
-        release: (0.0, top + position * (LINE + GAP), NAMES_WIDTH, LINE)
-        for position, release in enumerate(releases)
-    }
-    for release, box in boxes.items():
-        _write(axes, box, release, size=9, weight="bold")
-    heads = {backend: (left, names_top, CELL, NAMES_HEIGHT) for backend, left in columns.items()}
-    for backend, box in heads.items():
-        _write(axes, box, backend, size=9, rotation=90)
-    bands = {}
-    for family, members in grouped(columns, family_of).items():
-        left, right = columns[members[0]], columns[members[-1]] + CELL
-        bands[family] = (left, names_top - GAP - BAND, right - left, BAND)
-        _write(axes, bands[family], FAMILIES[family], size=8, weight="bold")
-    _fill(axes, [*boxes.values(), *heads.values(), *bands.values()], PLAIN)
-
-
-def _draw_cells(
-    axes: Axes, facts: Facts, releases: Sequence[str], columns: Mapping[str, float], top: float
-) -> None:
-    boxes: dict[str, list[Box]] = {}
-    for row, release in enumerate(releases):
-        for backend, left in columns.items():
-            box = (left, top + row * (LINE + GAP), CELL, LINE)
-            boxes.setdefault(_colour(facts, release, backend), []).append(box)
-            lines = _lines(facts, release, backend)
-            for number, text in enumerate(lines):
-                height = (LINE - 2) / len(lines)
-                line = (left, box[1] + 1 + number * height, CELL, height)
-                _write(axes, line, text, size=9, family="monospace", weight="bold")
-    for colour, those in boxes.items():
-        _fill(axes, those, colour)
-
-
-def _colour(facts: Facts, release: str, backend: str) -> str:
-    platforms = facts.platforms(TORCH, release, backend)
-    if any(facts.why_broken(release, backend, platform) for platform in platforms):
-        return BROKEN
-    systems = {system_of(platform) for platform in platforms}
-    return (EMPTY, ONE_SYSTEM, TWO_SYSTEMS, THREE_SYSTEMS)[len(systems)]
-
-
-def _lines(facts: Facts, release: str, backend: str) -> list[str]:
-    """Return what stands in a cell: the platforms' letters, Linux above the rest if it is tight."""
-    signs = {
-        platform: CROSS
-        if facts.why_broken(release, backend, platform)
-        else letter(facts, release, backend, platform)
-        for platform in facts.platforms(TORCH, release, backend)
-    }
-    if len("".join(signs.values())) <= 3:
-        return ["".join(signs.values())]
-    return ["".join(signs[name] for name in names) for names in _linux_and_others(signs)]
-
-
-def _linux_and_others(platforms: Iterable[str]) -> Iterable[list[str]]:
-    return grouped(platforms, lambda name: system_of(name) == "Linux").values()
-
-
-def _fill(axes: Axes, boxes: Iterable[Box], colour: str) -> None:
-    """Fill rounded boxes, as one shape."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path as Outline
-
-    outline = Outline.make_compound_path(*(_rounded(box) for box in boxes))
-    axes.add_patch(PathPatch(outline, facecolor=colour, edgecolor="none", clip_on=False))
-
-
-def _rounded(box: Box) -> Outline:
-    from matplotlib.patches import BoxStyle
-
-    return BoxStyle.Round(pad=0, rounding_size=3)(*box, mutation_size=1)
-
-
-def _write(
-    axes: Axes,
-    box: Box,
-    text: str,
-    *,
-    size: float,
-    family: str = "sans-serif",
-    weight: str = "normal",
-    rotation: float = 0,
-) -> None:
-    """Write into the middle of a box."""
-    left, top, width, height = box
-    if text.strip():
-        axes.text(
-            left + width / 2,
-            top + height / 2,
-            text,
-            size=size,
-            family=family,
-            weight=weight,
-            rotation=rotation,
-            color=INK,
-            ha="center",
-            va="center" if rotation else "center_baseline",
-        )
-
-
-# --- The command ---------------------------------------------------------------------------------
-
-
-def files(facts: Facts) -> dict[str, str]:
-    """Return the name in `docs/` -> the text of both files."""
-    return {PAGE_NAME: support_page(facts), PICTURE_NAME: support_picture(facts)}
-
-
-def stale(facts: Facts, folder: Path = DOCS) -> list[str]:
-    """Return the names of the files in a folder that are missing, or differ from the facts."""
-    return [
-        name
-        for name, text in files(facts).items()
-        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
-    ]
-
-
-def write(facts: Facts, folder: Path = DOCS) -> None:
-    """Write both files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files(facts).items():
-        (folder / name).write_bytes(text.encode())
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the files, or check them. Returns 1 if `--check` finds one that is stale."""
+    """Write the page, or check it. Returns 1 if `--check` finds that it is stale."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if stale")
-    if not parser.parse_args(arguments).check:
-        write(load_facts())
-        return 0
-    names = stale(load_facts())
-    for name in names:
-        print(f"docs/{name} is older than the facts: uv run -m tools.support", file=sys.stderr)
-    return 1 if names else 0
+    is_check = parser.parse_args(arguments).check
+    text = support_page(load_facts())
+    if not is_check:
+        PAGE.write_text(text, encoding="utf-8", newline="\n")
+    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
+        message = "docs/support.md is older than the facts: uv run -m tools.support"
+        print(message, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
