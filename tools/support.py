@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools.lib.grouping import grouped
@@ -78,10 +78,146 @@ def platform_names(platforms: Iterable[str]) -> str:
     )
 
 
-def letter(facts: Facts, release: str, backend: str, platform: str) -> str:
-    """Return the letter of a platform, with a question mark where the wheels are only likely."""
-    mark = "?" if facts.is_likely(TORCH, release, backend, platform) else ""
-    return LETTERS[platform] + mark
+@dataclass(frozen=True)
+class Build:
+    """One backend of a release: a row of its table, and a cell of the overview."""
+
+    facts: Facts
+    release: str
+    backend: str
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms that it has wheels for."""
+        return self.facts.platforms(TORCH, self.release, self.backend)
+
+    def is_broken(self, platform: str) -> bool:
+        """Tell whether it is published, and does not work."""
+        return bool(self.facts.why_broken(self.release, self.backend, platform))
+
+    def is_likely(self, platform: str) -> bool:
+        """Tell whether nobody has seen it."""
+        return self.facts.is_likely(TORCH, self.release, self.backend, platform)
+
+    def build_on(self, platform: str) -> str:
+        """Return the build: PyPI's differs by platform."""
+        return self.facts.build(self.release, self.backend, platform)
+
+    def pythons_on(self, platform: str) -> tuple[str, ...]:
+        """Return the Pythons that torch has wheels for."""
+        return self.facts.pythons(TORCH, self.release, self.backend, platform)
+
+    def letters(self) -> str:
+        """Return the platforms as the overview writes them."""
+        letters = {
+            name: f"{LETTERS[name]}{'?' if self.is_likely(name) else ''}" for name in self.platforms
+        }
+        return "".join(
+            f"~~{text}~~" if self.is_broken(name) else text for name, text in letters.items()
+        )
+
+    def cells(self) -> list[str]:
+        """Return the row of the table."""
+        return [
+            f"`{self.backend}`",
+            self.named_platforms(),
+            self.by_platform(lambda name: _pythons(self.facts, self.pythons_on(name))),
+            ", ".join(self.companions()),
+            self.by_platform(self.floor_on),
+            self.by_platform(lambda name: self.facts.min_driver(self.build_on(name), name)),
+            self.by_platform(self.gpus_on),
+        ]
+
+    def by_platform(self, text_on: Callable[[str], str]) -> str:
+        """Return a value that holds everywhere alone, else a line for each, with its platforms."""
+        groups = grouped(self.platforms, text_on)
+        groups.pop("", None)
+        if len(groups) == 1:
+            return next(iter(groups))
+        return "<br>".join(f"{platform_names(names)}: {text}" for text, names in groups.items())
+
+    def named_platforms(self) -> str:
+        """Name the platforms; for `pypi`, with the build that each gets."""
+        broken = [name for name in self.platforms if self.is_broken(name)]
+        likely = [name for name in self.platforms if self.is_likely(name)]
+        sound = [name for name in self.platforms if name not in (*broken, *likely)]
+        lines = [
+            platform_names(names) + (f": `{build}`" if build != self.backend else "")
+            for build, names in grouped(sound, self.build_on).items()
+        ]
+        lines += [f"{platform_names(names)} (likely)" for names in [likely] if names]
+        lines += [f"~~{platform_names(names)}~~" for names in [broken] if names]
+        return "<br>".join(lines)
+
+    def companions(self) -> Iterator[str]:
+        """Yield the companions that go with it, each with what it lacks beside torch."""
+        for companion, versions in self.facts.companions(self.release).items():
+            has = {it: self.companion_pythons(companion, versions, it) for it in self.platforms}
+            absent = [name for name, pythons in has.items() if not pythons]
+            lacks = [f"not on {platform_names(absent)}"] if absent else []
+            missing = {
+                name: tuple(it for it in self.pythons_on(name) if it not in pythons)
+                for name, pythons in has.items()
+                if pythons
+            }
+            for pythons, names in grouped(missing, missing.__getitem__).items():
+                where = f" on {platform_names(names)}" if len(names) < len(has) else ""
+                lacks += [f"not for {_pythons(self.facts, pythons)}{where}"] if pythons else []
+            if missing:
+                yield f"{companion} ({', '.join(lacks)})" if lacks else companion
+
+    def companion_pythons(self, companion: str, versions: Iterable[str], platform: str) -> set[str]:
+        """Return the Pythons that any of these versions has wheels for, beside this build."""
+        return {
+            python
+            for it in versions
+            for index in [self.facts.companion_index(companion, it, self.backend, platform)]
+            for python in self.facts.pythons(companion, it, index, platform)
+        }
+
+    def floor_on(self, platform: str) -> str:
+        """Return `macOS 11.0, for 3.14 macOS 14.0`: the floor of most Pythons, and of others."""
+        (first, _), *others = self.floors_on(platform).items()
+        return ", ".join(
+            [first, *(f"for {_pythons(self.facts, pythons)} {floor}" for floor, pythons in others)]
+        )
+
+    def floors_on(self, platform: str) -> dict[str, tuple[str, ...]]:
+        """Return the oldest system -> the Pythons whose wheels allow it, the most of them first."""
+        wheels = self.facts.wheels(TORCH, self.release, self.backend).items()
+        tags = {tag: self.facts.minors(its) for tag, its in wheels if platform_of(tag) == platform}
+        most_first = sorted(tags.items(), key=lambda item: -len(item[1]))
+        return {floor_of(tag): pythons for tag, pythons in most_first if pythons}
+
+    def gpus_on(self, platform: str) -> str:
+        """Return the GPUs that it runs on."""
+        build = self.build_on(platform)
+        if family_of(build) == "rocm":
+            return " ".join(self.facts.amd_architectures(self.release, build))
+        if family_of(build) != "cu":
+            return ""
+        compiled = self.facts.architectures(self.release, build, platform)
+        numbers = " ".join(capability(number) for number in compiled)
+        return f"{', '.join(generations(compiled))} ({numbers})" if compiled else "not known"
+
+
+def _pythons(facts: Facts, pythons: Iterable[str]) -> str:
+    return facts.span(pythons, to="\N{EN DASH}")
+
+
+def floor_of(platform_tag: str) -> str:
+    """Return the oldest system that a platform tag allows (`glibc 2.28`), empty for any.
+
+    The old names of manylinux are those of PEP 600. Of a compressed set the oldest counts.
+    """
+    for name, version in {"1": "2_5", "2010": "2_12", "2014": "2_17"}.items():
+        platform_tag = platform_tag.replace(f"manylinux{name}_", f"manylinux_{version}_")
+    found = re.findall(r"(manylinux|macosx)_(\d+)_(\d+)_", platform_tag)
+    floors = [(system, int(major), int(minor)) for system, major, minor in found]
+    if not floors:
+        return ""
+    system, major, minor = min(floors)
+    return f"{'glibc' if system == 'manylinux' else 'macOS'} {major}.{minor}"
 
 
 def support_page(facts: Facts) -> str:
@@ -104,7 +240,7 @@ def support_page(facts: Facts) -> str:
         *(part for release in newest_first for part in _release(facts, release)),
         "## Known broken",
         "Published, and refused by the template:",
-        "\n".join(_broken_builds(facts)),
+        "\n".join(_broken_builds(facts, newest_first)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -132,44 +268,32 @@ def _legend() -> str:
 
 def _overview(facts: Facts, releases: Iterable[str], backends: Sequence[str]) -> str:
     rows = [
-        [f"[{release}](#{_anchor(release)})", *cells]
+        [_link(release), *cells]
         for release in releases
-        if any(cells := [_letters(facts, release, backend) for backend in backends])
+        if any(cells := [Build(facts, release, backend).letters() for backend in backends])
     ]
-    return _table(["", *(_short(name) for name in backends)], rows)
-
-
-def _short(backend: str) -> str:
-    """Return the version alone for ROCm: with whole names its table would be too wide."""
-    return backend.removeprefix("rocm") if family_of(backend) == "rocm" else f"`{backend}`"
-
-
-def _letters(facts: Facts, release: str, backend: str) -> str:
-    return "".join(
-        f"~~{LETTERS[platform]}~~"
-        if facts.why_broken(release, backend, platform)
-        else letter(facts, release, backend, platform)
-        for platform in facts.platforms(TORCH, release, backend)
-    )
+    # The version alone for ROCm: with whole names its table would be too wide.
+    heads = [it.removeprefix("rocm") if it.startswith("rocm") else f"`{it}`" for it in backends]
+    return _table(["", *heads], rows)
 
 
 def _old_systems(facts: Facts, releases: Iterable[str]) -> str:
     """Return a table of the newest release for each floor of a system."""
     last: dict[tuple[str, str], str] = {}
-    for release in releases:
-        for platform in facts.platforms(TORCH, release, CPU):
-            if system_of(platform) != "Windows":
-                floor = next(iter(_floors(facts, release, CPU, platform)))
-                last.setdefault((platform, floor), release)
+    for build in (Build(facts, release, CPU) for release in releases):
+        for platform in build.platforms:
+            floor = next(iter(build.floors_on(platform)))
+            last.setdefault((platform, floor), build.release)
     rows = [
-        [platform_names([platform]), floor or "any glibc", f"[{release}](#{_anchor(release)})"]
-        for (platform, floor), release in sorted(last.items(), key=lambda it: it[0][0])
+        [platform_names([platform]), floor or "any glibc", _link(release)]
+        for (platform, floor), release in sorted(last.items(), key=lambda item: item[0][0])
+        if system_of(platform) != "Windows"
     ]
     return _table(["platform", "needs", "up to"], rows)
 
 
-def _anchor(release: str) -> str:
-    return f"torch-{release.replace('.', '')}"
+def _link(release: str) -> str:
+    return f"[{release}](#torch-{release.replace('.', '')})"
 
 
 def _reading_aid() -> str:
@@ -196,23 +320,14 @@ def _reading_aid() -> str:
 
 def _release(facts: Facts, release: str) -> Iterator[str]:
     """Yield heading, line and table of one release."""
-    companions = [f"{name} {_span(its)}" for name, its in facts.companions(release).items()]
+    companions = [
+        f"{name} {_span(versions)}" for name, versions in facts.companions(release).items()
+    ]
     yield f"### torch {release}"
     yield f"{facts.released(release)}, with {listed(companions)}."
     yield _table(
         ["backend", "platforms", "Pythons", "companions", "system", "driver", "GPUs"],
-        [
-            [
-                f"`{backend}`",
-                _platforms(facts, release, backend),
-                _pythons(facts, release, backend),
-                ", ".join(_companions(facts, release, backend)),
-                "<br>".join(_systems(facts, release, backend)),
-                _drivers(facts, release, backend),
-                _gpus(facts, release, backend),
-            ]
-            for backend in facts.backends(release)
-        ],
+        [Build(facts, release, backend).cells() for backend in facts.backends(release)],
     )
 
 
@@ -221,165 +336,9 @@ def _span(versions: Sequence[str]) -> str:
     return "\N{EN DASH}".join(dict.fromkeys((versions[-1], versions[0])))
 
 
-def _platforms(facts: Facts, release: str, backend: str) -> str:
-    """Name the platforms; for `pypi`, with the build that each gets."""
-    platforms = facts.platforms(TORCH, release, backend)
-    broken = [name for name in platforms if facts.why_broken(release, backend, name)]
-    likely = [name for name in platforms if facts.is_likely(TORCH, release, backend, name)]
-    sound = [name for name in platforms if name not in (*broken, *likely)]
-    builds = grouped(sound, partial(facts.build, release, backend))
-    lines = [f"{platform_names(names)}{_which(build, backend)}" for build, names in builds.items()]
-    if likely:
-        lines.append(f"{platform_names(likely)} (likely)")
-    if broken:
-        lines.append(f"~~{platform_names(broken)}~~")
-    return "<br>".join(lines)
-
-
-def _which(build: str, backend: str) -> str:
-    return "" if build == backend else f": `{build}`"
-
-
-def _pythons(facts: Facts, release: str, backend: str) -> str:
-    platforms = facts.platforms(TORCH, release, backend)
-    groups = grouped(platforms, partial(facts.pythons, TORCH, release, backend))
-    spans = {facts.span(has, to="\N{EN DASH}"): names for has, names in groups.items()}
-    return _by_platform(spans)
-
-
-def _by_platform(groups: Mapping[str, Sequence[str]]) -> str:
-    """Return a value that holds everywhere alone, else one line for each value and platforms."""
-    if len(groups) == 1:
-        return next(iter(groups))
-    return "<br>".join(f"{platform_names(names)}: {text}" for text, names in groups.items())
-
-
-def _companions(facts: Facts, release: str, backend: str) -> Iterator[str]:
-    """Yield the companions on an index, each with what it lacks beside torch."""
-    platforms = facts.platforms(TORCH, release, backend)
-    for companion in facts.companions(release):
-        has = partial(_companion_pythons, facts, release, backend, companion)
-        there = [name for name in platforms if has(name)]
-        absent = [name for name in platforms if name not in there]
-        missing = grouped(there, partial(_missing, facts, release, backend, companion))
-        lacks = [f"not on {platform_names(absent)}"] if absent else []
-        for pythons, names in missing.items():
-            where = "" if len(names) == len(platforms) else f" on {platform_names(names)}"
-            span = facts.span(pythons, to="\N{EN DASH}") if pythons else ""
-            lacks += [f"not for {span}{where}"] if pythons else []
-        if there:
-            yield f"{companion} ({', '.join(lacks)})" if lacks else companion
-
-
-def _companion_pythons(
-    facts: Facts, release: str, backend: str, companion: str, platform: str
-) -> set[str]:
-    """Return the Pythons that any version of a companion has wheels for, beside a build."""
-    return {
-        python
-        for version in facts.companions(release)[companion]
-        for python in facts.pythons(
-            companion,
-            version,
-            facts.companion_index(companion, version, backend, platform),
-            platform,
-        )
-    }
-
-
-def _missing(
-    facts: Facts, release: str, backend: str, companion: str, platform: str
-) -> tuple[str, ...]:
-    """Return the Pythons that torch has wheels for, and a companion has not."""
-    has = _companion_pythons(facts, release, backend, companion, platform)
-    return tuple(
-        name for name in facts.pythons(TORCH, release, backend, platform) if name not in has
-    )
-
-
-def _systems(facts: Facts, release: str, backend: str) -> Iterator[str]:
-    """Yield the oldest glibc and macOS, with the platforms where they are not those of all."""
-    by_system = grouped(facts.platforms(TORCH, release, backend), system_of)
-    for platforms in by_system.values():
-        floors = grouped(platforms, partial(_floor_text, facts, release, backend))
-        for floor, names in floors.items():
-            if floor:
-                yield floor if len(floors) == 1 else f"{platform_names(names)}: {floor}"
-
-
-def _floor_text(facts: Facts, release: str, backend: str, platform: str) -> str:
-    """Return `macOS 11.0, for 3.14 macOS 14.0`: the floor of most Pythons, and that of others."""
-    (first, _), *others = _floors(facts, release, backend, platform).items()
-    return ", ".join([first, *(f"for {facts.span(pythons)} {floor}" for floor, pythons in others)])
-
-
-def _floors(facts: Facts, release: str, backend: str, platform: str) -> dict[str, tuple[str, ...]]:
-    """Return floor -> the Pythons whose wheels have it, the most of them first."""
-    wheels = facts.wheels(TORCH, release, backend).items()
-    here = {
-        floor_of(tag): facts.minors(tags) for tag, tags in wheels if platform_of(tag) == platform
-    }
-    most_first = sorted(here.items(), key=lambda item: -len(item[1]))
-    return {floor: pythons for floor, pythons in most_first if pythons}
-
-
-def floor_of(platform_tag: str) -> str:
-    """Return the oldest system that a platform tag allows (`glibc 2.28`), empty for any.
-
-    The old names of manylinux are those of PEP 600. Of a compressed set the oldest counts.
-    """
-    for name, version in {"1": "2_5", "2010": "2_12", "2014": "2_17"}.items():
-        platform_tag = platform_tag.replace(f"manylinux{name}_", f"manylinux_{version}_")
-    found = re.findall(r"(manylinux|macosx)_(\d+)_(\d+)_", platform_tag)
-    floors = [(system, int(major), int(minor)) for system, major, minor in found]
-    if not floors:
-        return ""
-    system, major, minor = min(floors)
-    return f"{'glibc' if system == 'manylinux' else 'macOS'} {major}.{minor}"
-
-
-def _cuda_builds(facts: Facts, release: str, backend: str) -> dict[str, str]:
-    """Return platform -> CUDA build, for the platforms that get one."""
-    builds = {
-        platform: facts.build(release, backend, platform)
-        for platform in facts.platforms(TORCH, release, backend)
-    }
-    return {platform: build for platform, build in builds.items() if family_of(build) == "cu"}
-
-
-def _drivers(facts: Facts, release: str, backend: str) -> str:
-    drivers = grouped(
-        _cuda_builds(facts, release, backend).items(),
-        lambda item: facts.min_driver(item[1], item[0]),
-    )
-    if len(drivers) < 2:
-        return "".join(drivers)
-    return "<br>".join(
-        f"{', '.join(dict.fromkeys(system_of(platform) for platform, _ in items))}: {driver}"
-        for driver, items in drivers.items()
-    )
-
-
-def _gpus(facts: Facts, release: str, backend: str) -> str:
-    if family_of(backend) == "rocm":
-        return " ".join(facts.amd_architectures(release, backend))
-    builds = _cuda_builds(facts, release, backend)
-    groups = grouped(builds, lambda name: facts.architectures(release, builds[name], name))
-    if not groups:
-        return ""
-    return _by_platform({_served(compiled): names for compiled, names in groups.items()})
-
-
-def _served(architectures: Sequence[int]) -> str:
-    if not architectures:
-        return "not known"
-    numbers = " ".join(capability(number) for number in architectures)
-    return f"{', '.join(generations(architectures))} ({numbers})"
-
-
-def _broken_builds(facts: Facts) -> Iterator[str]:
-    """Yield one line for every published build that does not work, newest release first."""
-    for release in reversed(facts.releases):
+def _broken_builds(facts: Facts, releases: Iterable[str]) -> Iterator[str]:
+    """Yield one line for every published build that does not work."""
+    for release in releases:
         for backend in facts.backends(release):
             for platform in facts.platforms(TORCH, release, backend):
                 if reason := facts.why_broken(release, backend, platform):
