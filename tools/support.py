@@ -1,4 +1,4 @@
-"""Write `docs/support.md`, what PyTorch publishes, from `builds.json`: `uv run -m tools.support`.
+"""Write the tables of `docs/support.md` from `builds.json`: `uv run -m tools.support`.
 
 With `--check` it writes nothing, and exits 1 if the page is older than the facts.
 """
@@ -10,15 +10,15 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tools.lib.grouping import grouped
+from tools.lib.written import DOCS, with_parts
 from torch_plan.default_backend import runs_on
-from torch_plan.facts import CPU, PYPI, TORCH, Facts, capability, family_of, load_facts
+from torch_plan.facts import CPU, TORCH, Facts, capability, family_of, load_facts
 from torch_plan.platforms import PLATFORMS, platform_of
 from torch_plan.text import listed
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "support.md"
+PAGE = DOCS / "support.md"
 
 LETTERS = {
     "linux-x86_64": "L",
@@ -46,8 +46,6 @@ GENERATIONS = {
 Source: NVIDIA's list of CUDA GPUs, and the one of legacy GPUs that it links. Of Kepler only what a
 build in the facts was compiled for.
 """
-
-GPU_LIST = "developer.nvidia.com/cuda-gpus"
 
 
 def generations(architectures: Sequence[int]) -> tuple[str, ...]:
@@ -197,8 +195,12 @@ class Build:
         if family_of(build) != "cu":
             return ""
         compiled = self.facts.architectures(self.release, build, platform)
-        numbers = " ".join(capability(number) for number in compiled)
-        return f"{', '.join(generations(compiled))} ({numbers})" if compiled else "not known"
+        names = ", ".join(generations(compiled))
+        return f"{names} ({_capabilities(compiled)})" if compiled else "not known"
+
+
+def _capabilities(numbers: Iterable[int]) -> str:
+    return " ".join(map(capability, numbers))
 
 
 def _pythons(facts: Facts, pythons: Iterable[str]) -> str:
@@ -220,50 +222,21 @@ def floor_of(platform_tag: str) -> str:
     return f"{'glibc' if system == 'manylinux' else 'macOS'} {major}.{minor}"
 
 
-def support_page(facts: Facts) -> str:
-    """Return the text of `docs/support.md`."""
+def parts(facts: Facts) -> dict[str, str]:
+    """Return the parts of the page that follow from the facts."""
     newest_first = tuple(reversed(facts.releases))
     rocm = [name for name in facts.all_backends if family_of(name) == "rocm"]
     others = [name for name in facts.all_backends if name not in rocm]
-    parts = [
-        _introduction(),
-        "## Overview",
-        _legend(),
-        _overview(facts, newest_first, others),
-        "The same for ROCm: a backend is named `rocm` and the version, as in `rocm6.4`.",
-        _overview(facts, newest_first, rocm),
-        "## Old systems",
-        "The last release that the wheels' names allow, by the CPU build:",
-        _old_systems(facts, newest_first),
-        "## Release by release",
-        _reading_aid(),
-        *(part for release in newest_first for part in _release(facts, release)),
-        "## Known broken",
-        "Published, and refused by the template:",
-        "\n".join(_broken_builds(facts, newest_first)),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _introduction() -> str:
-    return """\
-# Which PyTorch builds exist
-
-`uv run -m tools.support` writes this page from
-[`torch_plan/builds.json`](../torch_plan/builds.json). Edit the facts, not the page: a test fails
-when the two differ.
-
-A question mark follows what nobody has seen, but very likely exists: other releases have it, or
-PyTorch's plans name it. The template plans such a build and says so; uv finds out when it locks. An
-empty cell means that no wheel is known."""
-
-
-def _legend() -> str:
-    letters = ", ".join(f"**{LETTERS[name]}** {platform_names([name])}" for name in LETTERS)
-    return (
-        f"{letters}. ~~Struck out~~: published, but [broken](#known-broken). **?**: very likely "
-        f"there. `{PYPI}` is what PyPI itself carries."
-    )
+    cards = (f"{name} {_capabilities(numbers)}" for name, numbers in GENERATIONS.items())
+    return {
+        "letters": ", ".join(f"**{it}** {platform_names([name])}" for name, it in LETTERS.items()),
+        "overview": _overview(facts, newest_first, others),
+        "rocm": _overview(facts, newest_first, rocm),
+        "old systems": _old_systems(facts, newest_first),
+        "generations": ", ".join(cards),
+        "releases": "\n\n".join(_release(facts, release) for release in newest_first),
+        "broken": "\n".join(_broken_builds(facts, newest_first)),
+    }
 
 
 def _overview(facts: Facts, releases: Iterable[str], backends: Sequence[str]) -> str:
@@ -296,39 +269,13 @@ def _link(release: str) -> str:
     return f"[{release}](#torch-{release.replace('.', '')})"
 
 
-def _reading_aid() -> str:
-    cards = ", ".join(
-        f"{name} {' '.join(capability(card) for card in cards)}"
-        for name, cards in GENERATIONS.items()
-    )
-    return f"""\
-- **Pythons**: those that torch has wheels for, free-threaded ones left out.
-- **Platforms**: (likely) means that nobody has seen these wheels; their Pythons and systems are
-  those of another build for the same platform.
-- **Companions**: those of the release's companions that the same index carries, or PyPI for the CPU
-  build. What a companion lacks, all of its versions lack.
-- **System**: the oldest glibc or macOS that the wheels' names allow. Names with `linux_x86_64` or
-  `linux_aarch64`, common up to 2.6, allow every one, and promise nothing.
-- **Driver**: the least NVIDIA driver. ROCm needs AMD's, XPU Intel's; the facts do not say which.
-- **GPUs**: of NVIDIA's, the generations that the build runs on, and the compute capabilities that
-  it was compiled for. A binary also serves a higher minor version of the same major one: 8.6 runs
-  on 8.9, not on 9.0. PTX is not counted. Of AMD's, those that the build holds kernels for; some
-  people run it on a relative of one of them with `HSA_OVERRIDE_GFX_VERSION`, which AMD does not
-  support.
-- **Generations**, by [NVIDIA's list](https://{GPU_LIST}): {cards}."""
-
-
-def _release(facts: Facts, release: str) -> Iterator[str]:
-    """Yield heading, line and table of one release."""
-    companions = [
-        f"{name} {_span(versions)}" for name, versions in facts.companions(release).items()
-    ]
-    yield f"### torch {release}"
-    yield f"{facts.released(release)}, with {listed(companions)}."
-    yield _table(
-        ["backend", "platforms", "Pythons", "companions", "system", "driver", "GPUs"],
-        [Build(facts, release, backend).cells() for backend in facts.backends(release)],
-    )
+def _release(facts: Facts, release: str) -> str:
+    """Return heading, line and table of one release."""
+    companions = [f"{name} {_span(its)}" for name, its in facts.companions(release).items()]
+    head = ["backend", "platforms", "Pythons", "companions", "system", "driver", "GPUs"]
+    rows = [Build(facts, release, backend).cells() for backend in facts.backends(release)]
+    day = f"{facts.released(release)}, with {listed(companions)}."
+    return f"### torch {release}\n\n{day}\n\n{_table(head, rows)}"
 
 
 def _span(versions: Sequence[str]) -> str:
@@ -356,13 +303,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if stale")
     is_check = parser.parse_args(arguments).check
-    text = support_page(load_facts())
-    if not is_check:
-        PAGE.write_text(text, encoding="utf-8", newline="\n")
-    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
+    before = PAGE.read_text(encoding="utf-8")
+    after = with_parts(before, parts(load_facts()))
+    if is_check and after != before:
         message = "docs/support.md is older than the facts: uv run -m tools.support"
         print(message, file=sys.stderr)
         return 1
+    PAGE.write_text(after, encoding="utf-8", newline="\n")
     return 0
 
 
