@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import re
 import shutil
 import tomllib
 from itertools import product
@@ -13,61 +13,46 @@ import tomli_w
 
 from tests.conftest import Bake
 from tests.proof import indexes_of_torch
-from tools.bench import (
-    ROOT,
-    Compared,
-    Row,
-    in_turn,
-    render,
-    seconds,
-    tables,
-    warm,
-    with_tables,
-)
+from tools.bench import PAGE, ROOT, compared, in_turn, render, seconds, timed, verdict, warm
 from tools.lib.guide import CHOICES, COMMON, Choice, guide_project
 from tools.lib.lock import run_uv
 from torch_plan.platforms import PLATFORMS
 
 URL = "https://index.example/whl"
 FEW = {"requests": 6, "bytes": 512_000}
+SAME, OTHER = CHOICES[0], CHOICES[-1]
 
 
 def test_the_median_of_ratios_is_no_ratio_of_medians() -> None:
-    row = Row("it", [(1.0, 1.0), (4.0, 2.0), (9.0, 3.0)], 2.0)
-    assert row.cells() == [
+    assert timed("it", [(1.0, 1.0), (4.0, 2.0), (9.0, 3.0)], 2.0) == [
         *("it", "4,000.0 ms", "2,000.0 ms", "2.00 (1.00 to 3.00)", "3", "2.00", "met")
     ]
 
 
 def test_noise_excuses_no_missed_target() -> None:
-    assert Row("it", [(1.98, 1.0), (2.02, 1.0), (2.06, 1.0)], 2.0).is_missed
-    assert not Row("it", [(1.90, 1.0), (2.00, 1.0), (9.99, 1.0)], 2.0).is_missed
+    assert verdict([(1.98, 1.0), (2.02, 1.0), (2.06, 1.0)], 2.0) == "missed"
+    assert verdict([(1.90, 1.0), (2.00, 1.0), (9.99, 1.0)], 2.0) == "met"
 
 
 @pytest.mark.parametrize("counted", FEW)
 def test_no_count_may_be_more_than_the_guides(counted: str) -> None:
     more = {**FEW, counted: FEW[counted] + 1}
-    assert Compared("it", more, FEW, is_same=True, row=None).is_missed
-    assert not Compared("it", FEW, more, is_same=True, row=None).is_missed
-    assert not Compared("it", more, FEW, is_same=False, row=None).is_missed
+    assert compared(SAME, more, FEW, [])[-1] == "missed"
+    assert compared(SAME, FEW, more, [])[-1] == "met"
+    assert (OTHER.is_same, compared(OTHER, more, FEW, [])[-1]) == (False, "")
 
 
 def test_time_counts_where_it_was_taken() -> None:
-    slow = Row("it", [(1.1, 1.0)] * 3, 1.0)
-    assert Compared("it", FEW, FEW, is_same=True, row=slow).is_missed
-    assert not Compared("it", FEW, FEW, is_same=True, row=None).is_missed
+    slow = [(1.1, 1.0)] * 3
+    name, *counts, time, met = compared(SAME, FEW, FEW, slow)
+    assert counts == ["6 / 6", "512,000 / 512,000"]
+    assert (name, time, met) == (SAME.name, "1.10 (1.10 to 1.10)", "missed")
+    assert compared(SAME, FEW, FEW, [])[-2:] == ["", "met"]
 
 
-def test_tables_take_the_places_of_those_before() -> None:
-    row = Row("it", [(1.0, 1.0)] * 3, 1.0)
-    one, other = tables([row], [Compared("CPU", FEW, FEW, is_same=True, row=row)])
-    assert "6 / 6 | 512,000 / 512,000" in other
-    assert other.endswith("| 1.00 (1.00 to 1.00) | met |")
-    today = f"Last run: {datetime.date.today().isoformat()}"
-    before = "Last run: 2026-11-21.\n\n| a |\n| - |\n\nText.\n\n| b |\n| - |\n| c |\n\n| kept |\n"
-    after = with_tables(before, [one, other])
-    assert after == f"{today}.\n\n{one}\n\nText.\n\n{other}\n\n| kept |\n"
-    assert with_tables(after, [one, other]) == after
+def test_the_page_has_a_place_for_every_part() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert set(re.findall("<!-- (.*) -->", text)) == {"day", "on its own", "guide", "end"}
 
 
 def test_both_sides_run_in_turn() -> None:

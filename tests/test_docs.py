@@ -139,8 +139,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_answers_page_is_what_the_template_renders() -> None:
-    assert answers_page.page() == answers_page.PAGE.read_text(encoding="utf-8")
-    assert list(fixed_defaults()) == list(answers_page.ENTRIES)
+    page = answers_page.PAGE.read_text(encoding="utf-8")
+    assert answers_page.refreshed(page) == page, "run: uv run -m tools.answers_page"
+    assert len(answers_page.EXAMPLE.findall(page)) == page.count("```diff")
+    headings = re.findall(r"^## `(\w+)`$", page, flags=re.MULTILINE)
+    assert headings == [*fixed_defaults()]
 
 
 def test_recipe_without_a_network(

@@ -13,7 +13,7 @@ How it merges:
   newest whose requirement admits it, of those published before the next torch.
 - Where METADATA names no torch, but the README in it has a table of pairs (torchcodec), a release
   has every version that the table pairs with it. A version that is newer than the table is paired
-  by a person; a new release takes it over from the one before, if the row above it is open (`>=`).
+  by a person.
 - What is likely becomes published where a page lists it. Where the page is whole and does not, it
   is struck out. A page that lacks a version that the facts have there is not whole.
 - Indexes are those that the facts know, those that the index root names and those given with
@@ -30,80 +30,21 @@ import copy
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cached_property
-from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
-import requests
-from packaging.metadata import Metadata
 from packaging.requirements import Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name
-from packaging.version import Version
-from pypi_simple import (
-    ACCEPT_ANY,
-    PYPI_SIMPLE_ENDPOINT,
-    DistributionPackage,
-    NoMetadataError,
-    ProjectPage,
-    PyPISimple,
-)
+from packaging.utils import canonicalize_name
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from tools.lib.facts_file import FACTS_PATH, dump_facts
-from tools.lib.wheel_names import WheelName, parse_wheel_name
-from torch_plan.facts import CPU, PYPI, Facts, backend_key, family_of, version_key
-from torch_plan.platforms import PLATFORMS, platform_of
-
-TORCH = "torch"
-
-INDEX_NAME = re.compile(r"cpu|xpu|cu\d{3}|rocm\d+(\.\d+)+")
-"""An index of stable wheels. `cpu-cxx11-abi`, `cu117_pypi_cudnn`, `nightly`, `test` are none."""
-
-PYTHON_TAG = re.compile(r"cp3\d+t?|py3")
-
-COMMIT = re.compile(r"[0-9a-f]{7,40}")
-"""What torchvision's wheels for Windows on Arm carry in place of a label."""
-
-TIMEOUT = 30.0
-PATIENCE = 3
-"""After so many requests in a row without any answer, a repository is not asked again."""
-
-_SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
-"""`sys_platform` -> `os_name`, `platform_system`."""
-
-Answer = TypeVar("Answer")
-
-Tags = dict[str, set[str]]
-"""Platform tag -> CPython tags."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A wheel on a page, and what its name says."""
-
-    name: WheelName
-    package: DistributionPackage
-
-    @property
-    def platform(self) -> str:
-        """The platform that it is for."""
-        return platform_of(self.name.platform_tag) or ""
-
-    @property
-    def folder(self) -> str:
-        """The folder that it lies in, as its URL names it."""
-        path = unquote(urlsplit(self.package.url).path)
-        return path.rpartition("/")[0].rpartition("/")[2]
-
-
-class BrokenPage(ValueError):
-    """A page of which a part is missing."""
-
-
-Listing = dict[str, list[Listed]]
-"""Version -> wheels, of one package on one index."""
+from tools.lib.facts_file import FACTS_PATH, Seen, dump_facts, indexes_of, tables, tags_text
+from tools.lib.pages import INDEX_NAME, Listed, Listing, Repository, cuda_build, exact, sample
+from tools.lib.pairs import Pairs, admits
+from tools.lib.wheel_names import WheelName
+from torch_plan.facts import CPU, PYPI, TORCH, Facts, backend_key, family_of, version_key
+from torch_plan.platforms import PLATFORMS
 
 
 @dataclass
@@ -111,308 +52,27 @@ class Report:
     """What a run did and did not; `unread` is reason -> what could not be read for it."""
 
     changes: list[str] = field(default_factory=list)
-    waiting: list[str] = field(default_factory=list)
     by_hand: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
     contradictions: list[str] = field(default_factory=list)
     unread: dict[str, list[str]] = field(default_factory=dict)
-    pages: int = 0
 
-    def text(self) -> str:
+    def text(self, pages: int) -> str:
         """Return it in Markdown."""
-        lines = [f"- {', '.join(names)}: {reason}" for reason, names in self.unread.items()]
+        unread = [f"{', '.join(names)}: {reason}" for reason, names in self.unread.items()]
         sections = {
             "Changed": self.changes,
             "To do by hand": self.by_hand,
             "Not added yet": self.waiting,
             "The facts say otherwise (they were kept)": self.contradictions,
+            "Could not be read (the facts were kept)": unread,
         }
-        parts = [
-            f"## {title}\n\n" + "\n".join(f"- {entry}" for entry in dict.fromkeys(entries))
-            for title, entries in sections.items()
-            if entries
-        ]
-        if lines:
-            parts.append("## Could not be read (the facts were kept)\n\n" + "\n".join(lines))
-        if not self.changes:
-            parts.insert(0, f"Nothing to change after {self.pages} pages.")
+        parts = [] if self.changes else [f"Nothing to change after {pages} pages."]
+        for title, entries in sections.items():
+            if entries:
+                lines = "\n".join(f"- {entry}" for entry in dict.fromkeys(entries))
+                parts.append(f"## {title}\n\n{lines}")
         return "\n\n".join(parts) + "\n"
-
-
-# --- Reading -------------------------------------------------------------------------------------
-
-
-class Repository:
-    """A simple repository, read page by page. What it does not give is noted in the report."""
-
-    def __init__(self, title: str, url: str, session: requests.Session, report: Report) -> None:
-        self.title = title
-        self._url = url.rstrip("/")
-        self._session = session
-        self._report = report
-        self._silent = 0
-        self._metadata: dict[str, Metadata | None] = {}
-
-    def names(self) -> list[str]:
-        """Return what the root page lists: packages, and on the PyTorch index folders as well."""
-        client = PyPISimple(self._url, session=self._session)
-        page = self._read(f"{self.title} root", lambda: client.get_index_page(TIMEOUT), False)
-        return page.projects if page else []
-
-    def wheels(self, index: str, project: str, expected: bool) -> list[DistributionPackage] | None:
-        """Return the wheels of a project that are not yanked; `expected`: it should have some.
-
-        None where the page is not there, cannot be read, or is not about this project.
-        """
-        client = PyPISimple("/".join(filter(None, (self._url, index))), session=self._session)
-        what = "/".join(filter(None, (self.title, index, project)))
-        url = client.get_project_url(project)
-        page = self._read(what, lambda: self._project_page(url, project), expected)
-        if page is None:
-            return None
-        names = {package.filename: package for package in page.packages if not package.is_yanked}
-        wheels = [package for name, package in names.items() if name.endswith(".whl")]
-        if not wheels:
-            if expected:
-                self._note(what, "the page lists no wheel")
-            return None
-        self._report.pages += 1
-        return wheels
-
-    def _project_page(self, url: str, project: str) -> ProjectPage:
-        """Get a page; a `ValueError` where HTML breaks off, which its parser passes over."""
-        response = self._session.get(url, timeout=TIMEOUT, headers={"Accept": ACCEPT_ANY})
-        response.raise_for_status()
-        if "html" in response.headers["Content-Type"] and "</html" not in response.text.lower():
-            raise BrokenPage("the page breaks off")
-        return ProjectPage.from_response(response, project)
-
-    def requirements(self, wheel: Listed) -> list[Requirement] | None:
-        """Return what a wheel requires, None if its METADATA is not given."""
-        metadata = self.metadata(wheel)
-        return None if metadata is None else metadata.requires_dist or []
-
-    def metadata(self, wheel: Listed) -> Metadata | None:
-        """Return the METADATA of a wheel (PEP 658), None if it is not given.
-
-        METADATA without a hash counts as not given: half a file would read as fewer requirements.
-        """
-        filename = wheel.package.filename
-        if filename not in self._metadata:
-            self._metadata[filename] = self._read_metadata(wheel)
-        return self._metadata[filename]
-
-    def _read_metadata(self, wheel: Listed) -> Metadata | None:
-        what = f"{self.title}: METADATA of {wheel.package.filename}"
-        if not wheel.package.metadata_digests:
-            self._note(f"{self.title}: METADATA of {wheel.name.package}", "the page offers none")
-            return None
-        client = PyPISimple(self._url, session=self._session)
-        text = self._read(
-            what, lambda: client.get_package_metadata(wheel.package, timeout=TIMEOUT), True
-        )
-        if text is None:
-            return None
-        try:
-            return Metadata.from_email(text, validate=False)
-        except ValueError as error:
-            self._note(what, _reason(error))
-            return None
-
-    def _read(self, what: str, get: Callable[[], Answer], expected: bool) -> Answer | None:
-        if self._silent >= PATIENCE:
-            self._note(f"{self.title}: every page after that", "not asked for")
-            return None
-        try:
-            answer = get()
-        # Whatever a page does to its parser, the other pages are read.
-        except Exception as error:  # noqa: BLE001
-            no_answer = isinstance(error, (requests.ConnectionError, requests.Timeout))
-            self._silent = self._silent + 1 if no_answer else 0
-            if expected or not _is_absent(error):
-                self._note(what, _reason(error))
-            else:
-                _say(f"{what}: not there")
-            return None
-        self._silent = 0
-        _say(what)
-        return answer
-
-    def _note(self, what: str, reason: str) -> None:
-        places = self._report.unread.setdefault(reason, [])
-        if what not in places:
-            _say(f"{what}: could not be read: {reason}")
-            places.append(what)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _is_absent(error: Exception) -> bool:
-    """Tell what is not there from what fails: the PyTorch index says 403 of it, others 404."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return error.response.status_code in (403, 404)
-    return False
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case requests.HTTPError(response=requests.Response() as response):
-            return f"HTTP {response.status_code}"
-        case NoMetadataError():
-            return "HTTP 404"
-        case BrokenPage():
-            return str(error)
-        case requests.Timeout():
-            return f"no answer within {TIMEOUT:.0f} seconds"
-        case requests.exceptions.ChunkedEncodingError():
-            return "the connection broke off"
-        case requests.ConnectionError():
-            return "no connection"
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first[:200]}"
-
-
-def listing(packages: Iterable[DistributionPackage], project: str, index: str) -> Listing:
-    """Return the wheels that belong to an index and that the facts can name, by version."""
-    found: Listing = {}
-    for package in packages:
-        try:
-            wheel = Listed(parse_wheel_name(package.filename), package)
-        except InvalidWheelFilename:
-            continue
-        name = wheel.name
-        is_fact = wheel.platform and is_final(name.version) and has_known_python(wheel)
-        if name.package == project and is_fact and belongs(wheel, index):
-            found.setdefault(name.version, []).append(wheel)
-    return found
-
-
-def is_final(version: str) -> bool:
-    """Tell final releases, which alone are facts, from pre-, post- and development releases."""
-    parsed = Version(version)
-    return not (parsed.is_prerelease or parsed.is_postrelease or parsed.epoch)
-
-
-def has_known_python(wheel: Listed) -> bool:
-    """Tell whether the facts can express a wheel's tags: `cp310-abi3` they cannot."""
-    known = PYTHON_TAG.fullmatch(wheel.name.python) is not None
-    return known and "-abi3-" not in wheel.package.filename
-
-
-def belongs(wheel: Listed, index: str) -> bool:
-    """Tell whether a wheel that an index lists is its own."""
-    label = wheel.name.label
-    if label == index:
-        return True
-    if label and not COMMIT.fullmatch(label):
-        return False
-    in_root = not INDEX_NAME.fullmatch(wheel.folder)
-    return index in (PYPI, wheel.folder) or (index == CPU and in_root)
-
-
-# --- What METADATA says --------------------------------------------------------------------------
-
-
-def active(requirements: Iterable[Requirement], wheel: Listed) -> list[Requirement]:
-    """Return the requirements that hold where a wheel is installed, without any extra."""
-    platform = PLATFORMS[wheel.platform]
-    os_name, system = _SYSTEMS[platform.sys_platform]
-    python = re.sub(r"^cp3(\d+)t?$", r"3.\1", wheel.name.python).replace("py3", "3.12")
-    environment = {
-        "sys_platform": platform.sys_platform,
-        "platform_machine": platform.platform_machine,
-        "platform_system": system,
-        "os_name": os_name,
-        "python_version": python,
-        "python_full_version": f"{python}.0",
-        "platform_python_implementation": "CPython",
-        "extra": "",
-    }
-    return [
-        requirement
-        for requirement in requirements
-        if requirement.marker is None or requirement.marker.evaluate(environment)
-    ]
-
-
-def exact(requirement: Requirement) -> str:
-    """Return the version that a requirement pins, empty for any other."""
-    match [*requirement.specifier]:
-        case [only] if only.operator == "==" and not only.version.endswith(".*"):
-            return str(only.version)
-    return ""
-
-
-def cuda_build(requirements: Iterable[Requirement]) -> str:
-    """Return the build behind a wheel of PyPI: `cu132` for `cuda-toolkit==13.2.2`, else `cpu`.
-
-    Until torch 2.10 the wheels pin `nvidia-cuda-runtime-cu12`, since 2.11 `cuda-toolkit`. Empty
-    where there is something of NVIDIA's, and neither of the two is pinned.
-    """
-    names = {canonicalize_name(requirement.name): requirement for requirement in requirements}
-    for name, requirement in names.items():
-        if name == "cuda-toolkit" or name.startswith("nvidia-cuda-runtime"):
-            major, _, rest = exact(requirement).partition(".")
-            return f"cu{major}{rest.partition('.')[0]}" if major else ""
-    return "" if any(name.startswith("nvidia-") for name in names) else CPU
-
-
-def pairs_in(readme: str, companion: str) -> dict[str, str]:
-    """Return minor version -> torch (`>=2.11`, `==2.10.*`) of the tables of pairs in a README."""
-    pairs, is_table = {}, False
-    for line in readme.splitlines():
-        cells = [cell.strip(" `") for cell in line.strip().strip("|").split("|")]
-        if cells[:2] == [companion, TORCH]:
-            is_table = True
-        elif "|" not in line:
-            is_table = False
-        elif is_table and (row := re.fullmatch(r"([\d.]+)\|(>=)?([\d.]+)", "|".join(cells[:2]))):
-            minor, at_least, torch = row.groups()
-            pairs[minor] = f">={torch}" if at_least else f"=={torch}.*"
-    return pairs
-
-
-def index_triton(requirements: Iterable[Requirement]) -> Requirement | None:
-    """Return the triton package that only the PyTorch index has; plain `triton` is PyPI's."""
-    return next(
-        (
-            requirement
-            for requirement in requirements
-            if re.fullmatch(r"(pytorch-)?triton-(rocm|xpu)", canonicalize_name(requirement.name))
-        ),
-        None,
-    )
-
-
-def sample(wheels: Iterable[Listed], platform: str = "") -> Listed | None:
-    """Return a wheel to read METADATA of: the oldest Python's, on Linux if there is a choice."""
-    order = [*PLATFORMS]
-    found = [wheel for wheel in wheels if not platform or wheel.platform == platform]
-    return min(
-        found,
-        key=lambda wheel: (
-            order.index(wheel.platform),
-            python_key(wheel.name.python),
-            wheel.package.filename,
-        ),
-        default=None,
-    )
-
-
-# --- The merge -----------------------------------------------------------------------------------
-
-
-class Seen(Facts):
-    """The facts without what is only likely, or a release that is only expected."""
-
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        super().__init__({**data, "likely": []})
-
-    @cached_property
-    def expected_releases(self) -> tuple[str, ...]:
-        """None: every release that comes next is unknown."""
-        return ()
 
 
 class Refresh:
@@ -423,511 +83,308 @@ class Refresh:
     ) -> None:
         self.old = Seen(data)
         self.data: dict[str, Any] = copy.deepcopy(dict(data))
+        self.releases: dict[str, dict[str, Any]] = self.data["releases"]
         self.index, self.pypi, self.report = index, pypi, report
-        self.packages = (TORCH, *self.old.all_companions)
+        self.companions = self.old.all_companions
         self.pages: dict[tuple[str, str], Listing] = {}
+        """Package and index -> what is listed there."""
+        self.pairs = Pairs(pypi, {})
 
     def run(self, more_indexes: Iterable[str]) -> dict[str, Any]:
         """Return the new facts; `more_indexes` are looked for besides those that are known."""
-        self._read_pages(more_indexes)
-        for release in self._unknown_releases():
-            self._add_release(release)
-        self._check_pairings()
-        self._add_pairs()
-        self._merge_wheels()
-        self._settle_likely()
-        self._check_cuda()
+        self.read_pages(more_indexes)
+        for release in self.unknown_releases():
+            self.add_release(release)
+        self.check_pairs()
+        for companion in self.companions:
+            self.add_pairs(companion)
+        self.merge_wheels()
+        self.settle_likely()
+        for backend in Seen(self.data).all_backends:
+            if family_of(backend) == "cu" and not self.old.min_driver(backend, "linux-x86_64"):
+                self.report.by_hand.append(
+                    f"`{backend}`: its least driver and its architectures, under `cuda`"
+                )
         return self.data
 
     # Pages
 
-    def _read_pages(self, more_indexes: Iterable[str]) -> None:
-        for package in self.packages:
-            self._read_page(PYPI, package)
+    def read_pages(self, more_indexes: Iterable[str]) -> None:
+        """Read the pages of all packages, on PyPI and on every index that has releases."""
+        for package in (TORCH, *self.companions):
+            self.read_page(PYPI, package)
+        of_pypi = {package: listing for (package, _), listing in self.pages.items()}
+        self.pairs = Pairs(self.pypi, of_pypi)
         named = [name for name in self.index.names() if INDEX_NAME.fullmatch(name)]
         indexes = {*self.old.all_backends, *named, *more_indexes} - {PYPI}
         for index in sorted(indexes, key=backend_key):
-            self._read_page(index, TORCH)
-            if self._has_releases(index):
-                for companion in self.packages[1:]:
-                    self._read_page(index, companion)
+            self.read_page(index, TORCH)
+            # The oldest indexes hold nothing but what came before the facts.
+            page = self.pages.get((TORCH, index), {})
+            if index in self.old.all_backends or any(map(self.is_recent, page)):
+                for companion in self.companions:
+                    self.read_page(index, companion)
 
-    def _read_page(self, index: str, package: str) -> None:
-        known = self._has_wheels(package, index)
-        if index == PYPI:
-            wheels = self.pypi.wheels("", package, known)
-        else:
-            wheels = self.index.wheels(index, package, known)
-        if wheels is not None:
-            self.pages[package, index] = listing(wheels, package, index)
+    def read_page(self, index: str, package: str) -> None:
+        """Read one page, which is missed if the facts have wheels there."""
+        repository = self.pypi if index == PYPI else self.index
+        listing = repository.listing(index, package, self.has_wheels(package, index))
+        if listing is not None:
+            self.pages[package, index] = listing
 
-    def _has_wheels(self, package: str, index: str) -> bool:
-        return any(self.old.wheels(package, version, index) for version in self._versions(package))
+    def has_wheels(self, package: str, index: str) -> bool:
+        """Tell whether the facts have any wheels of a package on an index."""
+        versions = self.data["wheels"][package]
+        return any(self.old.wheels(package, version, index) for version in versions)
 
-    def _has_releases(self, index: str) -> bool:
-        """Tell whether an index matters: the oldest hold nothing but what came before the facts."""
-        found = self.pages.get((TORCH, index), {})
-        return index in self.old.all_backends or any(self._is_recent(name) for name in found)
-
-    def _is_recent(self, release: str) -> bool:
+    def is_recent(self, release: str) -> bool:
+        """Tell whether a release is one for the facts, by its number."""
         return version_key(release) >= version_key(self.old.releases[0])
 
-    def _versions(self, package: str) -> Iterator[str]:
-        yield from self.data["wheels"].get(package, {})
-
-    def _listed(self, package: str, version: str, index: str) -> list[Listed]:
+    def listed(self, package: str, version: str, index: str) -> list[Listed]:
+        """Return the wheels of a version on a page."""
         return self.pages.get((package, index), {}).get(version, [])
 
     # Releases
 
-    def _unknown_releases(self) -> list[str]:
-        found = {
-            release
-            for (package, _), page in self.pages.items()
-            if package == TORCH
-            for release in page
-            if self._is_recent(release) and release not in self.old.releases
-        }
-        return sorted(found, key=version_key)
+    def unknown_releases(self) -> list[str]:
+        """Return the releases that the facts lack, oldest first."""
+        pages = [page for (package, _), page in self.pages.items() if package == TORCH]
+        found = {release for page in pages for release in page if self.is_recent(release)}
+        return sorted(found - {*self.old.releases}, key=version_key)
 
-    def _add_release(self, release: str) -> None:
-        day = self._day(TORCH, release)
-        companions = {
-            name: self._companion(name, release, day)
-            for name in self.packages[1:]
-            if not self._table(name)
+    def add_release(self, release: str) -> None:
+        """Add a release, or report what it lacks."""
+        day = self.pairs.day(TORCH, release)
+        paired = [name for name in self.companions if not self.pairs.table(name)]
+        companions = {name: self.companion(name, release, day) for name in paired}
+        builds = self.pypi_builds(release)
+        found = {
+            "the day of its upload to PyPI": day,
+            "wheels on the `cpu` index": self.listed(TORCH, release, CPU),
+            **{f"a {name} for it": version for name, version in companions.items()},
+            **{f"the build behind PyPI's wheel for {name}": it for name, it in builds.items()},
         }
-        builds = self._pypi_builds(release)
-        lacks = [
-            *([] if day else ["the day of its upload to PyPI"]),
-            *([] if self._listed(TORCH, release, CPU) else ["wheels on the `cpu` index"]),
-            *(f"a {name} for it" for name, version in companions.items() if not version),
-            *(
-                f"the build behind PyPI's wheel for {name}"
-                for name, build in builds.items()
-                if not build
-            ),
-        ]
+        lacks = [what for what, value in found.items() if not value]
         if lacks:
             self.report.waiting.append(f"torch {release}: {', '.join(lacks)} could not be found")
             return
-        self.data["releases"][release] = {
-            "released": day,
-            "companions": companions,
-            "numpy_1": "",
-            "pypi": builds,
-        }
-        self.data["releases"] = dict(
-            sorted(self.data["releases"].items(), key=lambda item: version_key(item[0]))
-        )
-        paired = " and ".join(f"{name} {version}" for name, version in companions.items())
+        entry = {"released": day, "companions": companions, "numpy_1": "", "pypi": builds}
+        self.releases[release] = entry
+        _sort(self.releases)
+        those = " and ".join(f"{name} {version}" for name, version in companions.items())
         behind = ", ".join(f"{build} on {name}" for name, build in builds.items())
         self.report.changes.append(
-            f"torch {release} of {day}, with {paired}. PyPI's wheels: {behind}"
+            f"torch {release} of {day}, with {those}. PyPI's wheels: {behind}"
         )
         self.report.by_hand.append(
             f"torch {release}: everything that `docs/releasing.md` says of a new release"
         )
 
-    def _day(self, package: str, version: str) -> str:
-        """Return the day on which a version came to PyPI, empty where it does not say."""
-        times = [
-            wheel.package.upload_time
-            for wheel in self._listed(package, version, PYPI)
-            if wheel.package.upload_time
-        ]
-        return min(times).astimezone(UTC).date().isoformat() if times else ""
-
-    def _pypi_builds(self, release: str) -> dict[str, str]:
-        wheels = self._listed(TORCH, release, PYPI)
-        there = {wheel.platform for wheel in wheels}
+    def pypi_builds(self, release: str) -> dict[str, str]:
+        """Return platform -> the build behind PyPI's wheel, empty where it is not known."""
         builds = {}
         for platform in PLATFORMS:
-            wheel = sample(wheels, platform) if platform in there else None
+            wheel = sample(self.listed(TORCH, release, PYPI), platform)
             if wheel:
                 requirements = self.pypi.requirements(wheel)
-                holding = active(requirements or (), wheel)
-                builds[platform] = "" if requirements is None else cuda_build(holding)
-                self._check_dependencies(release, holding)
+                builds[platform] = "" if requirements is None else cuda_build(requirements)
+                names = {canonicalize_name(it.name) for it in requirements or ()}
+                if new := sorted(name for name in names if not self.old.may_depend_on(name)):
+                    self.report.by_hand.append(
+                        f"torch {release} requires {', '.join(new)}, unknown to `dependencies`"
+                    )
         return builds
-
-    def _check_dependencies(self, release: str, requirements: Iterable[Requirement]) -> None:
-        """Report what torch requires, and the facts do not know that it may."""
-        names = {canonicalize_name(requirement.name) for requirement in requirements}
-        if new := sorted(name for name in names if not self.old.may_depend_on(name)):
-            self.report.by_hand.append(
-                f"torch {release} requires {', '.join(new)}, unknown to `dependencies`"
-            )
 
     # Companions
 
-    def _companion(self, companion: str, release: str, day: str) -> str:
+    def companion(self, companion: str, release: str, day: str) -> str:
         """Return the version of a companion for a new release, empty where there is none.
 
         Versions before the one of the release before are not looked at.
         """
-        before = [
-            self.data["releases"][known]["companions"].get(companion, "0")
-            for known in sorted(self.data["releases"], key=version_key)
-            if version_key(known) < version_key(release)
-        ]
-        candidates = [
-            version
-            for version in self.pages.get((companion, PYPI), {})
-            if version_key(version) >= version_key(before[-1])
-        ]
-        until = self._next_day(day)
-        admitted = ""
-        for version in sorted(candidates, key=version_key, reverse=True):
-            requirements = self._torch_requirements(companion, version)
-            if requirements is None:
-                return ""
-            if release in map(exact, requirements):
-                return version
-            published = self._day(companion, version)
-            if not admitted and _admits(requirements, release) and published < until:
-                admitted = version
-        return admitted
+        older = [it for it in self.releases if version_key(it) < version_key(release)]
+        since = self.releases[older[-1]]["companions"].get(companion, "0")
+        known = [entry["released"] for entry in self.releases.values()]
+        listed = [self.pairs.day(TORCH, it) for it in self.pairs.versions(TORCH)]
+        until = min((other for other in (*known, *listed) if other > day), default="9999")
+        return self.pairs.newest(companion, release, since, until)
 
-    def _next_day(self, day: str) -> str:
-        """Return the day of the first torch after a day, or a day that never comes."""
-        versions = [
-            *self.data["releases"],
-            *(name for name in self.pages.get((TORCH, PYPI), {}) if self._is_recent(name)),
-        ]
-        days = [
-            self.data["releases"].get(name, {}).get("released") or self._day(TORCH, name)
-            for name in versions
-        ]
-        return min((other for other in days if other > day), default="9999")
+    def check_pairs(self) -> None:
+        """Report the pairs in the facts that a companion's own requirement excludes."""
+        for release in self.old.releases:
+            for companion, versions in self.old.companions(release).items():
+                for version in versions:
+                    needed = self.pairs.needed_torch(companion, version) or []
+                    if not admits(needed, release):
+                        self.report.contradictions.append(
+                            f"torch {release} is paired with {companion} {version}, "
+                            f"which requires `{needed[0]}`"
+                        )
 
-    def _torch_requirements(self, companion: str, version: str) -> list[Requirement] | None:
-        """Return what a version of a companion requires of torch: nothing, or one requirement."""
-        wheel = sample(self._listed(companion, version, PYPI))
-        requirements = self.pypi.requirements(wheel) if wheel else None
-        if wheel is None or requirements is None:
-            return None
-        return [entry for entry in active(requirements, wheel) if entry.name == TORCH] or [
-            Requirement(f"{TORCH}{torch}")
-            for minor, torch in self._table(companion).items()
-            if f"{version}.".startswith(f"{minor}.")
-        ]
-
-    def _table(self, companion: str) -> dict[str, str]:
-        """Return minor version -> torch (`>=2.11`), of a companion whose METADATA names none."""
-        page = self.pages.get((companion, PYPI), {})
-        wheel = sample(page[max(page, key=version_key)]) if page else None
-        metadata = self.pypi.metadata(wheel) if wheel else None
-        if metadata is None or any(it.name == TORCH for it in metadata.requires_dist or ()):
-            return {}
-        return pairs_in(metadata.description or "", companion)
-
-    def _add_pairs(self) -> None:
-        """Add the versions that a table pairs with a release, none of which is ever lost."""
-        for companion in self.packages[1:]:
-            table = self._table(companion)
-            if not table:
-                continue
-            for release in sorted(self.data["releases"], key=version_key):
-                companions = self.data["releases"][release]["companions"]
-                known = companions.get(companion, "").split()
-                found = [
-                    version
-                    for version in self.pages[companion, PYPI]
-                    if self._is_paired(companion, version, release)
-                ]
-                every = sorted({*known, *found}, key=version_key, reverse=True)
-                if new := [version for version in every if version not in known]:
-                    companions[companion] = " ".join(every)
-                    self.report.changes.append(f"torch {release}: {companion} {', '.join(new)}")
-            self._note_unpaired(companion)
-
-    def _is_paired(self, companion: str, version: str, release: str) -> bool:
-        """Tell whether the table pairs a version with a release, or the row above it does."""
-        if requirements := self._torch_requirements(companion, version):
-            return _admits(requirements, release)
-        is_new = release not in self.old.releases
-        older = [row for row in self._table(companion) if version_key(row) < version_key(version)]
-        if not older or not is_new or version not in self._paired(companion):
-            return False
-        above = self._table(companion)[max(older, key=version_key)]
-        return above.startswith(">=") and _admits([Requirement(f"{TORCH}{above}")], release)
-
-    def _paired(self, companion: str) -> set[str]:
-        """Return the versions that the newest known release is paired with."""
-        return {*self.old.companions(self.old.releases[-1]).get(companion, ())}
-
-    def _note_unpaired(self, companion: str) -> None:
-        paired = {
-            version
-            for entry in self.data["releases"].values()
-            for version in entry["companions"].get(companion, "").split()
-        }
-        newest = max(map(version_key, paired), default=())
-        for version in self.pages[companion, PYPI]:
-            if version_key(version) > newest:
+    def add_pairs(self, companion: str) -> None:
+        """Add the versions that a table pairs with a release; none is ever lost."""
+        for release, entry in self.releases.items():
+            known = self.paired(companion, release)
+            every = {*known, *self.pairs.of_table(companion, release)}
+            if new := sorted(every - {*known}, key=version_key, reverse=True):
+                newest_first = sorted(every, key=version_key, reverse=True)
+                entry["companions"][companion] = " ".join(newest_first)
+                self.report.changes.append(f"torch {release}: {companion} {', '.join(new)}")
+        for version in self.pairs.newer_than_table(companion):
+            newest = max(self.releases, key=version_key)
+            if version not in self.paired(companion, newest):
                 self.report.by_hand.append(
-                    f"{companion} {version}: which releases of torch it goes with; the table in "
-                    "its README does not say"
+                    f"{companion} {version}: whether it goes with torch {newest}; the table in its "
+                    "README does not say"
                 )
 
-    def _check_pairings(self) -> None:
-        """Report the pairings in the facts that a companion's own requirement excludes."""
-        for companion in self.packages[1:]:
-            releases: dict[str, list[str]] = {}
-            for release in self.old.releases:
-                for version in self.old.companions(release).get(companion, ()):
-                    releases.setdefault(version, []).append(release)
-            for version, paired in releases.items():
-                for requirement in self._torch_requirements(companion, version) or ():
-                    for release in paired:
-                        if not _admits([requirement], release):
-                            self.report.contradictions.append(
-                                f"torch {release} is paired with {companion} {version}, "
-                                f"which requires `{requirement}`"
-                            )
+    def paired(self, companion: str, release: str) -> list[str]:
+        """Return the versions of a companion that go with a release, those added among them."""
+        text: str = self.releases[release]["companions"].get(companion, "")
+        return text.split()
 
     # Wheels
 
-    def _merge_wheels(self) -> None:
-        wanted = {TORCH: set(self.data["releases"])}
-        for entry in self.data["releases"].values():
-            for companion, versions in entry["companions"].items():
-                wanted.setdefault(companion, set()).update(versions.split())
-        added: dict[tuple[str, str], dict[str, Tags]] = {}
-        for (package, index), page in self.pages.items():
-            for version in sorted(wanted.get(package, ()), key=version_key):
-                new = self._new_tags(package, version, index, page.get(version, []))
-                if new and (package != TORCH or self._add_triton(version, index)):
-                    added.setdefault((package, version), {})[index] = new
-        for (package, version), tables in sorted(
-            added.items(), key=lambda item: (self.packages.index(item[0][0]), _key(item[0]))
-        ):
-            self._add_tags(package, version, tables)
-        for release in self.old.releases:
-            for index in self.old.backends(release):
-                if index not in added.get((TORCH, release), {}):
-                    self._add_triton(release, index)
+    def merge_wheels(self) -> None:
+        """Add the wheels that the facts lack, of every release and of what goes with it."""
+        for package in (TORCH, *self.companions):
+            wanted = {
+                version
+                for release in self.releases
+                for version in ([release] if package == TORCH else self.paired(package, release))
+            }
+            for version in sorted(wanted, key=version_key):
+                self.merge_version(package, version)
 
-    def _new_tags(self, package: str, version: str, index: str, wheels: list[Listed]) -> Tags:
-        """Return the tags that the facts lack, and note those that the page lacks."""
-        found: Tags = {}
-        for wheel in wheels:
-            found.setdefault(wheel.name.platform_tag, set()).add(wheel.name.python)
-            self._check_label(wheel, index)
-        known = self._known_tags(package, version, index)
-        if gone := _less(known, found):
+    def merge_version(self, package: str, version: str) -> None:
+        """Add the wheels of one version, and report those of the facts that no page lists."""
+        known, found = self.old.all_wheels(package, version), set()
+        for index in [index for name, index in self.pages if name == package]:
+            for wheel in self.listed(package, version, index):
+                self.check_label(wheel.name, index)
+                name = wheel.name
+                found.add((index, WheelName(package, version, "", name.python, name.platform_tag)))
+            gone = {it for it in known - found if it[0] == index}
+            for text in tags_text(gone):
+                self.report.contradictions.append(
+                    f"{package} {version} on `{index}`: the page lists no {text}"
+                )
+        if package == TORCH:
+            incomplete = {it for it in indexes_of(found) if not self.add_triton(version, it)}
+            found = {it for it in found if it[0] not in incomplete}
+        if new := found - known:
+            self.data["wheels"][package][version] = tables(known | new)
+            _sort(self.data["wheels"][package])
+            for text, indexes in tags_text(new).items():
+                names = " ".join(f"`{index}`" for index in indexes)
+                self.report.changes.append(f"{package} {version} on {names}: {text}")
+
+    def check_label(self, name: WheelName, index: str) -> None:
+        """Report a label that is not the one that the facts expect."""
+        label = name.label if name.label == index else ""
+        if label != self.old.label(name.package, name.version, index, name.platform):
+            said = f"the label `{label}`" if label else "no label"
             self.report.contradictions.append(
-                f"{package} {version} on `{index}`: the page lists no {_tags_text(gone)}"
-            )
-        return _less(found, known)
-
-    def _known_tags(self, package: str, version: str, index: str) -> Tags:
-        return {tag: set(tags) for tag, tags in self.old.wheels(package, version, index).items()}
-
-    def _check_label(self, wheel: Listed, index: str) -> None:
-        name = wheel.name
-        label = "" if name.label != index else name.label
-        expected = self.old.label(name.package, name.version, index, wheel.platform)
-        if label != expected:
-            self.report.contradictions.append(
-                f"{name.package} {name.version} on `{index}`: wheels for {wheel.platform} have "
-                f"{f'the label `{label}`' if label else 'no label'} (`labelled_since`)"
+                f"{name.package} {name.version} on `{index}`: wheels for {name.platform} have "
+                f"{said} (`labelled_since`)"
             )
 
-    def _add_tags(self, package: str, version: str, tables: Mapping[str, Tags]) -> None:
-        merged = {
-            index: self._known_tags(package, version, index)
-            for index in {*self.old.indexes(package, version), *tables}
-        }
-        for index, table in tables.items():
-            for tag, tags in table.items():
-                merged[index].setdefault(tag, set()).update(tags)
-        versions = self.data["wheels"][package]
-        versions[version] = grouped(merged)
-        self.data["wheels"][package] = dict(
-            sorted(versions.items(), key=lambda item: version_key(item[0]))
-        )
-        texts: dict[str, list[str]] = {}
-        for index, table in tables.items():
-            texts.setdefault(_tags_text(table), []).append(index)
-        for text, indexes in texts.items():
-            names = " ".join(f"`{name}`" for name in sorted(indexes, key=backend_key))
-            self.report.changes.append(f"{package} {version} on {names}: {text}")
-
-    # What was only likely
-
-    def _settle_likely(self) -> None:
-        """Strike out what was found published, and what a whole page does not list."""
-        new = Seen(self.data)
-        entries = []
-        for entry in self.data["likely"]:
-            release, index = entry["release"], entry["index"]
-            platforms = []
-            for platform in entry["platforms"].split():
-                if platform in new.platforms(TORCH, release, index):
-                    is_settled = all(self._is_read(name, index) for name in self.packages)
-                else:
-                    is_settled = release in self.old.releases and self._is_whole(index)
-                    if is_settled:
-                        self.report.changes.append(
-                            f"torch {release} on `{index}`: there is none for {platform}, "
-                            "which was likely"
-                        )
-                if not is_settled:
-                    platforms.append(platform)
-            if platforms:
-                entries.append({**entry, "platforms": " ".join(platforms)})
-        self.data["likely"] = entries
-
-    def _is_read(self, package: str, index: str) -> bool:
-        """Tell whether the page of a package was read, or is not expected to be there."""
-        return (package, index) in self.pages or not self._has_wheels(package, index)
-
-    def _is_whole(self, index: str) -> bool:
-        """Tell whether the page of torch was read and lists every version that the facts have."""
-        known = {it for it in self.old.releases if self.old.wheels(TORCH, it, index)}
-        page = self.pages.get((TORCH, index))
-        return page is not None and known <= set(page)
-
-    # Triton
-
-    def _add_triton(self, release: str, index: str) -> bool:
-        """Complete the triton package of a release's ROCm or XPU build.
+    def add_triton(self, release: str, index: str) -> bool:
+        """Complete the triton package that the ROCm or XPU build of a release requires.
 
         False where the build is new and its METADATA cannot be read: without the package that it
         requires a build is no use.
         """
         family = family_of(index)
-        wheels = self._listed(TORCH, release, index)
-        if family not in ("rocm", "xpu") or not wheels:
+        if family not in ("rocm", "xpu"):
             return True
-        tritons = self.data["releases"][release].setdefault("triton", {})
-        entry = tritons.get(family, {"requirement": "", "platforms": ""})
-        platforms = set(entry["platforms"].split())
-        complete = True
-        for platform in sorted({wheel.platform for wheel in wheels}, key=[*PLATFORMS].index):
+        is_new = index not in self.old.backends(release)
+        tritons = self.releases[release].get("triton", {})
+        entry = dict(tritons.get(family, {"requirement": "", "platforms": ""}))
+        wheels = self.listed(TORCH, release, index)
+        for platform in PLATFORMS:
             wheel = sample(wheels, platform)
-            said = "==" in entry["requirement"] and platform in platforms
-            if wheel is None or (said and index in self.old.backends(release)):
+            is_known = "==" in entry["requirement"] and platform in entry["platforms"].split()
+            if wheel is None or (is_known and not is_new):
                 continue
             requirements = self.index.requirements(wheel)
-            if requirements is None:
-                complete = False
-                continue
-            holding = active(requirements, wheel)
-            self._check_rocm(release, index, holding)
-            if triton := index_triton(holding):
-                entry = self._with_triton(release, index, entry, triton)
-                platforms.add(platform)
+            if requirements is None and is_new:
+                return False
+            amd = sorted({it.name for it in requirements or () if it.name.startswith("rocm")})
+            if amd and not self.old.why_broken(release, index, platform):
+                self.report.by_hand.append(
+                    f"torch {release} on `{index}` requires {', '.join(amd)}: lock it, and add it "
+                    "to `broken` if that fails"
+                )
+            for triton in filter(_is_index_triton, requirements or ()):
+                platforms = {*entry["platforms"].split(), platform}
                 entry["platforms"] = " ".join(name for name in PLATFORMS if name in platforms)
+                entry["requirement"] = self.stated(release, index, entry["requirement"], triton)
         if entry["requirement"] and entry != tritons.get(family):
-            tritons[family] = entry
-            self.data["releases"][release]["triton"] = dict(sorted(tritons.items()))
+            self.releases[release]["triton"] = dict(sorted({**tritons, family: entry}.items()))
             self.report.changes.append(
                 f"torch {release}, {family}: requires {entry['requirement']} on "
                 f"{entry['platforms']}"
             )
-        if not self.data["releases"][release]["triton"]:
-            del self.data["releases"][release]["triton"]
-        return complete or index in self.old.backends(release)
+        return True
 
-    def _with_triton(
-        self, release: str, index: str, entry: Mapping[str, str], triton: Requirement
-    ) -> dict[str, str]:
-        """Return an entry with the requirement that METADATA states, unless it has another one."""
+    def stated(self, release: str, index: str, known: str, triton: Requirement) -> str:
+        """Return a triton requirement as the facts state it, the known one if there is one."""
         name, version = canonicalize_name(triton.name), exact(triton)
-        known = entry["requirement"]
         stated = f"{name}=={version}" if version else name
-        if "==" in known or (known and not version):
-            if known != stated:
-                self.report.contradictions.append(
-                    f"torch {release} on `{index}` requires `{triton}`, the facts say {known}"
-                )
-            return dict(entry)
-        page = self.index.wheels(index, name, expected=True) or []
-        if (
-            version
-            and page
-            and not any(_package_version(package) == (name, version) for package in page)
-        ):
+        if known != stated and ("==" in known or (known and not version)):
             self.report.contradictions.append(
-                f"torch {release} on `{index}` requires `{triton}`, which the index does not list"
+                f"torch {release} on `{index}` requires `{triton}`, the facts say {known}"
             )
-        return {**entry, "requirement": stated}
+            return known
+        return stated
 
-    def _check_rocm(self, release: str, index: str, requirements: Iterable[Requirement]) -> None:
-        """Report a build that requires AMD's own packages: PyPI has placeholders of them."""
-        names = sorted({entry.name for entry in requirements if re.match("rocm", entry.name)})
-        if names and not self.old.why_broken(release, index, "linux-x86_64"):
-            self.report.by_hand.append(
-                f"torch {release} on `{index}` requires {', '.join(names)}: lock it, and add it to "
-                "`broken` if that fails"
-            )
+    # What was only likely
 
-    # CUDA
+    def settle_likely(self) -> None:
+        """Strike out what was found published, and what a whole page does not list."""
+        new = Seen(self.data)
+        for entry in self.data["likely"]:
+            release, index = entry["release"], entry["index"]
+            if release not in self.old.releases:
+                continue
+            open_still = []
+            for platform in entry["platforms"].split():
+                if platform in new.platforms(TORCH, release, index):
+                    # What goes with it is likely as long as its page could not be read.
+                    is_settled = all(
+                        (name, index) in self.pages or not self.has_wheels(name, index)
+                        for name in self.companions
+                    )
+                elif is_settled := self.is_whole(index):
+                    self.report.changes.append(
+                        f"torch {release} on `{index}`: there is none for {platform}, "
+                        "which was likely"
+                    )
+                if not is_settled:
+                    open_still.append(platform)
+            entry["platforms"] = " ".join(open_still)
+        self.data["likely"] = [entry for entry in self.data["likely"] if entry["platforms"]]
 
-    def _check_cuda(self) -> None:
-        new = Facts(self.data)
-        for index in new.all_backends:
-            if family_of(index) == "cu" and not new.min_driver(index, "linux-x86_64"):
-                self.report.by_hand.append(
-                    f"`{index}`: its least driver and its architectures, under `cuda`"
-                )
-
-
-def _admits(requirements: Iterable[Requirement], release: str) -> bool:
-    return all(requirement.specifier.contains(release) for requirement in requirements)
-
-
-def _package_version(package: DistributionPackage) -> tuple[str, str]:
-    try:
-        name = parse_wheel_name(package.filename)
-    except InvalidWheelFilename:
-        return "", ""
-    return name.package, name.version
-
-
-def _key(item: tuple[str, str]) -> tuple[int, ...]:
-    return version_key(item[1])
-
-
-# --- Tags ----------------------------------------------------------------------------------------
+    def is_whole(self, index: str) -> bool:
+        """Tell whether the page of torch was read and lists every version that the facts have."""
+        known = {it for it in self.old.releases if self.old.wheels(TORCH, it, index)}
+        page = self.pages.get((TORCH, index))
+        return page is not None and known <= {*page}
 
 
-def python_key(tag: str) -> tuple[bool, bool, int]:
-    """Return what sorts CPython tags as the facts do: `cp39 cp310 cp313t`, and `py3` last."""
-    return tag == "py3", tag.endswith("t"), int(re.sub(r"\D", "", tag)[1:] or 0)
+def _is_index_triton(requirement: Requirement) -> bool:
+    """Tell the triton packages that only the PyTorch index has; plain `triton` is PyPI's."""
+    name = canonicalize_name(requirement.name)
+    return re.fullmatch(r"(pytorch-)?triton-(rocm|xpu)", name) is not None
 
 
-def platform_key(tag: str) -> tuple[int, str]:
-    """Return what sorts platform tags as `PLATFORMS` does."""
-    return [*PLATFORMS].index(platform_of(tag) or ""), tag
-
-
-def grouped(tables: Mapping[str, Tags]) -> dict[str, dict[str, str]]:
-    """Return tables by index in the shape of `builds.json`: what is equal is said once."""
-    indexes: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for index in sorted(tables, key=backend_key):
-        indexes.setdefault(tuple(_rows(tables[index]).items()), []).append(index)
-    return {" ".join(names): dict(rows) for rows, names in indexes.items()}
-
-
-def _rows(table: Tags) -> dict[str, str]:
-    rows: dict[str, list[str]] = {}
-    for tag in sorted(table, key=platform_key):
-        rows.setdefault(" ".join(sorted(table[tag], key=python_key)), []).append(tag)
-    return {" ".join(tags): pythons for pythons, tags in rows.items()}
-
-
-def _less(table: Tags, other: Tags) -> Tags:
-    """Return what a table has and another has not."""
-    rest = {tag: pythons - other.get(tag, set()) for tag, pythons in table.items()}
-    return {tag: pythons for tag, pythons in rest.items() if pythons}
-
-
-def _tags_text(table: Tags) -> str:
-    return "; ".join(f"{tags} for {pythons}" for tags, pythons in _rows(table).items())
+def _sort(table: dict[str, Any]) -> None:
+    """Sort a table by its versions, in its place."""
+    items = sorted(table.items(), key=lambda item: version_key(item[0]))
+    table.clear()
+    table.update(items)
 
 
 # --- The command ---------------------------------------------------------------------------------
@@ -935,18 +392,13 @@ def _tags_text(table: Tags) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Refresh the facts; return the exit status."""
-    facts_path = FACTS_PATH
-    before = facts_path.read_text(encoding="utf-8")
+    before = FACTS_PATH.read_text(encoding="utf-8")
     data = json.loads(before)
     official = Facts(data).pytorch_mirrors["official"].url
     parser = argparse.ArgumentParser(description="Bring builds.json up to date.")
-    parser.add_argument(
-        "--index-url",
-        default=official,
-        metavar="URL",
-        help=f"a PyTorch index in the shape of PEP 503 (default: {official})",
-    )
-    parser.add_argument(
+    option = parser.add_argument
+    option("--index-url", default=official, metavar="URL", help=f"instead of {official}")
+    option(
         "--index",
         action="append",
         default=[],
@@ -954,31 +406,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="NAME",
         help="an index to look for besides those that are known, such as cu134; repeatable",
     )
-    parser.add_argument(
+    option(
         "--pypi-url",
         default=PYPI_SIMPLE_ENDPOINT,
         metavar="URL",
         help="a copy of PyPI's simple API, with upload times and metadata (default: PyPI)",
     )
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing, exit 1 if something would change"
-    )
+    option("--check", action="store_true", help="write nothing, exit 1 if something would change")
     options = parser.parse_args(arguments)
     report = Report()
-    with requests.Session() as session:
-        index = Repository("index", options.index_url, session, report)
-        pypi = Repository("pypi", options.pypi_url, session, report)
-        after = Refresh(data, index, pypi, report).run(options.index)
-    if not report.pages:
+    index = Repository("index", options.index_url, report.unread)
+    pypi = Repository("pypi", options.pypi_url, report.unread)
+    after = Refresh(data, index, pypi, report).run(options.index)
+    pages = index.pages + pypi.pages
+    if not pages:
         reasons = "; ".join(f"{names[0]}: {reason}" for reason, names in report.unread.items())
         print(f"Error: no page could be read ({reasons})", file=sys.stderr)
         return 2
-    changed = after != data
-    if changed and not options.check:
+    is_changed = after != data
+    if is_changed and not options.check:
         after["about"]["gathered"] = today().isoformat()
-        facts_path.write_text(dump_facts(after), encoding="utf-8")
-    print(report.text(), end="")
-    return 1 if changed and options.check else 0
+        FACTS_PATH.write_text(dump_facts(after), encoding="utf-8")
+    print(report.text(pages), end="")
+    return 1 if is_changed and options.check else 0
 
 
 def today() -> date:

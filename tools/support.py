@@ -1,32 +1,24 @@
-"""Write `docs/support.md` and `docs/support.svg`, what PyTorch publishes, from `builds.json`.
+"""Write the tables of `docs/support.md` from `builds.json`: `uv run -m tools.support`.
 
-Run it with `uv run -m tools.support`. With `--check` it writes nothing, and exits 1 if a file is
-older than the facts.
+With `--check` it writes nothing, and exits 1 if the page is older than the facts.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import re
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from tools.lib.grouping import grouped
+from tools.lib.written import DOCS, with_parts
 from torch_plan.default_backend import runs_on
-from torch_plan.facts import CPU, FAMILIES, PYPI, TORCH, Facts, capability, family_of, load_facts
+from torch_plan.facts import CPU, TORCH, Facts, capability, family_of, load_facts
 from torch_plan.platforms import PLATFORMS, platform_of
 from torch_plan.text import listed
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.path import Path as Outline
-
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGE_NAME, PICTURE_NAME = "support.md", "support.svg"
-TITLE = "PyTorch releases, and the platforms that each backend has wheels for"
+PAGE = DOCS / "support.md"
 
 LETTERS = {
     "linux-x86_64": "L",
@@ -54,14 +46,6 @@ GENERATIONS = {
 Source: NVIDIA's list of CUDA GPUs, and the one of legacy GPUs that it links. Of Kepler only what a
 build in the facts was compiled for.
 """
-
-GPU_LIST = "developer.nvidia.com/cuda-gpus"
-
-Key = TypeVar("Key", bound=Hashable)
-Item = TypeVar("Item")
-
-
-# --- What both say -------------------------------------------------------------------------------
 
 
 def generations(architectures: Sequence[int]) -> tuple[str, ...]:
@@ -92,262 +76,135 @@ def platform_names(platforms: Iterable[str]) -> str:
     )
 
 
-def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
-    """Return key -> items, both in the order in which they came."""
-    groups: dict[Key, list[Item]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
+@dataclass(frozen=True)
+class Build:
+    """One backend of a release: a row of its table, and a cell of the overview."""
 
+    facts: Facts
+    release: str
+    backend: str
 
-def letter(facts: Facts, release: str, backend: str, platform: str) -> str:
-    """Return the letter of a platform, with a question mark where the wheels are only likely."""
-    mark = "?" if facts.is_likely(TORCH, release, backend, platform) else ""
-    return LETTERS[platform] + mark
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms that it has wheels for."""
+        return self.facts.platforms(TORCH, self.release, self.backend)
 
+    def is_broken(self, platform: str) -> bool:
+        """Tell whether it is published, and does not work."""
+        return bool(self.facts.why_broken(self.release, self.backend, platform))
 
-# --- docs/support.md -----------------------------------------------------------------------------
+    def is_likely(self, platform: str) -> bool:
+        """Tell whether nobody has seen it."""
+        return self.facts.is_likely(TORCH, self.release, self.backend, platform)
 
+    def build_on(self, platform: str) -> str:
+        """Return the build: PyPI's differs by platform."""
+        return self.facts.build(self.release, self.backend, platform)
 
-def support_page(facts: Facts) -> str:
-    """Return the text of `docs/support.md`."""
-    newest_first = tuple(reversed(facts.releases))
-    rocm = [name for name in facts.all_backends if family_of(name) == "rocm"]
-    others = [name for name in facts.all_backends if name not in rocm]
-    parts = [
-        _introduction(),
-        "## Overview",
-        _legend(),
-        _overview(facts, newest_first, others),
-        "The same for ROCm: a backend is named `rocm` and the version, as in `rocm6.4`.",
-        _overview(facts, newest_first, rocm),
-        "## Old systems",
-        "The last release that the wheels' names allow, by the CPU build:",
-        _old_systems(facts, newest_first),
-        "## Release by release",
-        _reading_aid(),
-        *(part for release in newest_first for part in _release(facts, release)),
-        "## Known broken",
-        "Published, and refused by the template:",
-        "\n".join(_broken_builds(facts)),
-    ]
-    return "\n\n".join(parts) + "\n"
+    def pythons_on(self, platform: str) -> tuple[str, ...]:
+        """Return the Pythons that torch has wheels for."""
+        return self.facts.pythons(TORCH, self.release, self.backend, platform)
 
-
-def _introduction() -> str:
-    return f"""\
-# Which PyTorch builds exist
-
-`uv run -m tools.support` writes this page and its picture from
-[`torch_plan/builds.json`](../torch_plan/builds.json). Edit the facts, not the page: a test fails
-when the two differ.
-
-A question mark follows what nobody has seen, but very likely exists: other releases have it, or
-PyTorch's plans name it. The template plans such a build and says so; uv finds out when it locks. An
-empty cell means that no wheel is known.
-
-![{TITLE}]({PICTURE_NAME})"""
-
-
-def _legend() -> str:
-    letters = ", ".join(f"**{LETTERS[name]}** {platform_names([name])}" for name in LETTERS)
-    return (
-        f"{letters}. ~~Struck out~~: published, but [broken](#known-broken). **?**: very likely "
-        f"there. `{PYPI}` is what PyPI itself carries."
-    )
-
-
-def _overview(facts: Facts, releases: Iterable[str], backends: Sequence[str]) -> str:
-    rows = [
-        [f"[{release}](#{_anchor(release)})", *cells]
-        for release in releases
-        if any(cells := [_letters(facts, release, backend) for backend in backends])
-    ]
-    return _table(["", *(_short(name) for name in backends)], rows)
-
-
-def _short(backend: str) -> str:
-    """Return the version alone for ROCm: with whole names its table would be too wide."""
-    return backend.removeprefix("rocm") if family_of(backend) == "rocm" else f"`{backend}`"
-
-
-def _letters(facts: Facts, release: str, backend: str) -> str:
-    return "".join(
-        f"~~{LETTERS[platform]}~~"
-        if facts.why_broken(release, backend, platform)
-        else letter(facts, release, backend, platform)
-        for platform in facts.platforms(TORCH, release, backend)
-    )
-
-
-def _old_systems(facts: Facts, releases: Iterable[str]) -> str:
-    """Return a table of the newest release for each floor of a system."""
-    last: dict[tuple[str, str], str] = {}
-    for release in releases:
-        for platform in facts.platforms(TORCH, release, CPU):
-            if system_of(platform) != "Windows":
-                floor = next(iter(_floors(facts, release, CPU, platform)))
-                last.setdefault((platform, floor), release)
-    rows = [
-        [platform_names([platform]), floor or "any glibc", f"[{release}](#{_anchor(release)})"]
-        for (platform, floor), release in sorted(last.items(), key=lambda it: it[0][0])
-    ]
-    return _table(["platform", "needs", "up to"], rows)
-
-
-def _anchor(release: str) -> str:
-    return f"torch-{release.replace('.', '')}"
-
-
-def _reading_aid() -> str:
-    cards = ", ".join(
-        f"{name} {' '.join(capability(card) for card in cards)}"
-        for name, cards in GENERATIONS.items()
-    )
-    return f"""\
-- **Pythons**: those that torch has wheels for, free-threaded ones left out.
-- **Platforms**: (likely) means that nobody has seen these wheels; their Pythons and systems are
-  those of another build for the same platform.
-- **Companions**: those of the release's companions that the same index carries, or PyPI for the CPU
-  build. What a companion lacks, all of its versions lack.
-- **System**: the oldest glibc or macOS that the wheels' names allow. Names with `linux_x86_64` or
-  `linux_aarch64`, common up to 2.6, allow every one, and promise nothing.
-- **Driver**: the least NVIDIA driver. ROCm needs AMD's, XPU Intel's; the facts do not say which.
-- **GPUs**: of NVIDIA's, the generations that the build runs on, and the compute capabilities that
-  it was compiled for. A binary also serves a higher minor version of the same major one: 8.6 runs
-  on 8.9, not on 9.0. PTX is not counted. Of AMD's, those that the build holds kernels for; some
-  people run it on a relative of one of them with `HSA_OVERRIDE_GFX_VERSION`, which AMD does not
-  support.
-- **Generations**, by [NVIDIA's list](https://{GPU_LIST}): {cards}."""
-
-
-def _release(facts: Facts, release: str) -> Iterator[str]:
-    """Yield heading, line and table of one release."""
-    companions = [f"{name} {_span(its)}" for name, its in facts.companions(release).items()]
-    yield f"### torch {release}"
-    yield f"{facts.released(release)}, with {listed(companions)}."
-    yield _table(
-        ["backend", "platforms", "Pythons", "companions", "system", "driver", "GPUs"],
-        [
-            [
-                f"`{backend}`",
-                _platforms(facts, release, backend),
-                _pythons(facts, release, backend),
-                ", ".join(_companions(facts, release, backend)),
-                "<br>".join(_systems(facts, release, backend)),
-                _drivers(facts, release, backend),
-                _gpus(facts, release, backend),
-            ]
-            for backend in facts.backends(release)
-        ],
-    )
-
-
-def _span(versions: Sequence[str]) -> str:
-    """Return the oldest and the newest of versions, of which the newest is the first."""
-    return "\N{EN DASH}".join(dict.fromkeys((versions[-1], versions[0])))
-
-
-def _platforms(facts: Facts, release: str, backend: str) -> str:
-    """Name the platforms; for `pypi`, with the build that each gets."""
-    platforms = facts.platforms(TORCH, release, backend)
-    broken = [name for name in platforms if facts.why_broken(release, backend, name)]
-    likely = [name for name in platforms if facts.is_likely(TORCH, release, backend, name)]
-    sound = [name for name in platforms if name not in (*broken, *likely)]
-    builds = grouped(sound, partial(facts.build, release, backend))
-    lines = [f"{platform_names(names)}{_which(build, backend)}" for build, names in builds.items()]
-    if likely:
-        lines.append(f"{platform_names(likely)} (likely)")
-    if broken:
-        lines.append(f"~~{platform_names(broken)}~~")
-    return "<br>".join(lines)
-
-
-def _which(build: str, backend: str) -> str:
-    return "" if build == backend else f": `{build}`"
-
-
-def _pythons(facts: Facts, release: str, backend: str) -> str:
-    platforms = facts.platforms(TORCH, release, backend)
-    groups = grouped(platforms, partial(facts.pythons, TORCH, release, backend))
-    spans = {facts.span(has, to="\N{EN DASH}"): names for has, names in groups.items()}
-    return _by_platform(spans)
-
-
-def _by_platform(groups: Mapping[str, Sequence[str]]) -> str:
-    """Return a value that holds everywhere alone, else one line for each value and platforms."""
-    if len(groups) == 1:
-        return next(iter(groups))
-    return "<br>".join(f"{platform_names(names)}: {text}" for text, names in groups.items())
-
-
-def _companions(facts: Facts, release: str, backend: str) -> Iterator[str]:
-    """Yield the companions on an index, each with what it lacks beside torch."""
-    platforms = facts.platforms(TORCH, release, backend)
-    for companion in facts.companions(release):
-        has = partial(_companion_pythons, facts, release, backend, companion)
-        there = [name for name in platforms if has(name)]
-        absent = [name for name in platforms if name not in there]
-        missing = grouped(there, partial(_missing, facts, release, backend, companion))
-        lacks = [f"not on {platform_names(absent)}"] if absent else []
-        for pythons, names in missing.items():
-            where = "" if len(names) == len(platforms) else f" on {platform_names(names)}"
-            span = facts.span(pythons, to="\N{EN DASH}") if pythons else ""
-            lacks += [f"not for {span}{where}"] if pythons else []
-        if there:
-            yield f"{companion} ({', '.join(lacks)})" if lacks else companion
-
-
-def _companion_pythons(
-    facts: Facts, release: str, backend: str, companion: str, platform: str
-) -> set[str]:
-    """Return the Pythons that any version of a companion has wheels for, beside a build."""
-    return {
-        python
-        for version in facts.companions(release)[companion]
-        for python in facts.pythons(
-            companion,
-            version,
-            facts.companion_index(companion, version, backend, platform),
-            platform,
+    def letters(self) -> str:
+        """Return the platforms as the overview writes them."""
+        letters = {
+            name: f"{LETTERS[name]}{'?' if self.is_likely(name) else ''}" for name in self.platforms
+        }
+        return "".join(
+            f"~~{text}~~" if self.is_broken(name) else text for name, text in letters.items()
         )
-    }
+
+    def cells(self) -> list[str]:
+        """Return the row of the table."""
+        return [
+            f"`{self.backend}`",
+            self.named_platforms(),
+            self.by_platform(lambda name: _pythons(self.facts, self.pythons_on(name))),
+            ", ".join(self.companions()),
+            self.by_platform(self.floor_on),
+            self.by_platform(lambda name: self.facts.min_driver(self.build_on(name), name)),
+            self.by_platform(self.gpus_on),
+        ]
+
+    def by_platform(self, text_on: Callable[[str], str]) -> str:
+        """Return a value that holds everywhere alone, else a line for each, with its platforms."""
+        groups = grouped(self.platforms, text_on)
+        groups.pop("", None)
+        if len(groups) == 1:
+            return next(iter(groups))
+        return "<br>".join(f"{platform_names(names)}: {text}" for text, names in groups.items())
+
+    def named_platforms(self) -> str:
+        """Name the platforms; for `pypi`, with the build that each gets."""
+        broken = [name for name in self.platforms if self.is_broken(name)]
+        likely = [name for name in self.platforms if self.is_likely(name)]
+        sound = [name for name in self.platforms if name not in (*broken, *likely)]
+        lines = [
+            platform_names(names) + (f": `{build}`" if build != self.backend else "")
+            for build, names in grouped(sound, self.build_on).items()
+        ]
+        lines += [f"{platform_names(names)} (likely)" for names in [likely] if names]
+        lines += [f"~~{platform_names(names)}~~" for names in [broken] if names]
+        return "<br>".join(lines)
+
+    def companions(self) -> Iterator[str]:
+        """Yield the companions that go with it, each with what it lacks beside torch."""
+        for companion, versions in self.facts.companions(self.release).items():
+            has = {it: self.companion_pythons(companion, versions, it) for it in self.platforms}
+            absent = [name for name, pythons in has.items() if not pythons]
+            lacks = [f"not on {platform_names(absent)}"] if absent else []
+            missing = {
+                name: tuple(it for it in self.pythons_on(name) if it not in pythons)
+                for name, pythons in has.items()
+                if pythons
+            }
+            for pythons, names in grouped(missing, missing.__getitem__).items():
+                where = f" on {platform_names(names)}" if len(names) < len(has) else ""
+                lacks += [f"not for {_pythons(self.facts, pythons)}{where}"] if pythons else []
+            if missing:
+                yield f"{companion} ({', '.join(lacks)})" if lacks else companion
+
+    def companion_pythons(self, companion: str, versions: Iterable[str], platform: str) -> set[str]:
+        """Return the Pythons that any of these versions has wheels for, beside this build."""
+        return {
+            python
+            for it in versions
+            for index in [self.facts.companion_index(companion, it, self.backend, platform)]
+            for python in self.facts.pythons(companion, it, index, platform)
+        }
+
+    def floor_on(self, platform: str) -> str:
+        """Return `macOS 11.0, for 3.14 macOS 14.0`: the floor of most Pythons, and of others."""
+        (first, _), *others = self.floors_on(platform).items()
+        return ", ".join(
+            [first, *(f"for {_pythons(self.facts, pythons)} {floor}" for floor, pythons in others)]
+        )
+
+    def floors_on(self, platform: str) -> dict[str, tuple[str, ...]]:
+        """Return the oldest system -> the Pythons whose wheels allow it, the most of them first."""
+        wheels = self.facts.wheels(TORCH, self.release, self.backend).items()
+        tags = {tag: self.facts.minors(its) for tag, its in wheels if platform_of(tag) == platform}
+        most_first = sorted(tags.items(), key=lambda item: -len(item[1]))
+        return {floor_of(tag): pythons for tag, pythons in most_first if pythons}
+
+    def gpus_on(self, platform: str) -> str:
+        """Return the GPUs that it runs on."""
+        build = self.build_on(platform)
+        if family_of(build) == "rocm":
+            return " ".join(self.facts.amd_architectures(self.release, build))
+        if family_of(build) != "cu":
+            return ""
+        compiled = self.facts.architectures(self.release, build, platform)
+        names = ", ".join(generations(compiled))
+        return f"{names} ({_capabilities(compiled)})" if compiled else "not known"
 
 
-def _missing(
-    facts: Facts, release: str, backend: str, companion: str, platform: str
-) -> tuple[str, ...]:
-    """Return the Pythons that torch has wheels for, and a companion has not."""
-    has = _companion_pythons(facts, release, backend, companion, platform)
-    return tuple(
-        name for name in facts.pythons(TORCH, release, backend, platform) if name not in has
-    )
+def _capabilities(numbers: Iterable[int]) -> str:
+    return " ".join(map(capability, numbers))
 
 
-def _systems(facts: Facts, release: str, backend: str) -> Iterator[str]:
-    """Yield the oldest glibc and macOS, with the platforms where they are not those of all."""
-    by_system = grouped(facts.platforms(TORCH, release, backend), system_of)
-    for platforms in by_system.values():
-        floors = grouped(platforms, partial(_floor_text, facts, release, backend))
-        for floor, names in floors.items():
-            if floor:
-                yield floor if len(floors) == 1 else f"{platform_names(names)}: {floor}"
-
-
-def _floor_text(facts: Facts, release: str, backend: str, platform: str) -> str:
-    """Return `macOS 11.0, for 3.14 macOS 14.0`: the floor of most Pythons, and that of others."""
-    (first, _), *others = _floors(facts, release, backend, platform).items()
-    return ", ".join([first, *(f"for {facts.span(pythons)} {floor}" for floor, pythons in others)])
-
-
-def _floors(facts: Facts, release: str, backend: str, platform: str) -> dict[str, tuple[str, ...]]:
-    """Return floor -> the Pythons whose wheels have it, the most of them first."""
-    wheels = facts.wheels(TORCH, release, backend).items()
-    here = {
-        floor_of(tag): facts.minors(tags) for tag, tags in wheels if platform_of(tag) == platform
-    }
-    most_first = sorted(here.items(), key=lambda item: -len(item[1]))
-    return {floor: pythons for floor, pythons in most_first if pythons}
+def _pythons(facts: Facts, pythons: Iterable[str]) -> str:
+    return facts.span(pythons, to="\N{EN DASH}")
 
 
 def floor_of(platform_tag: str) -> str:
@@ -365,48 +222,70 @@ def floor_of(platform_tag: str) -> str:
     return f"{'glibc' if system == 'manylinux' else 'macOS'} {major}.{minor}"
 
 
-def _cuda_builds(facts: Facts, release: str, backend: str) -> dict[str, str]:
-    """Return platform -> CUDA build, for the platforms that get one."""
-    builds = {
-        platform: facts.build(release, backend, platform)
-        for platform in facts.platforms(TORCH, release, backend)
+def parts(facts: Facts) -> dict[str, str]:
+    """Return the parts of the page that follow from the facts."""
+    newest_first = tuple(reversed(facts.releases))
+    rocm = [name for name in facts.all_backends if family_of(name) == "rocm"]
+    others = [name for name in facts.all_backends if name not in rocm]
+    cards = (f"{name} {_capabilities(numbers)}" for name, numbers in GENERATIONS.items())
+    return {
+        "letters": ", ".join(f"**{it}** {platform_names([name])}" for name, it in LETTERS.items()),
+        "overview": _overview(facts, newest_first, others),
+        "rocm": _overview(facts, newest_first, rocm),
+        "old systems": _old_systems(facts, newest_first),
+        "generations": ", ".join(cards),
+        "releases": "\n\n".join(_release(facts, release) for release in newest_first),
+        "broken": "\n".join(_broken_builds(facts, newest_first)),
     }
-    return {platform: build for platform, build in builds.items() if family_of(build) == "cu"}
 
 
-def _drivers(facts: Facts, release: str, backend: str) -> str:
-    drivers = grouped(
-        _cuda_builds(facts, release, backend).items(),
-        lambda item: facts.min_driver(item[1], item[0]),
-    )
-    if len(drivers) < 2:
-        return "".join(drivers)
-    return "<br>".join(
-        f"{', '.join(dict.fromkeys(system_of(platform) for platform, _ in items))}: {driver}"
-        for driver, items in drivers.items()
-    )
+def _overview(facts: Facts, releases: Iterable[str], backends: Sequence[str]) -> str:
+    rows = [
+        [_link(release), *cells]
+        for release in releases
+        if any(cells := [Build(facts, release, backend).letters() for backend in backends])
+    ]
+    # The version alone for ROCm: with whole names its table would be too wide.
+    heads = [it.removeprefix("rocm") if it.startswith("rocm") else f"`{it}`" for it in backends]
+    return _table(["", *heads], rows)
 
 
-def _gpus(facts: Facts, release: str, backend: str) -> str:
-    if family_of(backend) == "rocm":
-        return " ".join(facts.amd_architectures(release, backend))
-    builds = _cuda_builds(facts, release, backend)
-    groups = grouped(builds, lambda name: facts.architectures(release, builds[name], name))
-    if not groups:
-        return ""
-    return _by_platform({_served(compiled): names for compiled, names in groups.items()})
+def _old_systems(facts: Facts, releases: Iterable[str]) -> str:
+    """Return a table of the newest release for each floor of a system."""
+    last: dict[tuple[str, str], str] = {}
+    for build in (Build(facts, release, CPU) for release in releases):
+        for platform in build.platforms:
+            floor = next(iter(build.floors_on(platform)))
+            last.setdefault((platform, floor), build.release)
+    rows = [
+        [platform_names([platform]), floor or "any glibc", _link(release)]
+        for (platform, floor), release in sorted(last.items(), key=lambda item: item[0][0])
+        if system_of(platform) != "Windows"
+    ]
+    return _table(["platform", "needs", "up to"], rows)
 
 
-def _served(architectures: Sequence[int]) -> str:
-    if not architectures:
-        return "not known"
-    numbers = " ".join(capability(number) for number in architectures)
-    return f"{', '.join(generations(architectures))} ({numbers})"
+def _link(release: str) -> str:
+    return f"[{release}](#torch-{release.replace('.', '')})"
 
 
-def _broken_builds(facts: Facts) -> Iterator[str]:
-    """Yield one line for every published build that does not work, newest release first."""
-    for release in reversed(facts.releases):
+def _release(facts: Facts, release: str) -> str:
+    """Return heading, line and table of one release."""
+    companions = [f"{name} {_span(its)}" for name, its in facts.companions(release).items()]
+    head = ["backend", "platforms", "Pythons", "companions", "system", "driver", "GPUs"]
+    rows = [Build(facts, release, backend).cells() for backend in facts.backends(release)]
+    day = f"{facts.released(release)}, with {listed(companions)}."
+    return f"### torch {release}\n\n{day}\n\n{_table(head, rows)}"
+
+
+def _span(versions: Sequence[str]) -> str:
+    """Return the oldest and the newest of versions, of which the newest is the first."""
+    return "\N{EN DASH}".join(dict.fromkeys((versions[-1], versions[0])))
+
+
+def _broken_builds(facts: Facts, releases: Iterable[str]) -> Iterator[str]:
+    """Yield one line for every published build that does not work."""
+    for release in releases:
         for backend in facts.backends(release):
             for platform in facts.platforms(TORCH, release, backend):
                 if reason := facts.why_broken(release, backend, platform):
@@ -419,242 +298,19 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-# --- docs/support.svg ----------------------------------------------------------------------------
-
-PLAIN = "#667085"
-ONE_SYSTEM, TWO_SYSTEMS, THREE_SYSTEMS = "#a16207", "#2f6fd0", "#1a7f4b"
-BROKEN = "#cf222e"
-CROSS = "\N{MULTIPLICATION SIGN}"
-MEANINGS = {
-    ONE_SYSTEM: "wheels for one operating system",
-    TWO_SYSTEMS: "for two",
-    THREE_SYSTEMS: "for all three",
-    BROKEN: f"{CROSS} = published, but broken",
-}
-"""Colour -> what it means in a cell."""
-
-INK, EMPTY = "#ffffff", "#80808026"
-GROUNDS = (PLAIN, *MEANINGS)
-"""What text stands on. The picture has no background, so each of these must serve on a white page
-and on GitHub's dark one: it stands out from both (contrast 3 and more), and INK from it (4.5)."""
-
-# Measures of the picture, in points.
-CELL, LINE, GAP, FAMILY_GAP = 25.0, 22.0, 2.0, 6.0
-NAMES_WIDTH, NAMES_HEIGHT, BAND = 46.0, 56.0, 17.0
-
-Box = tuple[float, float, float, float]
-"""Left, top, width and height; the top of the picture is 0."""
-
-
-def support_picture(facts: Facts) -> str:
-    """Return the text of `docs/support.svg`: the same on every machine and at every time."""
-    # Imported here, so that the page can be had where there is no matplotlib.
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    releases = tuple(reversed(facts.releases))
-    columns = _columns(facts.all_backends)
-    width = max(columns.values()) + CELL
-    top = 2 * (BAND + GAP) + FAMILY_GAP + BAND + GAP + NAMES_HEIGHT + GAP
-    height = top + len(releases) * (LINE + GAP) - GAP
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": PICTURE_NAME,
-        "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"],
-        "font.monospace": ["DejaVu Sans Mono", "Menlo", "Consolas"],
-    }
-    text = io.StringIO()
-    with style.context(["default", settings]):
-        figure = Figure(figsize=(width / 72, height / 72))
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
-        axes.set_axis_off()
-        _draw_legend(axes, width)
-        _draw_names(axes, releases, columns, top)
-        _draw_cells(axes, facts, releases, columns, top)
-        figure.savefig(text, format="svg", transparent=True, metadata=_metadata(facts))
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
-
-
-def _metadata(facts: Facts) -> dict[str, str | None]:
-    return {
-        "Title": TITLE,
-        "Description": f"torch {facts.releases[0]} to {facts.releases[-1]}; as text: {PAGE_NAME}",
-        "Date": None,
-    }
-
-
-def _columns(backends: Iterable[str]) -> dict[str, float]:
-    """Return backend -> left side of its column, families a little apart."""
-    columns: dict[str, float] = {}
-    left = NAMES_WIDTH
-    for members in grouped(backends, family_of).values():
-        left += FAMILY_GAP - GAP
-        for backend in members:
-            left += GAP
-            columns[backend] = left
-            left += CELL
-    return columns
-
-
-def _draw_legend(axes: Axes, width: float) -> None:
-    platforms = [f"{LETTERS[name]} = {platform_names([name])}" for name in LETTERS]
-    signs = [*platforms, "? = likely"]
-    for box, text in zip(_shares(width, 0, len(signs)), signs, strict=True):
-        _fill(axes, [box], PLAIN)
-        _write(axes, box, text, size=9)
-    boxes = _shares(width, BAND + GAP, len(MEANINGS))
-    for box, (colour, text) in zip(boxes, MEANINGS.items(), strict=True):
-        _fill(axes, [box], colour)
-        _write(axes, box, text, size=9)
-
-
-def _shares(width: float, top: float, number: int) -> list[Box]:
-    """Return boxes of one width that fill a line."""
-    share = (width + GAP) / number
-    return [(position * share, top, share - GAP, BAND) for position in range(number)]
-
-
-def _draw_names(
-    axes: Axes, releases: Sequence[str], columns: Mapping[str, float], top: float
-) -> None:
-    """Draw the releases on the left, and above the backends and their families."""
-    names_top = top - GAP - NAMES_HEIGHT
-    boxes = {
-        release: (0.0, top + position * (LINE + GAP), NAMES_WIDTH, LINE)
-        for position, release in enumerate(releases)
-    }
-    for release, box in boxes.items():
-        _write(axes, box, release, size=9, weight="bold")
-    heads = {backend: (left, names_top, CELL, NAMES_HEIGHT) for backend, left in columns.items()}
-    for backend, box in heads.items():
-        _write(axes, box, backend, size=9, rotation=90)
-    bands = {}
-    for family, members in grouped(columns, family_of).items():
-        left, right = columns[members[0]], columns[members[-1]] + CELL
-        bands[family] = (left, names_top - GAP - BAND, right - left, BAND)
-        _write(axes, bands[family], FAMILIES[family], size=8, weight="bold")
-    _fill(axes, [*boxes.values(), *heads.values(), *bands.values()], PLAIN)
-
-
-def _draw_cells(
-    axes: Axes, facts: Facts, releases: Sequence[str], columns: Mapping[str, float], top: float
-) -> None:
-    boxes: dict[str, list[Box]] = {}
-    for row, release in enumerate(releases):
-        for backend, left in columns.items():
-            box = (left, top + row * (LINE + GAP), CELL, LINE)
-            boxes.setdefault(_colour(facts, release, backend), []).append(box)
-            lines = _lines(facts, release, backend)
-            for number, text in enumerate(lines):
-                height = (LINE - 2) / len(lines)
-                line = (left, box[1] + 1 + number * height, CELL, height)
-                _write(axes, line, text, size=9, family="monospace", weight="bold")
-    for colour, those in boxes.items():
-        _fill(axes, those, colour)
-
-
-def _colour(facts: Facts, release: str, backend: str) -> str:
-    platforms = facts.platforms(TORCH, release, backend)
-    if any(facts.why_broken(release, backend, platform) for platform in platforms):
-        return BROKEN
-    systems = {system_of(platform) for platform in platforms}
-    return (EMPTY, ONE_SYSTEM, TWO_SYSTEMS, THREE_SYSTEMS)[len(systems)]
-
-
-def _lines(facts: Facts, release: str, backend: str) -> list[str]:
-    """Return what stands in a cell: the platforms' letters, Linux above the rest if it is tight."""
-    signs = {
-        platform: CROSS
-        if facts.why_broken(release, backend, platform)
-        else letter(facts, release, backend, platform)
-        for platform in facts.platforms(TORCH, release, backend)
-    }
-    if len("".join(signs.values())) <= 3:
-        return ["".join(signs.values())]
-    return ["".join(signs[name] for name in names) for names in _linux_and_others(signs)]
-
-
-def _linux_and_others(platforms: Iterable[str]) -> Iterable[list[str]]:
-    return grouped(platforms, lambda name: system_of(name) == "Linux").values()
-
-
-def _fill(axes: Axes, boxes: Iterable[Box], colour: str) -> None:
-    """Fill rounded boxes, as one shape."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path as Outline
-
-    outline = Outline.make_compound_path(*(_rounded(box) for box in boxes))
-    axes.add_patch(PathPatch(outline, facecolor=colour, edgecolor="none", clip_on=False))
-
-
-def _rounded(box: Box) -> Outline:
-    from matplotlib.patches import BoxStyle
-
-    return BoxStyle.Round(pad=0, rounding_size=3)(*box, mutation_size=1)
-
-
-def _write(
-    axes: Axes,
-    box: Box,
-    text: str,
-    *,
-    size: float,
-    family: str = "sans-serif",
-    weight: str = "normal",
-    rotation: float = 0,
-) -> None:
-    """Write into the middle of a box."""
-    left, top, width, height = box
-    if text.strip():
-        axes.text(
-            left + width / 2,
-            top + height / 2,
-            text,
-            size=size,
-            family=family,
-            weight=weight,
-            rotation=rotation,
-            color=INK,
-            ha="center",
-            va="center" if rotation else "center_baseline",
-        )
-
-
-# --- The command ---------------------------------------------------------------------------------
-
-
-def files(facts: Facts) -> dict[str, str]:
-    """Return the name in `docs/` -> the text of both files."""
-    return {PAGE_NAME: support_page(facts), PICTURE_NAME: support_picture(facts)}
-
-
-def stale(facts: Facts, folder: Path = DOCS) -> list[str]:
-    """Return the names of the files in a folder that are missing, or differ from the facts."""
-    return [
-        name
-        for name, text in files(facts).items()
-        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
-    ]
-
-
-def write(facts: Facts, folder: Path = DOCS) -> None:
-    """Write both files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files(facts).items():
-        (folder / name).write_bytes(text.encode())
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the files, or check them. Returns 1 if `--check` finds one that is stale."""
+    """Write the page, or check it. Returns 1 if `--check` finds that it is stale."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if stale")
-    if not parser.parse_args(arguments).check:
-        write(load_facts())
-        return 0
-    names = stale(load_facts())
-    for name in names:
-        print(f"docs/{name} is older than the facts: uv run -m tools.support", file=sys.stderr)
-    return 1 if names else 0
+    is_check = parser.parse_args(arguments).check
+    before = PAGE.read_text(encoding="utf-8")
+    after = with_parts(before, parts(load_facts()))
+    if is_check and after != before:
+        message = "docs/support.md is older than the facts: uv run -m tools.support"
+        print(message, file=sys.stderr)
+        return 1
+    PAGE.write_text(after, encoding="utf-8", newline="\n")
+    return 0
 
 
 if __name__ == "__main__":

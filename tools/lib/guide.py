@@ -34,12 +34,6 @@ class Choice(NamedTuple):
 
 LINUX, NOT_LINUX = "sys_platform == 'linux'", "sys_platform != 'linux'"
 ROCM = (Written("rocm6.4", LINUX),)
-XPU = (Written("xpu", "sys_platform == 'win32' or sys_platform == 'linux'"),)
-SWITCHED = (Written("cpu", option="cpu"), Written("cu128", option="cu128"))
-NOT_ON_MACOS = {
-    "torch_backend": "cpu cu128",
-    "platforms": "linux-x86_64 linux-aarch64 windows-x86_64",
-}
 
 CHOICES = (
     Choice("CPU", {"torch_backend": "cpu"}, (Written("cpu"),)),
@@ -51,8 +45,15 @@ CHOICES = (
         },
         (Written("cpu", NOT_LINUX), Written("cu128", LINUX)),
     ),
-    Choice("extras", {**NOT_ON_MACOS, "layout": "extras"}, SWITCHED),
-    Choice("groups", {**NOT_ON_MACOS, "layout": "groups"}, SWITCHED),
+    Choice(
+        "extras",
+        {
+            "torch_backend": "cpu cu128",
+            "platforms": "linux-x86_64 linux-aarch64 windows-x86_64",
+            "layout": "extras",
+        },
+        (Written("cpu", option="cpu"), Written("cu128", option="cu128")),
+    ),
     Choice(
         "ROCm, else PyPI",
         {
@@ -64,12 +65,11 @@ CHOICES = (
     Choice(
         "XPU, else PyPI",
         {"torch_backend": "xpu", "platforms": "linux-x86_64 windows-x86_64 macos-arm64=pypi"},
-        XPU,
+        (Written("xpu", "sys_platform == 'win32' or sys_platform == 'linux'"),),
     ),
     Choice("ROCm, ours by default", {"torch_backend": "rocm6.4"}, ROCM, is_same=False),
-    Choice("XPU, ours by default", {"torch_backend": "xpu"}, XPU, is_same=False),
 )
-"""The examples of the guide, and groups. Those of ROCm and XPU leave other platforms to PyPI."""
+"""The examples of the guide. Those of ROCm and XPU leave other platforms to PyPI."""
 
 
 def guide_project(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from torch_plan.facts import labelled
+from torch_plan.platforms import PLATFORMS, platform_of
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,26 @@ class WheelName:
     platform_tag: str
 
     def __str__(self) -> str:
-        interpreter, abi = _interpreter_and_abi(self.python)
+        tags = (self.python.removesuffix("t"), self.python)
+        interpreter, abi = ("py3", "none") if self.python == "py3" else tags
         version = labelled(self.version, self.label)
-        return (
-            f"{self.package.replace('-', '_')}-{version}-{interpreter}-{abi}-{self.platform_tag}"
-            ".whl"
-        )
+        package = self.package.replace("-", "_")
+        return f"{package}-{version}-{interpreter}-{abi}-{self.platform_tag}.whl"
 
+    @property
+    def platform(self) -> str:
+        """The platform that it is for, empty for one that the template does not name."""
+        return platform_of(self.platform_tag)
 
-def _interpreter_and_abi(python: str) -> tuple[str, str]:
-    if python == "py3":
-        return "py3", "none"
-    return python.removesuffix("t"), python
+    @property
+    def order(self) -> tuple[int, str, bool, bool, int]:
+        """What sorts the wheels of a version as `builds.json` does.
+
+        By platform, then `cp39 cp310 cp313t`, and `py3` last.
+        """
+        number = int(self.python[3:].rstrip("t") or 0)
+        place = [*PLATFORMS, ""].index(self.platform)
+        return place, self.platform_tag, self.python == "py3", self.python.endswith("t"), number
 
 
 def parse_wheel_name(filename: str) -> WheelName:
@@ -49,10 +58,5 @@ def parse_wheel_name(filename: str) -> WheelName:
     name, version, _, _ = parse_wheel_filename(filename)
     interpreter, abi, platform_tag = filename.removesuffix(".whl").split("-")[-3:]
     python = abi if abi.startswith("cp") else interpreter
-    return WheelName(
-        package=canonicalize_name(name),
-        version=version.public,
-        label=version.local or "",
-        python=python,
-        platform_tag=platform_tag,
-    )
+    label = version.local or ""
+    return WheelName(canonicalize_name(name), version.public, label, python, platform_tag)
