@@ -52,19 +52,14 @@ def read_answers(raw: Mapping[str, str], facts: Facts) -> tuple[Answers, list[Pr
     slug = reader.read_slug()
     release = reader.read_release()
     python = reader.read_python()
-    layout = reader.read_choice("layout")
+    chosen = {key: reader.read_choice(key) for key in choices()}
+    agreed = {key: reader.read_yes(key) for key, it in fixed_defaults().items() if it in (YES, NO)}
+    layout = chosen["layout"]
     variants = reader.read_variants(layout)
     companions, optional = reader.read_companions()
     platforms, overrides = reader.read_platforms(variants, layout)
-    numpy_guard = reader.read_choice("numpy_guard")
-    torch_pin = reader.read_choice("torch_pin")
     pytorch_index = reader.read_pytorch_index()
     package_index = reader.read_package_index()
-    dockerfile = reader.read_yes("dockerfile")
-    reader.read_yes("github_actions")
-    reader.read_yes("git")
-    reader.read_yes("distributed")
-    reader.read_choice("after_generation")
     answers = Answers(
         project_slug=slug,
         release=release,
@@ -75,11 +70,11 @@ def read_answers(raw: Mapping[str, str], facts: Facts) -> tuple[Answers, list[Pr
         optional=optional,
         platforms=platforms,
         overrides=overrides,
-        numpy_guard=numpy_guard,
-        torch_pin=torch_pin,
+        numpy_guard=chosen["numpy_guard"],
+        torch_pin=chosen["torch_pin"],
         pytorch_index=pytorch_index,
         package_index=package_index,
-        dockerfile=dockerfile,
+        dockerfile=agreed["dockerfile"],
     )
     return answers, reader.problems
 
