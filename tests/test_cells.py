@@ -117,21 +117,24 @@ def serve(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FACTS.pytorch_mirrors, "another", mirror)
 
 
+NEWER = FACTS.expected_releases[1]
+
+
 def newer_facts() -> Facts:
-    """Return facts that have a release which the template does not know: torch 2.16.0."""
+    """Return facts that have a release which the template does not know."""
     data = dict(FACTS._data)  # made from the very data of the template
     newest = FACTS.releases[-1]
     pair = FACTS.companions(newest)["torchvision"][0]
     data["releases"] = {
         **data["releases"],
-        "2.16.0": {**data["releases"][newest], "companions": {"torchvision": "0.30.0"}},
+        NEWER: {**data["releases"][newest], "companions": {"torchvision": "0.99.0"}},
     }
     data["wheels"] = {
         **data["wheels"],
-        "torch": {**data["wheels"]["torch"], "2.16.0": data["wheels"]["torch"][newest]},
+        "torch": {**data["wheels"]["torch"], NEWER: data["wheels"]["torch"][newest]},
         "torchvision": {
             **data["wheels"]["torchvision"],
-            "0.30.0": data["wheels"]["torchvision"][pair],
+            "0.99.0": data["wheels"]["torchvision"][pair],
         },
     }
     return Facts(data)
@@ -143,17 +146,17 @@ def test_a_release_newer_than_the_facts_is_planned_like_the_newest(
     with Replica(newer_facts(), likely=True) as newer:
         serve(newer, monkeypatch)
         project = bake(
-            torch_version="2.16.0",
+            torch_version=NEWER,
             python_version="3.12",
             torch_backend="cu132",
             pytorch_index=newer.url,
         )
-        assert requirements(project.pyproject) == ["torch==2.16.0", "torchvision", "numpy"]
+        assert requirements(project.pyproject) == [f"torch=={NEWER}", "torchvision", "numpy"]
         prove(project)
         got = project.installed("linux-aarch64")
-        assert (got["torch"], got["torchvision"]) == ("2.16.0+cu132", "0.30.0+cu132")
-        assert project.installed("macos-arm64")["torchvision"] == "0.30.0"
-    assert "torch 2.15.0 is the newest release known here" in project.plan.notes[0]
+        assert (got["torch"], got["torchvision"]) == (f"{NEWER}+cu132", "0.99.0+cu132")
+        assert project.installed("macos-arm64")["torchvision"] == "0.99.0"
+    assert f"torch {FACTS.releases[-1]} is the newest release known here" in project.plan.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tools.lib.facts_file import FACTS_PATH
-from torch_plan.facts import version_key
+from torch_plan.facts import Facts, version_key
 
 Data = dict[str, Any]
 
@@ -28,6 +28,13 @@ def facts_of(data: Data, keep: Callable[[str], bool]) -> Data:
             version: tables[version] for version in tables if version in versions.get(package, ())
         }
     return kept
+
+
+def until(last: str) -> Facts:
+    """Return the template's facts up to a release, with what is likely of it."""
+    known = FULL["releases"].items()
+    kept = {name: entry for name, entry in known if version_key(name) <= version_key(last)}
+    return Facts({**FULL, "releases": kept})
 
 
 def recent(last: str) -> Data:

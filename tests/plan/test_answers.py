@@ -115,8 +115,10 @@ def test_a_problem_has_a_key(answers: dict[str, str], key: tuple[str, ...]) -> N
 
 def test_a_companion_that_ended_is_refused_for_the_release() -> None:
     data = {**FACTS._data, "releases": {**FACTS._data["releases"]}}
-    entry = data["releases"]["2.15.0"]
-    data["releases"]["2.15.0"] = {**entry, "companions": {"torchvision": "0.29.2"}}
+    newest = FACTS.releases[-1]
+    entry = data["releases"][newest]
+    (pair,) = FACTS.companions(newest)["torchvision"]
+    data["releases"][newest] = {**entry, "companions": {"torchvision": pair}}
     facts = Facts(data)
     (problem,) = find_problems(complete({"companions": "torchaudio"}, facts), facts)
     assert problem.key == ("companions", "torchaudio")

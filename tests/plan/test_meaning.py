@@ -23,7 +23,7 @@ from torch_plan.planning import make_plan
         ("torch_version", "torch==2.9.1", "2.9.1"),
         ("torch_version", "2.9", "2.9.1"),
         ("torch_version", "2.16", "2.16.0"),
-        ("torch_version", "latest", "2.15.0"),
+        ("torch_version", "latest", FACTS.releases[-1]),
         ("python_version", "3.12.4", "3.12"),
         ("python_version", "Python 3.12", "3.12"),
         ("python_version", "py312", "3.12"),

@@ -225,9 +225,9 @@ def test_a_platform_s_own_index_is_likely_and_needs_what_nobody_knows() -> None:
             id="likely",
         ),
         pytest.param(
-            {"torch_version": "2.16.0", "torch_backend": "cu132"},
+            {"torch_version": FACTS.expected_releases[1], "torch_backend": "cu132"},
             "linux-x86_64",
-            {"torch_version": "2.15.0"},
+            {"torch_version": FACTS.releases[-1]},
             id="newer-release",
         ),
         pytest.param(
