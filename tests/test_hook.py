@@ -592,6 +592,7 @@ def test_what_to_do_where_a_likely_build_does_not_exist(
         mirror = Mirror(published.url, flat=False, hosts=("127.0.0.1",))
         monkeypatch.setitem(facts.pytorch_mirrors, "published", mirror)
         bake(
+            torch_version="2.15.0",
             torch_backend="cu130",
             python_version=PYTHON,
             pytorch_index=published.url,

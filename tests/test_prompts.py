@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import ROOT, empty_config, git
 from tests.elsewhere import copy_template, run
 from tests.interpreters import install
+from torch_plan.facts import load_facts
 from torch_plan.generation import OLDEST_COOKIECUTTER
 from torch_plan.questions import asked
 
@@ -90,7 +91,8 @@ def test_the_question_for_the_build_says_what_there_is(ask: Ask, tmp_path: Path)
     terminal = ask("after_generation=nothing")
     shown = answer(terminal, torch_backend="cu130")
     before = shown.partition("PyTorch build (several")[0]
-    assert "torch 2.15.0 has these builds: pypi (whatever PyPI ships); cpu; cu130 and" in before
+    newest = load_facts().releases[-1]
+    assert f"torch {newest} has these builds: pypi (whatever PyPI ships); cpu; cu130 and" in before
     assert "a Mac gets cpu, and nothing else needs to be answered for that." in before
     assert re.search(r"Found .+\.|This is macOS", before)
     assert indexes(tmp_path / "my-ml-project") == ["pytorch-cu130", "pytorch-cpu"]
