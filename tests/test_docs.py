@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake
-from tools import answers_page
+from tools.lib import answers_page
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
 from torch_plan.check import find_problems
@@ -140,7 +140,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_answers_page_is_what_the_template_renders() -> None:
     page = answers_page.PAGE.read_text(encoding="utf-8")
-    assert answers_page.refreshed(page) == page, "run: uv run -m tools.answers_page"
+    assert answers_page.refreshed(page) == page, "run: uv run -m tools.pages"
     assert len(answers_page.EXAMPLE.findall(page)) == page.count("```diff")
     headings = re.findall(r"^## `(\w+)`$", page, flags=re.MULTILINE)
     assert headings == [*fixed_defaults()]

@@ -1,8 +1,8 @@
-"""Write anew what is written from the facts and the template, after something was added.
+"""Write anew what follows from the facts and the template, after something was added.
 
     uv run -m tools.pages
 
-That is the layout of `torch_plan/builds.json`, `docs/support.md` and the examples of
+That is the layout of `torch_plan/builds.json`, the table of `docs/support.md` and the examples of
 `docs/answers.md`.
 """
 
@@ -10,11 +10,23 @@ from __future__ import annotations
 
 import json
 
-from tools import answers_page, support
+from tools.lib import answers_page, support_table
 from tools.lib.facts_file import FACTS_PATH, dump_facts
+from torch_plan.facts import Facts
+
+
+def main() -> None:
+    """Write the files."""
+    facts = json.loads(FACTS_PATH.read_text(encoding="utf-8"))
+    support, answers = support_table.PAGE, answers_page.PAGE
+    texts = {
+        FACTS_PATH: dump_facts(facts),
+        support: support_table.refreshed(support.read_text(encoding="utf-8"), Facts(facts)),
+        answers: answers_page.refreshed(answers.read_text(encoding="utf-8")),
+    }
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8", newline="\n")
+
 
 if __name__ == "__main__":
-    facts = json.loads(FACTS_PATH.read_text(encoding="utf-8"))
-    FACTS_PATH.write_text(dump_facts(facts), encoding="utf-8", newline="\n")
-    support.main([])
-    answers_page.main()
+    main()

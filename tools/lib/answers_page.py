@@ -1,4 +1,4 @@
-"""Bring the examples in `docs/answers.md` up to date: `uv run -m tools.answers_page`.
+"""The examples in `docs/answers.md`.
 
 Each is a line with answers, and the difference that they make in rendered files: in those that the
 line names, or in pyproject.toml. What they are compared with is the command at the top of the page.
@@ -18,8 +18,10 @@ from unittest import mock
 
 from cookiecutter.main import cookiecutter
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "answers.md"
+from tools.lib.written import DOCS
+
+ROOT = DOCS.parent
+PAGE = DOCS / "answers.md"
 
 COMMAND = re.compile(r"^cookiecutter .* --no-input (?P<answers>.*)$", re.MULTILINE)
 EXAMPLE = re.compile(
@@ -75,12 +77,3 @@ def _differences(before: Path, after: Path, files: Sequence[str]) -> Iterator[st
 def _read(path: Path) -> list[str]:
     """Return the lines of a file; none of a file that is not rendered."""
     return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-
-
-def main() -> None:
-    """Write the page."""
-    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
-
-
-if __name__ == "__main__":
-    main()
