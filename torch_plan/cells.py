@@ -276,8 +276,8 @@ class Cells:
         foreign = self._foreign_build(package, cell.platform, cell.build)
         if foreign:
             return (
-                f"PyPI's {name} is a {foreign} build for {cell.platform}, "
-                f"its torch a {cell.build} build."
+                f"PyPI's {name} is a {foreign} build for {cell.platform}, but "
+                f"PyPI's torch is a {cell.build} build."
             )
         return ""
 

@@ -145,8 +145,8 @@ class _Checks:
             *("torch_backend", self.position(variant), "platforms"),
             heading=f"torch_backend={backend} for platforms={' '.join(answers.platforms)} "
             f"with {self.asked_release(release)} and python_version={python}",
-            reason=f"no platform of this project would get it: torch {release} has {backend} "
-            f"on {places}.",
+            reason=f"none of these platforms has {backend} wheels for this Python; "
+            f"torch {release} has them for {places}.",
             ways=[
                 *self.ways.other_pythons(here),
                 *self.ways.other_backends(variant),
@@ -171,7 +171,7 @@ class _Checks:
             self.refuse(
                 *("broken", cell.platform, self.position(cell.variant)),
                 heading=self.heading(cell),
-                reason=f"the build is published and does not work: {reason}.",
+                reason=f"PyTorch publishes this build, but it does not work: {reason}.",
                 ways=[
                     *self.ways.other_backends(cell.variant),
                     self.ways.with_override(cell, CPU),
@@ -205,7 +205,7 @@ class _Checks:
         self.refuse(
             *("companions", companion, *([] if release == self.answers.release else [release])),
             heading=f"companions={companion} with {self.asked_release(release)}",
-            reason=f"there is none for torch {release}.",
+            reason=f"there is no {companion} for torch {release}.",
             ways=[
                 self.ways.without_companion(companion),
                 self.ways.optional_companion(companion),
@@ -225,8 +225,8 @@ class _Checks:
             *("companions", companion, self.position(variant)),
             heading=f"companions={companion} with torch_backend={backend} "
             f"for platforms={platforms} and {self.asked_release(release)}",
-            reason=f"{companion} {listed(versions, 'or')}, which belongs to torch {release}, is on "
-            f"{carrying} and not on {backend}.",
+            reason=f"{companion} {listed(versions, 'or')}, which goes with torch {release}, is on "
+            f"{carrying} but not on {backend}.",
             ways=[
                 *others[:1],
                 self.ways.optional_companion(companion),
@@ -275,7 +275,7 @@ class _Checks:
             self.refuse(
                 *("numpy_guard", "platforms"),
                 heading=f"numpy_guard={answers.numpy_guard} for platforms={' '.join(unserved)}",
-                reason="numpy<2 has no wheels there.",
+                reason="numpy<2 has no wheels for these platforms.",
                 ways=[{"numpy_guard": "auto"}, *map(self.ways.without_platform, unserved)],
             )
 
@@ -293,8 +293,8 @@ class _Checks:
                 self.refuse(
                     *("torch_pin", platform),
                     heading=f"torch_pin={MINIMUM} for platforms={platform}",
-                    reason=f"it has several releases of torch, {listed(releases)}, and what holds "
-                    "the lock at the exact release knows one for each platform.",
+                    reason=f"its builds are of torch {listed(releases)}, but uv.lock can be held "
+                    f"at only one release for each platform with torch_pin={MINIMUM}.",
                     ways=[{"torch_pin": "public"}],
                 )
 
@@ -305,7 +305,7 @@ class _Checks:
             self.refuse(
                 "dockerfile",
                 heading=f"dockerfile=yes for platforms={' '.join(self.answers.platforms)}",
-                reason="a container runs Linux, and none of the platforms is one.",
+                reason="a container runs Linux, and none of the platforms is Linux.",
                 ways=[
                     {"dockerfile": "no"},
                     {"platforms": f"{DEFAULT_PLATFORMS[0]} {self.raw['platforms']}"},
