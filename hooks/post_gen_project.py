@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
-# Whoever generates waits for every import, and few runs need all of them: where there is nothing
-# to run, these would take longer than all the rest.
+# Every import makes the user wait. Where there is nothing to run, these would take longer than all
+# the rest.
 if "nothing" not in "{{ cookiecutter.after_generation }}":
     import re
     import subprocess
@@ -36,9 +36,9 @@ ACCESS = (
     r"|UV_COMPILE_BYTECODE.*|UV_RUN_RECURSION_DEPTH|UV_TOOL_.*|UV_TORCH_BACKEND"
     r"|UV_CUDA_DRIVER_VERSION|UV_AMD_GPU_ARCHITECTURE"
 )
-"""Variables that say how uv reaches, keeps and guards things, and no word about a project.
+"""Variables about access, caches and safety, which say nothing about a project.
 
-All others of uv are set aside: they are about another project, or overrule what this one says.
+uv's other variables are ignored here: they are about another project, or overrule this one.
 """
 
 CAUSES = (
@@ -180,7 +180,7 @@ def remove_empty(name: str) -> None:
 def start_repository() -> None:
     """Make the project a git repository, as `uv init` does, unless it lies in one already.
 
-    Without git there is none, which nobody needs to be told.
+    Without git nothing happens, and nothing is said.
     """
     import subprocess
     from pathlib import Path
@@ -333,8 +333,8 @@ def why_outdated(uv: str, settings: dict[str, Any]) -> str:
 def personal_facts(lock: str, why: str) -> list[str]:
     """Return what a lock has from its maker's settings: an index, folders, options of uv.
 
-    uv says nothing of folders while they are there, and the project has options of its own: that
-    packages are `false` stands for no cooldown.
+    uv does not report a folder as long as it exists. Options that are `false` are the project's
+    own: they exempt packages from a cooldown.
     """
     head = re.split(r"\n\[(?!options)", lock.partition("\n[options")[2])[0]
     options = re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why else []
@@ -540,7 +540,7 @@ def say_commit(settings: dict[str, Any]) -> None:
 
 
 def say(text: str, *commands: list[str]) -> None:
-    """Print a message, and commands on a line of their own; that nobody reads it is no failure."""
+    """Print a message, and commands on a line of their own; ignore a closed standard error."""
     line = " && ".join(" ".join(map(quote, command)) for command in commands)
     try:
         print(f"\n{text}" + (f"\n\n    {line}" if commands else ""), file=sys.stderr)

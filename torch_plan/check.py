@@ -34,8 +34,8 @@ _BUILD_ANSWERS = (
 def examine(raw: Mapping[str, str], facts: Facts) -> tuple[Cells, list[Problem]]:
     """Return the cells that the answers lead to, and everything that is wrong with the answers.
 
-    Where anything is wrong, the cells are not to be planned. They are looked at also where the
-    name of the project or an index is refused, so that one message says everything.
+    If anything is wrong, do not plan the cells. They are checked even if the name of the project or
+    an index is refused, so that one message says everything.
     """
     raw = meaning(raw, facts).answers
     answers, problems = read_answers(raw, facts)
@@ -80,7 +80,7 @@ def _check_cells(cells: Cells, raw: Mapping[str, str]) -> list[Problem]:
 
 
 class _Checks:
-    """Collects what is wrong. A check that others build on tells whether it found nothing."""
+    """Collects problems. A check that later ones depend on returns True if it found none."""
 
     def __init__(self, cells: Cells, raw: Mapping[str, str]) -> None:
         self.cells, self.raw = cells, raw
@@ -89,7 +89,7 @@ class _Checks:
         self.problems: list[Problem] = []
 
     def refuse(self, *key: str, heading: str, reason: str, ways: Iterable[Way]) -> None:
-        """Note a problem; a way that changes nothing is none."""
+        """Note a problem, without the ways out that change nothing."""
         distinct = [way for way in ways if any(self.raw.get(name) != way[name] for name in way)]
         self.problems.append(Problem(key, heading, reason, tuple(distinct)))
 
@@ -237,7 +237,7 @@ class _Checks:
         )
 
     def check_companion(self, package: Package, cell: Cell) -> None:
-        """Refuse a companion that one cell lacks, unless the cell lacks torch itself."""
+        """Refuse a companion that a cell lacks, unless it lacks torch itself."""
         reason = self.cells.why_missing(package, cell)
         if not reason or self.cells.why_missing(cell.torch, cell):
             return
@@ -299,7 +299,7 @@ class _Checks:
                 )
 
     def check_dockerfile(self) -> None:
-        """Refuse a container without a platform that runs in it."""
+        """Refuse a Dockerfile for a project without a Linux platform."""
         has_linux = any(platform.startswith("linux") for platform in self.answers.platforms)
         if self.answers.dockerfile and not has_linux:
             self.refuse(
@@ -313,7 +313,7 @@ class _Checks:
             )
 
     def position(self, variant: Variant) -> str:
-        """Return what names a variant also after its backend, and so its name, was changed."""
+        """Return a key for a variant that stays the same when its backend or name changes."""
         return str(self.answers.variants.index(variant))
 
     def asked_release(self, release: str) -> str:

@@ -260,7 +260,7 @@ def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> s
 
 
 def _finder(invocation: Invocation, facts: Facts) -> FindProblems:
-    """Return what tells what is wrong with answers, all others being the defaults."""
+    """Return a function that finds the problems of answers, with defaults for all others."""
 
     def problems_of(answers: Mapping[str, str]) -> list[Problem]:
         known = {key: value for key, value in answers.items() if key in fixed_defaults()}
@@ -303,7 +303,7 @@ def _command_problems(
 ) -> Iterator[Problem]:
     """Yield what is wrong with the command, and not with the answers among themselves.
 
-    What a project recorded may hold answers that the template has no more: an update goes on.
+    An update checks nothing: a project may have recorded answers that no longer exist.
     """
     if invocation.is_update:
         return

@@ -39,7 +39,7 @@ def _reason(cell: Cell, cells: Cells) -> str:
 
 
 def without_likely(cells: Cells, raw: Mapping[str, str], platform: str) -> dict[str, str]:
-    """Return the answers that ask for nothing on a platform that is only likely.
+    """Return the answers without the builds of a platform that are only likely.
 
     The CPU build takes the place of other builds, the newest known release that of a newer one, and
     a platform of which even the CPU build is only likely is left out.
