@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
-# Whoever generates waits for every import, and few runs need all of them: where there is nothing
-# to run, these would take longer than all the rest.
+# Every import makes the user wait. Where there is nothing to run, these would take longer than all
+# the rest.
 if "nothing" not in "{{ cookiecutter.after_generation }}":
     import re
     import subprocess
@@ -36,9 +36,9 @@ ACCESS = (
     r"|UV_COMPILE_BYTECODE.*|UV_RUN_RECURSION_DEPTH|UV_TOOL_.*|UV_TORCH_BACKEND"
     r"|UV_CUDA_DRIVER_VERSION|UV_AMD_GPU_ARCHITECTURE"
 )
-"""Variables that say how uv reaches, keeps and guards things, and no word about a project.
+"""Variables about access, caches and safety, which say nothing about a project.
 
-All others of uv are set aside: they are about another project, or overrule what this one says.
+uv's other variables are ignored here: they are about another project, or overrule this one.
 """
 
 CAUSES = (
@@ -48,29 +48,29 @@ CAUSES = (
     ),
     (r"No space left|os error (28|112)\b", "The disk is full"),
     (r"Read-only file system|os error 30\b", "The file system is read-only"),
-    (r"os error 396\b", "A cloud folder takes no links; set UV_LINK_MODE to copy"),
+    (r"os error 396\b", "A cloud folder cannot hold links; set UV_LINK_MODE=copy"),
     (
         r"(?s)renam.*os error (5|32)\b",
         "Another program, such as a virus scanner, holds a file that uv wants to rename; try again",
     ),
     (
         r"Permission denied|Access is denied|os error (5|13)\b",
-        "uv lacks the permission to write there",
+        "uv has no permission to write there",
     ),
     (
         r"No interpreter found|No download found",
         "There is no Python {python} here, and uv cannot download one",
     ),
     (r"Hash mismatch for `([^`]+)`", "The file of {0} is not the one that its index promised"),
-    (r"Hash mismatch", "{hosts} sent another file than it promised"),
+    (r"Hash mismatch", "{hosts} sent a different file than it promised"),
     (
         r"network was disabled|Network connectivity is disabled",
         "uv is told to stay offline, by UV_OFFLINE or `offline` in a uv.toml of yours",
     ),
     (
         r"`([\w.-]+)` was filtered by `exclude-newer`",
-        "A cooldown, UV_EXCLUDE_NEWER or `exclude-newer` in a uv.toml of yours, hides {0}: it hides"
-        " whatever has no upload date at its index",
+        "A cooldown (UV_EXCLUDE_NEWER, or `exclude-newer` in a uv.toml of yours) hides {0}: it"
+        " hides every file for which the index gives no upload date",
     ),
     (
         r"required for `([^`]+)` because using pre-built wheels is disabled",
@@ -78,14 +78,14 @@ CAUSES = (
     ),
     (
         r"Distribution `([^`@ ]+)[^`]*` can't be installed because",
-        "{0} has no wheel for this machine or its Python; `environments` in pyproject.toml names"
-        " the machines of the project",
+        "{0} has no wheel for this machine or its Python; `environments` in pyproject.toml lists"
+        " the platforms of the project",
     ),
     (r"invalid peer certificate", "The certificate of {hosts} is not trusted"),
     (r"status (?:client|server) error \((.+?)\)", "{hosts} answers {0}"),
     (
         r"returned an? (\d{3} [\w ]+) error",
-        "{hosts} answers {0}: it wants a login, or lacks what is asked for",
+        "{hosts} answers {0}: it needs a login, or does not have the file",
     ),
     (r"timed out", "{hosts} does not answer in time"),
     (
@@ -99,16 +99,16 @@ CAUSES = (
     ),
     (
         r"Failed to build `([^`]+==[^`]+)`",
-        "{0} cannot be built; `resolution`, `no-binary` or `prerelease` in a uv.toml of yours lead"
-        " to such versions",
+        "{0} cannot be built; `resolution`, `no-binary` or `prerelease` in a uv.toml of yours can"
+        " choose such versions",
     ),
     (
         r"([\w.-]+) was not found in the package registry",
-        "No index offers {0}; pyproject.toml says where they are",
+        "None of the indexes in pyproject.toml has {0}",
     ),
     (
         r"No solution found|Because ",
-        "The requirements cannot be met by what the indexes offer, as uv explains above",
+        "The indexes do not have what the requirements ask for, as uv explains above",
     ),
 )
 """What uv prints, and what it means in plain words, groups filled in; the first that fits."""
@@ -180,7 +180,7 @@ def remove_empty(name: str) -> None:
 def start_repository() -> None:
     """Make the project a git repository, as `uv init` does, unless it lies in one already.
 
-    Without git there is none, which nobody needs to be told.
+    Without git nothing happens, and nothing is said.
     """
     import subprocess
     from pathlib import Path
@@ -195,7 +195,7 @@ def start_repository() -> None:
         return
     if done.returncode:
         told = done.stderr.decode(errors="replace").strip()
-        say(f"git makes no repository of the project: {told}")
+        say(f"git could not make the project a repository: {told}")
 
 
 def complete(settings: dict[str, Any]) -> None:
@@ -227,11 +227,11 @@ def say_variables(settings: dict[str, Any]) -> None:
     """Say which of the caller's variables end up in uv.lock, and which are set aside."""
     own, aside = inherited(os.environ)
     if own:
-        say(f"Your environment sets {', '.join(own)}: uv heeds that too, and uv.lock shows it.")
+        say(f"Your environment sets {', '.join(own)}: uv uses it here, and uv.lock records it.")
     if aside:
         settings["frozen"] = ["--frozen"]
         names = ", ".join(aside)
-        say(f"Your environment sets {names}: that is set aside here, so that uv.lock serves all.")
+        say(f"Your environment sets {names}: uv ignores it here, so that uv.lock suits all.")
 
 
 def refuse_workspace(uv: str) -> None:
@@ -242,9 +242,9 @@ def refuse_workspace(uv: str) -> None:
     member = project.relative_to(root).as_posix()
     outside = root.parent / project.name
     raise Stopped(
-        f"The project lies in the uv workspace of {root}, so uv would lock it there and not by"
-        f" itself. To leave it there, add '{member}' to `exclude` of [tool.uv.workspace] in"
-        f" {root / 'pyproject.toml'} and run `uv lock`; else move it, as below.",
+        f"The project lies in the uv workspace of {root}, so uv would lock the workspace instead of"
+        f" the project. To leave it there, add '{member}' to `exclude` of [tool.uv.workspace] in"
+        f" {root / 'pyproject.toml'} and run `uv lock`; otherwise move it, as below.",
         outside.with_name(f"{project.name}-moved") if outside.exists() else outside,
     )
 
@@ -262,7 +262,7 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
         raise doubted(stopped.printed, settings) or stopped from None
     locked = Path("uv.lock")
     if not locked.is_file():
-        raise Stopped("uv ended well and left no uv.lock in the project.")
+        raise Stopped("uv succeeded, but left no uv.lock in the project.")
     why = why_outdated(uv, settings)
     facts = personal_facts(locked.read_text(encoding="utf-8"), why)
     if not why and not facts:
@@ -274,15 +274,15 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     if "exclude newer" in why and cooldown:
         setting = f"exclude-newer = {cooldown[1] or cooldown[2]}"
         say(
-            "uv.lock has your cooldown: `uv sync --locked` fails for everybody who lacks it, CI"
-            f" included. To make it hold for all, put `{setting}` under [tool.uv] in pyproject.toml"
+            "uv.lock records your cooldown: `uv sync --locked` fails wherever it is not set, CI"
+            f" included. To set it for everybody, put `{setting}` under [tool.uv] in pyproject.toml"
             " and run `uv lock`."
         )
         return
     if re.search("missing remote index|exclude newer", why):
         say(
-            f"uv.lock depends on your own settings of uv{about}: `uv sync --locked` fails for"
-            " everybody who lacks them, CI included."
+            f"uv.lock depends on your own settings of uv{about}: `uv sync --locked` fails"
+            " wherever they are missing, CI included."
         )
         return
     locked.unlink()
@@ -294,12 +294,12 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     if again.returncode:
         raise Stopped(
             f"A uv.toml of yours changes uv.lock{about}, and without it uv cannot lock:"
-            f" {cause(again.stderr, settings['requires_python'])} Take that setting out."
+            f" {cause(again.stderr, settings['requires_python'])} Remove that setting."
         )
     settings["frozen"] = ["--frozen"]
     say(
-        f"A uv.toml of yours changes uv.lock{about}, so it is made without. As long as that setting"
-        " stands, use uv with `--frozen` here, or it changes uv.lock again."
+        f"A uv.toml of yours changes uv.lock{about}, so it was made without it. As long as you keep"
+        " that setting, run uv with `--frozen` here, or it changes uv.lock again."
     )
 
 
@@ -316,7 +316,7 @@ def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
     for where in [*named, *likely][:1]:
         platform, command = likely[where]
         return Stopped(
-            f"{platform} asks for a build that nobody has seen yet, and uv did not find it.",
+            f"{platform} was to get a build that very likely exists, but uv did not find it.",
             instead=command,
         )
     return None
@@ -333,8 +333,8 @@ def why_outdated(uv: str, settings: dict[str, Any]) -> str:
 def personal_facts(lock: str, why: str) -> list[str]:
     """Return what a lock has from its maker's settings: an index, folders, options of uv.
 
-    uv says nothing of folders while they are there, and the project has options of its own: that
-    packages are `false` stands for no cooldown.
+    uv does not report a folder as long as it exists. Options that are `false` are the project's
+    own: they exempt packages from a cooldown.
     """
     head = re.split(r"\n\[(?!options)", lock.partition("\n[options")[2])[0]
     options = re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why else []
@@ -446,7 +446,7 @@ def find_uv() -> str:
     uv = shutil.which(os.environ.get("UV") or "uv") or shutil.which("uv")
     if not uv:
         raise Stopped(
-            "uv is not installed, and there is no lock without it. How to install it:"
+            "uv is not installed, so there is no lock yet. To install uv, see"
             " https://docs.astral.sh/uv/getting-started/installation/."
         )
     return uv
@@ -540,7 +540,7 @@ def say_commit(settings: dict[str, Any]) -> None:
 
 
 def say(text: str, *commands: list[str]) -> None:
-    """Print a message, and commands on a line of their own; that nobody reads it is no failure."""
+    """Print a message, and commands on a line of their own; ignore a closed standard error."""
     line = " && ".join(" ".join(map(quote, command)) for command in commands)
     try:
         print(f"\n{text}" + (f"\n\n    {line}" if commands else ""), file=sys.stderr)

@@ -39,20 +39,18 @@ REFUSED = [
     pytest.param({"torch_version": "soon"}, "no such release", NEWEST, id="no-release-at-all"),
     pytest.param(
         {"torch_version": "2.9.1+cu128", "torch_backend": "cu130"},
-        "one says cu128, the other does not",
+        "names the build cu128, but torch_backend does not",
         "torch_version=2.9.1, or",
         id="label-of-another-build",
     ),
     pytest.param(
-        {"torch_version": "2.1"}, "in a YAML file", "torch_version=2.1.2, or", id="cut-number"
+        {"torch_version": "2.1"}, "from a YAML file", "torch_version=2.1.2, or", id="cut-number"
     ),
-    pytest.param(
-        {"torch_backend": "cuda"}, "no release has this", "torch_backend=cu132", id="cuda"
-    ),
+    pytest.param({"torch_backend": "cuda"}, "no such backend", "torch_backend=cu132", id="cuda"),
     pytest.param(
         {"torch_backend": "11.8"}, f"torch {NEWEST} has", "torch_version=2.7.1, or", id="ended"
     ),
-    pytest.param({"torch_backend": "13"}, "no release has this", "cu130", id="cuda-version"),
+    pytest.param({"torch_backend": "13"}, "no such backend", "cu130", id="cuda-version"),
     pytest.param({"torch_backend": "auto"}, "Leave the answer out", "torch_backend=cpu", id="auto"),
     pytest.param(
         {"torch_version": "2.15.0", "torch_backend": "cu128"},
@@ -72,7 +70,7 @@ REFUSED = [
     ),
     pytest.param(
         {"torch_version": "2.9.1", "torch_backend": "cu128", "platforms": "macos-arm64"},
-        "no platform of this project would get it",
+        "none of these platforms has cu128 wheels",
         "torch_backend=cpu",
         id="backend-on-no-platform",
     ),
@@ -99,7 +97,7 @@ REFUSED = [
     ),
     pytest.param(
         {"python_version": "3.7"},
-        "has wheels for are 3.8 to 3.15",
+        "has wheels for Python 3.8 to 3.15",
         "python_version=3.11",
         id="python",
     ),
@@ -121,13 +119,13 @@ REFUSED = [
     ),
     pytest.param(
         {"torch_version": "2.13.0", "torch_backend": "cu132", "companions": "torchaudio"},
-        "torchaudio 2.11.0, which belongs to torch 2.13.0, is on",
+        "torchaudio 2.11.0, which goes with torch 2.13.0, is on",
         "torch_backend=cu130",
         id="torchaudio-with-cu132",
     ),
     pytest.param(
         {"torch_version": "2.15.0", "torch_backend": "pypi", "companions": "torchaudio"},
-        "PyPI's torchaudio 2.11.0 is a cu130 build for linux-x86_64, its torch a cu132 build",
+        "is a cu130 build for linux-x86_64, but PyPI's torch is a cu132 build",
         "linux-x86_64=cpu",
         id="torchaudio-of-another-cuda",
     ),
@@ -136,13 +134,13 @@ REFUSED = [
     ),
     pytest.param(
         {"torch_version": "2.6.0", "torch_backend": "cu126"},
-        "published and does not work: its wheels do not declare the nvidia packages",
+        "publishes this build, but it does not work: its wheels do not declare the nvidia packages",
         "torch_backend=cu124",
         id="broken-at-the-source",
     ),
     pytest.param(
         {"torch_version": "2.14.0", "torch_backend": "rocm7.14"},
-        "published and does not work",
+        "publishes this build, but it does not work",
         "torch_backend=rocm7.2",
         id="rocm-sdk",
     ),
@@ -160,29 +158,29 @@ REFUSED = [
             "companions": "none",
             "platforms": "linux-x86_64 windows-arm64",
         },
-        "numpy<2 has no wheels there",
+        "numpy<2 has no wheels for",
         "numpy_guard=auto",
         id="numpy-guard-on-arm",
     ),
     pytest.param({"torch_backend": "cpu cu130"}, "extras or groups", "layout=extras", id="several"),
-    pytest.param({"torch_backend": "gpu=cu130"}, "has none", "torch_backend=cu130", id="named"),
+    pytest.param({"torch_backend": "gpu=cu130"}, "has neither", "torch_backend=cu130", id="named"),
     pytest.param(
         {"layout": "groups", "torch_backend": "cpu dev=cu130"}, "development", "cu130", id="dev"
     ),
     pytest.param(
         {"layout": "extras", "torch_version": "2.9.1", "torch_backend": "a-b=cpu A.B=rocm6.4"},
-        "two are named",
+        "two builds are named",
         "torch_backend=a-b=cpu rocm6.4",
         id="same-name",
     ),
     pytest.param(
         {"layout": "extras", "torch_backend": "cpu", "platforms": "linux-x86_64=gpu:cpu"},
-        "names no 'gpu'",
+        "no build named 'gpu'",
         "platforms=linux-x86_64",
         id="override-of-no-extra",
     ),
-    pytest.param({"project_slug": "../x"}, "it becomes a folder", "project_slug=x", id="path"),
-    pytest.param({"project_slug": "My_App"}, "it becomes", "project_slug=my-app", id="case"),
+    pytest.param({"project_slug": "../x"}, "it names a folder", "project_slug=x", id="path"),
+    pytest.param({"project_slug": "My_App"}, "it names", "project_slug=my-app", id="case"),
     pytest.param({"project_slug": "2d-net"}, "digit", "project_slug=project-2d-net", id="digit"),
     pytest.param({"project_slug": "class"}, "keyword", "project_slug=class-project", id="keyword"),
     pytest.param({"project_slug": "json"}, "standard library", "json-project", id="stdlib"),
@@ -192,11 +190,11 @@ REFUSED = [
         {"project_slug": "triton-kernels"}, "depends on", "my-triton-kernels", id="triton"
     ),
     pytest.param(
-        {"pytorch_index": "http://[bad"}, "it is one of", "official", id="half-an-address"
+        {"pytorch_index": "http://[bad"}, "has to be one of", "official", id="half-an-address"
     ),
     pytest.param({"project_slug": "con"}, "Windows", "con-project", id="windows-device"),
-    pytest.param({"pytorch_index": "tuna"}, "it is one of", "pytorch_index=nju", id="mirror"),
-    pytest.param({"pytorch_index": "ftp://example.com/whl"}, "it is one of", "official", id="ftp"),
+    pytest.param({"pytorch_index": "tuna"}, "has to be one of", "pytorch_index=nju", id="mirror"),
+    pytest.param({"pytorch_index": "ftp://example.com/whl"}, "one of", "official", id="ftp"),
     pytest.param(
         {"pytorch_index": "https://example.com/whl/cu128"},
         "leave `/cu128` out",

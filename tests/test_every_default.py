@@ -30,7 +30,7 @@ def collected(given: dict[str, str]) -> dict[str, str]:
 
 
 REAL_REASONS = re.compile(
-    "is published and does not work|is on .* and not on|PyPI's .* is a .* build for"
+    "publishes this build, but it does not work|is on .* but not on|PyPI's .* is a .* build for"
 )
 """Why a build is refused with every default: its wheels are broken, or it has no such companion."""
 

@@ -236,7 +236,7 @@ def test_a_git_that_fails_costs_no_more_than_the_repository(
     (one_python / "git").chmod(0o755)
     check_locked(bake(**ANSWERS, git="yes"))
     printed = said(capfd)
-    assert "git makes no repository of the project: error: unknown option" in printed
+    assert "git could not make the project a repository: error: unknown option" in printed
     assert "The project is kept" not in printed
 
 
@@ -508,7 +508,7 @@ def test_variables_are_set_aside(
     check_locked(project)
     check_for_others(project)
     printed = said(capfd)
-    assert f"Your environment sets {name}: that is set aside here, so that" in printed
+    assert f"Your environment sets {name}: uv ignores it here, so that" in printed
     assert next_step(printed)[3:] == ["uv", "sync", "--frozen", "--extra", "cpu"]
     if name != "UV_NO_BINARY" and "_WORKING_DIR" not in name:  # with these uv cannot install
         monkeypatch.setenv(name, TORN_BY[name].format(wheels=wheels))
@@ -599,7 +599,7 @@ def test_what_to_do_where_a_likely_build_does_not_exist(
             after_generation="lock",
         )
         printed = said(capfd)
-        assert "linux-aarch64 asks for a build that nobody has seen yet" in printed
+        assert "linux-aarch64 was to get a build that very likely exists" in printed
         words = next(shlex.split(it) for it in printed.splitlines() if " cookiecutter " in f" {it}")
         assert "--overwrite-if-exists" in words
         given = dict(word.split("=", 1) for word in words if "=" in word)
@@ -625,7 +625,7 @@ def test_a_cooldown_does_not_hide_torch(
     project = bake(**{**ANSWERS, "python_version": PYTHON, "companions": "torchvision"})
     printed = said(capfd)
     check_locked(project)
-    assert "uv.lock has your cooldown: `uv sync --locked` fails for everybody" in printed
+    assert "uv.lock records your cooldown: `uv sync --locked` fails wherever" in printed
     advice = re.search(r"put `(exclude-newer = \"[^`]+)`\s+under \[tool.uv\]", printed)
     assert advice
     monkeypatch.delenv("UV_EXCLUDE_NEWER", raising=False)
@@ -752,7 +752,7 @@ def test_index_without_the_version(bake: Bake, capfd: pytest.CaptureFixture[str]
     with OldIndex() as old:
         project = bake(**ANSWERS, pytorch_index=old.url)
     printed = said(capfd)
-    assert "\nThe requirements cannot be met by what the indexes offer" in printed
+    assert "\nThe indexes do not have what the requirements ask for" in printed
     assert next_step(printed) == lock_step(project)
     assert not (project.path / "uv.lock").exists()
 
@@ -775,12 +775,12 @@ def test_no_python(bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[st
     [
         pytest.param(
             "error: failed to create file `uv.lock`: Permission denied (os error 13)",
-            "uv lacks the permission to write there.",
+            "uv has no permission to write there.",
             id="unwritable",
         ),
         pytest.param(
             "error: failed to create file `uv.lock`: Access is denied. (os error 5)",
-            "uv lacks the permission to write there.",
+            "uv has no permission to write there.",
             id="unwritable-windows",
         ),
         pytest.param(
@@ -799,7 +799,7 @@ def test_no_python(bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[st
             "error: No solution found\n"
             "  cause: Because torch was not found in the package registry\n"
             "hint: An index (http://a:b@index.org/whl/cpu) returned a 401 Unauthorized error.",
-            "index.org answers 401 Unauthorized: it wants a login, or lacks what is asked for.",
+            "index.org answers 401 Unauthorized: it needs a login, or does not have the file.",
             id="login",
         ),
         pytest.param(
@@ -847,7 +847,7 @@ def test_no_python(bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[st
         pytest.param(
             "error: failed to hardlink file: The cloud operation cannot be performed on a file"
             " with incompatible hardlinks. (os error 396)",
-            "A cloud folder takes no links; set UV_LINK_MODE to copy.",
+            "A cloud folder cannot hold links; set UV_LINK_MODE=copy.",
             id="cloud",
         ),
         pytest.param(
@@ -855,13 +855,13 @@ def test_no_python(bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[st
             " be installed because it doesn't have a source distribution or wheel for the current"
             " platform",
             "torch==2.13.0+cpu has no wheel for this machine or its Python; `environments` in"
-            " pyproject.toml names the machines of the project.",
+            " pyproject.toml lists the platforms of the project.",
             id="no-wheel",
         ),
         pytest.param(
             "error: Failed to build `numpy==1.3.0`\n  cause: The build backend returned an error",
             "numpy==1.3.0 cannot be built; `resolution`, `no-binary` or `prerelease` in a uv.toml"
-            " of yours lead to such versions.",
+            " of yours can choose such versions.",
             id="lowest",
         ),
         pytest.param(

@@ -57,12 +57,12 @@ RENDERED = {
 CAUSES = {
     Fault.REFUSE: "{host} cannot be reached.",
     Fault.HANG: "{host} does not answer in time.",
-    Fault.FORBIDDEN: "{host} answers 403 Forbidden: it wants a login, or lacks what is asked for.",
-    Fault.NOT_FOUND: "No index offers torch; pyproject.toml says where they are.",
+    Fault.FORBIDDEN: "{host} answers 403 Forbidden: it needs a login, or does not have the file.",
+    Fault.NOT_FOUND: "None of the indexes in pyproject.toml has torch.",
     Fault.SERVER_ERROR: "{host} answers 500 Internal Server Error.",
     Fault.HALF_PAGE: "{host} breaks off in the middle of an answer.",
     Fault.CUT_METADATA: "{host} breaks off in the middle of an answer.",
-    Fault.SHORT_METADATA: "{host} sent another file than it promised.",
+    Fault.SHORT_METADATA: "{host} sent a different file than it promised.",
     Fault.CUT_WHEEL: "The server of torch==2.13.0+cpu breaks off in the middle of an answer.",
     Fault.WRONG_HASH: "The file of torch==2.13.0+cpu is not the one that its index promised."
     " So uv.lock is removed.",
@@ -400,6 +400,6 @@ def test_existing_folder(replica: Replica, tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert done.returncode == 1
-    assert f"{theirs} is there already" in done.stderr
+    assert f"{theirs} already exists" in done.stderr
     assert [path.name for path in theirs.iterdir()] == ["uv.lock"]
     assert (theirs / "uv.lock").read_text() == "theirs"

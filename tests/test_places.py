@@ -323,7 +323,7 @@ def test_overwrite_keeps_what_it_does_not_render(
     (project / "README.md").write_text("mine\n", encoding="utf-8")
     (project / "uv.lock").unlink()
     again = [*HERE, ROOT, "--no-input", *answers(replica)]
-    assert "is there already" in run(again, work, status=1)
+    assert "already exists" in run(again, work, status=1)
     assert (project / "README.md").read_text(encoding="utf-8") == "mine\n"
     run([*again, "--overwrite-if-exists", "--skip-if-file-exists"], work)
     own = {"data.bin": b"\r\n\0", "README.md": b"mine\n"}

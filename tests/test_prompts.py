@@ -90,10 +90,10 @@ def indexes(project: Path) -> list[str]:
 def test_the_question_for_the_build_says_what_there_is(ask: Ask, tmp_path: Path) -> None:
     terminal = ask("after_generation=nothing")
     shown = answer(terminal, torch_backend="cu130")
-    before = shown.partition("PyTorch build (several")[0]
+    before = shown.partition("PyTorch build (or several")[0]
     newest = load_facts().releases[-1]
     assert f"torch {newest} has these builds: pypi (whatever PyPI ships); cpu; cu130 and" in before
-    assert "a Mac gets cpu, and nothing else needs to be answered for that." in before
+    assert "a Mac gets cpu. You need not answer anything else for that." in before
     assert re.search(r"Found .+\.|This is macOS", before)
     assert indexes(tmp_path / "my-ml-project") == ["pytorch-cu130", "pytorch-cpu"]
 
@@ -123,15 +123,15 @@ TYPED: dict[str, str | Sequence[str]] = {
 """What a person types for each question as it comes again; nothing is Enter."""
 
 SAID = (
-    "the project itself depends on 'torch'",
+    "the name of a package that the project depends on",
     "there is no such release",
-    "the Pythons that PyTorch has wheels for are",
-    "no release has this backend",
+    "PyTorch has wheels for Python",
+    "there is no such backend",
     "torch_backend=cu128 with torch_version=2.15.0",
     "several backends in one project need extras or groups",
     "the packages released in step with torch are",
     "windows-x8664 in platforms=",
-    "it is yes or no",
+    "the answer is yes or no",
 )
 """What is said of them, in this order."""
 
@@ -220,7 +220,7 @@ def test_whoever_stops_at_the_repeated_question_gets_no_project(
 def test_a_folder_in_the_way_is_told_with_a_free_name(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "my-ml-project").mkdir()
     shown = answer(ask("after_generation=nothing"), project_slug=("", ""))
-    assert "my-ml-project is there already" in shown
+    assert "my-ml-project already exists" in shown
     assert (tmp_path / "my-ml-project-2/pyproject.toml").is_file()
 
 
@@ -250,14 +250,14 @@ def test_a_misspelt_key_is_told_before_the_first_question(ask: Ask) -> None:
 
 def test_what_no_question_can_make_right_is_told_before_the_first(ask: Ask) -> None:
     shown = answer(ask("torch_pin=loca", "torch_version=2.9.1"))
-    assert "it is one of: public, local, minimum." in shown
+    assert "the choices are: public, local, minimum." in shown
     assert {"torch_pin=local", "torch_version=2.9.1"} <= set(shown.splitlines()[-1].split())
     assert "[1/" not in shown
 
 
 def test_the_last_lines_say_where_the_project_is_and_what_to_type(ask: Ask, tmp_path: Path) -> None:
     shown = answer(ask("after_generation=nothing"), torch_version="2.9.1")
-    last = shown[shown.rindex("A GitHub Actions workflow") :]
+    last = shown[shown.rindex("a GitHub Actions workflow") :]
     assert "my-ml-project" in last
     assert "torch 2.9.1" in last
     assert "cd my-ml-project" in last

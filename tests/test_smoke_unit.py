@@ -411,7 +411,7 @@ def test_companion_without_a_known_operator_is_imported(smoke: Smoke) -> None:
 
 
 LACKING = "OSError: {}: cannot open shared object file: No such file or directory"
-FFMPEG, COMPANION = "FFmpeg is missing", "torchcodec must be of torch's build"
+FFMPEG, COMPANION = "FFmpeg is missing", "torchcodec must have torch's build"
 
 
 @pytest.mark.parametrize(

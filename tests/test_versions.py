@@ -140,7 +140,7 @@ def test_an_older_cookiecutter_is_refused(tmp_path: Path, replica: Replica) -> N
     python = install(tmp_path / "venv", sys.executable, f"cookiecutter<{OLDEST_COOKIECUTTER}")
     command = [python, "-m", "cookiecutter", ROOT, "--no-input", "--output-dir", "there"]
     printed = run([*command, *answers(replica, dockerfile="no")], tmp_path, status=1)
-    assert "is too old. This template takes" in printed
+    assert "is too old. This template needs" in printed
     assert "Traceback" not in printed
     assert not (tmp_path / "there").exists()
 

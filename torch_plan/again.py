@@ -84,5 +84,5 @@ def _text(search: Search, default: Mapping[str, str]) -> str:
             lines.append(f"    What works: {', or '.join(here[:OFFERED])}")
         if elsewhere:
             other = ", or ".join(elsewhere[:OFFERED])
-            lines.append(f"    For {other}, press Ctrl-C and begin again.")
+            lines.append(f"    For {other}, press Ctrl-C and start again.")
     return "\n".join(lines)

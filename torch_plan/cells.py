@@ -141,9 +141,9 @@ class Cells:
         return cell._replace(packages=tuple(kept))
 
     def spare(self, cell: Cell) -> tuple[Package, ...]:
-        """Return the companions that a cell could have, and that nobody chose.
+        """Return the companions that were not chosen, but exist for a cell.
 
-        Another package may require them, and then they have to go with torch.
+        If another package requires one, it has to be the version that goes with torch.
         """
         chosen = self.answers.companions
         names = [it for it in self.facts.companions(cell.release) if it not in chosen]
@@ -162,7 +162,7 @@ class Cells:
     def version(self, package: str, release: str) -> str:
         """Return the version of torch or a companion that goes with a release.
 
-        Of several that do it is the newest of those that have wheels for the most cells.
+        If several do, it is the one with wheels for the most cells, and the newest of those.
         """
         if package == TORCH:
             return release
@@ -276,8 +276,8 @@ class Cells:
         foreign = self._foreign_build(package, cell.platform, cell.build)
         if foreign:
             return (
-                f"PyPI's {name} is a {foreign} build for {cell.platform}, "
-                f"its torch a {cell.build} build."
+                f"PyPI's {name} is a {foreign} build for {cell.platform}, but "
+                f"PyPI's torch is a {cell.build} build."
             )
         return ""
 

@@ -34,8 +34,8 @@ _BUILD_ANSWERS = (
 def examine(raw: Mapping[str, str], facts: Facts) -> tuple[Cells, list[Problem]]:
     """Return the cells that the answers lead to, and everything that is wrong with the answers.
 
-    Where anything is wrong, the cells are not to be planned. They are looked at also where the
-    name of the project or an index is refused, so that one message says everything.
+    If anything is wrong, do not plan the cells. They are checked even if the name of the project or
+    an index is refused, so that one message says everything.
     """
     raw = meaning(raw, facts).answers
     answers, problems = read_answers(raw, facts)
@@ -80,7 +80,7 @@ def _check_cells(cells: Cells, raw: Mapping[str, str]) -> list[Problem]:
 
 
 class _Checks:
-    """Collects what is wrong. A check that others build on tells whether it found nothing."""
+    """Collects problems. A check that later ones depend on returns True if it found none."""
 
     def __init__(self, cells: Cells, raw: Mapping[str, str]) -> None:
         self.cells, self.raw = cells, raw
@@ -89,7 +89,7 @@ class _Checks:
         self.problems: list[Problem] = []
 
     def refuse(self, *key: str, heading: str, reason: str, ways: Iterable[Way]) -> None:
-        """Note a problem; a way that changes nothing is none."""
+        """Note a problem, without the ways out that change nothing."""
         distinct = [way for way in ways if any(self.raw.get(name) != way[name] for name in way)]
         self.problems.append(Problem(key, heading, reason, tuple(distinct)))
 
@@ -145,8 +145,8 @@ class _Checks:
             *("torch_backend", self.position(variant), "platforms"),
             heading=f"torch_backend={backend} for platforms={' '.join(answers.platforms)} "
             f"with {self.asked_release(release)} and python_version={python}",
-            reason=f"no platform of this project would get it: torch {release} has {backend} "
-            f"on {places}.",
+            reason=f"none of these platforms has {backend} wheels for this Python; "
+            f"torch {release} has them for {places}.",
             ways=[
                 *self.ways.other_pythons(here),
                 *self.ways.other_backends(variant),
@@ -171,7 +171,7 @@ class _Checks:
             self.refuse(
                 *("broken", cell.platform, self.position(cell.variant)),
                 heading=self.heading(cell),
-                reason=f"the build is published and does not work: {reason}.",
+                reason=f"PyTorch publishes this build, but it does not work: {reason}.",
                 ways=[
                     *self.ways.other_backends(cell.variant),
                     self.ways.with_override(cell, CPU),
@@ -205,7 +205,7 @@ class _Checks:
         self.refuse(
             *("companions", companion, *([] if release == self.answers.release else [release])),
             heading=f"companions={companion} with {self.asked_release(release)}",
-            reason=f"there is none for torch {release}.",
+            reason=f"there is no {companion} for torch {release}.",
             ways=[
                 self.ways.without_companion(companion),
                 self.ways.optional_companion(companion),
@@ -225,8 +225,8 @@ class _Checks:
             *("companions", companion, self.position(variant)),
             heading=f"companions={companion} with torch_backend={backend} "
             f"for platforms={platforms} and {self.asked_release(release)}",
-            reason=f"{companion} {listed(versions, 'or')}, which belongs to torch {release}, is on "
-            f"{carrying} and not on {backend}.",
+            reason=f"{companion} {listed(versions, 'or')}, which goes with torch {release}, is on "
+            f"{carrying} but not on {backend}.",
             ways=[
                 *others[:1],
                 self.ways.optional_companion(companion),
@@ -237,7 +237,7 @@ class _Checks:
         )
 
     def check_companion(self, package: Package, cell: Cell) -> None:
-        """Refuse a companion that one cell lacks, unless the cell lacks torch itself."""
+        """Refuse a companion that a cell lacks, unless it lacks torch itself."""
         reason = self.cells.why_missing(package, cell)
         if not reason or self.cells.why_missing(cell.torch, cell):
             return
@@ -275,7 +275,7 @@ class _Checks:
             self.refuse(
                 *("numpy_guard", "platforms"),
                 heading=f"numpy_guard={answers.numpy_guard} for platforms={' '.join(unserved)}",
-                reason="numpy<2 has no wheels there.",
+                reason="numpy<2 has no wheels for these platforms.",
                 ways=[{"numpy_guard": "auto"}, *map(self.ways.without_platform, unserved)],
             )
 
@@ -293,19 +293,19 @@ class _Checks:
                 self.refuse(
                     *("torch_pin", platform),
                     heading=f"torch_pin={MINIMUM} for platforms={platform}",
-                    reason=f"it has several releases of torch, {listed(releases)}, and what holds "
-                    "the lock at the exact release knows one for each platform.",
+                    reason=f"its builds are of torch {listed(releases)}, but uv.lock can be held "
+                    f"at only one release for each platform with torch_pin={MINIMUM}.",
                     ways=[{"torch_pin": "public"}],
                 )
 
     def check_dockerfile(self) -> None:
-        """Refuse a container without a platform that runs in it."""
+        """Refuse a Dockerfile for a project without a Linux platform."""
         has_linux = any(platform.startswith("linux") for platform in self.answers.platforms)
         if self.answers.dockerfile and not has_linux:
             self.refuse(
                 "dockerfile",
                 heading=f"dockerfile=yes for platforms={' '.join(self.answers.platforms)}",
-                reason="a container runs Linux, and none of the platforms is one.",
+                reason="a container runs Linux, and none of the platforms is Linux.",
                 ways=[
                     {"dockerfile": "no"},
                     {"platforms": f"{DEFAULT_PLATFORMS[0]} {self.raw['platforms']}"},
@@ -313,7 +313,7 @@ class _Checks:
             )
 
     def position(self, variant: Variant) -> str:
-        """Return what names a variant also after its backend, and so its name, was changed."""
+        """Return a key for a variant that stays the same when its backend or name changes."""
         return str(self.answers.variants.index(variant))
 
     def asked_release(self, release: str) -> str:

@@ -77,7 +77,7 @@ def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
     """
     facts = facts.published
     if platform.startswith("macos"):
-        sentence = "This is macOS: its build is cpu, which uses the GPU by Metal (mps)."
+        sentence = "This is macOS: the default build is cpu, which uses the GPU by Metal (mps)."
         return Detected(CPU, sentence)
     if not gpu.family:
         return Detected(CPU, f"Found {gpu.description}, so the default build is cpu.")
@@ -95,7 +95,8 @@ def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
     else:
         reason = f"torch {release} has no {family} build for {platform or 'this platform'}"
     older = _newest_release_that_runs(facts, gpu, platform)
-    return Detected(CPU, f"Found {gpu.description}: cpu, since {reason}{older}.")
+    sentence = f"Found {gpu.description}: the default build is cpu, since {reason}{older}."
+    return Detected(CPU, sentence)
 
 
 def _newest_release_that_runs(facts: Facts, gpu: Gpu, platform: str) -> str:
@@ -171,12 +172,12 @@ def _obstacle(
         return None
     least = facts.min_driver(build, platform)
     if not least:
-        return Obstacle("which driver it needs is not known")
+        return Obstacle("it is not known which driver it needs")
     if version_key(driver) < version_key(least):
         return Obstacle(f"driver {least} needed")
     compiled = facts.architectures(release, build, platform)
     if cards and not compiled:
-        return Obstacle("for which cards it is compiled is not known", certain=False)
+        return Obstacle("it is not known which cards it was compiled for", certain=False)
     unserved = [
         card for card in map(int, cards) if not any(runs_on(binary, card) for binary in compiled)
     ]
@@ -205,12 +206,12 @@ def _that_runs(gpu: Gpu, choice: Choice) -> str:
         )
         return some + passed_over
     if obstacle:
-        runners = f"this driver can run, while {obstacle.text}"
+        runners = f"this driver can run, although {obstacle.text}"
     elif not cards:
         runners = "this driver can run"
     elif cards != gpu.capabilities:
         runners = (
-            f"this driver and {capabilities_text([*map(int, cards)])} can run, none running on all"
+            f"this driver and {capabilities_text([*map(int, cards)])} can run; no build runs on all"
         )
     else:
         runners = f"this driver and {'this card' if len(cards) == 1 else 'these cards'} can run"

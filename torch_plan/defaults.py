@@ -61,7 +61,7 @@ def default_backend(release: str, facts: Facts) -> Detected:
     try:
         return detect_here(release, facts)
     except Exception:  # noqa: BLE001  # whatever happens, a person gets a question with a default
-        return Detected(CPU, "This machine cannot be looked at, so the default build is cpu.")
+        return Detected(CPU, "The GPU here cannot be detected, so the default build is cpu.")
 
 
 def default_platforms(

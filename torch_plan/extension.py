@@ -143,7 +143,7 @@ def _bytecode_cache() -> BytecodeCache | None:
 
 
 class _BytecodeCache(FileSystemBytecodeCache):
-    """A cache that is there for speed alone: whatever is wrong with its files, it goes on."""
+    """A cache that ignores whatever is wrong with its files, since it only saves time."""
 
     def load_bytecode(self, bucket: Bucket) -> None:
         try:

@@ -85,7 +85,7 @@ class Mirror(NamedTuple):
 
 
 class Numpy(NamedTuple):
-    """What a major version of NumPy has wheels for."""
+    """The Pythons and platforms that a major version of NumPy has wheels for."""
 
     pythons: tuple[str, ...]
     platforms: tuple[str, ...]
@@ -105,8 +105,8 @@ class Facts:
     order: package, version or release, index, backend or build, platform.
 
     Wheels that nobody has seen, but that very likely exist, count among the others, and
-    `is_likely` tells them apart. Of a release that is expected next all wheels are likely, and they
-    are taken to be those of the newest known one. An empty version of a companion stands for
+    `is_likely` tells them apart. A release that is expected next has only likely wheels, which are
+    assumed to be those of the newest known release. An empty version of a companion stands for
     whichever belongs to such a release.
     """
 
@@ -135,7 +135,7 @@ class Facts:
         return (f"{major}.{minor}.{patch + 1}", *minors, f"{major + 1}.0.0")
 
     def is_expected(self, release: str) -> bool:
-        """Tell whether a release is none that is known, but one that may come next."""
+        """Tell whether a release is not known yet, but may come next."""
         return release in self.expected_releases
 
     def _release(self, release: str) -> dict[str, Any]:
@@ -379,7 +379,7 @@ class Facts:
     def triton(self, release: str, backend: str) -> Triton | None:
         """Return the triton package that a build requires from the index, if it does.
 
-        Of a release whose own is not known it has the name of the one before, and no version.
+        If a release's own package is not known, it has the name of the previous one and no version.
         """
         asked = release, family_of(backend)
         if asked not in self._tritons:

@@ -49,15 +49,15 @@ def begin(context: MutableMapping[str, Any]) -> str:
     own, template = Path(__file__).resolve().parent.parent, Path(invocation.template_root).resolve()
     if invocation.template_root and own != template:
         end(
-            f"Python takes the package torch_plan from {own}, and the template lies in {template}. "
-            "Run it from another folder, or take the first one off PYTHONPATH.",
+            f"Python imports torch_plan from {own}, but the template is in {template}. Run the "
+            "command from another folder, or remove the first of them from PYTHONPATH.",
             invocation,
         )
     found = version("cookiecutter")  # cookiecutter.__version__ of 2.7.0 says 2.6.0
     if version_key(found) < version_key(OLDEST_COOKIECUTTER):
         end(
-            f"cookiecutter {found} is too old. This template takes {OLDEST_COOKIECUTTER} or "
-            "newer; `uvx cookiecutter@latest` is the newest.",
+            f"cookiecutter {found} is too old. This template needs {OLDEST_COOKIECUTTER} or "
+            "newer; `uvx cookiecutter@latest` runs the newest.",
             invocation,
         )
     private = [key for key in {**invocation.config_defaults, **invocation.given} if _is_ours(key)]
@@ -124,7 +124,7 @@ def _known_answers(invocation: Invocation) -> dict[str, str]:
 def unasked_note(answers: Mapping[str, str]) -> str:
     """Return which answers a person is not asked for, and what they are."""
     words = shell_line(f"{key}={answers[key]}" for key in unasked())
-    return f"Not asked, and can be given with the command (docs/answers.md):\n{words}\n"
+    return f"Not asked; add any of them to the command to change it (docs/answers.md):\n{words}\n"
 
 
 def check(context: MutableMapping[str, Any]) -> str:
@@ -158,8 +158,8 @@ def old_system_notes(
     if floor and system and system[0] == floor.system and system[1] < floor.version:
         here = f"{system[0]} {'.'.join(map(str, system[1]))}"
         yield (
-            f"This machine has {here}, and {plan.default.build_on(platform)} of torch "
-            f"{plan.releases[0]} needs {floor}; docs/support.md names releases for older systems."
+            f"This machine has {here}, but {plan.default.build_on(platform)} of torch "
+            f"{plan.releases[0]} needs {floor}; docs/support.md lists releases for older systems."
         )
 
 
@@ -223,8 +223,8 @@ def builds_note(release: str, detected: str, facts: Facts) -> str:
     example = detected if detected != CPU else [CPU, *accelerated][-1]
     return (
         f"\ntorch {release} has these builds: {builds}.\n"
-        f"A platform that lacks the build you choose gets cpu: with {example}, a Mac gets cpu, and "
-        "nothing else needs to be answered for that."
+        f"A platform that does not have the build you choose gets the CPU build: with {example}, a "
+        "Mac gets cpu. You need not answer anything else for that."
     )
 
 
@@ -260,7 +260,7 @@ def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> s
 
 
 def _finder(invocation: Invocation, facts: Facts) -> FindProblems:
-    """Return what tells what is wrong with answers, all others being the defaults."""
+    """Return a function that finds the problems of answers, with defaults for all others."""
 
     def problems_of(answers: Mapping[str, str]) -> list[Problem]:
         known = {key: value for key, value in answers.items() if key in fixed_defaults()}
@@ -303,7 +303,7 @@ def _command_problems(
 ) -> Iterator[Problem]:
     """Yield what is wrong with the command, and not with the answers among themselves.
 
-    What a project recorded may hold answers that the template has no more: an update goes on.
+    An update checks nothing: a project may have recorded answers that no longer exist.
     """
     if invocation.is_update:
         return
@@ -319,8 +319,8 @@ def _command_problems(
     folder = invocation.output_folder / slug.strip()
     if slug.strip() and folder.exists() and not invocation.may_overwrite:
         reason = (
-            f"{folder} is there already. Choose another name, or add -f to the command to write "
-            "over its files."
+            f"{folder} already exists. Choose another name, or add -f to the command to "
+            "overwrite its files."
         )
         ways = [{"project_slug": _free_slug(folder)}]
         yield Problem(("project_slug", "folder"), f"project_slug={slug}", reason, tuple(ways))

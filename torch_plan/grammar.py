@@ -98,20 +98,20 @@ class _AnswerReader(Reader):
         text = str(self.raw.get(key, ""))
         valid = text.encode("utf-8", "ignore").decode("utf-8")
         if valid != text:
-            reason = "it holds bytes that are no text in UTF-8."
+            reason = "it contains bytes that are not text in UTF-8."
             self.problems.append(Problem((key,), key, reason, ({key: valid},)))
 
     def read_choice(self, key: str) -> str:
         value, options = self.text(key), choices()[key]
         if value not in options:
             near = suggest.close(value.lower(), options, cutoff=0.5)
-            self.refuse(key, f"it is one of: {', '.join(options)}.", [*near, *options])
+            self.refuse(key, f"the choices are: {', '.join(options)}.", [*near, *options])
         return value
 
     def read_yes(self, key: str) -> bool:
         value = self.text(key).lower()
         if value not in (*_YES, *_NO):
-            self.refuse(key, "it is yes or no.", [fixed_defaults()[key], YES, NO])
+            self.refuse(key, "the answer is yes or no.", [fixed_defaults()[key], YES, NO])
         return value in _YES
 
     def read_slug(self) -> str:
@@ -128,7 +128,7 @@ class _AnswerReader(Reader):
             backend = self.text("torch_backend")
             heading = f"torch_version={asked} with torch_backend={backend}"
             ways = ({key: release}, {key: release, "torch_backend": label})
-            reason = f"one says {label}, the other does not."
+            reason = f"the version names the build {label}, but torch_backend does not."
             self.problems.append(Problem((key, "torch_backend"), heading, reason, ways))
         elif not self.is_release(asked):
             near = self.near_releases(asked)
@@ -136,8 +136,8 @@ class _AnswerReader(Reader):
             reason = _NO_RELEASE
             if cut:
                 reason = (
-                    f"it may be {near[0]}, or {cut[-1]} in a YAML file, which takes the zero off a "
-                    "number without quotes."
+                    f"it can mean {near[0]}, or {cut[-1]} if it comes from a YAML file, where a "
+                    "number without quotes loses its last zero."
                 )
             self.refuse(key, reason, [*near[:1], *cut[-1:], *near[1:]])
         return asked
@@ -156,7 +156,7 @@ class _AnswerReader(Reader):
         if asked in pythons:
             return asked
         meant = asked.rstrip("t")
-        reason = f"the Pythons that PyTorch has wheels for are {self.facts.span(pythons)}."
+        reason = f"PyTorch has wheels for Python {self.facts.span(pythons)}."
         if meant != asked and meant in pythons:
             reason = f"requires-python cannot ask for a free-threaded build; {reason}"
         if asked == "3.1":
@@ -176,7 +176,7 @@ class _AnswerReader(Reader):
             self.declared.append(word.backend if word.name is None else word.name)
             problems_before = len(self.problems)
             if word.name is not None and layout == MARKERS:
-                reason = "a name is for an extra or a group, and layout=markers has none."
+                reason = "only extras and groups have names, and layout=markers has neither."
                 plain = word._replace(name=None)
                 self.refuse_word(key, text, "name", reason, [plain], also=[{"layout": EXTRAS}])
             near = self.near_backends(word.backend)
@@ -217,10 +217,10 @@ class _AnswerReader(Reader):
             reason = f"{name!r} is the name of another build."
             self.refuse_word(key, text, "misleading", reason, [plain])
         elif layout == GROUPS and normalized(name) == "dev":
-            reason = "`dev` is the group of the development tools."
+            reason = "the group `dev` already holds the development tools."
             self.refuse_word(key, text, "dev", reason, [plain])
         elif same := [it for it in earlier if normalized(it.name) == normalized(name)]:
-            reason = f"two are named {name!r} (`-`, `_` and `.` count as the same)."
+            reason = f"two builds are named {name!r} (`-`, `_` and `.` count as the same)."
             repeats = same[0][1:] == variant[1:]
             numbered = word._replace(name=f"{name}-2")
             self.refuse_word(key, text, "twice", reason, ["" if repeats else plain, numbered])
@@ -240,12 +240,12 @@ class _AnswerReader(Reader):
         if not self.mirror.known and re.fullmatch(r"cu\d{2,3}|rocm\d+(\.\d+)+", backend):
             return
         options = " ".join(self.known_backends())
-        reason = f"no release has this backend; uv's names for them are: {options}."
+        reason = f"there is no such backend; the choices are: {options}."
         if backend == _AUTO:
             reason = (
-                "the project records the build that was chosen, so that an update on another "
-                "machine does not choose again. Leave the answer out, and what this machine can "
-                "run is the default."
+                "the project records which build was chosen, so that an update on another machine "
+                "does not choose again. Leave the answer out to get the build that this machine "
+                "can run."
             )
         self.refuse_word(key, text, "backend", reason, replacements)
 
@@ -310,7 +310,7 @@ class _AnswerReader(Reader):
                 name = _spelt(word.variant or "", self.declared)
                 override = Override(word.release or "", word.backend, written(word.url or ""))
                 if overrides.setdefault((word.platform, name), override) != override:
-                    reason = "another part of the answer says otherwise for the same platform."
+                    reason = "another word of the answer asks for something else on this platform."
                     self.refuse_word(key, text, "twice", reason, [word.platform])
         if not self.text(key):
             self.refuse(key, "at least one platform is needed.", [" ".join(DEFAULT_PLATFORMS)])
@@ -337,7 +337,7 @@ class _AnswerReader(Reader):
         if reason:
             self.refuse_word("platforms", text, "url", reason, [word._replace(url=None)])
         elif word.backend == PYPI:
-            reason = "pypi is PyPI itself; name the build that this index has."
+            reason = "`pypi` stands for PyPI itself; name the build that this index has."
             near = [word._replace(backend=CPU)]
             self.refuse_word("platforms", text, "url", reason, near)
 
@@ -346,12 +346,12 @@ class _AnswerReader(Reader):
     ) -> None:
         """Refuse an override for a variant where there is no such variant."""
         if layout == MARKERS:
-            reason = "there is one build per platform in the layout `markers`, and no name."
+            reason = "the layout `markers` has one build per platform, and so no names."
             general = word._replace(variant=None)
             self.refuse_word("platforms", text, "variant", reason, [general])
         elif not _spelt(word.variant or "", self.declared):
             names = " ".join(self.declared)
-            reason = f"torch_backend names no {word.variant!r}; it has: {names}."
+            reason = f"torch_backend has no build named {word.variant!r}; its names are: {names}."
             # A variant that has this backend everywhere needs no override for it.
             others = [it.name for it in variants if it.backend != word.backend]
             replacements = [str(word._replace(variant=name)) for name in others]
@@ -394,14 +394,14 @@ class _AnswerReader(Reader):
             self.refuse(key, reason, [before])
         elif builds:
             build = _build_in(builds[-1], self.facts)
-            reason = f"it names one build, {build}; write {BUILD_PLACE} in its place."
+            reason = f"it is the URL of one build, {build}; write {BUILD_PLACE} in its place."
             replaced = builds[-1].replace(build, BUILD_PLACE)
             general = "/".join(replaced if part == builds[-1] else part for part in parts)
             self.refuse(key, reason, [general])
         elif last == "simple" and BUILD_PLACE not in mirror.url:
             reason = (
-                "each build adds its own name to the end, and an index that ends in /simple has "
-                f"none there; write {BUILD_PLACE} where the build stands."
+                "each build adds its own name to the end of the URL, and there are no builds below "
+                f"/simple; write {BUILD_PLACE} where the URL names the build."
             )
             self.refuse(
                 key, reason, [f"{before}-{BUILD_PLACE}/simple", f"{before}/{BUILD_PLACE}/simple"]

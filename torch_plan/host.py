@@ -43,7 +43,7 @@ class Host(NamedTuple):
 def this_host(seconds: float = _SECONDS) -> Host:
     """Return the machine that this runs on.
 
-    Its commands share so many seconds, and the clock starts now, not with the first command.
+    All its commands together may take `seconds`, counted from this call.
     """
     deadline = time.monotonic() + seconds
     return Host(
@@ -72,11 +72,10 @@ def _find(pattern: str) -> list[str]:
 
 
 def _run(command: tuple[str, ...], seconds: float) -> str:
-    """Run a command for so long at most.
+    """Run a command for at most so many seconds.
 
-    Its output goes to a file, not to a pipe: nothing waits then for a pipe that a child of the
-    command holds open. A command that cannot even be killed (nvidia-smi inside a stuck driver) is
-    left behind.
+    Its output goes to a file, since a child of the command could hold a pipe open and block us.
+    A command that cannot even be killed (nvidia-smi inside a stuck driver) is left behind.
     """
     if seconds <= 0 or not shutil.which(command[0]):
         return ""

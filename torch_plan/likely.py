@@ -22,24 +22,24 @@ def likely_notes(cells: Cells) -> tuple[str, ...]:
     sentences = []
     for reason, builds in groups.items():
         named = (f"{build} for {listed([*dict.fromkeys(its)])}" for build, its in builds.items())
-        sentences.append(f"{reason}: {'; '.join(named)}. uv decides when it locks.")
+        sentences.append(f"{reason}: {'; '.join(named)}. uv finds out when it locks.")
     return tuple(sentences)
 
 
 def _reason(cell: Cell, cells: Cells) -> str:
     facts = cells.facts
     if cell.url:
-        return f"What is at {cell.url} is not known"
+        return f"This template does not know what {cell.url} has"
     if facts.is_expected(cell.release):
         newest = facts.releases[-1]
-        return f"torch {newest} is the newest release known here, and this is planned like it"
+        return f"This template knows releases up to torch {newest}, and plans newer ones like it"
     if cells.is_invented(cell):
-        return "PyTorch does not publish these builds, so this index has to have them"
-    return "These builds very likely exist, and nobody has seen them yet"
+        return "PyTorch does not publish these builds, so your index has to have them"
+    return "These builds very likely exist, but nobody has seen them yet"
 
 
 def without_likely(cells: Cells, raw: Mapping[str, str], platform: str) -> dict[str, str]:
-    """Return the answers that ask for nothing on a platform that is only likely.
+    """Return the answers without the builds of a platform that are only likely.
 
     The CPU build takes the place of other builds, the newest known release that of a newer one, and
     a platform of which even the CPU build is only likely is left out.

@@ -155,7 +155,7 @@ class _Reading:
             return word
         if word in _CPU_WORDS:
             if word in ("mps", "metal"):
-                self.reasons[key] = ", the build of macOS that uses Metal"
+                self.reasons[key] = ", the macOS build, which uses Metal"
             return CPU
         if word == "gpu" or word in _FAMILIES:
             # Imported where it is needed: looking at the machine takes time.

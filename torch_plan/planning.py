@@ -296,7 +296,7 @@ class _Planner:
             if fallback.cell == cell:
                 yield f"there is no {cell.variant.backend} build for it"
                 if fallback.nearest:
-                    yield f"the nearest that there is: {fallback.nearest}"
+                    yield f"the nearest build is {fallback.nearest}"
 
     def needs(self, cell: Cell) -> Iterator[str]:
         """Yield what a build asks of the machine: driver and card, glibc or macOS.

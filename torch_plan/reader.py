@@ -44,15 +44,15 @@ class Reader:
     ) -> None:
         """Refuse one word of an answer; each replacement is a way out, `also` are other ones.
 
-        `about` tells two problems of one word apart. A word that repeats an earlier one, and one
-        for which nothing comes near, can be left out: the replacement is empty.
+        `about` tells two problems of one word apart. An empty replacement leaves the word out: the
+        way out for a repeated word, and for one that resembles no other.
         """
         words = self.text(key).split()
         ways: list[Way] = []
         for replacement in map(str, replacements):
             changed = [replacement if other == word else other for other in words]
             if not replacement:
-                # Of a word that stands there twice, the first one stays.
+                # Keep the first of two equal words.
                 last = len(words) - 1 - words[::-1].index(word)
                 changed = words[:last] + words[last + 1 :]
             kept = dict.fromkeys(other for other in changed if other)

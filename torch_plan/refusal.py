@@ -57,10 +57,10 @@ class Search:
         return self._solve(self.given, self.problems, set())
 
     def furthest(self) -> Sequence[Problem]:
-        """Return the problems that are left after each that has a way out was done away with.
+        """Return the problems that are left once every problem with a way out is solved.
 
-        What a problem hides is among them. Nothing is taken back, so where there is a way out of
-        all of them, this may not find it.
+        They include problems that others had hidden. No step is taken back, so this can miss a way
+        out of all of them.
         """
         given, problems = self.given, self.problems
         seen: list[Mapping[str, str]] = []
@@ -84,7 +84,7 @@ class Search:
         problems: Sequence[Problem],
         seen: set[frozenset[tuple[str, str]]],
     ) -> WayOut | None:
-        """Do away with the first problem, then with those that are left, and go back if need be."""
+        """Solve the first problem, then those that are left; go back if that fails."""
         if not problems:
             return WayOut(given, ())
         first = problems[0]
@@ -93,7 +93,7 @@ class Search:
             for changed, left in self._changes(given, self._allowed(given, first))
             if first.key not in _keys(left)
         ]
-        # A change that brings up nothing new is better than a nearer one that does.
+        # A change without new problems is better than a nearer one that causes some.
         steps.sort(key=lambda step: len(_keys(step[1]) - _keys(problems)))
         for changed, left in steps:
             identity = frozenset(changed.items())
@@ -119,9 +119,9 @@ class Search:
     def working_ways(
         self, problem: Problem, problems: Sequence[Problem], fixed: Mapping[str, str]
     ) -> list[Way]:
-        """Return the ways out that do away with a problem and bring up no other than `problems`.
+        """Return the ways out that solve a problem and cause none that is not in `problems`.
 
-        What the accepted answers say of the same keys is tried too, last.
+        The accepted answers (`fixed`) to the same questions are tried too, last.
         """
         keys = {key for way in problem.ways for key in way}
         ways = [*problem.ways, {key: fixed[key] for key in keys if key in fixed}]

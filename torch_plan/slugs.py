@@ -48,8 +48,8 @@ def slug_problem(slug: str, project_name: str, facts: Facts) -> SlugProblem | No
     longer = f"{valid.removesuffix('-project')}-project"
     if slug != slugify(slug) or not slug:
         return SlugProblem(
-            "it becomes a folder, a distribution and a package, so it is made of the letters "
-            "a-z, digits and single hyphens, and begins and ends with a letter or digit.",
+            "it names a folder, a distribution and a package, so it may contain the letters a-z, "
+            "digits and single hyphens, and must begin and end with a letter or digit.",
             (valid, longer),
         )
     if not package.isidentifier():
@@ -58,15 +58,15 @@ def slug_problem(slug: str, project_name: str, facts: Facts) -> SlugProblem | No
         shorter = slug[:LONGEST].strip("-")
         return SlugProblem(f"it is longer than {LONGEST} characters.", (shorter,))
     if keyword.iskeyword(package):
-        return SlugProblem(f"{package!r} is a keyword of Python.", (longer,))
+        return SlugProblem(f"{package!r} is a Python keyword.", (longer,))
     if package in facts.standard_library | sys.stdlib_module_names:
-        reason = f"it and {package!r} of the standard library would hide each other."
+        reason = f"it and {package!r} in the standard library would hide each other."
         return SlugProblem(reason, (longer,))
     if package in facts.installed_modules and not facts.may_depend_on(slug):
         reason = f"it and {package!r}, a module that every project gets, would hide each other."
         return SlugProblem(reason, (longer,))
     if facts.may_depend_on(slug):
-        reason = f"the project itself depends on {slug!r}, or may do so."
+        reason = "it is the name of a package that the project depends on, or may depend on."
         return SlugProblem(reason, (longer, f"my-{slug}"))
     if re.fullmatch(_WINDOWS_DEVICE, slug):
         return SlugProblem("Windows reserves this name for a device.", (longer,))

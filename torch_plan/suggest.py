@@ -1,4 +1,4 @@
-"""What may have been meant by a word that is not understood."""
+"""Suggestions for a word that is not understood."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _close(word: str, options: tuple[str, ...], count: int, cutoff: float) -> tu
 def nearest(asked: str, options: Iterable[str], order: Sequence[str]) -> list[str]:
     """Return the other options, those first that stand nearest to what was asked in `order`.
 
-    What does not stand there comes after all that do.
+    Options that are not in `order` come last.
     """
     position = order.index(asked) if asked in order else len(order)
     wanted = set(options) - {asked}

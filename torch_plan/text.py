@@ -15,7 +15,7 @@ def listed(names: Sequence[str], last: str = "and") -> str:
 
 
 class Author(NamedTuple):
-    """Whom a project is by."""
+    """The author of a project."""
 
     name: str
     email: str
@@ -28,7 +28,7 @@ _ADDRESS = rf"{_ATOM}(?:\.{_ATOM})*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+"
 
 
 def author(text: str) -> Author:
-    """Take `Ada Lovelace <ada@example.org>` apart; what is not clearly that is a name as it is."""
+    """Take `Ada Lovelace <ada@example.org>` apart; any other text is taken as a name."""
     match = re.fullmatch(rf"([^<>@]+)<({_ADDRESS})>", text.strip())
     name = match[1].strip() if match else ""
     # Build backends write both into one header, which takes no line break.

@@ -13,9 +13,9 @@ from torch_plan.words import BackendWord, PlatformWord, normalized
 
 
 class Ways:
-    """Finds candidates, the nearest first; what is typed is changed word by word.
+    """Finds changes that may help, the nearest first. They change the answers word by word.
 
-    A change that is not possible is an empty one.
+    A change that is impossible is returned as an empty one.
     """
 
     def __init__(self, cells: Cells, raw: Mapping[str, str]) -> None:
@@ -23,9 +23,10 @@ class Ways:
         self.answers, self.facts = cells.answers, cells.facts
 
     def other_cells(self, cell: Cell) -> list[Way]:
-        """Another build of the platform, another release for it or for all, another Python, ...
+        """Return the ways out for one cell.
 
-        ... or no such platform.
+        They are another build, Python or release for its platform, another release for all, and
+        leaving the platform out.
         """
         facts, platform = self.facts, cell.platform
         backends = facts.backends(cell.release)
@@ -66,7 +67,7 @@ class Ways:
         return {} if self.answers.python in pythons else self.other_pythons(pythons)[0]
 
     def other_backends(self, variant: Variant) -> list[Way]:
-        """Another build in the place of this one: of its family, of another release, the CPU's."""
+        """Return ways to another build: of this family, of another release, or the CPU build."""
         has_cpu = any(other.backend == CPU for other in self.answers.variants)
         return [
             *(self.with_backend(variant, name) for name in self.cells.alike(variant)[:3]),

@@ -35,7 +35,10 @@ def again(answers: Mapping[str, str]) -> Again | None:
     ("answers", "default", "said"),
     [
         pytest.param(
-            {"project_slug": "torch"}, "torch-project", "the project itself depends on", id="slug"
+            {"project_slug": "torch"},
+            "torch-project",
+            "the name of a package that the project depends on",
+            id="slug",
         ),
         pytest.param({"torch_version": "2.9.7"}, "2.9.1", "there is no such release", id="release"),
         pytest.param(
@@ -48,13 +51,13 @@ def again(answers: Mapping[str, str]) -> Again | None:
             {"torch_version": "2.15.0", "torch_backend": "cu128"},
             "cu130",
             "What works: cu130, or cu132, or cpu\n"
-            "    For torch_version=2.11.0, or torch_version=2.10.0, press Ctrl-C and begin again.",
+            "    For torch_version=2.11.0, or torch_version=2.10.0, press Ctrl-C and start again.",
             id="build-of-another-release",
         ),
         pytest.param(
             {"torch_version": "2.6.0", "torch_backend": "cu126"},
             "cu124",
-            "published and does not work",
+            "publishes this build, but it does not work",
             id="broken-on-the-main-platform",
         ),
         pytest.param(
@@ -66,7 +69,7 @@ def again(answers: Mapping[str, str]) -> Again | None:
         pytest.param(
             {"torch_backend": "cpu dev=cu130", "layout": "groups"},
             "extras",
-            "`dev` is the group of the development tools",
+            "the group `dev` already holds the",
             id="layout-for-a-name",
         ),
         pytest.param(
@@ -88,7 +91,7 @@ def again(answers: Mapping[str, str]) -> Again | None:
             "a container runs Linux",
             id="what-was-given-without-a-question",
         ),
-        pytest.param({"github_actions": "maybe"}, "yes", "it is yes or no", id="yes-or-no"),
+        pytest.param({"github_actions": "maybe"}, "yes", "the answer is yes or no", id="yes-or-no"),
     ],
 )
 def test_a_mistake_is_told_with_the_nearest_answer(

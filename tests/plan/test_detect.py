@@ -199,7 +199,7 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ("2.10.0", nvidia("550.144"), "linux-x86_64", "cu129", "that this driver can run"),
         ("2.11.0", nvidia("580.65.06", 75, 90), "linux-x86_64", "cu130", "these cards"),
         ("2.11.0", nvidia("580.65.06", 61, 90), "linux-x86_64", "cu126", "these cards"),
-        ("2.11.0", nvidia("580.65.06", 61, 120), "linux-x86_64", "cu130", "12.0 can run, none"),
+        ("2.11.0", nvidia("580.65.06", 61, 120), "linux-x86_64", "cu130", "12.0 can run; no"),
         ("2.4.0", nvidia("580.65.06", 90), "linux-aarch64", CPU, "no CUDA build for linux-aarch64"),
         ("2.9.1", nvidia("580.65.06", 90), "", CPU, "no CUDA build for this platform"),
         ("9.9", nvidia("580.65.06", 90), "linux-x86_64", CPU, "torch 9.9 has no CUDA build"),
@@ -233,9 +233,9 @@ def test_the_sentence_says_what_was_found_what_was_chosen_and_why() -> None:
     )
     pascal = fake_host({}, {smi(): "580.65.06, 6.1\n"})
     assert detect("2.15.0", FACTS, find_gpu(pascal), pascal.platform).sentence == (
-        "Found NVIDIA driver 580.65.06, compute capability 6.1: cpu, since no CUDA build of torch "
-        "2.15.0 runs here (not cu130 and cu132: not compiled for compute capability 6.1); "
-        "the newest release with one is torch 2.14.0 (cu126)."
+        "Found NVIDIA driver 580.65.06, compute capability 6.1: the default build is cpu, since no "
+        "CUDA build of torch 2.15.0 runs here (not cu130 and cu132: not compiled for compute "
+        "capability 6.1); the newest release with one is torch 2.14.0 (cu126)."
     )
     plain = fake_host()
     assert detect("2.15.0", FACTS, find_gpu(plain), plain.platform).sentence == (

@@ -108,8 +108,8 @@ def test_the_builds_of_a_release_are_told() -> None:
         "",
         "torch 2.9.1 has these builds: pypi (whatever PyPI ships); cpu; "
         "cu126, cu128, cu129 and cu130 (CUDA); rocm6.3 and rocm6.4 (ROCm); xpu (Intel GPUs).",
-        "A platform that lacks the build you choose gets cpu: with cu130, a Mac gets cpu, and "
-        "nothing else needs to be answered for that.",
+        "A platform that does not have the build you choose gets the CPU build: with cu130, a "
+        "Mac gets cpu. You need not answer anything else for that.",
     ]
 
 

@@ -179,10 +179,10 @@ def test_the_way_to_a_build_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("platform", "system", "said"),
     [
-        ("linux-x86_64", ("glibc", (2, 27)), "This machine has glibc 2.27, and cpu of torch 2.9.1"),
+        ("linux-x86_64", ("glibc", (2, 27)), "This machine has glibc 2.27, but cpu of torch 2.9.1"),
         ("linux-x86_64", ("glibc", (2, 28)), ""),
         ("linux-x86_64", None, ""),
-        ("macos-arm64", ("macOS", (11, 7)), "This machine has macOS 11.7, and cpu of torch 2.9.1"),
+        ("macos-arm64", ("macOS", (11, 7)), "This machine has macOS 11.7, but cpu of torch 2.9.1"),
         ("windows-x86_64", None, ""),
         ("macos-x86_64", ("macOS", (10, 13)), ""),
     ],
@@ -211,7 +211,7 @@ def test_a_platform_s_own_index_is_likely_and_needs_what_nobody_knows() -> None:
         ("pytorch-cu128", "https://download.pytorch.org/whl/cu128"),
         ("pytorch-cu126-linux-aarch64", JETSON),
     ]
-    assert made.notes[0].startswith(f"What is at {JETSON} is not known")
+    assert made.notes[0].startswith(f"This template does not know what {JETSON} has")
     assert made.releases == ("2.9.1", "2.8.0")
 
 
@@ -262,7 +262,7 @@ def test_what_can_be_had_without_a_likely_build(
 
 def test_a_library_is_refused_where_a_platform_has_several_releases() -> None:
     given = {"torch_backend": "cuda=2.7.1+cu128 cpu=2.6.0+cpu", "layout": "extras"}
-    with pytest.raises(Refused, match="it has several releases of torch"):
+    with pytest.raises(Refused, match="at only one release for each platform"):
         plan(torch_pin="minimum", **given)
 
 
@@ -271,7 +271,7 @@ def test_a_library_is_refused_where_a_platform_has_several_releases() -> None:
     [
         ("linux-aarch64=cu126@ftp://host", "a URL that begins with https://"),
         ("linux-aarch64=cu126@https://me:secret@host/x", "leave it out"),
-        ("linux-aarch64=pypi@https://host/x", "pypi is PyPI itself"),
+        ("linux-aarch64=pypi@https://host/x", "`pypi` stands for PyPI itself"),
         ("linux-aarch64=2.99.0+cu126", "no such release"),
     ],
 )

@@ -193,7 +193,7 @@ def test_another_torch_plan_is_not_taken_in_silence(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "torch_plan", other / "torch_plan")
     shutil.copytree(ROOT / "{{cookiecutter.project_slug}}", other / "{{cookiecutter.project_slug}}")
     shutil.copyfile(ROOT / "cookiecutter.json", other / "cookiecutter.json")
-    with pytest.raises(ClickException, match="takes the package torch_plan from"):
+    with pytest.raises(ClickException, match="imports torch_plan from"):
         cookiecutter(str(other), no_input=True, output_dir=tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The environment works: torch imports, computes, and its companions are of its build."""
+"""The environment works: torch can be imported and computes, and its companions have its build."""
 
 import json
 import subprocess

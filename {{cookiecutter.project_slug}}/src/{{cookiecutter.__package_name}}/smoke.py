@@ -2,9 +2,9 @@
 {%- set others = torch_plan(cookiecutter).companions | reject("in", operators) -%}
 """Which PyTorch is installed here, which build of it, and does it work?
 
-Prints a `name: value` line for each fact, then what was tested; each problem is a line on stderr
-that says what to do. Exits with 0 (all well), 1 (something is wrong) or 2 (usage). A machine
-without a GPU is no problem. Needs torch and the standard library; neither pip nor the network.
+Prints a `name: value` line for each fact, then what passed; each problem is a line on stderr that
+says what to do. Exits with 0 (all is well), 1 (something is wrong) or 2 (usage). A machine without
+a GPU is not a problem. Needs only torch and the standard library, not pip or the network.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ SYNC = "run `uv sync`, with the extra or group of the build if the project has s
 NUMPY = "if torch was compiled against NumPy 1, require `numpy<2` in pyproject.toml, run `uv sync`"
 DEVICE = "choose a build or a release of torch that supports it, or update the driver"
 COMPANION = (
-    "must be of torch's build and of the release that belongs to torch's: require it beside torch "
+    "must have torch's build and the release that goes with torch's: require it next to torch "
     "in pyproject.toml, with torch's entries in [tool.uv.sources], and run `uv sync`"
 )
 CUDNN = (
-    "another cuDNN than the wheel's own may be in the way: look on LD_LIBRARY_PATH, in `ldconfig "
-    "-p | grep cudnn`, and beside its own in site-packages/nvidia/cudnn/lib"
+    "a cuDNN other than the wheel's own may be loaded: look on LD_LIBRARY_PATH, in `ldconfig -p | "
+    "grep cudnn`, and next to the wheel's own in site-packages/nvidia/cudnn/lib"
 )
 FFMPEG = "FFmpeg is missing: install version 4 to 8 (`apt install ffmpeg`, `brew install ffmpeg`)"
 
@@ -44,11 +44,11 @@ NOT_FFMPEG = re.compile(r".*(undefined symbol|Symbol not found|lib(?!av|sw)\w+\S
 
 
 class Wrong(Exception):
-    """What is wrong where nothing else raises an exception."""
+    """Something is wrong, and nothing else raised an exception."""
 
 
 class Device(NamedTuple):
-    """A device: torch's name for it, how it is printed, the architecture that it needs code for."""
+    """A device: torch's name for it, the text to print, and the architecture that it needs code for."""
 
     name: str
     text: str
@@ -56,7 +56,7 @@ class Device(NamedTuple):
 
 
 class Report:
-    """What was found out: the facts in the order to print, what passed, and what is wrong."""
+    """The findings: facts in the order to print them, what passed, and what is wrong."""
 
     def __init__(self) -> None:
         self.facts: dict[str, Any] = {}
@@ -65,12 +65,12 @@ class Report:
 
     @contextlib.contextmanager
     def trying(self, what: str, advice: str) -> Iterator[None]:
-        """Note that what is done here passed; or that it failed, why, and what to do about it."""
+        """Note that a step passed; or that it failed, why, and what to do about it."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever fails is a finding
             text = str(error)
-            # torchcodec names FFmpeg in any case: what else it lacks, if it says so, is the reason.
+            # torchcodec always blames FFmpeg; if it says what else is missing, that is the reason.
             other = NOT_FFMPEG.search(text)
             if "FFmpeg" in text and not other:
                 advice = FFMPEG + ("" if "libav" in text else f"; if it is there, {advice}")
@@ -83,7 +83,7 @@ class Report:
             self.passed.append(what)
 
     def lines(self) -> Iterator[str]:
-        """Yield the facts as they are printed, each device in a line, nothing that is missing."""
+        """Yield the lines to print: one for each fact and each device, none for what is missing."""
         for name, value in self.facts.items():
             if name == "devices":
                 yield from (f"device: {text}" for text in value)
@@ -92,7 +92,7 @@ class Report:
 
 
 def installed_version(name: str) -> str | None:
-    """Return a distribution's version, label and all; None if it is missing or unreadable."""
+    """Return a distribution's version with its label; None if it is missing or unreadable."""
     try:
         return metadata.version(name)
     except Exception:  # noqa: BLE001 - broken metadata takes many forms
@@ -164,13 +164,13 @@ def describe(report: Report) -> tuple[Any, list[Device]]:
     facts.update(python=platform.python_version(), platform=platform.platform())
     facts.update(torch=installed_version("torch"))
     with report.trying("importing torch", f"{SYNC}; `--reinstall` mends a broken torch"):
-        importlib.import_module("torch.version")  # What an uninstalled torch left behind lacks it.
+        importlib.import_module("torch.version")  # Leftovers of an uninstalled torch lack it.
         torch = importlib.import_module("torch")
         facts.update(torch=torch.__version__, build=build_of(torch), devices=["cpu"])
         facts.update(architectures=architectures_of(torch), cudnn=None)
     if torch:
         with report.trying("looking for devices", DEVICE), warnings.catch_warnings():
-            # torch finds no device where it cannot work with the driver; a warning says why.
+            # If torch cannot use the driver, it finds no device and only warns why.
             warnings.filterwarnings("error", message="CUDA initialization")
             devices = list(devices_of(torch))
             facts.update(devices=[device.text for device in devices] or ["cpu"])
@@ -182,7 +182,7 @@ def describe(report: Report) -> tuple[Any, list[Device]]:
 
 def check_companion(torch: Any, name: str, version: str, build: str) -> None:
     """Import a companion, and run one of its compiled operators where one is known here."""
-    label = label_of(version)  # Not the module's own version: wheels were renamed unchanged.
+    label = label_of(version)  # Not the module's own: some wheels were renamed unchanged.
     if label and label != build:
         raise Wrong(f"it is a {label} build, and torch a {build} one")
     module, right = importlib.import_module(name), True
