@@ -20,8 +20,8 @@ from click.testing import CliRunner, Result
 from cookiecutter.cli import main
 from cookiecutter.main import cookiecutter
 
-from tests.command_line import Run
-from tests.interpreters import install, interpreter
+from tests.helpers.command_line import Run
+from tests.helpers.interpreters import install, interpreter
 from tools.lib.lock import installed, run_uv
 from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
