@@ -130,7 +130,7 @@ def test_without_author_there_is_no_authors_key(bake: Bake) -> None:
 
 
 def test_numpy_guard_is_a_marker_where_only_windows_needs_it(bake: Bake) -> None:
-    project = bake(torch_version="2.4.0", python_version="3.10")
+    project = bake(torch_version="2.4.0", python_version="3.10", companions="none")
     assert {"numpy>=2 ; sys_platform != 'win32'", "numpy<2 ; sys_platform == 'win32'"} <= set(
         project.pyproject["project"]["dependencies"]
     )
