@@ -28,7 +28,7 @@ from cookiecutter.generate import generate_files
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config, git
 from tests.helpers.answers import ANSWERS
 from tests.helpers.elsewhere import generate
-from tests.helpers.hook import next_step, said, take
+from tests.helpers.hook import next_step, said, take, uv_toml
 from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv, read_lock
 from tools.lib.recorder import Recorder
@@ -422,14 +422,6 @@ def wheels(tmp_path: Path) -> Path:
         for file, text in files.items():
             wheel.writestr(f"{name}.dist-info/{file}", text)
     return folder
-
-
-def uv_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Write a uv.toml of the user."""
-    (tmp_path / "config/uv").mkdir(parents=True)
-    (tmp_path / "config/uv/uv.toml").write_text(text + "\n", encoding="utf-8")
-    for name in ("XDG_CONFIG_HOME", "APPDATA"):
-        monkeypatch.setenv(name, str(tmp_path / "config"))
 
 
 def check_for_others(project: BakedProject) -> None:

@@ -23,6 +23,7 @@ from tests.helpers.elsewhere import (
     run,
     tracked_files,
 )
+from tests.helpers.hook import uv_toml
 from tests.helpers.interpreters import install
 from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv
@@ -190,10 +191,7 @@ def test_settings_of_the_user(
     settings: str,
 ) -> None:
     """The lock is the planned one, whatever uv is told elsewhere."""
-    (tmp_path / "uv").mkdir()
-    (tmp_path / "uv/uv.toml").write_text(settings, encoding="utf-8")
-    for name in ("XDG_CONFIG_HOME", "APPDATA"):
-        monkeypatch.setenv(name, str(tmp_path))
+    uv_toml(tmp_path, monkeypatch, settings)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     check_locked(bake(**ANSWERS).path)
@@ -217,24 +215,6 @@ def test_the_index_of_the_project_is_not_dropped(
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     project = bake(**ANSWERS, package_index="http://127.0.0.1:9/simple")
     assert not (project.path / "uv.lock").exists()
-
-
-@pytest.mark.parametrize("setting", ["no-sources = true", 'no-sources-package = ["torch"]'])
-def test_a_setting_that_overrules_the_sources(
-    tmp_path: Path,
-    bake: Bake,
-    replica: Replica,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    setting: str,
-) -> None:
-    """A lock that takes torch from PyPI instead is made again."""
-    (tmp_path / "uv").mkdir()
-    (tmp_path / "uv/uv.toml").write_text(setting + "\n", encoding="utf-8")
-    for name in ("XDG_CONFIG_HOME", "APPDATA"):
-        monkeypatch.setenv(name, str(tmp_path))
-    check_locked(bake(**ANSWERS).path)
-    assert "A uv.toml of yours changes uv.lock" in capfd.readouterr().err
 
 
 # By which command
