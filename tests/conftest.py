@@ -19,9 +19,10 @@ import pytest
 from click.testing import CliRunner, Result
 from cookiecutter.cli import main
 from cookiecutter.main import cookiecutter
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from tests.command_line import Run
-from tests.interpreters import install, interpreter
+from tests.helpers.command_line import Run
+from tests.helpers.interpreters import install, interpreter
 from tools.lib.lock import installed, run_uv
 from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
@@ -37,6 +38,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 """The Python that runs the tests, and the only one that is certainly there."""
+
+
+def pytest_configure() -> None:
+    """Let Python keep what it compiles, whatever the environment says.
+
+    Most of the time that a cookiecutter takes to start is compiling, and the tests start many.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @dataclass(frozen=True)
@@ -83,18 +93,32 @@ RELEASE = "2.13.0"
 
 Bake = Callable[..., BakedProject]
 
+UV_TOML = f"""\
+[[index]]
+url = "{PYPI_SIMPLE_ENDPOINT.rstrip("/")}"
+default = true
+cache-control = {{ api = "max-age=3600", files = "max-age=3600" }}
+"""
+"""The usual index, and answers of it that stay good for an hour."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Touch nothing outside pytest's own folder.
 
     uv and cookiecutter leave files in the temporary folder, and a project would be installed into
-    the environment that a variable names: the one that runs the tests.
+    the environment that a variable names: the one that runs the tests. A uv.toml of the tests takes
+    the place of the user's: locks spend most of their time asking PyPI whether anything is new.
     """
     folder = str(tmp_path_factory.mktemp("temporary"))
+    config = tmp_path_factory.mktemp("config")
+    (config / "uv").mkdir()
+    (config / "uv/uv.toml").write_text(UV_TOML, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("TMPDIR", "TEMP", "TMP"):
             patch.setenv(name, folder)
+        for name in ("XDG_CONFIG_HOME", "APPDATA"):
+            patch.setenv(name, str(config))
         patch.setattr(tempfile, "tempdir", folder)
         patch.delenv("UV_PROJECT_ENVIRONMENT", raising=False)
         yield

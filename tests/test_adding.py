@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.elsewhere import HERE, copy_template, run
-from tests.worlds import with_companion
+from tests.helpers.elsewhere import HERE, copy_template, run
+from tests.helpers.worlds import with_companion
 from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
 from torch_plan.facts import Facts, load_facts

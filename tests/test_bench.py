@@ -12,7 +12,7 @@ import pytest
 import tomli_w
 
 from tests.conftest import Bake
-from tests.proof import indexes_of_torch
+from tests.helpers.proof import indexes_of_torch
 from tools.bench import PAGE, ROOT, compared, in_turn, render, seconds, timed, verdict, warm
 from tools.lib.guide import CHOICES, COMMON, Choice, guide_project
 from tools.lib.lock import run_uv

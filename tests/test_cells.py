@@ -11,8 +11,8 @@ import pytest
 from packaging.metadata import parse_email
 
 from tests.conftest import Bake
-from tests.interpreters import interpreter
-from tests.proof import prove
+from tests.helpers.interpreters import interpreter
+from tests.helpers.proof import prove
 from tools.lib.lock import UvError, installed, read_lock
 from tools.lib.replica import Replica
 from torch_plan.facts import Facts, Mirror, load_facts

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.conftest import Bake
-from tests.proof import prove
-from tests.refusals import refused, rerun_answers
-from tests.strategies import drawn_answers
+from tests.helpers.proof import prove
+from tests.helpers.refusals import refused, rerun_answers
+from tests.helpers.strategies import drawn_answers
 from torch_plan.answers import EXTRAS, GROUPS, MARKERS
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete

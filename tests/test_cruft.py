@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, empty_config, git
+from tests.conftest import empty_config, git
+from tests.helpers.elsewhere import copy_template
 from tools.lib.lock import find_uv, run_uv
 from tools.lib.replica import Replica
 
@@ -23,23 +24,6 @@ ANSWERS = {
     "numpy_guard": "auto",
 }
 """The Python is old enough for `numpy<2`, and any that runs the tests can lock for it."""
-
-
-def copy_template(folder: Path) -> None:
-    """Put the template, as it is in the working tree, into a git repository of its own."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        encoding="utf-8",
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    commit(folder, "first version")
 
 
 def commit(folder: Path, message: str) -> None:
@@ -116,9 +100,9 @@ class Cruft:
 @pytest.fixture
 def cruft(tmp_path: Path, replica: Replica) -> Cruft:
     """Create a project with cruft, locked, and committed."""
-    template = tmp_path / "template"
-    template.mkdir()
-    copy_template(template)
+    template = copy_template(tmp_path / "template")
+    git(template, "init", "--quiet", "--initial-branch=main")
+    commit(template, "first version")
     runner = Cruft(tmp_path)
     context = {**ANSWERS, "pytorch_index": replica.url}
     done = runner.run("create", str(template), "--no-input", "--extra-context", json.dumps(context))

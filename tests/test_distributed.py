@@ -20,7 +20,7 @@ import pytest
 from cookiecutter.main import cookiecutter
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake, empty_config
-from tests.stub_torch import stub_torch
+from tests.helpers.stub_torch import stub_torch
 from tools.lib.lock import run_uv
 from tools.lib.replica import Replica
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake
+from tests.helpers.markdown import BLOCK
 from tools.lib import answers_page
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
@@ -23,8 +24,6 @@ from torch_plan.facts import load_facts
 from torch_plan.questions import fixed_defaults
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def blocks(language: str) -> list[object]:

@@ -9,7 +9,7 @@ from cookiecutter.generate import generate_context
 from cookiecutter.prompt import prompt_for_config
 
 from tests.conftest import ROOT
-from tests.refusals import FACTS
+from tests.helpers.refusals import FACTS
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.generation import answers_of

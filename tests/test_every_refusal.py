@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import Run, command
 from tests.conftest import ROOT
-from tests.refusals import REFUSED
+from tests.helpers.command_line import Run, command
+from tests.helpers.refusals import REFUSED
 
 
 @pytest.mark.parametrize("answers", [pytest.param(case.values[0], id=case.id) for case in REFUSED])

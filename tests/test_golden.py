@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Bake
-from tests.interpreters import interpreter
+from tests.helpers.interpreters import interpreter
 from tools.lib.lock import UvError, installed
 from torch_plan.facts import load_facts
 from torch_plan.markers import environment

@@ -26,22 +26,15 @@ from cookiecutter.cli import main as cookiecutter_cli
 from cookiecutter.generate import generate_files
 
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config, git
+from tests.helpers.answers import ANSWERS
+from tests.helpers.elsewhere import generate
+from tests.helpers.hook import next_step, said, take, uv_toml
+from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv, read_lock
 from tools.lib.recorder import Recorder
 from tools.lib.replica import Replica
 from tools.lib.server import Response
 from torch_plan.facts import Mirror, load_facts
-
-PINNED = "3.10"
-"""A Python that torch 2.13.0 has wheels for, and that does not run the tests."""
-
-ANSWERS = {
-    "torch_version": "2.13.0",
-    "torch_backend": "cpu",
-    "python_version": PINNED,
-    "companions": "none",
-    "after_generation": "lock",
-}
 
 HARMFUL = {
     "VIRTUAL_ENV": "/nowhere",
@@ -128,39 +121,10 @@ def calls(record: Path) -> list[list[str]]:
     return [arguments for arguments in every if "--check" not in arguments]
 
 
-def said(capfd: pytest.CaptureFixture[str]) -> str:
-    """Return what was printed; a traceback fails the test."""
-    out, err = capfd.readouterr()
-    printed = out + err
-    assert "Traceback" not in printed
-    return printed
-
-
-def next_step(printed: str) -> list[str]:
-    """Return the words of the one line to type that a message ends with."""
-    commands = [line for line in printed.splitlines() if re.match("    (uv|cd|mv) ", line)]
-    assert len(commands) == 1, printed
-    return shlex.split(commands[0])
-
-
 def lock_step(project: BakedProject) -> list[str]:
     """Return the command that locks a project, whichever Python is there."""
     requires = project.pyproject["project"]["requires-python"]
     return ["uv", "--directory", str(project.path), "lock", "--python", requires]
-
-
-def take(step: list[str]) -> None:
-    """Type the command that a message ends with."""
-    line = " ".join(word if word == "&&" else shlex.quote(word) for word in step)
-    subprocess.run(line, shell=True, check=True, cwd="/")
-
-
-def check_locked(project: BakedProject) -> None:
-    """Check that the project has its own lock, of the planned torch."""
-    torch = [entry for entry in read_lock(project.path) if entry["name"] == "torch"]
-    assert {entry["version"] for entry in torch} >= {"2.13.0+cpu"}
-    indexes = {index["url"] for index in project.pyproject["tool"]["uv"]["index"]}
-    assert all(entry["source"]["registry"] in indexes for entry in torch)
 
 
 @pytest.fixture
@@ -234,7 +198,7 @@ def test_a_git_that_fails_costs_no_more_than_the_repository(
     )
     (one_python / "git").write_text(old)
     (one_python / "git").chmod(0o755)
-    check_locked(bake(**ANSWERS, git="yes"))
+    check_locked(bake(**ANSWERS, git="yes").path)
     printed = said(capfd)
     assert "git could not make the project a repository: error: unknown option" in printed
     assert "The project is kept" not in printed
@@ -244,8 +208,8 @@ def test_lock_with_another_python_than_the_pinned(
     bake: Bake, capfd: pytest.CaptureFixture[str]
 ) -> None:
     project = bake(**ANSWERS)
-    assert project.read(".python-version").strip() == PINNED != PYTHON
-    check_locked(project)
+    assert project.read(".python-version").strip() == ANSWERS["python_version"] != PYTHON
+    check_locked(project.path)
     printed = said(capfd)
     assert "Resolved" in printed  # uv's own progress
     assert "The project is kept" not in printed
@@ -257,7 +221,7 @@ def test_lock_is_not_disturbed_by_the_environment(
 ) -> None:
     for name, value in HARMFUL.items():
         monkeypatch.setenv(name, value)
-    check_locked(bake(**ANSWERS))
+    check_locked(bake(**ANSWERS).path)
 
 
 @pytest.mark.parametrize("name", HARMFUL)
@@ -278,13 +242,13 @@ def test_uv_variable_comes_before_path(
     real = str((one_python / "uv").resolve())
     record = fake_uv("")
     monkeypatch.setenv("UV", real)
-    check_locked(bake(**ANSWERS))
+    check_locked(bake(**ANSWERS).path)
     assert calls(record) == []
 
 
 def test_stale_uv_variable(bake: Bake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV", "/nowhere/uv")
-    check_locked(bake(**ANSWERS))
+    check_locked(bake(**ANSWERS).path)
 
 
 def test_inherited_indexes_are_named_without_their_values(
@@ -318,7 +282,7 @@ def test_smoke_of_an_extra(bake: Bake, fake_uv: FakeUv) -> None:
     record = fake_uv(LOCKS)
     bake(
         torch_version="2.9.1",
-        python_version=PINNED,
+        python_version="3.10",
         torch_backend="cu128 cpu",
         layout="extras",
         after_generation="smoke",
@@ -381,7 +345,7 @@ def test_last_words(
     record = fake_uv(LOCKS)
     chosen = {"layout": "extras", "torch_backend": "cu128 cpu", "torch_version": "2.9.1"}
     done = subprocess.run(
-        cookiecutter_command(Path(folder), replica, after_generation=after, **chosen),
+        generate(replica, f"--output-dir={folder}", **chosen, after_generation=after),
         cwd=tmp_path,
         env={**os.environ, "COOKIECUTTER_CONFIG": str(empty_config(tmp_path))},
         capture_output=True,
@@ -460,14 +424,6 @@ def wheels(tmp_path: Path) -> Path:
     return folder
 
 
-def uv_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Write a uv.toml of the user."""
-    (tmp_path / "config/uv").mkdir(parents=True)
-    (tmp_path / "config/uv/uv.toml").write_text(text + "\n", encoding="utf-8")
-    for name in ("XDG_CONFIG_HOME", "APPDATA"):
-        monkeypatch.setenv(name, str(tmp_path / "config"))
-
-
 def check_for_others(project: BakedProject) -> None:
     """Check that the lock serves somebody else: in a clean shell, without a uv.toml."""
     kept = ("UV_CACHE_DIR", "UV_PYTHON_DOWNLOADS")
@@ -505,7 +461,7 @@ def test_variables_are_set_aside(
     with monkeypatch.context() as shell:
         shell.setenv(name, TORN_BY[name].format(wheels=wheels))
         project = bake(**{**ANSWERS, **EXTRAS})
-    check_locked(project)
+    check_locked(project.path)
     check_for_others(project)
     printed = said(capfd)
     assert f"Your environment sets {name}: uv ignores it here, so that" in printed
@@ -526,7 +482,7 @@ def test_settings_of_the_user_are_kept_out(
 ) -> None:
     uv_toml(tmp_path, monkeypatch, setting.format(wheels=wheels))
     project = bake(**{**ANSWERS, **EXTRAS})
-    check_locked(project)
+    check_locked(project.path)
     check_for_others(project)
     printed = said(capfd)
     assert "A uv.toml of yours changes uv.lock" in printed
@@ -552,7 +508,7 @@ def test_an_index_of_the_user_is_heeded_and_said(
         project = bake(**{**ANSWERS, "python_version": PYTHON})
         printed = said(capfd)
         check_next_step(project, printed)
-    check_locked(project)
+    check_locked(project.path)
     assert f"uv.lock depends on your own settings of uv ({company.url}): `uv sync" in printed
     assert "hunter2" not in printed
     others = {entry["source"].get("registry") for entry in read_lock(project.path)}
@@ -568,7 +524,7 @@ def test_a_cooldown_is_heeded_and_said(
     uv_toml(tmp_path, monkeypatch, 'exclude-newer-package = { numpy = "2026-01-01" }')
     project = bake(**{**ANSWERS, "python_version": PYTHON})
     printed = said(capfd)
-    check_locked(project)
+    check_locked(project.path)
     assert 'uv.lock depends on your own settings of uv (numpy = "2026-01-' in printed
     check_next_step(project, printed)
 
@@ -624,7 +580,7 @@ def test_a_cooldown_does_not_hide_torch(
         uv_toml(tmp_path, monkeypatch, 'exclude-newer = "2026-01-01"')
     project = bake(**{**ANSWERS, "python_version": PYTHON, "companions": "torchvision"})
     printed = said(capfd)
-    check_locked(project)
+    check_locked(project.path)
     assert "uv.lock records your cooldown: `uv sync --locked` fails wherever" in printed
     advice = re.search(r"put `(exclude-newer = \"[^`]+)`\s+under \[tool.uv\]", printed)
     assert advice
@@ -671,10 +627,10 @@ def test_a_lock_that_cannot_be_made_without_the_user_s_settings(
     if old is not None:
         lock.parent.mkdir()
         lock.write_bytes(old)
-    command = cookiecutter_command(tmp_path, None, torch_version="2.13.0")
+    command = generate(None, f"--output-dir={tmp_path}", "--overwrite-if-exists")
     environment = {**os.environ, "COOKIECUTTER_CONFIG": str(empty_config(tmp_path))}
     environment.pop("XDG_CONFIG_HOME", None)
-    subprocess.run([*command, "--overwrite-if-exists"], env=environment, check=True)
+    subprocess.run(command, env=environment, check=True)
     printed = said(capfd)
     assert "A uv.toml of yours changes uv.lock, and without it uv cannot lock: A server" in printed
     assert (lock.read_bytes() if lock.exists() else None) == old
@@ -696,7 +652,7 @@ def test_uv_missing(
     assert next_step(printed) == lock_step(project)
     (one_python / "later").rename(uv)
     take(next_step(printed))
-    check_locked(project)
+    check_locked(project.path)
 
 
 def test_uv_too_old(
@@ -711,7 +667,7 @@ def test_uv_too_old(
     (one_python / "uv").unlink()
     (one_python / "uv").symlink_to(newer)
     take(next_step(printed))
-    check_locked(project)
+    check_locked(project.path)
 
 
 def test_uv_that_does_not_start(
@@ -767,7 +723,7 @@ def test_no_python(bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[st
     assert not (project.path / "uv.lock").exists()
     (one_python / "later").rename(python)
     take(next_step(printed))
-    check_locked(project)
+    check_locked(project.path)
 
 
 @pytest.mark.parametrize(
@@ -936,14 +892,14 @@ def test_inside_a_workspace(
         take(step)
         project = BakedProject(Path(step[2]), project.answers)
         assert tmp_path not in project.path.parents
-    check_locked(project)
+    check_locked(project.path)
     shutil.rmtree(project.path)
     assert (above.read_bytes() if above.exists() else None) == lock
 
 
 def test_beneath_a_workspace_that_it_is_no_member_of(bake: Bake, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["packages/*"]\n')
-    check_locked(bake(**ANSWERS))
+    check_locked(bake(**ANSWERS).path)
 
 
 @pytest.mark.usefixtures("with_git")
@@ -980,7 +936,7 @@ def test_awkward_folders(fake_uv: FakeUv, replica: Replica, tmp_path: Path, name
     fake_uv(fails("error: a riddle"))
     output = tmp_path / name
     done = subprocess.run(
-        cookiecutter_command(output, replica),
+        generate(replica, f"--output-dir={output}"),
         env={
             **os.environ,
             "COOKIECUTTER_CONFIG": str(empty_config(tmp_path)),
@@ -998,20 +954,11 @@ def test_awkward_folders(fake_uv: FakeUv, replica: Replica, tmp_path: Path, name
 # Ctrl-C
 
 
-def cookiecutter_command(output: Path, replica: Replica | None, **chosen: str) -> list[str]:
-    """Return the command line that generates a project."""
-    answers = {**ANSWERS, **({"pytorch_index": replica.url} if replica else {}), **chosen}
-    return [
-        *(sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", "-o", str(output)),
-        *(f"{key}={value}" for key, value in answers.items()),
-    ]
-
-
 @pytest.mark.parametrize("everyone", [True, False], ids=["terminal", "hook-alone"])
 def test_interrupt(fake_uv: FakeUv, replica: Replica, tmp_path: Path, everyone: bool) -> None:
     record = fake_uv("print(os.getppid(), file=sys.stderr, flush=True)\ntime.sleep(60)\n")
     running = subprocess.Popen(
-        cookiecutter_command(tmp_path, replica),
+        generate(replica, f"--output-dir={tmp_path}"),
         env={**os.environ, "COOKIECUTTER_CONFIG": str(empty_config(tmp_path))},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import interpreters
-from tests.interpreters import SAY_VERSION, stand_in
+from tests.helpers import interpreters
+from tests.helpers.interpreters import SAY_VERSION, stand_in
 from tools.lib.lock import find_uv
 from torch_plan.facts import load_facts
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import Bake
-from tests.proof import prove
+from tests.helpers.proof import prove
 from torch_plan.cells import Cells
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete

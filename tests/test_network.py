@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import tomllib
 import zipfile
@@ -25,22 +24,19 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests import stub_torch
-from tests.conftest import PYTHON, ROOT, Bake, empty_config
-from tests.test_hook import next_step, said, take
+from tests.conftest import PYTHON, Bake, empty_config
+from tests.helpers import answers, stub_torch
+from tests.helpers.elsewhere import generate
+from tests.helpers.hook import next_step, said, take
+from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
 from tools.lib.server import Fault
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.platforms import host_platform, platform_of
 
-ANSWERS = {
-    "torch_version": "2.13.0",
-    "torch_backend": "cpu",
-    "python_version": PYTHON,
-    "companions": "none",
-    "after_generation": "lock",
-}
+ANSWERS = {**answers.ANSWERS, "python_version": PYTHON}
+"""A project that can be installed here, where no other Python needs to be."""
 
 RENDERED = {
     ".github/dependabot.yml",
@@ -117,25 +113,6 @@ def write_torch(folder: Path) -> Path:
     return path
 
 
-def check_locked(lock: str) -> None:
-    """Check that a lock is whole: the planned torch, with all wheels and requirements."""
-    packages = {
-        (entry["name"], entry["version"]): entry for entry in tomllib.loads(lock)["package"]
-    }
-    torch = packages["torch", "2.13.0+cpu"]
-    assert torch["source"]["registry"].endswith("/cpu")
-    assert {platform_of(parse_wheel_name(url).platform_tag) for url in wheel_names(torch)} == {
-        *("linux-x86_64", "linux-aarch64", "windows-x86_64")
-    }
-    assert all(wheel["hash"].strip("sha256:0") for wheel in torch["wheels"])
-    assert ("torch", "2.13.0") in packages
-    assert "pytest" in {name for name, _ in packages}
-
-
-def wheel_names(entry: dict[str, list[dict[str, str]]]) -> list[str]:
-    return [wheel["url"].rpartition("/")[2] for wheel in entry["wheels"]]
-
-
 def check_kept(project: Path) -> None:
     """Check that everything is there that was rendered, and nothing half-written."""
     assert {path for path in RENDERED if (project / path).is_file()} == RENDERED
@@ -202,7 +179,7 @@ def test_fault(
         assert (project / "uv.lock").exists() == (fault is Fault.CUT_WHEEL)
         replica.fault = None
         take(next_step(printed))
-    check_locked((project / "uv.lock").read_text())
+    check_locked(project)
     assert (project / ".venv").exists() == in_wheels
 
 
@@ -231,8 +208,8 @@ def test_smoke_in_a_shell_of_another_project(
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(elsewhere=other.parent))
     with Replica(wheels=[write_torch(tmp_path)]) as replica:
-        answers = {**ANSWERS, "after_generation": "smoke"}
-        project = bake(**answers, pytorch_index=replica.url).path
+        chosen = {**ANSWERS, "after_generation": "smoke"}
+        project = bake(**chosen, pytorch_index=replica.url).path
     out, err = capfd.readouterr()
     assert f"package: {project / 'src/my_ml_project'}\n" in out
     assert out.splitlines()[-1].startswith("passed: ")
@@ -244,25 +221,17 @@ def test_a_lock_from_before_is_not_removed(
     bake: Bake, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It says which files somebody chose once: other ones must not get in."""
-    answers = {**ANSWERS, "after_generation": "smoke"}
+    chosen = {**ANSWERS, "after_generation": "smoke"}
     with Replica(wheels=[write_torch(tmp_path)], fault=Fault.WRONG_HASH) as replica:
-        bake(**{**answers, "after_generation": "lock"}, pytorch_index=replica.url)
+        bake(**ANSWERS, pytorch_index=replica.url)
         lock = tmp_path / "my-ml-project/uv.lock"
         before = lock.read_bytes()
         replica.fault = None
-        subprocess.run(generate(tmp_path, replica, "--overwrite-if-exists", **answers), check=True)
+        options = (f"--output-dir={tmp_path}", "--overwrite-if-exists")
+        subprocess.run(generate(replica, *options, **chosen), check=True)
         printed = said(capfd)
     assert "The file of torch==2.13.0+cpu is not the one that its index promised. The" in printed
     assert lock.read_bytes() == before
-
-
-def generate(output: Path, replica: Replica, *options: str, **answers: str) -> list[str]:
-    """Return the command line that generates a project in a folder."""
-    given = {"pytorch_index": replica.url, **ANSWERS, **answers}
-    return [
-        *(sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", *options),
-        *("--output-dir", str(output), *(f"{key}={value}" for key, value in given.items())),
-    ]
 
 
 def test_interrupt_of_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +239,7 @@ def test_interrupt_of_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))
     with Replica(fault=Fault.HANG) as replica:
         running = subprocess.Popen(
-            generate(tmp_path, replica),
+            generate(replica, f"--output-dir={tmp_path}", **ANSWERS),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -287,7 +256,7 @@ def test_interrupt_of_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert not (project / "uv.lock").exists()
         replica.fault = None
         take(next_step(printed))
-    check_locked((project / "uv.lock").read_text())
+    check_locked(project)
 
 
 # The disk
@@ -356,7 +325,7 @@ def test_disk(
     failing = f"(cd {shlex.quote(str(disk.path))} && {damage}) 2>/dev/null"
     uv.write_text(f'#!/bin/sh\n[ "$1" != lock ] || {failing}\nexec {aside} "$@"\n')
     uv.chmod(0o755)
-    printed = disk.run(*generate(disk.path, replica)).stderr
+    printed = disk.run(*generate(replica, f"--output-dir={disk.path}", **ANSWERS)).stderr
     assert f"\n{cause} The project is kept. To complete it, run:\n" in printed
     assert "Traceback" not in printed
     project = disk.path / "my-ml-project"
@@ -367,7 +336,7 @@ def test_disk(
     aside.rename(uv)
     disk.run("sh", "-c", f"cd {shlex.quote(str(disk.path))} && {repair}")
     disk.run("sh", "-c", shlex.join(next_step(printed)))
-    check_locked(disk.run("cat", str(project / "uv.lock")).stdout)
+    check_locked(project, lambda path: disk.run("cat", str(path)).stdout)
 
 
 def test_target_that_takes_no_folder(replica: Replica, tmp_path: Path) -> None:
@@ -376,7 +345,7 @@ def test_target_that_takes_no_folder(replica: Replica, tmp_path: Path) -> None:
     target.write_text("a file")
     config = {"COOKIECUTTER_CONFIG": str(empty_config(tmp_path))}
     done = subprocess.run(
-        generate(target, replica),
+        generate(replica, f"--output-dir={target}", **ANSWERS),
         env={**os.environ, **config},
         capture_output=True,
         encoding="utf-8",
@@ -394,7 +363,7 @@ def test_existing_folder(replica: Replica, tmp_path: Path) -> None:
     (theirs / "uv.lock").write_text("theirs")
     config = {"COOKIECUTTER_CONFIG": str(empty_config(tmp_path))}
     done = subprocess.run(
-        generate(tmp_path, replica),
+        generate(replica, f"--output-dir={tmp_path}", **ANSWERS),
         env={**os.environ, **config},
         capture_output=True,
         encoding="utf-8",

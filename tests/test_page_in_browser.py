@@ -17,7 +17,7 @@ import pytest
 from page import build
 from page.choices import answers_of, command_of
 from tests.conftest import PYTHON, ROOT
-from tests.elsewhere import HERE, run
+from tests.helpers.elsewhere import HERE, run
 from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
 from torch_plan.facts import load_facts

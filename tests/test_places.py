@@ -14,17 +14,18 @@ import pytest
 import yaml
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake, empty_config, git
-from tests.elsewhere import (
-    ANSWERS,
+from tests.helpers.answers import ANSWERS
+from tests.helpers.elsewhere import (
     HERE,
     answers,
-    check_locked,
     contents,
     copy_template,
     run,
     tracked_files,
 )
-from tests.interpreters import install
+from tests.helpers.hook import uv_toml
+from tests.helpers.interpreters import install
+from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
 from torch_plan.facts import load_facts, version_key
@@ -68,7 +69,7 @@ def test_awkward_paths_of_template_and_project(
     template = copy_template(tmp_path / name / "template")
     project = generate(HERE, template, workplace(tmp_path, f"{name}/work"), replica)
     assert contents(project) == expected
-    check_locked(project, replica)
+    check_locked(project)
 
 
 @pytest.mark.parametrize("relative", [".", "../template", "vendor/template"])
@@ -79,7 +80,7 @@ def test_relative_template_path(
     copy_template(work / relative)
     project = generate(HERE, relative, work, replica)
     assert contents(project) == expected
-    check_locked(project, replica)
+    check_locked(project)
 
 
 def test_zip(tmp_path: Path, replica: Replica, expected: dict[str, bytes]) -> None:
@@ -89,7 +90,7 @@ def test_zip(tmp_path: Path, replica: Replica, expected: dict[str, bytes]) -> No
     )
     project = generate(HERE, archive, workplace(tmp_path), replica)
     assert contents(project) == expected
-    check_locked(project, replica)
+    check_locked(project)
 
 
 def test_git_clone_and_tag(tmp_path: Path, replica: Replica, expected: dict[str, bytes]) -> None:
@@ -104,10 +105,10 @@ def test_git_clone_and_tag(tmp_path: Path, replica: Replica, expected: dict[str,
     url = f"git+{template.as_uri()}"
     tagged = generate((*HERE, "--checkout", "v1"), url, workplace(tmp_path, "tag"), replica)
     assert contents(tagged) == expected
-    check_locked(tagged, replica)
+    check_locked(tagged)
     newest = generate(HERE, url, workplace(tmp_path, "newest"), replica)
     assert contents(newest) == {**expected, "README.md": b"later\n"}
-    check_locked(newest, replica)
+    check_locked(newest)
 
 
 def test_what_a_clone_has_is_enough() -> None:
@@ -143,7 +144,7 @@ def test_inside_an_active_environment_of_another_project(
     run(command, work, VIRTUAL_ENV=str(environment), UV_PROJECT_ENVIRONMENT=str(environment))
     project = work / PROJECT
     assert contents(project) == expected
-    check_locked(project, replica)
+    check_locked(project)
     assert {name: text for name, text in snapshot(other).items() if str(work) not in name} == before
 
 
@@ -190,13 +191,10 @@ def test_settings_of_the_user(
     settings: str,
 ) -> None:
     """The lock is the planned one, whatever uv is told elsewhere."""
-    (tmp_path / "uv").mkdir()
-    (tmp_path / "uv/uv.toml").write_text(settings, encoding="utf-8")
-    for name in ("XDG_CONFIG_HOME", "APPDATA"):
-        monkeypatch.setenv(name, str(tmp_path))
+    uv_toml(tmp_path, monkeypatch, settings)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    check_locked(bake(**ANSWERS).path, replica)
+    check_locked(bake(**ANSWERS).path)
 
 
 @pytest.mark.parametrize(
@@ -219,24 +217,6 @@ def test_the_index_of_the_project_is_not_dropped(
     assert not (project.path / "uv.lock").exists()
 
 
-@pytest.mark.parametrize("setting", ["no-sources = true", 'no-sources-package = ["torch"]'])
-def test_a_setting_that_overrules_the_sources(
-    tmp_path: Path,
-    bake: Bake,
-    replica: Replica,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    setting: str,
-) -> None:
-    """A lock that takes torch from PyPI instead is made again."""
-    (tmp_path / "uv").mkdir()
-    (tmp_path / "uv/uv.toml").write_text(setting + "\n", encoding="utf-8")
-    for name in ("XDG_CONFIG_HOME", "APPDATA"):
-        monkeypatch.setenv(name, str(tmp_path))
-    check_locked(bake(**ANSWERS).path, replica)
-    assert "A uv.toml of yours changes uv.lock" in capfd.readouterr().err
-
-
 # By which command
 
 
@@ -252,7 +232,7 @@ def test_each_python(
     installed = install(tmp_path / "venv", interpreter, "cookiecutter")
     project = generate((installed, "-m", "cookiecutter"), ROOT, workplace(tmp_path), replica)
     assert contents(project) == expected
-    check_locked(project, replica)
+    check_locked(project)
 
 
 def find_python(python: str) -> str | None:
@@ -272,7 +252,7 @@ def test_uvx(tmp_path: Path, replica: Replica, expected: dict[str, bytes]) -> No
     command = (find_uv(), "tool", "run", "--python", PYTHON, "cookiecutter")
     project = generate(command, ROOT, workplace(tmp_path), replica)
     assert contents(project) == expected
-    check_locked(project, replica)
+    check_locked(project)
 
 
 def test_python_api(tmp_path: Path, replica: Replica, expected: dict[str, bytes]) -> None:
@@ -289,7 +269,7 @@ def test_python_api(tmp_path: Path, replica: Replica, expected: dict[str, bytes]
     run([sys.executable, "-c", code, ROOT, json.dumps(given)], work)
     for output in ("one", "two"):
         assert contents(work / output / PROJECT) == expected
-        check_locked(work / output / PROJECT, replica)
+        check_locked(work / output / PROJECT)
 
 
 def test_questions_answered_with_enter(
@@ -299,7 +279,7 @@ def test_questions_answered_with_enter(
     printed = run([*HERE, ROOT, *answers(replica)], work, typed="\n" * 40)
     assert "Which" not in printed
     assert contents(work / PROJECT) == expected
-    check_locked(work / PROJECT, replica)
+    check_locked(work / PROJECT)
 
 
 # With which options
@@ -311,7 +291,7 @@ def test_replay(tmp_path: Path, replica: Replica, expected: dict[str, bytes]) ->
     shutil.rmtree(work / PROJECT)
     run([*HERE, ROOT, "--replay"], work)
     assert contents(work / PROJECT) == expected
-    check_locked(work / PROJECT, replica)
+    check_locked(work / PROJECT)
 
 
 def test_overwrite_keeps_what_it_does_not_render(
@@ -328,7 +308,7 @@ def test_overwrite_keeps_what_it_does_not_render(
     run([*again, "--overwrite-if-exists", "--skip-if-file-exists"], work)
     own = {"data.bin": b"\r\n\0", "README.md": b"mine\n"}
     assert contents(project) == {**expected, **own}
-    check_locked(project, replica)
+    check_locked(project)
     run([*again, "--overwrite-if-exists"], work)
     assert contents(project) == {**expected, "data.bin": b"\r\n\0"}
 
@@ -351,7 +331,7 @@ def test_without_hooks(tmp_path: Path, replica: Replica, expected: dict[str, byt
     assert not (project / "uv.lock").exists()
     assert contents(project) == expected
     run([find_uv(), "lock", "--python", PYTHON], project)
-    check_locked(project, replica)
+    check_locked(project)
 
 
 def test_defaults_of_the_user(tmp_path: Path, bake: Bake, replica: Replica) -> None:
@@ -382,4 +362,4 @@ def test_defaults_of_the_user(tmp_path: Path, bake: Bake, replica: Replica) -> N
     )
     assert contents(work / PROJECT) == contents(same.path)
     assert not (work / PROJECT / ".github").exists()
-    check_locked(work / PROJECT, replica)
+    check_locked(work / PROJECT)

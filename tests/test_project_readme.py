@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject
-from tests.elsewhere import contents
-from tests.test_docs import BLOCK
+from tests.helpers.elsewhere import contents
+from tests.helpers.markdown import BLOCK
 from tools.lib.lock import read_lock
 from torch_plan.planning import make_plan
 

@@ -14,8 +14,8 @@ import pexpect
 import pytest
 
 from tests.conftest import ROOT, empty_config, git
-from tests.elsewhere import copy_template, run
-from tests.interpreters import install
+from tests.helpers.elsewhere import copy_template, run
+from tests.helpers.interpreters import install
 from torch_plan.facts import load_facts
 from torch_plan.generation import OLDEST_COOKIECUTTER
 from torch_plan.questions import asked

@@ -14,8 +14,8 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from tests.conftest import ROOT
-from tests.elsewhere import copy_template
-from tests.test_docs import BLOCK
+from tests.helpers.elsewhere import copy_template
+from tests.helpers.markdown import BLOCK
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

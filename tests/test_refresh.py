@@ -18,7 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from pypi_simple import DistributionPackage
 
-from tests.worlds import FULL, Data, facts_of, recent, world_with_2_16
+from tests.helpers.worlds import FULL, Data, facts_of, recent, world_with_2_16
 from tools import refresh
 from tools.lib import pages
 from tools.lib.facts_file import Seen, dump_facts

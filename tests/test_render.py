@@ -10,38 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import Bake, BakedProject
-
-SPREAD = [
-    pytest.param({}, id="defaults"),
-    pytest.param({"torch_version": "2.0.0", "python_version": "3.8"}, id="oldest"),
-    pytest.param(
-        {"torch_version": "2.13.0", "torch_backend": "cu130", "dockerfile": "yes"}, id="cuda"
-    ),
-    pytest.param(
-        {
-            "torch_version": "2.13.0",
-            "torch_backend": "cpu gpu=rocm7.2",
-            "layout": "extras",
-            "dockerfile": "yes",
-        },
-        id="extras",
-    ),
-    pytest.param(
-        {
-            "torch_version": "2.9.1",
-            "torch_backend": "cpu cu128 pypi",
-            "layout": "groups",
-            "torch_pin": "local",
-            "dockerfile": "yes",
-            "github_actions": "no",
-            "distributed": "yes",
-        },
-        id="groups",
-    ),
-    pytest.param(
-        {"torch_version": "2.3.1", "python_version": "3.10", "author_name": "Ada"}, id="numpy-guard"
-    ),
-]
+from tests.helpers.answers import SPREAD
 
 
 def files(project: BakedProject) -> dict[str, str]:

@@ -20,8 +20,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.interpreters import interpreter
-from tests.worlds import FULL, with_companion, world_with_2_16
+from tests.helpers.interpreters import interpreter
+from tests.helpers.worlds import FULL, with_companion, world_with_2_16
 from tools.lib.replica import Replica
 from torch_plan.facts import Facts
 

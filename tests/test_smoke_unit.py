@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 import pytest
 
-from tests.stub_torch import Tensor, raises, stub_torch
+from tests.helpers.stub_torch import Tensor, raises, stub_torch
 
 SKELETON = Path(__file__).parent.parent / "{{cookiecutter.project_slug}}"
 TEMPLATE = SKELETON / "src" / "{{cookiecutter.__package_name}}" / "smoke.py"

@@ -46,9 +46,7 @@ def test_every_build_of_every_release_is_there(release: str) -> None:
         pytest.param("2.15.0", "on PyPI", "`cu132` LA<br>`cpu` MW", id="pypi"),
         pytest.param("2.2.2", "CPU", "LAMmW", id="intel-macs"),
         pytest.param("2.15.0", "needs", "glibc 2.28 LA<br>macOS 14.0 M", id="systems"),
-        pytest.param(
-            "2.4.1", "needs", "glibc 2.17 A<br>macOS 11.0 M", id="no-promise"
-        ),
+        pytest.param("2.4.1", "needs", "glibc 2.17 A<br>macOS 11.0 M", id="no-promise"),
         pytest.param("2.8.0", "Python", "3.9\N{EN DASH}3.13", id="pythons"),
         pytest.param("2.9.1", "ROCm", "`rocm6.3` L<br>`rocm6.4` L", id="rocm"),
         pytest.param("2.13.0", "XPU", "LW", id="xpu"),

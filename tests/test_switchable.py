@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.conftest import Bake, BakedProject
-from tests.proof import prove
+from tests.helpers.proof import prove
 
 LINUX = "linux-x86_64"
 

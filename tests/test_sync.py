@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.conftest import PYTHON, Bake, BakedProject
-from tests.plan.test_detect import ENUMERATOR, fake_host, posix, program
+from tests.helpers.machines import ENUMERATOR, fake_host, posix, program
 from tools.lib.lock import find_uv
 from torch_plan.default_backend import detect
 from torch_plan.facts import load_facts

@@ -13,9 +13,10 @@ import yaml
 from packaging.specifiers import SpecifierSet
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake
-from tests.elsewhere import ANSWERS, answers, check_locked, contents, run
-from tests.interpreters import install
-from tests.proof import prove
+from tests.helpers.answers import ANSWERS
+from tests.helpers.elsewhere import answers, contents, run
+from tests.helpers.interpreters import install
+from tests.helpers.proof import check_locked, prove
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
 from torch_plan.generation import OLDEST_COOKIECUTTER
@@ -165,7 +166,7 @@ def test_cookiecutters(tmp_path: Path, bake: Bake, replica: Replica, requirement
     there = tmp_path / "there/my-ml-project"
     here = bake(**{**ANSWERS, **chosen, "after_generation": "nothing"})
     assert contents(there) == contents(here.path)
-    check_locked(there, replica)
+    check_locked(there)
     impossible = answers(replica, **{**chosen, "torch_version": "2.51.0"})
     printed = run([*command, "--overwrite-if-exists", *impossible], tmp_path, status=1)
     assert "This cannot be done:" in printed

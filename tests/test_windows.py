@@ -16,9 +16,9 @@ import pytest
 from packaging.markers import Marker
 
 from tests.conftest import ROOT, Bake
-from tests.elsewhere import ANSWERS, HERE, answers, contents, copy_template, run, tracked_files
-from tests.proof import indexes_of_torch
-from tests.test_render import SPREAD
+from tests.helpers.answers import ANSWERS, SPREAD
+from tests.helpers.elsewhere import HERE, answers, contents, copy_template, run, tracked_files
+from tests.helpers.proof import indexes_of_torch
 from tools.lib.replica import Replica
 from torch_plan.extension import hook_settings
 from torch_plan.platforms import host_platform

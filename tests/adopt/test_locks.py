@@ -13,7 +13,7 @@ from hypothesis.strategies import DrawFn
 
 from adopt.__main__ import Adoption, adopt
 from tests.adopt.shapes import OFFICIAL, SHAPES, head, index
-from tests.interpreters import interpreter
+from tests.helpers.interpreters import interpreter
 from tools.lib.lock import UvError, installed, run_uv
 from tools.lib.replica import Replica
 from torch_plan.facts import load_facts

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from tests.refusals import FACTS
-from tests.strategies import MISTAKES, misspelt
+from tests.helpers.refusals import FACTS
+from tests.helpers.strategies import MISTAKES, misspelt
 from torch_plan import generation
 from torch_plan.again import Again, question_again
 from torch_plan.check import find_problems

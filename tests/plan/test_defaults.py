@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.worlds import until
+from tests.helpers.worlds import until
 from torch_plan.answers import DEFAULT_PLATFORMS
 from torch_plan.check import find_problems
 from torch_plan.default_backend import detect

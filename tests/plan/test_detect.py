@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.machines import ENUMERATOR, fake_host, posix, program
 from torch_plan import default_backend as module
 from torch_plan import generation
 from torch_plan.default_backend import detect
@@ -28,7 +28,6 @@ CARDS = "--query-gpu=driver_version,compute_cap"
 DRIVER = "--query-gpu=driver_version"
 WSL = "/usr/lib/wsl/lib/nvidia-smi"
 SYSTEM32 = r"C:\Windows\System32\nvidia-smi.exe"
-ENUMERATOR = "rocm_agent_enumerator"
 NOTHING = "no GPU that PyTorch has builds for"
 
 
@@ -48,25 +47,6 @@ def pci(vendor: str, device_class: str) -> dict[str, str]:
 
 def amd(*architectures: str) -> Gpu:
     return Gpu("rocm", f"AMD {' and '.join(architectures)}", architectures=architectures)
-
-
-def fake_host(
-    files: Mapping[str, str] | None = None,
-    commands: Mapping[str, str] | None = None,
-    system: str = "linux",
-    machine: str = "x86_64",
-    **environ: str,
-) -> Host:
-    """Return a machine with these files and these commands (command line -> what it prints)."""
-    present, printed = files or {}, commands or {}
-    return Host(
-        sys_platform=system,
-        machine=machine,
-        environ=environ,
-        read=lambda path: present.get(path, ""),
-        find=lambda pattern: sorted({path.rpartition("/")[0] for path in present if "pci" in path}),
-        run=lambda command: printed.get(" ".join(command), ""),
-    )
 
 
 def nvidia(driver: str, *capabilities: int) -> Gpu:
@@ -247,16 +227,6 @@ def test_a_sentence_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     generation.say_once("A sentence of this test.")
     generation.say_once("A sentence of this test.")
     assert capsys.readouterr().err == "A sentence of this test.\n"
-
-
-def program(folder: Path, name: str, script: str) -> None:
-    folder.mkdir(exist_ok=True)
-    path = folder / name
-    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    path.chmod(0o755)
-
-
-posix = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
 
 
 @posix

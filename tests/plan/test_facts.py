@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.worlds import until
+from tests.helpers.worlds import until
 from tools.lib.facts_file import FACTS_PATH, dump_facts
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.facts import CPU, PYPI, load_facts, version_key

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import assume, given, settings
 
-from tests.strategies import drawn_answers
+from tests.helpers.strategies import drawn_answers
 from torch_plan.answers import EXTRAS, GROUPS, MARKERS
 from torch_plan.cells import Cells
 from torch_plan.check import find_problems

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.refusals import FACTS, refused
-from tests.strategies import MISTAKES, with_slips
+from tests.helpers.refusals import FACTS, refused
+from tests.helpers.strategies import MISTAKES, with_slips
 from torch_plan.check import find_problems
 from torch_plan.default_backend import Detected
 from torch_plan.defaults import complete

@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 
 import pytest
 
-from tests.refusals import FACTS
+from tests.helpers.refusals import FACTS
 from torch_plan.check import examine
 from torch_plan.default_backend import runs_on
 from torch_plan.defaults import complete

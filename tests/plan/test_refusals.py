@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.refusals import FACTS, REFUSED, refused
+from tests.helpers.refusals import FACTS, REFUSED, refused
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.invocation import TEMPLATE

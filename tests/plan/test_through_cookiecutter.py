@@ -12,8 +12,8 @@ from click import ClickException
 from cookiecutter.main import cookiecutter
 from jinja2.bccache import Bucket, FileSystemBytecodeCache, bc_magic
 
-from tests.command_line import Run, command
 from tests.conftest import ROOT
+from tests.helpers.command_line import Run, command
 from torch_plan import extension
 
 

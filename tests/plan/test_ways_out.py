@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from tests.refusals import FACTS, command_answers, refused
-from tests.strategies import with_slips
+from tests.helpers.refusals import FACTS, command_answers, refused
+from tests.helpers.strategies import with_slips
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.meaning import meaning

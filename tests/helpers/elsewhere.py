@@ -10,25 +10,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.conftest import ROOT, empty_config
-from tools.lib.lock import read_lock
+from tests.helpers.answers import ANSWERS
 from tools.lib.replica import Replica
 
 HERE = (sys.executable, "-m", "cookiecutter")
 """The cookiecutter of the tests, as a command."""
 
-ANSWERS = {
-    "torch_version": "2.13.0",
-    "torch_backend": "cpu",
-    "python_version": "3.10",
-    "companions": "none",
-    "after_generation": "lock",
-}
 
-
-def answers(replica: Replica, **more: str) -> list[str]:
+def answers(replica: Replica | None = None, **more: str) -> list[str]:
     """Return the words that answer: the CPU build of torch 2.13.0 from the replica, locked."""
-    given = {**ANSWERS, "pytorch_index": replica.url, **more}
-    return [f"{key}={value}" for key, value in given.items()]
+    index = {"pytorch_index": replica.url} if replica else {}
+    return [f"{key}={value}" for key, value in {**ANSWERS, **index, **more}.items()]
+
+
+def generate(replica: Replica | None, *options: object, **more: str) -> list[str]:
+    """Return the command that generates a project with these answers, and asks nothing."""
+    return [*HERE, str(ROOT), "--no-input", *map(str, options), *answers(replica, **more)]
 
 
 def tracked_files() -> list[Path]:
@@ -88,10 +85,3 @@ def contents(project: Path) -> dict[str, bytes]:
         for path in sorted(project.rglob("*"))
         if path.is_file() and path.name != "uv.lock" and ".git" not in path.parts
     }
-
-
-def check_locked(project: Path, replica: Replica) -> None:
-    """Check that the project has a lock of its own, of the replica's CPU build."""
-    torch = [entry for entry in read_lock(project) if entry["name"] == "torch"]
-    assert {entry["version"] for entry in torch} == {"2.13.0", "2.13.0+cpu"}
-    assert {entry["source"]["registry"] for entry in torch} == {f"{replica.url}/cpu"}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from packaging.markers import Marker
 
 from tests.conftest import BakedProject
 from tools.lib.lock import locked_wheels, read_lock
+from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.cells import Cell
 from torch_plan.facts import PYPI
+from torch_plan.platforms import platform_of
 
 
 def prove(project: BakedProject) -> float:
@@ -44,6 +48,27 @@ def prove(project: BakedProject) -> float:
                 if package.pythons is None:
                     check_pythons(project, cell, package.name, got[package.name])
     return seconds
+
+
+def check_locked(project: Path, read: Callable[[Path], str] = Path.read_text) -> None:
+    """Check that a project has a lock of its own, and all of it: torch 2.13.0 from its indexes.
+
+    `read` returns the text of a file that this process does not see.
+    """
+    indexes = tomllib.loads(read(project / "pyproject.toml"))["tool"]["uv"]["index"]
+    packages = tomllib.loads(read(project / "uv.lock"))["package"]
+    torch = {entry["version"]: entry for entry in packages if entry["name"] == "torch"}
+    assert {version.partition("+")[0] for version in torch} == {"2.13.0"}
+    assert {"2.13.0", "2.13.0+cpu"} <= {*torch}
+    registries = {entry["source"]["registry"] for entry in torch.values()}
+    assert registries <= {index["url"] for index in indexes}
+    wheels = torch["2.13.0+cpu"]["wheels"]
+    names = [parse_wheel_name(wheel["url"].rpartition("/")[2]) for wheel in wheels]
+    assert {platform_of(name.platform_tag) for name in names} == {
+        *("linux-x86_64", "linux-aarch64", "windows-x86_64")
+    }
+    assert all(wheel["hash"].strip("sha256:0") for wheel in wheels)
+    assert "pytest" in {entry["name"] for entry in packages}
 
 
 def indexes_of_torch(pyproject: dict[str, Any], option: str, here: Mapping[str, str]) -> list[str]:

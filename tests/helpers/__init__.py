@@ -1,0 +1,1 @@
+"""What several test modules use: answers, starting cookiecutter, locks, stand-ins."""

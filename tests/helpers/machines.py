@@ -1,0 +1,43 @@
+"""Machines and programs that stand in for those that the tests do not run on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from torch_plan.host import Host
+
+ENUMERATOR = "rocm_agent_enumerator"
+"""The program that names AMD's GPUs."""
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
+
+
+def fake_host(
+    files: Mapping[str, str] | None = None,
+    commands: Mapping[str, str] | None = None,
+    system: str = "linux",
+    machine: str = "x86_64",
+    **environ: str,
+) -> Host:
+    """Return a machine with these files and these commands (command line -> what it prints)."""
+    present, printed = files or {}, commands or {}
+    return Host(
+        sys_platform=system,
+        machine=machine,
+        environ=environ,
+        read=lambda path: present.get(path, ""),
+        find=lambda pattern: sorted({path.rpartition("/")[0] for path in present if "pci" in path}),
+        run=lambda command: printed.get(" ".join(command), ""),
+    )
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    """Write a shell script that stands in for a program."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
