@@ -18,10 +18,8 @@ from typing import Any, NamedTuple
 
 from adopt.document import Unwritable, rewrite
 from adopt.laying import Layout
-from adopt.project import Project, Stop
-from adopt.reading import ANSWERS, Reading
+from adopt.project import ANSWERS, Project, Stop
 from adopt.trial import try_lock
-from torch_plan.answers import MINIMUM, PUBLIC
 from torch_plan.check import find_problems
 from torch_plan.facts import TORCH, load_facts
 from torch_plan.plan import Plan
@@ -79,17 +77,15 @@ def adopt(path: Path, given: Mapping[str, str]) -> Adoption:
     refuse(path, data)
     lock = read(path.with_name("uv.lock")).get("package", [])
     locked = {it.get("version", "").partition("+")[0] for it in lock if it["name"] == TORCH}
-    reading = Reading(Project(data, facts, given.get("pytorch_index", "")), given, locked)
+    project = Project(data, facts, given, locked)
     try:
-        answers = reading.answers()
+        answers = project.answers()
         plan = make_plan(answers, facts)
     except Refused:
         raise Stop(refusal(path, given, answers)) from None
     except ValueError as error:
         raise Stop(f"{path} holds what uv would not take either: {error}") from None
-    is_bound = answers["torch_pin"] == MINIMUM
-    pins = make_plan({**answers, "torch_pin": PUBLIC}, facts) if is_bound else plan
-    layout = Layout(reading, plan, pins)
+    layout = Layout(project, plan)
     try:
         return Adoption(path, text, rewrite(text, layout.wanted), layout.reasons, plan)
     except Unwritable as key:
