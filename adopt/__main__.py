@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import shutil
 import sys
 import tempfile
@@ -149,14 +148,11 @@ def write(adoption: Adoption) -> None:
         raise Stop(f"It locks as it is, and would not with these changes. uv says:\n\n{said}")
     if status:
         print(f"\nIt was not locked, now or with these changes. uv says:\n\n{said}")
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".pyproject-", suffix=".toml")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(adoption.new.encode("utf-8"))
-        shutil.copymode(path, name)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".adopt-") as folder:
+        new = Path(folder, path.name)
+        new.write_bytes(adoption.new.encode("utf-8"))
+        shutil.copymode(path, new)
+        new.replace(path)
     print(f"\n{path} is written. Next: {shell_line(['uv', 'sync', *adoption.plan.default.sync])}")
 
 

@@ -5,6 +5,7 @@ tomlrt edits it; what comes out is parsed and compared with what was meant.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tomllib
@@ -35,7 +36,8 @@ def rewrite(text: str, wanted: dict[str, Any]) -> str:
     is_crlf = text.count("\r\n") == text.count("\n") > 0
     old = text.replace("\r\n", "\n") if is_crlf else text
     document = tomlrt.loads(old)
-    _edit(document, wanted, ())
+    with contextlib.suppress(tomlrt.TOMLError):
+        _edit(document, wanted, ())
     new = _with_remarks(tomlrt.dumps(document), old)
     said = tomllib.loads(new)
     if said != wanted:

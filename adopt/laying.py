@@ -26,6 +26,7 @@ from adopt.project import (
     Stop,
     holds,
     normal,
+    value_at,
 )
 from torch_plan.answers import MINIMUM
 from torch_plan.facts import CPU, TORCH
@@ -66,23 +67,15 @@ class Layout:
             self.lay_sources(package, names_here)
         self.drop_indexes()
 
-    def get(self, place: Place, default: Any = ()) -> Any:
-        """Return a value of the file as it is to be."""
-        table: Any = self.wanted
-        for key in place[:-1]:
-            table = table.get(key, {})
-        return table.get(place[-1], default)
-
     def put(self, place: Place, value: Any, reason: str) -> None:
         """Set a value, None to leave its key out; a value that is there already needs no reason."""
-        if self.get(place, None) == value:
-            return
-        self.reasons.append(reason)
-        set_in(self.wanted, place, value)
+        if (value_at(self.wanted, place) or None) != (value or None):
+            self.reasons.append(reason)
+            set_in(self.wanted, place, value)
 
     def setting(self, key: str) -> Any:
         """Return a setting of uv's."""
-        return self.get((*UV, key))
+        return value_at(self.wanted, (*UV, key))
 
     def put_setting(self, key: str, value: Any, reason: str) -> None:
         """Change a setting of uv's, and say which."""
@@ -161,7 +154,7 @@ class Layout:
             is_spare = package not in self.packages
             return kept if is_spare and is_exact and is_kept else self.constraints[package]
         if place == pinning:
-            return self.pins[package] if package in self.packages else []
+            return self.pins.get(package, []) if package in self.packages else []
         here = self.required.get(place if self.places else (), {}).get(package, [])
         if here and not pinning and place[0] != "tool":
             return here
@@ -186,7 +179,7 @@ class Layout:
 
     def replace(self, place: Place, old: Sequence[str], new: Sequence[str], reason: str) -> None:
         """Put requirements in the place of others, or behind what they come with."""
-        items = list(self.get(place))
+        items = list(value_at(self.wanted, place))
         family = [at + 1 for at, item in enumerate(items) if self.project.line(place, item)]
         at = next((at for at, item in enumerate(items) if item in old), [len(items), *family][-1])
         before, after = ([it for it in part if it not in old] for part in (items[:at], items[at:]))
@@ -221,7 +214,7 @@ class Layout:
 
     def lay_python(self) -> None:
         """Bound `requires-python` to the Pythons that have every wheel."""
-        plan, text = self.plan, self.get(("project", "requires-python"), "")
+        plan, text = self.plan, value_at(self.wanted, ("project", "requires-python")) or ""
         before, end = [it.strip() for it in text.split(",")], next_minor(plan.pythons[-1])
         parts = before
         if "python_version" in self.project.given or not text:
@@ -267,14 +260,8 @@ class Layout:
         builds = {it.name: {cell[1:] for cell in it.cells} for it in self.plan.options}
         pairs = [*combinations(self.places, 2)]
         different = [it for it in pairs if builds[it[0]] != builds[it[1]]]
-        missing = [
-            pair
-            for pair in different
-            if not any(
-                names.issuperset(normal(self.places[it]) for it in pair)
-                for names in self.project.conflicts
-            )
-        ]
+        excludes, places = self.project.excludes, self.places
+        missing = [it for it in different if not excludes(*(places[name] for name in it))]
         named = all(re.search(_HARDWARE, name) for pair in missing for name in pair)
         if not named and "torch_backend" not in self.project.given:
             raise Stop(
@@ -332,7 +319,7 @@ class Layout:
         for source in self.plan.sources.get(package, ()):
             option = source.extra or source.group
             place = self.places.get(option, BASE)
-            lines = [self.project.line(place, item) for item in self.get(place)]
+            lines = [self.project.line(place, item) for item in value_at(self.wanted, place)]
             if not option or any(line and line.name == package for line in lines):
                 index = {"index": names[source.index_name], **self.selector(option)}
                 entries.append({**index, **({"marker": source.marker} if source.marker else {})})
@@ -340,8 +327,8 @@ class Layout:
             return
         sources, known = self.project.sources(package), {(), *map(normal, self.project.lists)}
         is_right = sources and all(it.option in known and not it.extra_in_marker for it in sources)
-        uv = {**self.get(UV, {}), "sources": {package: entries}}
-        both = self.project, Project({"tool": {"uv": uv}}, self.project.facts)
+        uv = {**value_at(self.wanted, UV), "sources": {package: entries}}
+        both = self.project, Project({"tool": {"uv": uv}}, self.project.facts, {})
         before, after = ([it.get("name") for _, it in self.origins(each, package)] for each in both)
         if entries and is_right and before == after:
             return

@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from itertools import combinations, product
-from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -16,7 +15,15 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from adopt.document import Place
-from torch_plan.answers import DEFAULT_PLATFORMS, LOCAL, MINIMUM, NO_COMPANIONS, OPTIONAL, PUBLIC
+from torch_plan.answers import (
+    DEFAULT_PLATFORMS,
+    LOCAL,
+    MARKERS,
+    MINIMUM,
+    NO_COMPANIONS,
+    OPTIONAL,
+    PUBLIC,
+)
 from torch_plan.defaults import complete
 from torch_plan.facts import PYPI, TORCH, Facts
 from torch_plan.inverse import Inverse, Present, index_backend
@@ -24,6 +31,8 @@ from torch_plan.markers import compared
 from torch_plan.platforms import PLATFORMS
 from torch_plan.text import listed
 from torch_plan.urls import shown, written
+
+Table = Mapping[str, Any]
 
 BASE: Place = ("project", "dependencies")
 UV: Place = ("tool", "uv")
@@ -85,6 +94,13 @@ class Source(NamedTuple):
         return "extra ==" in str(self.marker)
 
 
+def value_at(data: Table, place: Place) -> Any:
+    """Return what stands at a place, nothing that can be iterated if nothing does."""
+    for key in place:
+        data = data.get(key, {})
+    return data
+
+
 def holds(marker: Marker | None, platform: str, python: str, extra: str = "") -> bool:
     """Tell whether a marker holds on a platform with a Python."""
     return marker is None or marker.evaluate({**compared(platform, python), "extra": extra})
@@ -104,14 +120,10 @@ class Project:
     """A parsed pyproject.toml, read with the answers that are `given` and the releases `locked`."""
 
     def __init__(
-        self,
-        data: Mapping[str, Any],
-        facts: Facts,
-        given: Mapping[str, str] = MappingProxyType({}),
-        locked: Collection[str] = (),
+        self, data: Table, facts: Facts, given: Mapping[str, str], locked: Collection[str] = ()
     ) -> None:
         self.data, self.facts, self.given, self.locked = data, facts, given, locked
-        self.uv: Mapping[str, Any] = data.get("tool", {}).get("uv", {})
+        self.uv: Table = value_at(data, UV)
         self.family = {TORCH, *facts.all_companions, *facts.all_tritons}
         self.copies = {it.url: name for name, it in facts.pytorch_mirrors.items()}
         mirror = given.get("pytorch_index", "")
@@ -121,17 +133,9 @@ class Project:
     @cached_property
     def lists(self) -> dict[Place, list[Any]]:
         """Every list of requirements."""
-        project = self.data["project"]
-        extras, groups = (
-            project.get("optional-dependencies", {}),
-            self.data.get("dependency-groups", {}),
-        )
-        return {
-            BASE: project.get("dependencies", []),
-            **{(*KINDS["extra"], name): items for name, items in extras.items()},
-            **{(*KINDS["group"], name): items for name, items in groups.items()},
-            **{place: self.uv.get(place[-1], []) for place in (CONSTRAINTS, OVERRIDES)},
-        }
+        named = [(*kind, name) for kind in KINDS.values() for name in value_at(self.data, kind)]
+        places = (BASE, *named, CONSTRAINTS, OVERRIDES)
+        return {place: value_at(self.data, place) for place in places}
 
     @cached_property
     def lines(self) -> list[Line]:
@@ -219,11 +223,10 @@ class Project:
                 break
         return {} if re.fullmatch(r"https://pypi\.\w+/simple/?", index.get("url", "")) else index
 
-    @cached_property
-    def conflicts(self) -> list[set[Place]]:
-        """The extras and groups that exclude each other, in their normal form."""
-        every = self.uv.get("conflicts", [])
-        return [{place for it in entry for place in options_in(it)} for entry in every]
+    def excludes(self, *places: Place) -> bool:
+        """Tell whether the project says already that extras and groups exclude each other."""
+        both, entries = {*map(normal, places)}, self.uv.get("conflicts", [])
+        return any(both <= {it for each in entry for it in options_in(each)} for entry in entries)
 
     @cached_property
     def variants(self) -> dict[str, Place]:
@@ -233,8 +236,8 @@ class Project:
         """
         places = dict.fromkeys(line.place for line in self.of(TORCH))
         choosing = {it.option for it in self.sources(TORCH)}
-        for pair in combinations(map(normal, places), 2):
-            choosing.update(*(pair for names in self.conflicts if names.issuperset(pair)))
+        for pair in combinations(places, 2):
+            choosing.update(map(normal, pair) if self.excludes(*pair) else ())
         found = {it[-1]: it for it in places if normal(it) in choosing}
         return found if len(found) > 1 else {}
 
@@ -264,11 +267,6 @@ class Project:
         return [
             it for it in PLATFORMS if any(holds(marker, it, python) for marker, python in places)
         ]
-
-    @cached_property
-    def places(self) -> list[tuple[str, str]]:
-        """Each variant, nothing for the only one, with each platform."""
-        return [*product(self.variants or ("",), self.platforms)]
 
     def backend(self, variant: str, platform: str) -> str:
         """Return the backend that a variant has on a platform today."""
@@ -314,7 +312,8 @@ class Project:
         if lacking and "platforms" not in self.given:
             raise Stop(f"torch is not required on {listed(lacking)}: say platforms=… without them.")
         own = {*PLATFORMS} - {*DEFAULT_PLATFORMS} | {*self.matching("required-environments")}
-        having = [it for it in self.places if not lines or self.lines_at(TORCH, *it)]
+        places = product(self.variants or ("",), self.platforms)
+        having = [it for it in places if not lines or self.lines_at(TORCH, *it)]
         present = Present(
             backends={it: self.backend(*it) for it in having},
             admits=lambda package, version, place: all(
@@ -344,19 +343,20 @@ class Project:
         if len(copies) > 1 and "pytorch_index" not in self.given:
             raise Stop(f"It has the indexes of {listed(copies)}. Choose with pytorch_index=…")
         required = [line for line in self.lines if not line.is_setting]
+        places = [*product(self.variants or ("",), self.platforms)]
         names = {line.name for line in required}
         # What some platforms do without already, others may do without too.
         companions = [
-            name if all(self.requires(name, *it) for it in self.places) else f"{name}{OPTIONAL}"
+            name if all(self.requires(name, *it) for it in places) else f"{name}{OPTIONAL}"
             for name in self.facts.all_companions
             if name in names
         ]
         is_local = any(line.label and not line.names_file for line in required)
         kinds = {place[:-1] for place in self.variants.values()}
-        layouts = {"extras": KINDS["extra"], "groups": KINDS["group"]}
+        layouts = [f"{kind}s" for kind in KINDS if KINDS[kind] in kinds]
         return {
             "project_slug": "adopted-project",
-            "layout": next((it for it in layouts if layouts[it] in kinds), "markers"),
+            "layout": [*layouts, MARKERS][0],
             "companions": " ".join(companions) or NO_COMPANIONS,
             "pytorch_index": [*copies, "official"][0],
             "torch_pin": LOCAL if is_local else MINIMUM if self.keeps_bounds else PUBLIC,
