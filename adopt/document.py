@@ -24,6 +24,9 @@ _LONG = 100
 """The length from which on a list, or a marker of several parts, is written on several lines."""
 
 
+_REMARK = r"[ \t]*#.*\n"
+
+
 class Unwritable(Exception):
     """The text cannot be made to say what was meant; the argument is the key that it fails for."""
 
@@ -57,6 +60,7 @@ def _edit(
     table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: Place | None = None
 ) -> None:
     """Make a table hold what is wanted; it has no place if it stands within a line."""
+    remarks = table.header_leading_comments if place else ()
     for key in [key for key in table if key not in wanted]:
         del table[key]
     for key, value in wanted.items():
@@ -65,10 +69,20 @@ def _edit(
             continue
         if isinstance(old, tomlrt.Table) and isinstance(value, dict):
             _edit(old, value, None if old.is_inline else within)
-        elif isinstance(old, tomlrt.Array | tomlrt.AoT) and isinstance(value, list):
+        elif (
+            isinstance(old, tomlrt.Array | tomlrt.AoT)
+            and isinstance(value, list)
+            and '"""' not in _written(value)
+        ):
             _edit_list(old, value)
         else:
             table[key] = _made(value, within)
+    if place and table.header_leading_comments != remarks:
+        # A new header came between the first one within it and the remarks on that.
+        tables = (it[0] if isinstance(it, tomlrt.AoT) else it for it in table.values())
+        first = next(it for it in tables if isinstance(it, tomlrt.Table) and not it.is_inline)
+        first.header_leading_comments = table.header_leading_comments
+        table.header_leading_comments = remarks
 
 
 def _edit_list(items: tomlrt.Array | tomlrt.AoT, wanted: list[Any]) -> None:
@@ -115,11 +129,12 @@ def _written(value: Any, indent: str = "") -> str:
 
 
 def _with_remarks(new: str, old: str) -> str:
-    """Put back what stood above something that went, with a blank line between them."""
+    """Put back the remarks that went with what they stood above, but for those on a header."""
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     matcher = SequenceMatcher(None, before, after, autojunk=False)
-    for _, start, end, first, last in reversed(matcher.get_opcodes()):
-        remarks = re.findall(r"^(?:[ \t]*#.*\n)+\n", "".join(before[start:end]), re.MULTILINE)
-        if "".join(before[start:end]) != "".join(after[first:last]):
-            after[first:first] = remarks
+    for _, start, end, first, _ in reversed(matcher.get_opcodes()):
+        gone = "".join(before[start:end])
+        above = re.split(rf"^(?:{_REMARK})*\[[^,]*\]$", gone, maxsplit=1, flags=re.MULTILINE)
+        lost = [it for it in re.findall(_REMARK, above[0]) if before.count(it) > after.count(it)]
+        after[first:first] = [*lost, *["\n"] * (len(above) > 1 and bool(lost))]
     return "".join(after)

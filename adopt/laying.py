@@ -149,7 +149,8 @@ class Layout:
         if self.leaves(place, package):
             return []
         pinning, kept = self.pinning(package), [line.text for line in old]
-        is_exact, is_kept = any(line.is_exact for line in old), self.fits(package, old)
+        versions, is_exact = self.versions(package), any(line.is_exact for line in old)
+        is_kept = all(it.versions.contains(version) for it in old for version in versions)
         if place == CONSTRAINTS and package in self.constraints:
             is_spare = package not in self.packages
             return kept if is_spare and is_exact and is_kept else self.constraints[package]
@@ -161,12 +162,8 @@ class Layout:
         is_bound = pinning and self.project.keeps_bounds and place[0] == "project"
         if old and (pinning == OVERRIDES or (is_kept and not (is_bound and is_exact))):
             return kept
-        pins = [f"{package}{'>=' if is_bound else '=='}{it}" for it in self.versions(package)]
+        pins = [f"{package}{'>=' if is_bound else '=='}{it}" for it in versions]
         return (is_bound and here) or pins
-
-    def fits(self, package: str, lines: Sequence[Line]) -> bool:
-        """Tell whether requirements admit the versions of the plan."""
-        return all(it.versions.contains(v) for it in lines for v in self.versions(package))
 
     def meaning(self, texts: Iterable[str]) -> set[Any]:
         """Return what requirements demand on each platform with each Python."""
@@ -204,7 +201,8 @@ class Layout:
             return f"{package} goes into {place[-1]}: its index holds where it is required by name."
         if any(line.names_file for line in old):
             return f"{package} is named by wheels: {pins} and an index say it for all of them."
-        if package != TORCH and not self.fits(package, old):
+        versions = re.findall(r"[>=]=([\w.]+)", pins)
+        if package != TORCH and not all(it.versions.contains(v) for it in old for v in versions):
             return f"{said} is not made for {torch}: {pins}."
         if self.plan.local_pins:
             return f"{said} does not name the build of every platform: {pins}."

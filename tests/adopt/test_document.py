@@ -44,6 +44,13 @@ def test_a_list_without_a_comma_at_its_end() -> None:
     )
 
 
+def test_remarks_stay_where_what_stands_below_them_leaves() -> None:
+    text = "x = [\n    # not 'c'\n    'a',\n    'b',\n]\n# not y\n\n[[z]]\n"
+    assert changed(text, lambda data: data.update(x=["b"], z=[])) == (
+        "x = [\n    # not 'c'\n    'b',\n]\n# not y\n\nz = []\n"
+    )
+
+
 def test_a_long_list_on_one_line_gets_more() -> None:
     new = changed("x = ['a', 'b']\n", lambda data: data["x"].append("c" * 100))
     assert new.splitlines()[:3] == ["x = [", "    'a',", "    'b',"]
@@ -92,6 +99,12 @@ def test_the_last_table_of_a_list_leaves_and_comments_on_others_stay() -> None:
 def test_a_table_comes_before_those_within_it() -> None:
     new = changed(SPLIT, lambda data: data["tool"]["uv"].update(package=False))
     assert new.startswith("[tool.uv]\npackage = false\n\n[[tool.uv.index]]")
+
+
+def test_a_new_header_does_not_part_another_one_from_its_remarks() -> None:
+    text = "[a]\n\n# of x\n[tool.uv.sources]\nx = 1\n"
+    new = changed(text, lambda data: data["tool"]["uv"].update(package=False))
+    assert new == text.replace("# of x", "[tool.uv]\npackage = false\n\n# of x")
 
 
 def test_a_table_after_those_of_its_kind_in_a_file_without_a_newline_at_its_end() -> None:
