@@ -1,6 +1,8 @@
 """Make a TOML text say something else, and leave every other letter of it as it is.
 
-tomlrt edits it; what comes out is parsed and compared with what was meant.
+tomlrt edits it, also where a table is split over a file, as `[tool]` mostly is. It takes remarks
+along with what goes, so they are put back. What comes out is parsed and compared with what was
+meant.
 """
 
 from __future__ import annotations
@@ -22,9 +24,8 @@ Place = tuple[str, ...]
 _INDEX: Place = ("tool", "uv", "index")
 _LONG = 100
 """The length from which on a list, or a marker of several parts, is written on several lines."""
-
-
 _REMARK = r"[ \t]*#.*\n"
+"""A line that holds a comment alone."""
 
 
 class Unwritable(Exception):
@@ -38,11 +39,11 @@ def rewrite(text: str, wanted: dict[str, Any]) -> str:
     """
     is_crlf = text.count("\r\n") == text.count("\n") > 0
     old = text.replace("\r\n", "\n") if is_crlf else text
-    document = tomlrt.loads(old)
-    with contextlib.suppress(tomlrt.TOMLError):
+    document, new, said = tomlrt.loads(old), old, tomllib.loads(old)
+    with contextlib.suppress(tomlrt.TOMLError, tomllib.TOMLDecodeError):
         _edit(document, wanted, ())
-    new = _with_remarks(tomlrt.dumps(document), old)
-    said = tomllib.loads(new)
+        new = _with_remarks(tomlrt.dumps(document), old)
+        said = tomllib.loads(new)
     if said != wanted:
         raise Unwritable(".".join(_difference(said, wanted)))
     return new.replace("\n", "\r\n") if is_crlf else new
@@ -80,9 +81,10 @@ def _edit(
     if place and table.header_leading_comments != remarks:
         # A new header came between the first one within it and the remarks on that.
         tables = (it[0] if isinstance(it, tomlrt.AoT) else it for it in table.values())
-        first = next(it for it in tables if isinstance(it, tomlrt.Table) and not it.is_inline)
-        first.header_leading_comments = table.header_leading_comments
-        table.header_leading_comments = remarks
+        with contextlib.suppress(tomlrt.TOMLError, StopIteration):
+            first = next(it for it in tables if isinstance(it, tomlrt.Table) and not it.is_inline)
+            first.header_leading_comments = table.header_leading_comments
+            table.header_leading_comments = remarks
 
 
 def _edit_list(items: tomlrt.Array | tomlrt.AoT, wanted: list[Any]) -> None:
@@ -129,12 +131,12 @@ def _written(value: Any, indent: str = "") -> str:
 
 
 def _with_remarks(new: str, old: str) -> str:
-    """Put back the remarks that went with what they stood above, but for those on a header."""
+    """Put back the remarks that went with what they stood above, but for those on a table."""
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for _, start, end, first, _ in reversed(matcher.get_opcodes()):
         gone = "".join(before[start:end])
-        above = re.split(rf"^(?:{_REMARK})*\[[^,]*\]$", gone, maxsplit=1, flags=re.MULTILINE)
-        lost = [it for it in re.findall(_REMARK, above[0]) if before.count(it) > after.count(it)]
-        after[first:first] = [*lost, *["\n"] * (len(above) > 1 and bool(lost))]
+        others = re.sub(rf"^(?:{_REMARK})*\[[^,\n]*\]\n(?:.+\n)*", "", gone, flags=re.MULTILINE)
+        lost = [it for it in re.findall(_REMARK, others) if before.count(it) > after.count(it)]
+        after[first:first] = [*lost, *["\n"] * (others != gone and bool(lost))]
     return "".join(after)
