@@ -1,5 +1,5 @@
 """Bring a plan for PyTorch into a `pyproject.toml` that exists: `uv run -m adopt PATH`.
 
-`project` says what the file says, `reading` which answers that gives, `laying` what the file is to
-say by the plan of these answers, `document` writes that, `__main__` talks to people and to uv.
+`project` says what the file says and which answers that gives, `laying` what it is to say by the
+plan of these answers, `document` writes that, `__main__` talks to people and to uv.
 """

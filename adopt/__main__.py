@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import shutil
 import sys
 import tempfile
@@ -18,10 +17,8 @@ from typing import Any, NamedTuple
 
 from adopt.document import Unwritable, rewrite
 from adopt.laying import Layout
-from adopt.project import Project, Stop
-from adopt.reading import ANSWERS, Reading
+from adopt.project import ANSWERS, Project, Stop
 from adopt.trial import try_lock
-from torch_plan.answers import MINIMUM, PUBLIC
 from torch_plan.check import find_problems
 from torch_plan.facts import TORCH, load_facts
 from torch_plan.plan import Plan
@@ -79,17 +76,15 @@ def adopt(path: Path, given: Mapping[str, str]) -> Adoption:
     refuse(path, data)
     lock = read(path.with_name("uv.lock")).get("package", [])
     locked = {it.get("version", "").partition("+")[0] for it in lock if it["name"] == TORCH}
-    reading = Reading(Project(data, facts, given.get("pytorch_index", "")), given, locked)
+    project = Project(data, facts, given, locked)
     try:
-        answers = reading.answers()
+        answers = project.answers()
         plan = make_plan(answers, facts)
     except Refused:
         raise Stop(refusal(path, given, answers)) from None
     except ValueError as error:
         raise Stop(f"{path} holds what uv would not take either: {error}") from None
-    is_bound = answers["torch_pin"] == MINIMUM
-    pins = make_plan({**answers, "torch_pin": PUBLIC}, facts) if is_bound else plan
-    layout = Layout(reading, plan, pins)
+    layout = Layout(project, plan)
     try:
         return Adoption(path, text, rewrite(text, layout.wanted), layout.reasons, plan)
     except Unwritable as key:
@@ -153,14 +148,11 @@ def write(adoption: Adoption) -> None:
         raise Stop(f"It locks as it is, and would not with these changes. uv says:\n\n{said}")
     if status:
         print(f"\nIt was not locked, now or with these changes. uv says:\n\n{said}")
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".pyproject-", suffix=".toml")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(adoption.new.encode("utf-8"))
-        shutil.copymode(path, name)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".adopt-") as folder:
+        new = Path(folder, path.name)
+        new.write_bytes(adoption.new.encode("utf-8"))
+        shutil.copymode(path, new)
+        new.replace(path)
     print(f"\n{path} is written. Next: {shell_line(['uv', 'sync', *adoption.plan.default.sync])}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from itertools import combinations, product
 from typing import Any
@@ -12,21 +12,23 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from adopt.document import Place
 from adopt.project import (
     BASE,
     CONSTRAINTS,
-    EXTRAS,
-    GROUPS,
+    KINDS,
     OVERRIDES,
     UV,
     Line,
+    Project,
     Stop,
     holds,
     normal,
+    value_at,
 )
-from adopt.reading import Reading
+from torch_plan.answers import MINIMUM
 from torch_plan.facts import CPU, TORCH
 from torch_plan.plan import Plan, next_minor
 from torch_plan.text import listed
@@ -37,75 +39,64 @@ _HARDWARE = r"cpu|gpu|cu(da)?\d*|rocm|amd|hip|xpu|intel|nvidia|mps|metal"
 
 
 class Layout:
-    """The file as it is to be, in `wanted`, and the `reasons` for what is changed.
+    """The file as it is to be, in `wanted`, and the `reasons` for what is changed."""
 
-    `pins` is the plan of the exact pins, `plan` that of all the rest.
-    """
-
-    def __init__(self, reading: Reading, plan: Plan, pins: Plan) -> None:
-        self.reading, self.project, self.plan = reading, reading.project, plan
-        self.wanted: dict[str, Any] = deepcopy(dict(self.project.data))
+    def __init__(self, project: Project, plan: Plan) -> None:
+        self.project, self.plan = project, plan
+        self.wanted: dict[str, Any] = deepcopy(dict(project.data))
         self.reasons: list[str] = []
-        kind = GROUPS if plan.selector == "group" else EXTRAS
-        options = plan.options if plan.selector else ()
-        self.places = {it.name: reading.variants.get(it.name, (*kind, it.name)) for it in options}
-        self.pins = self.required(pins)
-        self.requirements = self.required(plan)
-        self.constraints: dict[str, list[str]] = {}
-        for text in plan.constraints:
-            name = canonicalize_name(Requirement(text).name)
-            self.constraints.setdefault(name, []).append(text)
+        names = [it.name for it in plan.options] if plan.selector else []
+        kind = KINDS[plan.selector] if names else ()
+        self.places = {it: project.variants.get(it, (*kind, it)) for it in names}
+        self.gone = {*project.variants} - {*names}
+        self.packages = {TORCH, *plan.companions, *plan.tritons}
         self.torch = f"{TORCH} {listed(plan.releases)}"
+        self.constraints = by_package(plan.constraints)
+        self.required = {
+            self.places.get(it.name, ()): by_package(it.requirements) for it in plan.options
+        }
+        exact = [plan.constraints] if plan.is_library else [it.requirements for it in plan.options]
+        self.pins = by_package(dict.fromkeys(text for texts in exact for text in texts))
         self.lay_requirements()
+        self.lay_numpy()
         self.lay_python()
         self.lay_settings()
         self.lay_conflicts()
-        names = self.lay_indexes()
-        for package in sorted(self.project.family, key=lambda it: (it != TORCH, it)):
-            self.lay_sources(package, names)
+        names_here = self.lay_indexes()
+        for package in sorted(project.family, key=lambda it: (it != TORCH, it)):
+            self.lay_sources(package, names_here)
         self.drop_indexes()
-
-    def required(self, plan: Plan) -> dict[str, dict[Place, list[str]]]:
-        """Return package -> the list of each option -> what a plan requires there."""
-        found: dict[str, dict[Place, list[str]]] = {}
-        for option, text in [(it, text) for it in plan.options for text in it.requirements]:
-            places = found.setdefault(canonicalize_name(Requirement(text).name), {})
-            places.setdefault(self.places.get(option.name, ()), []).append(text)
-        return found
-
-    def get(self, place: Place, default: Any = ()) -> Any:
-        """Return a value of the file as it is to be."""
-        table: Any = self.wanted
-        for key in place[:-1]:
-            table = table.get(key, {})
-        return table.get(place[-1], default)
 
     def put(self, place: Place, value: Any, reason: str) -> None:
         """Set a value, None to leave its key out; a value that is there already needs no reason."""
-        if self.get(place, None) == value:
-            return
-        self.reasons.append(reason)
-        table = self.wanted
-        for key in place[:-1]:
-            table = table.setdefault(key, {})
-        table[place[-1]] = value
-        if value is None:
-            del table[place[-1]]
+        if (value_at(self.wanted, place) or None) != (value or None):
+            self.reasons.append(reason)
+            set_in(self.wanted, place, value)
+
+    def setting(self, key: str) -> Any:
+        """Return a setting of uv's."""
+        return value_at(self.wanted, (*UV, key))
+
+    def put_setting(self, key: str, value: Any, reason: str) -> None:
+        """Change a setting of uv's, and say which."""
+        self.put((*UV, key), value, f"{key}: {reason}.")
 
     def lay_requirements(self) -> None:
-        """Pin torch and what comes with it, each where the project has it, and guard NumPy."""
+        """Pin torch and what comes with it, each where the project has it."""
         pairs = dict.fromkeys((line.place, line.name) for line in self.project.lines)
-        for package, places in self.requirements.items():
-            wanted = [*places] if self.places else self.requiring(package)
-            pairs.update({(it, package): None for it in [*wanted, self.pin_place(package)] if it})
-        pairs.update({(CONSTRAINTS, package): None for package in self.constraints})
+        for option, package in [(it, name) for it in self.required for name in self.required[it]]:
+            wanted = [option] if self.places else self.requiring(package)
+            pairs |= dict.fromkeys((it, package) for it in [*wanted, self.pinning(package)] if it)
+        pairs |= dict.fromkeys((CONSTRAINTS, package) for package in self.constraints)
         for place, package in pairs:
             old = [line for line in self.project.of(package) if line.place == place]
             before, after = [line.text for line in old], self.texts(place, package, old)
             if self.meaning(before) != self.meaning(after):
                 self.replace(place, before, after, self.why(place, package, old, after))
-        named = self.plan.dependencies if self.plan.guarded_platforms else ()
-        guard = [text for text in named if re.match("numpy[<>]", text)]
+
+    def lay_numpy(self) -> None:
+        """Hold NumPy below 2 where torch needs that, and nothing holds it."""
+        guard = [text for text in self.plan.dependencies if re.match("numpy[<>]", text)]
         every = [item for items in self.project.lists.values() for item in items]
         numpy = [Requirement(it) for it in every if re.match(r"numpy\b(?!-)", str(it))]
         if guard and all(it.specifier.contains("2.0.0") for it in numpy):
@@ -121,102 +112,98 @@ class Layout:
                 return found
         return [BASE] * (not self.project.of(TORCH))
 
-    def pin_place(self, package: str) -> Place | None:
+    def pinning(self, package: str) -> Place | None:
         """Return the list of uv's that pins a package, None where its requirements do."""
         lines = self.project.of(package)
-        required = [line for line in lines if line.place[0] != "tool"]
+        required = [line for line in lines if not line.is_setting]
         if any(line.place == OVERRIDES for line in lines):
             return OVERRIDES
         is_pinned = any(line.is_exact for line in required)
-        if not lines or (is_pinned and self.reading.given.get("torch_pin") != "minimum"):
+        if not lines or (is_pinned and self.project.given.get("torch_pin") != MINIMUM):
             return None
-        is_bound = self.reading.keeps_bounds and any(it.place[0] == "project" for it in required)
+        is_bound = self.project.keeps_bounds and any(it.place[0] == "project" for it in required)
         return CONSTRAINTS if is_bound or len(required) < len(lines) else None
 
-    def texts(self, place: Place, package: str, old: Sequence[Line]) -> list[str]:
-        """Return the requirements of a package in a list: exact pins, bounds that stay, or none."""
-        if self.leaves(place, package):
-            return []
-        pins, pinning = self.pins.get(package, {}), self.pin_place(package)
-        every = [*dict.fromkeys(text for texts in pins.values() for text in texts)]
-        versions = re.findall(r"==([\w.]+)", " ".join(every)) or self.paired(package)
-        fits = all(it.versions.contains(version) for it in old for version in versions)
-        is_exact = any(line.is_exact for line in old)
-        if place == CONSTRAINTS and package in self.constraints:
-            is_kept = is_exact and fits and package not in self.pins
-            return [line.text for line in old] if is_kept else self.constraints[package]
-        if place == pinning:
-            return every
-        here = self.requirements.get(package, {}).get(place if self.places else (), [])
-        if not pinning and place[0] != "tool" and here:
-            return here
-        is_bound = pinning and self.reading.keeps_bounds and place[0] == "project"
-        if old and (pinning == OVERRIDES or (fits and not (is_bound and is_exact))):
-            return [line.text for line in old]
-        if is_bound and here:
-            return here
-        return [f"{package}{'>=' if is_bound else '=='}{it}" for it in dict.fromkeys(versions)]
-
-    def paired(self, package: str) -> list[str]:
-        """Return the newest version of a companion that goes with each release of the plan."""
-        found = (self.reading.facts.companions(it).get(package) for it in self.plan.releases)
-        return [versions[0] for versions in found if versions]
+    def versions(self, package: str) -> list[str]:
+        """Return the versions of a package in the plan, or those that go with its releases."""
+        cells = [it.version for cell in self.plan.cells if (it := cell.package(package))]
+        paired = [self.project.facts.companions(it).get(package) for it in self.plan.releases]
+        return [*dict.fromkeys(filter(None, cells or [it[0] for it in paired if it]))]
 
     def leaves(self, place: Place, package: str) -> bool:
         """Tell whether a requirement of a package has no place in a list any more.
 
         Beside options that have several indexes uv locks torch in no other list.
         """
-        if place[0] == "tool":
-            return package not in self.pins and not self.paired(package)
-        if place in self.places.values() or not self.places:
-            return package not in self.pins
+        if package not in self.packages:
+            return place[0] != "tool" or not self.versions(package)
+        if place[0] == "tool" or not self.places or place in self.places.values():
+            return False
         is_split = any(len({it.backend for it in option.cells}) > 1 for option in self.plan.options)
         in_base = any(line.place == BASE for line in self.project.of(TORCH))
-        is_gone = place in self.reading.variants.values()
-        return package not in self.pins or is_split or is_gone or (place == BASE and not in_base)
+        is_gone = place in self.project.variants.values()
+        return is_split or is_gone or (place == BASE and not in_base)
 
-    def meaning(self, texts: Sequence[str]) -> set[Any]:
+    def texts(self, place: Place, package: str, old: Sequence[Line]) -> list[str]:
+        """Return the requirements of a package in a list: exact pins, bounds that stay, or none."""
+        if self.leaves(place, package):
+            return []
+        pinning, kept = self.pinning(package), [line.text for line in old]
+        versions, is_exact = self.versions(package), any(line.is_exact for line in old)
+        is_kept = all(it.versions.contains(version) for it in old for version in versions)
+        if place == CONSTRAINTS and package in self.constraints:
+            is_spare = package not in self.packages
+            return kept if is_spare and is_exact and is_kept else self.constraints[package]
+        if place == pinning:
+            return self.pins.get(package, []) if package in self.packages else []
+        here = self.required.get(place if self.places else (), {}).get(package, [])
+        if here and not pinning and place[0] != "tool":
+            return here
+        is_bound = pinning and self.project.keeps_bounds and place[0] == "project"
+        if old and (pinning == OVERRIDES or (is_kept and not (is_bound and is_exact))):
+            return kept
+        pins = [f"{package}{'>=' if is_bound else '=='}{it}" for it in versions]
+        return (is_bound and here) or pins
+
+    def meaning(self, texts: Iterable[str]) -> set[Any]:
         """Return what requirements demand on each platform with each Python."""
         lines = [line for text in texts if (line := self.project.line(BASE, text))]
-        where = [*product(self.plan.platforms, self.plan.pythons)]
         return {
-            (*it, str(line.versions), line.label, line.names_file)
-            for it, line in product(where, lines)
-            if holds(line.marker, *it)
+            (platform, python, str(line.versions), line.label, line.names_file)
+            for platform, python, line in product(self.plan.platforms, self.plan.pythons, lines)
+            if holds(line.marker, platform, python)
         }
 
     def replace(self, place: Place, old: Sequence[str], new: Sequence[str], reason: str) -> None:
         """Put requirements in the place of others, or behind what they come with."""
-        items = list(self.get(place))
+        items = list(value_at(self.wanted, place))
         family = [at + 1 for at, item in enumerate(items) if self.project.line(place, item)]
         at = next((at for at, item in enumerate(items) if item in old), [len(items), *family][-1])
         before, after = ([it for it in part if it not in old] for part in (items[:at], items[at:]))
         value = [*before, *new, *after]
-        is_gone = not value and place in {*self.reading.variants.values(), CONSTRAINTS, OVERRIDES}
+        is_gone = not value and place in {*self.project.variants.values(), CONSTRAINTS, OVERRIDES}
         self.put(place, None if is_gone else value, reason)
 
     def why(self, place: Place, package: str, old: Sequence[Line], new: Sequence[str]) -> str:
         """Return the reason for other requirements of a package."""
-        said = listed([line.text for line in old])
+        said, torch = listed([line.text for line in old]), self.torch
         pins = listed([*dict.fromkeys(text.partition(" ; ")[0] for text in new)])
-        versions = re.findall(r"==([\w.]+)", pins)
-        if place == CONSTRAINTS and new and package not in self.pins:
-            return f"Other packages may require {package}: {pins} keeps it beside {self.torch}."
-        if not old and place == CONSTRAINTS:
-            return (
-                f"The bound of {package} lets platforms lock different releases: {pins} holds one."
-            )
-        if not old:
-            return f"{package} goes into {place[-1]}: its index holds where it is required by name."
-        if not new and package in self.pins:
+        if not new and package in self.packages:
             return f"{said} leaves {place[-1]}: {listed([*self.places])} choose its build."
         if not new:
-            return f"{said} leaves {place[-1]}: no build of {self.torch} requires it."
+            return f"{said} leaves {place[-1]}: no build of {torch} requires it."
+        if place == CONSTRAINTS and package not in self.packages:
+            return f"Other packages may require {package}: {pins} keeps it beside {torch}."
+        if not old and place == CONSTRAINTS:
+            bound = f"The bound of {package} lets platforms lock different releases"
+            return f"{bound}: {pins} holds one."
+        if not old:
+            return f"{package} goes into {place[-1]}: its index holds where it is required by name."
         if any(line.names_file for line in old):
             return f"{package} is named by wheels: {pins} and an index say it for all of them."
+        versions = re.findall(r"[>=]=([\w.]+)", pins)
         if package != TORCH and not all(it.versions.contains(v) for it in old for v in versions):
-            return f"{said} is not made for {self.torch}: {pins}."
+            return f"{said} is not made for {torch}: {pins}."
         if self.plan.local_pins:
             return f"{said} does not name the build of every platform: {pins}."
         if all(line.is_exact for line in old):
@@ -225,78 +212,64 @@ class Layout:
 
     def lay_python(self) -> None:
         """Bound `requires-python` to the Pythons that have every wheel."""
-        plan, text = self.plan, self.get(("project", "requires-python"), "")
-        parts, end = [it.strip() for it in text.split(",")], next_minor(plan.pythons[-1])
-        if "python_version" in self.reading.given or not text:
+        plan, text = self.plan, value_at(self.wanted, ("project", "requires-python")) or ""
+        before, end = [it.strip() for it in text.split(",")], next_minor(plan.pythons[-1])
+        parts = before
+        if "python_version" in self.project.given or not text:
             parts = [plan.requires_python]
-        elif self.reading.pythons[:1] != [plan.python]:
+        elif self.project.pythons[:1] != [plan.python]:
             parts = [f">={plan.python}", *(it for it in parts if it[0] in "<!")]
         if "<" in plan.requires_python and SpecifierSet(",".join(parts)).contains(f"{end}.0"):
             parts = [*(it for it in parts if it[0] != "<"), f"<{end}"]
-        if parts != [it.strip() for it in text.split(",")]:
+        if parts != before:
             reason = f"requires-python: wheels are there for {plan.python} to {plan.pythons[-1]}."
             self.put(("project", "requires-python"), ",".join(parts), reason)
 
     def lay_settings(self) -> None:
-        """Name the platforms exactly, and the group that a bare `uv sync` installs."""
-        exact = list(self.plan.environments)
+        """Name the platforms exactly, a uv that knows all this, and what a bare `uv sync` gets."""
+        plan, exact = self.plan, list(self.plan.environments)
         joined = "the lock is for the platforms that have wheels, each with its own build"
         each = "a platform without a wheel fails at the lock, not at the install"
         for key, value, reason in (
             ("environments", [" or ".join(exact)], joined),
             ("required-environments", exact, each),
         ):
-            markers = " or ".join(str(Marker(text)) for text in self.get((*UV, key)))
+            markers = " or ".join(str(Marker(text)) for text in self.setting(key))
             if {*markers.split(" or ")} != {str(Marker(text)) for text in exact}:
-                self.put((*UV, key), value, f"{key}: {reason}.")
-        self.lay_spared()
-        self.lay_required_uv()
-        known, groups = (
-            {*self.project.lists},
-            [it for it in self.places.values() if it[:-1] == GROUPS],
-        )
-        if groups and not known.issuperset(groups):
-            kept = self.get((*UV, "default-groups"), ["dev"] if (*GROUPS, "dev") in known else [])
-            names = [it for it in kept if it not in {*self.reading.variants} - {*self.places}]
-            value = [*dict.fromkeys([*names, self.plan.default.name])]
-            self.put(
-                (*UV, "default-groups"), value, "default-groups: a bare `uv sync` has a build."
-            )
-
-    def lay_spared(self) -> None:
-        """Except what comes from PyTorch's index from a cooldown, as it tells no upload dates."""
-        key: Place = (*UV, "exclude-newer-package")
-        known: dict[str, Any] = self.get(key, {})
-        kept = {it: known[it] for it in known if it not in self.project.family or known[it]}
-        value = {**kept, **dict.fromkeys(self.plan.explicit_packages, False)}
+                self.put_setting(key, value, reason)
+        known = dict(self.setting("exclude-newer-package"))
+        spared = {it: known[it] for it in known if it not in self.project.family or known[it]}
+        spared |= dict.fromkeys(plan.explicit_packages, False)
         reason = "PyTorch's index tells no upload dates, so a cooldown would refuse all it has"
-        self.put(key, value or None, f"{key[-1]}: {reason}.")
-
-    def lay_required_uv(self) -> None:
-        """Ask for a uv that knows all that stands here."""
-        key, least = (*UV, "required-version"), self.plan.required_uv
-        starts = re.findall(r"(?:^|[,=>~])\s*(\d[\d.]*\d)", self.get(key, ""))
-        if not any(SpecifierSet(least).contains(start) for start in starts):
-            reason = f"an older uv than {least.strip('>=')} drops settings that stand here"
-            self.put(key, least, f"{key[-1]}: {reason}.")
+        self.put_setting("exclude-newer-package", spared or None, reason)
+        least = plan.required_uv.removeprefix(">=")
+        starts = re.findall(r"(?:^|[,=>~])\s*(\d[\d.]*\d)", self.setting("required-version") or "")
+        if not any(Version(start) >= Version(least) for start in starts):
+            reason = f"an older uv than {least} drops settings that stand here"
+            self.put_setting("required-version", plan.required_uv, reason)
+        if plan.groups and not {*self.project.lists}.issuperset(self.places.values()):
+            dev = ["dev"] * ((*KINDS["group"], "dev") in self.project.lists)
+            kept = [it for it in self.setting("default-groups") or dev if it not in self.gone]
+            names = [*dict.fromkeys([*kept, plan.default.name])]
+            self.put_setting("default-groups", names, "a bare `uv sync` has a build")
 
     def lay_conflicts(self) -> None:
         """Let extras and groups with different builds exclude each other, and no others."""
         builds = {it.name: {cell[1:] for cell in it.cells} for it in self.plan.options}
         pairs = [*combinations(self.places, 2)]
         different = [it for it in pairs if builds[it[0]] != builds[it[1]]]
-        missing = [it for it in different if not self.excluded(*it)]
+        excludes, places = self.project.excludes, self.places
+        missing = [it for it in different if not excludes(*(places[name] for name in it))]
         named = all(re.search(_HARDWARE, name) for pair in missing for name in pair)
-        if not named and "torch_backend" not in self.reading.given:
+        if not named and "torch_backend" not in self.project.given:
             raise Stop(
                 f"{listed(missing[0])} have different builds of torch, and nothing says that they "
                 "exclude each other. If they do, say so in `conflicts`; if they are to be added "
                 "up, give them one build."
             )
-        gone = {*self.reading.variants} - {*self.places}
         entries = [
-            [it for it in entry if it.get("extra", it.get("group")) not in gone]
-            for entry in self.get((*UV, "conflicts"))
+            [it for it in entry if self.gone.isdisjoint(it.values())]
+            for entry in self.setting("conflicts")
         ]
         for names in [tuple(self.places)] if missing and different == pairs else missing:
             added = [self.selector(name) for name in names]
@@ -305,21 +278,16 @@ class Layout:
         reason = f"{listed([*self.places])} have different builds, so they need `conflicts`."
         self.put((*UV, "conflicts"), entries or None, reason)
 
-    def excluded(self, one: str, other: str) -> bool:
-        """Tell whether the project says already that two options exclude each other."""
-        both = {normal(self.places[one]), normal(self.places[other])}
-        return any(both <= names for names in self.reading.conflicts)
-
     def selector(self, name: str) -> dict[str, str]:
         """Return what names an option in a source or in `conflicts`, nothing for the only one."""
-        place = self.places.get(name)
-        return {"group" if place[:-1] == GROUPS else "extra": place[-1]} if place else {}
+        place = self.places.get(name, ())
+        return {kind: place[-1] for kind in KINDS if place[:-1] == KINDS[kind]}
 
     def lay_indexes(self) -> dict[str, str]:
         """Declare the indexes; return the plan's name of each -> the name that it has here."""
         names = {}
         for index in self.plan.indexes:
-            items, backend = list(self.get((*UV, "index"))), self.project.backend_of(index.url)
+            items, backend = list(self.setting("index")), self.project.backend_of(index.url)
             same = [it for it in items if written(it["url"]) == written(index.url)]
             same += [
                 it for it in items if backend and self.project.backend_of(it["url"]) == backend
@@ -344,70 +312,84 @@ class Layout:
         return names
 
     def lay_sources(self, package: str, names: dict[str, str]) -> None:
-        """Give a package its index on every platform."""
+        """Give a package its index on every platform, if it has another one today."""
         entries = []
         for source in self.plan.sources.get(package, ()):
-            chosen = self.selector(source.extra or source.group)
-            place = self.places.get(source.extra or source.group, BASE)
-            lines = [self.project.line(place, item) for item in self.get(place)]
-            if not chosen or any(line and line.name == package for line in lines):
-                marker = {"marker": source.marker} if source.marker else {}
-                entries.append({"index": names[source.index_name], **chosen, **marker})
-        is_setting = any(line.place[0] == "tool" for line in self.project.of(package))
-        if self.is_served(package, names) if entries else is_setting:
+            option = source.extra or source.group
+            place = self.places.get(option, BASE)
+            lines = [self.project.line(place, item) for item in value_at(self.wanted, place)]
+            if not option or any(line and line.name == package for line in lines):
+                index = {"index": names[source.index_name], **self.selector(option)}
+                entries.append({**index, **({"marker": source.marker} if source.marker else {})})
+        if not entries and any(line.is_setting for line in self.project.of(package)):
             return
-        keys = [it for it in self.get((*UV, "sources")) if canonicalize_name(it) == package]
+        sources, known = self.project.sources(package), {(), *map(normal, self.project.lists)}
+        is_right = sources and all(it.option in known and not it.extra_in_marker for it in sources)
+        uv = {**value_at(self.wanted, UV), "sources": {package: entries}}
+        both = self.project, Project({"tool": {"uv": uv}}, self.project.facts, {})
+        before, after = ([it.get("name") for _, it in self.origins(each, package)] for each in both)
+        if entries and is_right and before == after:
+            return
         value = entries[0] if len(entries) == 1 else entries or None
+        keys = [it for it in self.setting("sources") if canonicalize_name(it) == package]
         for key in keys or [package] * bool(entries):
             self.put((*UV, "sources", key), value, self.why_source(package, bool(entries)))
 
-    def is_served(self, package: str, names: dict[str, str]) -> bool:
-        """Tell whether the file gives a package the planned index on each platform already."""
-        sources, known = self.project.sources(package), {(), *map(normal, self.project.lists)}
-        if not sources or any(it.extra_in_marker or it.option not in known for it in sources):
-            return False
-        for option, platform in product(self.plan.options, self.plan.platforms):
-            planned = [
-                names[it.index_name]
-                for it in self.plan.sources[package]
-                if (it.extra or it.group or option.name) == option.name
-                if not it.marker or holds(Marker(it.marker), platform, self.plan.python)
-            ]
-            index = self.project.index_of(package, self.places.get(option.name), platform)
-            if [index.get("name")] * bool(index) != planned:
-                return False
-        return True
+    def origins(self, project: Project, package: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return each platform with the index of a package, in the order of the options."""
+        options: Sequence[Place | None] = (*self.places.values(),) or (None,)
+        where = product(options, self.plan.platforms)
+        return [
+            (platform, project.index_of(package, option, platform)) for option, platform in where
+        ]
 
     def why_source(self, package: str, has_source: bool) -> str:
         """Return the reason for other sources of a package."""
-        sources = self.project.sources(package)
-        options: list[Place | None] = [*self.places.values()] or [None]
+        sources, origins = self.project.sources(package), self.origins(self.project, package)
         if not has_source:
             return f"{package} has a source that nothing here needs: uv ignores it."
         if not sources and not self.project.of(package):
             return f"Other packages may require {package}: then it has the build of torch."
         if not sources:
-            index = self.project.index_of(package, options[0], self.plan.platforms[0])
+            index = origins[0][1]
             origin = f"the index {index.get('name', index['url'])}" if index else "PyPI"
             return f"{package} has no source: it comes from {origin}."
         if any(it.extra_in_marker for it in sources):
             return f"uv drops `extra` from a marker: this index of {package} holds for everybody."
-        for option, platform in product(options, self.plan.platforms):
-            index = self.project.index_of(package, option, platform)
+        for platform, index in origins:
             backend = self.project.backend_of(index.get("url", "")) or CPU
             if "macos" in platform and backend != CPU:
-                return f"A Mac is locked to {index['name']}, which has no {package} for it."
+                return f"On a Mac uv looks for the {backend} build of {package}, and there is none."
         return f"{package} comes from the index of its build on each platform."
 
     def drop_indexes(self) -> None:
         """Leave out the indexes of PyTorch that nothing uses any more."""
-        used = str([*dict(self.get((*UV, "sources"))).values()])
-        for index in self.get((*UV, "index")):
-            name, kept = index.get("name"), [it for it in self.get((*UV, "index")) if it != index]
+        used = str([*dict(self.setting("sources")).values()])
+        for index in self.setting("index"):
+            name, kept = index.get("name"), [it for it in self.setting("index") if it != index]
             if self.project.backend_of(index["url"]) is not None and repr(name) not in used:
                 reason = f"No source uses the index {name or index['url']}."
                 self.put((*UV, "index"), kept or None, reason)
         for key in ("extra-index-url", "find-links"):
-            kept = [it for it in self.get((*UV, key)) if self.project.backend_of(it) is None]
-            reason = f"{key} has PyTorch's index, which any package may come from then."
-            self.put((*UV, key), kept or None, reason)
+            kept = [it for it in self.setting(key) if self.project.backend_of(it) is None]
+            reason = "it has PyTorch's index, which any package may come from then"
+            self.put_setting(key, kept or None, reason)
+
+
+def by_package(requirements: Iterable[str]) -> dict[str, list[str]]:
+    """Return package -> its requirements."""
+    found: dict[str, list[str]] = {}
+    for text in requirements:
+        found.setdefault(canonicalize_name(Requirement(text).name), []).append(text)
+    return found
+
+
+def set_in(table: dict[str, Any], place: Sequence[str], value: Any) -> None:
+    """Set a value within tables, and leave out what is None, or has nothing left in it."""
+    key, *rest = place
+    if rest:
+        set_in(table.setdefault(key, {}), rest, value)
+    else:
+        table[key] = value
+    if table[key] in (None, {}):
+        del table[key]

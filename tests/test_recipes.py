@@ -8,7 +8,7 @@ import tomllib
 from typing import Any
 
 import pytest
-import tomlkit
+import tomlrt
 
 from tests.conftest import ROOT, Bake, BakedProject
 from tools.lib.lock import read_lock
@@ -26,9 +26,9 @@ def blocks(heading: str, language: str) -> list[str]:
 def add(project: BakedProject, block: str) -> None:
     """Put the lines of a recipe into `pyproject.toml`, as a person would."""
     manifest = project.path / "pyproject.toml"
-    document = tomlkit.parse(manifest.read_text(encoding="utf-8"))
+    document = tomlrt.loads(manifest.read_text(encoding="utf-8"))
     merge(document, tomllib.loads(block))
-    manifest.write_text(tomlkit.dumps(document), encoding="utf-8")
+    manifest.write_text(tomlrt.dumps(document), encoding="utf-8")
 
 
 def merge(table: Any, added: dict[str, Any]) -> None:

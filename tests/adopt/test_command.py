@@ -35,9 +35,15 @@ def put(project: Path, text: str) -> Path:
     return path
 
 
-def against(replica: Replica, backend: str = "cpu", text: str = CPU) -> str:
+def against(replica: Replica) -> str:
     """Return a project that takes a build from the replica."""
-    return text + index(backend, "cpu", base=replica.url)
+    return CPU + index("cpu", "cpu", base=replica.url)
+
+
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project that locks, whatever its file says."""
+    monkeypatch.setattr("adopt.__main__.try_lock", lambda *_: (0, ""))
 
 
 def test_check_says_the_reasons_alone(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,8 +57,7 @@ def test_check_says_the_reasons_alone(project: Path, capsys: pytest.CaptureFixtu
 def test_check_of_a_project_that_is_right(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = put(project, shapes.UNUSED)
-    path.write_text(adopt(path, {}).new, encoding="utf-8")
+    path = put(project, adopt(put(project, shapes.UNUSED), {}).new)
     assert main([str(path), "--check"]) == 0
     assert capsys.readouterr().out == ""
     assert main([str(path), "--write"]) == 0
@@ -106,10 +111,11 @@ def test_a_file_that_is_not_there(project: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_member_of_a_workspace(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(project, shapes.LIBRARY)
-    root = put(project.parent, head() + '[tool.uv.workspace]\nmembers = ["sam*"]\n')
+    workspace = head() + '[tool.uv.workspace]\nmembers = ["{}"]\n'
+    root = put(project.parent, workspace.format("sam*"))
     assert main([str(project)]) == 2
     assert f"member of the workspace of {root}" in capsys.readouterr().err
-    put(project.parent, head() + '[tool.uv.workspace]\nmembers = ["other"]\n')
+    put(project.parent, workspace.format("other"))
     assert main([str(project)]) == 0
 
 
@@ -170,25 +176,24 @@ def test_without_uv_nothing_is_tried(
     assert "uv is neither in $UV nor on PATH" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("locks")
 def test_nothing_is_lost_where_writing_stops(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(project, shapes.UNUSED)
-    monkeypatch.setattr("adopt.__main__.try_lock", lambda *_: (0, ""))
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", stop)
-        with pytest.raises(KeyboardInterrupt):
-            main([str(project), "--write"])
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        main([str(project), "--write"])
     assert path.read_text(encoding="utf-8") == shapes.UNUSED
     assert [it.name for it in project.iterdir()] == ["pyproject.toml"]
 
 
-def test_a_link_to_the_file_stays_a_link(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adopt.__main__.try_lock", lambda *_: (0, ""))
+@pytest.mark.usefixtures("locks")
+def test_a_link_to_the_file_stays_a_link(project: Path) -> None:
     path = put(project, shapes.UNUSED)
     elsewhere = project.parent / "linked"
     elsewhere.mkdir()

@@ -44,6 +44,13 @@ def test_a_list_without_a_comma_at_its_end() -> None:
     )
 
 
+def test_remarks_stay_where_what_stands_below_them_leaves() -> None:
+    text = "x = [\n    # not 'c'\n    'a',\n    'b',\n]\n# not y\n\n[[z]]\n"
+    assert changed(text, lambda data: data.update(x=["b"], z=[])) == (
+        "x = [\n    # not 'c'\n    'b',\n]\n# not y\n\nz = []\n"
+    )
+
+
 def test_a_long_list_on_one_line_gets_more() -> None:
     new = changed("x = ['a', 'b']\n", lambda data: data["x"].append("c" * 100))
     assert new.splitlines()[:3] == ["x = [", "    'a',", "    'b',"]
@@ -94,6 +101,12 @@ def test_a_table_comes_before_those_within_it() -> None:
     assert new.startswith("[tool.uv]\npackage = false\n\n[[tool.uv.index]]")
 
 
+def test_a_new_header_does_not_part_another_one_from_its_remarks() -> None:
+    text = "[a]\n\n# of x\n[tool.uv.sources]\nx = 1\n"
+    new = changed(text, lambda data: data["tool"]["uv"].update(package=False))
+    assert new == text.replace("# of x", "[tool.uv]\npackage = false\n\n# of x")
+
+
 def test_a_table_after_those_of_its_kind_in_a_file_without_a_newline_at_its_end() -> None:
     new = changed('[project]\nname = "x"', lambda data: data["project"].update(urls={"a": "b"}))
     assert new == '[project]\nname = "x"\n\n[project.urls]\na = "b"\n'
@@ -129,7 +142,7 @@ def test_however_the_tables_are_written(text: str) -> None:
 
 
 def test_what_came_out_wrong_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adopt.document._candidates", lambda *_: ["[a]\n", "a = [", "a.b = 2\n"])
+    monkeypatch.setattr("adopt.document._edit", lambda *_: None)
     with pytest.raises(Unwritable, match=r"^a\.b$"):
         rewrite("[a]\n", {"a": {"b": 1}})
 
