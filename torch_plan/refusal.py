@@ -123,7 +123,7 @@ class Search:
 
         The accepted answers (`fixed`) to the same questions are tried too, last.
         """
-        keys = {key for way in problem.ways for key in way}
+        keys = dict.fromkeys(key for way in problem.ways for key in way)
         ways = [*problem.ways, {key: fixed[key] for key in keys if key in fixed}]
         known = _keys(problems)
         working: list[Way] = []
