@@ -18,8 +18,8 @@ _SECONDS = 10
 def real_cpu_wheel(folder: Path, platform: str, facts: Facts, release: str = "") -> Path | None:
     """Download a CPU wheel of torch for the running Python.
 
-    Comes in: the folder to put it into, this machine's platform, and a release, or none for the
-    newest that can be had. Goes out: the file, or None if there is none. Looks where pip is
+    Takes the folder to put it into, this machine's platform, and a release, or none for the newest
+    that can be had. Returns the file, or None if there is none. Looks where pip is
     configured to look, and on the official CPU index.
     """
     if release:

@@ -192,8 +192,7 @@ def check_companion(torch: Any, name: str, version: str, build: str) -> None:
     elif name == "torchaudio":
         _ = torch.ops.torchaudio._lfilter_core_loop  # Without it lfilter falls back to Python.
         impulse, gain, feedback = map(torch.tensor, ([1.0, 0, 0], [1.0, 0], [1, -0.5]))
-        echo = module.functional.lfilter(impulse, feedback, gain)
-        right = echo.tolist() == [1.0, 0.5, 0.25]
+        right = module.functional.lfilter(impulse, feedback, gain).tolist() == [1.0, 0.5, 0.25]
     if not right:
         raise Wrong("a compiled operator computes a wrong result")
 
