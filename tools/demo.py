@@ -22,7 +22,7 @@ from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.defaults import complete
-from torch_plan.facts import CPU, load_facts
+from torch_plan.facts import CPU, Mirror, load_facts
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.platforms import host_platform
@@ -57,6 +57,9 @@ def demo(given: Mapping[str, str], output: Path, downloads: Path) -> int:
     answers = with_wheel(given, wheel)
     wheels = [wheel] if wheel and installs(answers, wheel) else []
     with Replica(wheels=wheels) as replica:
+        # It has what PyTorch publishes; of an index that it does not know, the template expects more.
+        mirror = Mirror(replica.url, flat=False, hosts=("127.0.0.1",))
+        load_facts().pytorch_mirrors["demo"] = mirror
         answers = {
             "pytorch_index": replica.url,
             "after_generation": "smoke" if wheels else "lock",
