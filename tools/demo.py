@@ -57,7 +57,7 @@ def demo(given: Mapping[str, str], output: Path, downloads: Path) -> int:
     answers = with_wheel(given, wheel)
     wheels = [wheel] if wheel and installs(answers, wheel) else []
     with Replica(wheels=wheels) as replica:
-        # It has what PyTorch publishes; of an index that it does not know, the template expects more.
+        # It has what PyTorch publishes. Of an unknown index the template would expect more.
         mirror = Mirror(replica.url, flat=False, hosts=("127.0.0.1",))
         load_facts().pytorch_mirrors["demo"] = mirror
         answers = {
