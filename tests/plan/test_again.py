@@ -149,7 +149,7 @@ def sessions(draw: DrawFn) -> dict[str, str | None]:
     return typed
 
 
-@pytest.mark.parametrize("examples", [40, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [40, pytest.param(400, marks=pytest.mark.slow)])
 def test_whoever_takes_what_is_offered_gets_a_project(examples: int) -> None:
     @settings(
         max_examples=examples,

@@ -24,7 +24,7 @@ def named_answers(text: str) -> set[str]:
     return set(re.findall(r"\b([a-z_]+)=", problems))
 
 
-@pytest.mark.parametrize("examples", [30, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [30, pytest.param(300, marks=pytest.mark.slow)])
 def test_the_command_works_and_changes_only_what_is_wrong(examples: int) -> None:
     @settings(
         max_examples=examples,
