@@ -84,12 +84,12 @@ def switch(project: BakedProject) -> str:
         text = re.sub(
             r"(?ms)^dependencies = \[\n.*?^\]", f"dependencies = {json.dumps(pins)}", text
         )
-    if "take the place of" in section:
+    if "replace\nthat table" in section:
         text = re.sub(r"(?ms)^\[tool\.uv\.sources\]\n.*?(?=^\[|\Z)", "", text)
     path.write_text("\n".join([text, sources, *indexes]), encoding="utf-8")
     commands = re.findall(r"`(uv [^`]+)`", section)
     assert commands == ["uv lock", "uv sync"]
-    found = re.search(r"For (\S+) these", " ".join(section.split()))
+    found = re.search(r"For (\S+), (?:replace|add)", " ".join(section.split()))
     assert found
     return found[1]
 
