@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PYTHON, ROOT
 from tests.helpers.elsewhere import HERE, copy_template, run
 from tests.helpers.worlds import with_companion
 from tools.lib.lock import read_lock
@@ -53,7 +53,7 @@ class Copy:
     def project(self, index: str, *words: str, status: int = 0) -> Path:
         """Render and lock a project of the CPU build, with answers of its own."""
         command = [*HERE, self.path, "--no-input", "--output-dir", self.out, "companions=none"]
-        common = ("python_version=3.12", "torch_backend=cpu", f"pytorch_index={index}")
+        common = (f"python_version={PYTHON}", "torch_backend=cpu", f"pytorch_index={index}")
         run([*command, *common, *words], self.path.parent, status=status)
         return self.out / "my-ml-project"
 
@@ -76,7 +76,9 @@ def add_release(facts: dict[str, Any]) -> None:
 
 
 def add_index(facts: dict[str, Any]) -> None:
-    facts["wheels"]["torch"][NEWEST][BUILD] = {"manylinux_2_28_x86_64": "cp312 cp313"}
+    facts["wheels"]["torch"][NEWEST][BUILD] = {
+        "manylinux_2_28_x86_64": f"cp{PYTHON.replace('.', '')}"
+    }
     facts["cuda"]["min_driver"]["linux"][BUILD] = "999"
     facts["cuda"]["architectures"][BUILD] = {NEWEST: {"x86_64": "90 120"}}
 
