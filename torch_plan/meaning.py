@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch_plan.answers import NO_COMPANIONS, OPTIONAL
 from torch_plan.facts import CPU, TORCH, Facts, family_of, version_key
-from torch_plan.platforms import PLATFORMS
+from torch_plan.platforms import PLATFORMS, SYSTEMS
 from torch_plan.questions import choices
 from torch_plan.urls import without_logins
 from torch_plan.words import BackendWord, PlatformWord
@@ -25,17 +25,6 @@ _FAMILIES = {"cuda": "cu", "cu": "cu", "nvidia": "cu", "rocm": "rocm", "hip": "r
 _CPU_WORDS = ("mps", "metal", "cpu-only", "cpuonly")
 """What is held by the CPU build: Metal is in that of macOS."""
 
-_SYSTEMS = {
-    "linux": "linux",
-    "ubuntu": "linux",
-    "mac": "macos",
-    "macos": "macos",
-    "osx": "macos",
-    "darwin": "macos",
-    "win": "windows",
-    "win32": "windows",
-    "windows": "windows",
-}
 _MACHINES = {
     "x64": "x86_64",
     "amd64": "x86_64",
@@ -207,7 +196,7 @@ class _Reading:
             return typed
         word = re.sub(r"[_/]", "-", re.sub(r"x86[-_]64", "x64", typed.lower()))
         name, separator, rest = word.partition("-")
-        system, machine = _SYSTEMS.get(name), _MACHINES.get(rest)
+        system, machine = SYSTEMS.get(name), _MACHINES.get(rest)
         if not system or (separator and not machine):
             return typed
         if not machine:

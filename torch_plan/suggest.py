@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from torch_plan.facts import CPU, family_of, version_key
-from torch_plan.platforms import PLATFORMS
+from torch_plan.platforms import PLATFORMS, SYSTEMS
 
 _FAMILY_MEANT = {
     "gpu": "cu",
@@ -86,7 +86,10 @@ def _digits(word: str) -> int:
 
 def nearest_platforms(asked: str) -> list[str]:
     """Return the platforms that may have been meant, the likeliest first; empty for none."""
-    word = re.sub(r"osx|darwin", "macos", asked.lower()).replace("win32", "windows")
-    word = re.sub(r"^win(?!dows)", "windows", word).replace("amd64", "x86_64").replace("_", "-")
-    begin = [name for name in PLATFORMS if name.replace("_", "-").startswith(word)]
+    word = asked.lower().replace("amd64", "x86_64").replace("_", "-")
+    name, dash, machine = word.partition("-")
+    spelt = [SYSTEMS[it] for it in close(name, [*SYSTEMS], count=1)] or [name]
+    begin = [
+        it for it in PLATFORMS if it.replace("_", "-").startswith(f"{spelt[0]}{dash}{machine}")
+    ]
     return list(dict.fromkeys([*begin, *close(asked.lower(), list(PLATFORMS))]))[:2]

@@ -84,6 +84,12 @@ REFUSED = [
         {"platforms": "linux-x86_64 linux-s390x"}, "the platforms are", "platforms=", id="s390x"
     ),
     pytest.param(
+        {"platforms": "linux-x86_64 windwos"},
+        "the platforms are",
+        "'platforms=linux-x86_64 windows-x86_64'",
+        id="misspelt-system",
+    ),
+    pytest.param(
         {"torch_version": "2.9.1", "platforms": "linux-x86_64 macos-x86_64"},
         "no torch 2.9.1 on the cpu index for macos-x86_64",
         "platforms=linux-x86_64",
