@@ -86,7 +86,7 @@ REFUSED = [
     pytest.param(
         {"platforms": "linux-x86_64 windwos"},
         "the platforms are",
-        "'platforms=linux-x86_64 windows-x86_64'",
+        "platforms=linux-x86_64 windows-x86_64",
         id="misspelt-system",
     ),
     pytest.param(
