@@ -1,11 +1,12 @@
 """A page to choose a project on: the rules of `torch_plan` and the template, in the browser.
 
-`uv run -m page.build` writes it to `site/`; `--serve` shows it too. In reading order:
+`uv run -m tools.page` writes it to `site/`; `--serve PORT` shows it too. In reading order:
 
 choices.py    what the page says of a choice: the plan or the refusal, as HTML
 result.html   how it is laid out
 worker.js     runs `choices` in the browser, by Pyodide, beside the page
 page.js       the form: its answers, the address, the clicks
 index.html    the page, with the controls and what is said of the default
-build.py      puts all of it into one folder, with what is said of the most common choices
+
+`tools/page.py` puts all of it into one folder, with what is said of the most common choices.
 """

@@ -26,7 +26,7 @@ NEWEST = FACTS.releases[-1]
 RELEASE = FACTS.expected_releases[1]
 BUILD = "cu199"
 
-COMMAND = "uv run -m tools.pages"
+COMMAND = "uv run -m tools.docs"
 
 
 class Copy:

@@ -139,7 +139,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_answers_page_is_what_the_template_renders() -> None:
     page = answers_page.PAGE.read_text(encoding="utf-8")
-    assert answers_page.refreshed(page) == page, "run: uv run -m tools.pages"
+    assert answers_page.refreshed(page) == page, "run: uv run -m tools.docs"
     assert len(answers_page.EXAMPLE.findall(page)) == page.count("```diff")
     headings = re.findall(r"^## `(\w+)`$", page, flags=re.MULTILINE)
     assert headings == [*fixed_defaults()]

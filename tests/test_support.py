@@ -20,7 +20,7 @@ def row(release: str) -> dict[str, str]:
 
 
 def test_the_page_is_as_new_as_the_facts() -> None:
-    assert support_table.refreshed(TEXT, FACTS) == TEXT, "run: uv run -m tools.pages"
+    assert support_table.refreshed(TEXT, FACTS) == TEXT, "run: uv run -m tools.docs"
 
 
 def test_a_page_must_have_a_place_for_each_part() -> None:

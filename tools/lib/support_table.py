@@ -37,7 +37,7 @@ def refreshed(page: str, facts: Facts) -> str:
 
 def _table(facts: Facts) -> str:
     rows = [_row(facts, release) for release in reversed(facts.releases)]
-    return tabulate(rows, HEAD, tablefmt="pipe", disable_numparse=True)
+    return tabulate(rows, HEAD, tablefmt="github", disable_numparse=True)
 
 
 def _row(facts: Facts, release: str) -> list[str]:

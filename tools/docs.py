@@ -1,6 +1,6 @@
 """Write anew what follows from the facts and the template, after something was added.
 
-    uv run -m tools.pages
+    uv run -m tools.docs
 
 That is the layout of `torch_plan/builds.json`, the table of `docs/support.md` and the examples of
 `docs/answers.md`.

@@ -1,4 +1,4 @@
-"""Write the page into a folder: `uv run -m page.build`, and `--serve` to look at it.
+"""Write the page into a folder: `uv run -m tools.page`, and `--serve` to look at it.
 
 It needs npm, which brings Pyodide. Jinja2 and MarkupSafe are those of this environment.
 """
@@ -23,8 +23,11 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlencode
 
+from markdown_it import MarkdownIt
+
 from page.choices import NAMED, ROOT, answers_of, html, said_of
-from torch_plan.facts import FAMILIES, PYPI, TORCH, Facts, family_of, load_facts
+from tools.lib import support_table as support_page
+from torch_plan.facts import FAMILIES, PYPI, Facts, family_of, load_facts
 
 HERE = ROOT / "page"
 SITE = ROOT / "site"
@@ -161,29 +164,14 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
         companions=dict.fromkeys(facts.all_companions, ""),
         pytorch_indexes=dict.fromkeys(facts.pytorch_mirrors, ""),
         package_indexes=dict.fromkeys(("pypi", *facts.package_mirrors), ""),
-        table={release: table_rows(release, facts) for release in reversed(facts.releases)},
+        support=support_table(),
     )
 
 
-def table_rows(release: str, facts: Facts) -> list[dict[str, str]]:
-    """Return what the table says of each build of a release, for those without JavaScript."""
-    rows = []
-    for backend in facts.backends(release):
-        on = facts.platforms(TORCH, release, backend)
-        pythons = {python for it in on for python in facts.pythons(TORCH, release, backend, it)}
-        drivers = (facts.min_driver(facts.build(release, backend, it), it) for it in on)
-        rows.append(
-            {
-                "name": backend,
-                "platforms": ", ".join(
-                    f"{it} (likely)" if facts.is_likely(TORCH, release, backend, it) else it
-                    for it in on
-                ),
-                "pythons": facts.span(pythons),
-                "driver": ", ".join(dict.fromkeys(filter(None, drivers))),
-            }
-        )
-    return rows
+def support_table() -> str:
+    """Return `docs/support.md` as HTML, without its title: for those without JavaScript."""
+    text = support_page.PAGE.read_text(encoding="utf-8").partition("\n")[2]
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text)
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -206,7 +194,7 @@ def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
 def main(words: list[str]) -> int:
     """Build the page into `site`, and serve it if that is asked for."""
     parser = argparse.ArgumentParser(
-        prog="uv run -m page.build", description="Write the page into the folder site."
+        prog="uv run -m tools.page", description="Write the page into the folder site."
     )
     parser.add_argument("--serve", type=int, metavar="PORT", help="serve it too, on this machine")
     arguments = parser.parse_args(words)
