@@ -59,9 +59,10 @@ def _render(folder: Path, answers: Mapping[str, str]) -> Path:
     config.write_text(f"replay_dir: {folder / 'replay'}\n", encoding="utf-8")
     with mock.patch.dict(os.environ, {"COOKIECUTTER_CONFIG": str(config)}):
         output = folder / "project"
-        return Path(
-            cookiecutter(str(ROOT), no_input=True, extra_context=answers, output_dir=output)
+        rendered = cookiecutter(
+            str(ROOT), no_input=True, extra_context=answers, output_dir=output, accept_hooks=False
         )
+        return Path(rendered)
 
 
 def _differences(before: Path, after: Path, files: Sequence[str]) -> Iterator[str]:
