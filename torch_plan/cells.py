@@ -1,6 +1,6 @@
 """Which build each platform gets from each variant: answers held against facts."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
@@ -187,27 +187,8 @@ class Cells:
 
     def _package(self, name: str, version: str, platform: str, wanted: Override) -> Package:
         """Return torch or a companion as a platform gets it, with the wheels that there are."""
-        facts, index = self.facts, _index(platform, wanted)
-        if wanted.url:
-            wheels = facts.pythons_anywhere(name, version, platform)
-            return Package(name, version, index, wheels, is_likely=True)
-        if name != TORCH:
-            index = facts.companion_index(name, version, wanted.backend, platform)
-        wheels = facts.pythons(name, version, index, platform)
-        label = facts.label(name, version, index, platform)
-        is_likely = facts.is_likely(name, version, index, platform)
-        if not wheels and self._may_exist(index, platform):
-            wheels, is_likely = facts.pythons_anywhere(name, version, platform), True
-        return Package(name, version, index, wheels, label, is_likely)
-
-    def _may_exist(self, index: str, platform: str) -> bool:
-        """Tell whether somebody else's index may have builds that PyTorch does not publish.
-
-        There is no CUDA, ROCm or XPU on macOS.
-        """
-        is_macos = PLATFORMS[platform].sys_platform == "darwin"
-        has_own = not self.answers.pytorch_index.known and index != PYPI
-        return has_own and (index == CPU or not is_macos)
+        known = self.answers.pytorch_index.known
+        return _package(self.facts, name, version, platform, wanted, known)
 
     @cached_property
     def fallbacks(self) -> tuple[Fallback, ...]:
@@ -321,6 +302,35 @@ class Cells:
             if cell.platform in self.facts.numpy_1_platforms(cell.release)
         }
         return tuple(platform for platform in self.answers.platforms if platform in compiled)
+
+
+# Choices that are tried one after another, as for a refusal, have most packages in common.
+@lru_cache(maxsize=4096)
+def _package(
+    facts: Facts, name: str, version: str, platform: str, wanted: Override, is_known: bool
+) -> Package:
+    """Return a package from PyTorch's index, one that mirrors it, or one that nobody knows."""
+    index = _index(platform, wanted)
+    if wanted.url:
+        wheels = facts.pythons_anywhere(name, version, platform)
+        return Package(name, version, index, wheels, is_likely=True)
+    if name != TORCH:
+        index = facts.companion_index(name, version, wanted.backend, platform)
+    wheels = facts.pythons(name, version, index, platform)
+    label = facts.label(name, version, index, platform)
+    is_likely = facts.is_likely(name, version, index, platform)
+    if not wheels and not is_known and _may_exist(index, platform):
+        wheels, is_likely = facts.pythons_anywhere(name, version, platform), True
+    return Package(name, version, index, wheels, label, is_likely)
+
+
+def _may_exist(index: str, platform: str) -> bool:
+    """Tell whether somebody else's index may have builds that PyTorch does not publish.
+
+    There is no CUDA, ROCm or XPU on macOS.
+    """
+    is_macos = PLATFORMS[platform].sys_platform == "darwin"
+    return index != PYPI and (index == CPU or not is_macos)
 
 
 def _index(platform: str, wanted: Override) -> str:

@@ -115,6 +115,8 @@ class Facts:
         self._wheels: dict[tuple[str, str], dict[str, Tags]] = {}
         self._likely: dict[tuple[str, str], frozenset[Place]] = {}
         self._pythons: dict[tuple[str, str, str, str], tuple[str, ...]] = {}
+        self._pythons_of: dict[str, tuple[str, ...]] = {}
+        self._companions: dict[str, dict[str, tuple[str, ...]]] = {}
         self._tritons: dict[tuple[str, str], Triton | None] = {}
 
     @cached_property
@@ -185,9 +187,13 @@ class Facts:
 
         Of an expected release they are not known: there is one, and it is empty.
         """
-        pairs: dict[str, str] = self._release(release)["companions"]
-        unknown = self.is_expected(release)
-        return {name: ("",) if unknown else tuple(text.split()) for name, text in pairs.items()}
+        if release not in self._companions:
+            pairs: dict[str, str] = self._release(release)["companions"]
+            unknown = self.is_expected(release)
+            self._companions[release] = {
+                name: ("",) if unknown else tuple(text.split()) for name, text in pairs.items()
+            }
+        return self._companions[release]
 
     def wheels(self, package: str, version: str, index: str) -> Tags:
         """Return platform tag -> CPython tags of the wheels on an index, empty for none."""
@@ -264,8 +270,11 @@ class Facts:
 
     def pythons_of(self, release: str) -> tuple[str, ...]:
         """Return the Pythons that any wheel of torch is for in a release."""
-        tables = self._tables(TORCH, release).values()
-        return self.minors(tag for table in tables for tags in table.values() for tag in tags)
+        if release not in self._pythons_of:
+            tables = self._tables(TORCH, release).values()
+            tags = (tag for table in tables for tags in table.values() for tag in tags)
+            self._pythons_of[release] = self.minors(tags)
+        return self._pythons_of[release]
 
     def minors(self, python_tags: Iterable[str]) -> tuple[str, ...]:
         """Return the Pythons behind wheel tags: `cp312` is 3.12, `py3` every one, `cp313t` none."""

@@ -59,7 +59,7 @@ def slug_problem(slug: str, project_name: str, facts: Facts) -> SlugProblem | No
         return SlugProblem(f"it is longer than {LONGEST} characters.", (shorter,))
     if keyword.iskeyword(package):
         return SlugProblem(f"{package!r} is a Python keyword.", (longer,))
-    if package in facts.standard_library | sys.stdlib_module_names:
+    if package in facts.standard_library or package in sys.stdlib_module_names:
         reason = f"it and {package!r} in the standard library would hide each other."
         return SlugProblem(reason, (longer,))
     if package in facts.installed_modules and not facts.may_depend_on(slug):
