@@ -23,6 +23,7 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tests.helpers.command_line import Run
 from tests.helpers.interpreters import install, interpreter
+from tests.helpers.stub_wheel import stub_wheel
 from tools.lib.lock import installed, run_uv
 from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
@@ -153,6 +154,21 @@ def real_replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
             pytest.fail(reason)
         pytest.skip(reason)
     with Replica(wheels=[wheel]) as replica:
+        yield replica
+
+
+@pytest.fixture(scope="session")
+def stub_torch_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of a torch that installs at once, where the test is about uv and the project."""
+    wheel = stub_wheel(tmp_path_factory.mktemp("stub"), PYTHON)
+    if wheel is None:
+        pytest.skip(f"torch {RELEASE} has no CPU wheel for Python {PYTHON} on this machine")
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def stub_replica(stub_torch_wheel: Path) -> Iterator[Replica]:
+    with Replica(wheels=[stub_torch_wheel]) as replica:
         yield replica
 
 

@@ -129,7 +129,18 @@ def test_dockerfile_passes_hadolint(answers: dict[str, str], bake: Bake) -> None
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-def real_project(bake: Bake, replica: Replica, answers: dict[str, str]) -> BakedProject:
+@pytest.fixture
+def replica_with_wheel(request: pytest.FixtureRequest, answers: dict[str, str]) -> Replica:
+    """An index with a real torch for one layout, and with a stand-in for the others.
+
+    They differ in how uv is called, not in what is installed.
+    """
+    is_real = "layout" not in answers
+    served: Replica = request.getfixturevalue("real_replica" if is_real else "stub_replica")
+    return served
+
+
+def installable(bake: Bake, replica: Replica, answers: dict[str, str]) -> BakedProject:
     project = bake(
         **answers,
         torch_version=RELEASE,
@@ -163,9 +174,9 @@ def run(command: str, folder: Path, **environment: str) -> str:
 def test_commands_of_the_workflow(
     answers: dict[str, str],
     bake: Bake,
-    real_replica: Replica,
+    replica_with_wheel: Replica,
 ) -> None:
-    project = real_project(bake, real_replica, answers)
+    project = installable(bake, replica_with_wheel, answers)
     workflow = yaml.safe_load(project.read(".github/workflows/ci.yml"))
     steps = [step["run"] for step in workflow["jobs"]["linux"]["steps"] if "run" in step]
     assert len(steps) == 5
@@ -178,11 +189,11 @@ def test_commands_of_the_workflow(
 def test_commands_of_the_dockerfile(
     answers: dict[str, str],
     bake: Bake,
-    real_replica: Replica,
+    replica_with_wheel: Replica,
     tmp_path: Path,
 ) -> None:
     """Run its COPY and RUN lines in a folder that begins empty, as the image does."""
-    project = real_project(bake, real_replica, answers)
+    project = installable(bake, replica_with_wheel, answers)
     image = tmp_path / "image"
     image.mkdir()
     build, final = project.read("Dockerfile").replace("\\\n", " ").split("\nFROM")[-2:]

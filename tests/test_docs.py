@@ -145,15 +145,12 @@ def test_answers_page_is_what_the_template_renders() -> None:
     assert headings == [*fixed_defaults()]
 
 
-def test_recipe_without_a_network(
-    bake: Bake,
-    real_replica: Replica,
-) -> None:
+def test_recipe_without_a_network(bake: Bake, stub_replica: Replica) -> None:
     project = bake(
         torch_version=RELEASE,
         python_version=PYTHON,
         companions="none",
-        pytorch_index=real_replica.url,
+        pytorch_index=stub_replica.url,
     )
     project.lock()
     cache_option = ("--cache-dir", str(project.path.parent / "carried-cache"))

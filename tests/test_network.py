@@ -6,7 +6,6 @@ an interpreter that is not there, is in `test_hook.py`.
 
 from __future__ import annotations
 
-import inspect
 import os
 import shlex
 import shutil
@@ -15,7 +14,6 @@ import socket
 import subprocess
 import time
 import tomllib
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +23,13 @@ from urllib.request import urlopen
 import pytest
 
 from tests.conftest import PYTHON, Bake, empty_config
-from tests.helpers import answers, stub_torch
+from tests.helpers import answers
 from tests.helpers.elsewhere import generate
 from tests.helpers.hook import next_step, said, take
 from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
 from tools.lib.server import Fault
-from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.platforms import host_platform, platform_of
 
 ANSWERS = {**answers.ANSWERS, "python_version": PYTHON}
 """A project that can be installed here, where no other Python needs to be."""
@@ -68,11 +64,6 @@ CAUSES = {
 IN_WHEELS = (Fault.CUT_WHEEL, Fault.WRONG_HASH)
 """The faults that a lock cannot see: it reads no wheel."""
 
-TORCH = (
-    f"{inspect.getsource(stub_torch)}\nglobals().update({{**vars(stub_torch()), **globals()}})\n"
-)
-"""The package of a torch that is as much as the smoke test asks for."""
-
 
 @pytest.fixture(autouse=True)
 def uv_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,32 +76,6 @@ def uv_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     monkeypatch.setenv("NO_COLOR", "1")
-
-
-def write_torch(folder: Path) -> Path:
-    """Write a wheel with `TORCH`, under the name that this machine's wheel has."""
-    python = f"cp{PYTHON.replace('.', '')}"
-    for filename in Replica().wheels("cpu", "torch"):
-        name = parse_wheel_name(filename)
-        here = platform_of(name.platform_tag) == host_platform()
-        if here and (name.version, name.python) == ("2.13.0", python):
-            break
-    else:
-        pytest.skip(f"torch 2.13.0 has no CPU wheel for Python {PYTHON} on this machine")
-    version, tag = filename.split("-")[1], filename.removesuffix(".whl").split("-", 2)[2]
-    info = f"torch-{version}.dist-info"
-    path = folder / filename
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("torch/__init__.py", TORCH)
-        archive.writestr("torch/version.py", "cuda = hip = xpu = None\n")
-        archive.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n"
-        )
-        archive.writestr(
-            f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n"
-        )
-        archive.writestr(f"{info}/RECORD", "")
-    return path
 
 
 def check_kept(project: Path) -> None:
@@ -157,10 +122,11 @@ def test_fault(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    stub_torch_wheel: Path,
     fault: Fault,
 ) -> None:
     in_wheels = fault in IN_WHEELS
-    with Replica(wheels=[write_torch(tmp_path)] if in_wheels else (), fault=fault) as replica:
+    with Replica(wheels=[stub_torch_wheel] if in_wheels else (), fault=fault) as replica:
         began = time.monotonic()
         with monkeypatch.context() as hurried:
             # Of its own: an earlier replica may have had the same port.
@@ -198,6 +164,7 @@ def test_smoke_in_a_shell_of_another_project(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    stub_replica: Replica,
     variables: dict[str, str],
 ) -> None:
     """It is this project's smoke test that runs, and it passes."""
@@ -207,9 +174,8 @@ def test_smoke_in_a_shell_of_another_project(
     (other / "smoke.py").write_text("def main():\n    return 'another project'\n")
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(elsewhere=other.parent))
-    with Replica(wheels=[write_torch(tmp_path)]) as replica:
-        chosen = {**ANSWERS, "after_generation": "smoke"}
-        project = bake(**chosen, pytorch_index=replica.url).path
+    chosen = {**ANSWERS, "after_generation": "smoke"}
+    project = bake(**chosen, pytorch_index=stub_replica.url).path
     out, err = capfd.readouterr()
     assert f"package: {project / 'src/my_ml_project'}\n" in out
     assert out.splitlines()[-1].startswith("passed: ")
@@ -218,11 +184,11 @@ def test_smoke_in_a_shell_of_another_project(
 
 
 def test_a_lock_from_before_is_not_removed(
-    bake: Bake, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    bake: Bake, tmp_path: Path, capfd: pytest.CaptureFixture[str], stub_torch_wheel: Path
 ) -> None:
     """It says which files somebody chose once: other ones must not get in."""
     chosen = {**ANSWERS, "after_generation": "smoke"}
-    with Replica(wheels=[write_torch(tmp_path)], fault=Fault.WRONG_HASH) as replica:
+    with Replica(wheels=[stub_torch_wheel], fault=Fault.WRONG_HASH) as replica:
         bake(**ANSWERS, pytorch_index=replica.url)
         lock = tmp_path / "my-ml-project/uv.lock"
         before = lock.read_bytes()

@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from tools import page as build
 from page.choices import (
     answers_of,
     command_of,
@@ -27,6 +26,7 @@ from page.choices import (
     say,
 )
 from tests.conftest import ROOT, Bake
+from tools import page as build
 from tools.lib.lock import installed, run_uv
 from tools.lib.replica import Replica
 from torch_plan.facts import load_facts
@@ -94,7 +94,7 @@ def test_the_default_asks_no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_pyproject_is_that_of_the_template(choice: dict[str, str], bake: Bake) -> None:
-    project = bake(**answers_of(choice))
+    project = bake(**{**answers_of(choice), "after_generation": "nothing"})
     assert pyproject_of(project.answers, project.plan) == project.read("pyproject.toml")
 
 

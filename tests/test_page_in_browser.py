@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,15 +13,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tools import page as build
 from page.choices import answers_of, command_of
 from tests.conftest import PYTHON, ROOT
 from tests.helpers.elsewhere import HERE, run
+from tools import page as build
 from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
 from torch_plan.facts import load_facts
 
 playwright = pytest.importorskip("playwright.sync_api", reason="uv run --group browser pytest")
+page_times = pytest.importorskip("tools.lib.page_times")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 pytestmark = pytest.mark.slow
@@ -51,14 +51,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Start the system's Chromium; Playwright brings none."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if not found:
-        missing(f"none of these is here: {', '.join(names)}")
+    """Start the system's Chromium."""
+    try:
+        options = page_times.chromium()
+    except build.Stopped as error:
+        missing(str(error))
     with playwright.sync_playwright() as running:
-        options = ["--no-sandbox", "--disable-background-networking"]
-        started = running.chromium.launch(executable_path=found, args=options)
+        started = running.chromium.launch(**options)
         yield started
         started.close()
 

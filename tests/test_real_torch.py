@@ -1,4 +1,4 @@
-"""A real torch, installed from the replica: the project's tests, its smoke test, a git install."""
+"""A project is installed from the replica: its tests, its smoke test, a git install, the demo."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tools.lib.lock import UvError, find_uv, locked_wheels
 from tools.lib.replica import Replica
 
 
-@pytest.fixture
-def project(bake: Bake, real_replica: Replica) -> BakedProject:
-    """A project that its hook has locked, installed and smoke-tested."""
+def smoke_tested(bake: Bake, replica: Replica) -> BakedProject:
+    """Let the hook lock and install a project, and run its smoke test."""
     return bake(
         torch_version=RELEASE,
         python_version=PYTHON,
         companions="none",
-        pytorch_index=real_replica.url,
+        pytorch_index=replica.url,
         after_generation="smoke",
     )
 
 
 def test_hook_installs_and_runs_torch(
-    capfd: pytest.CaptureFixture[str], project: BakedProject
+    bake: Bake, capfd: pytest.CaptureFixture[str], real_replica: Replica
 ) -> None:
+    project = smoke_tested(bake, real_replica)
     printed = capfd.readouterr().out.splitlines()
     assert f"torch: {RELEASE}+cpu" in printed
     assert "build: cpu" in printed
@@ -41,7 +41,8 @@ def test_hook_installs_and_runs_torch(
     assert list(project.path.glob("**/*.whl")) == []
 
 
-def test_git_install_keeps_the_build(project: BakedProject, tmp_path: Path) -> None:
+def test_git_install_keeps_the_build(bake: Bake, stub_replica: Replica, tmp_path: Path) -> None:
+    project = smoke_tested(bake, stub_replica)
     git(project.path, "init", "--quiet")
     git(project.path, "add", "--all")
     git(project.path, "commit", "--quiet", "--message=start")

@@ -1,6 +1,6 @@
 """A stand-in for torch, of any build: as much of it as a project's smoke test asks for.
 
-It needs the standard library alone: `test_network.py` puts it into a wheel.
+It needs the standard library alone: `stub_wheel` puts it into a wheel.
 """
 
 from __future__ import annotations
