@@ -139,6 +139,7 @@ async function mark() {
     if (refused) chip.setAttribute("aria-describedby", "refused");
     else chip.removeAttribute("aria-describedby");
   });
+  performance.mark("marked");
 }
 
 // --- Showing -------------------------------------------------------------------------------------
@@ -185,6 +186,7 @@ function display(said) {
   status.textContent = heading;
   jump.textContent = `${heading} ↓`;
   fill();
+  performance.mark("shown");
 }
 
 form.addEventListener("change", ({ target }) => {

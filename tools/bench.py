@@ -3,8 +3,9 @@
 Machines are noisy, so nothing is judged by seconds: each time is a ratio to something alike that
 runs in turn with it, and of several rounds the median counts. Counts need no such care.
 
-It prints two tables; `--write` puts them into `docs/cost.md`, and `--check` exits 1 if a target is
-missed. PyPI must be in reach once: its answers are kept. The PyTorch index is the replica.
+It prints three tables; `--write` puts them into `docs/cost.md`, and `--check` exits 1 if a target
+is missed. The PyTorch index is the replica, and everything else comes from uv's cache, which asks
+PyPI once. The page is measured in the system's Chromium, with the group `browser`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
@@ -29,11 +29,10 @@ from tabulate import tabulate
 
 from tools.lib.guide import CHOICES, COMMON, Choice, guide_project
 from tools.lib.lock import find_uv, read_lock, run_uv
-from tools.lib.recorder import Recorder
 from tools.lib.replica import Replica
 from tools.lib.written import DOCS, with_parts
 from torch_plan.defaults import complete
-from torch_plan.facts import CPU, PYPI, load_facts
+from torch_plan.facts import CPU, PYPI, TORCH, load_facts
 
 ROOT = Path(__file__).resolve().parent.parent
 OFFICIAL = load_facts().pytorch_mirrors["official"].url
@@ -50,6 +49,9 @@ ROUNDS, LOCK_ROUNDS = 11, 5
 
 TIMED = "CUDA on Linux"
 """The choice whose cold lock is timed; of the others, what it asks for and writes is counted."""
+
+TORCH_PACKAGES = (TORCH, *load_facts().all_companions, "pytorch-triton-rocm", "pytorch-triton-xpu")
+"""What the choices have from PyTorch's index."""
 
 Pairs = list[tuple[float, float]]
 """The seconds of ours and theirs, round by round."""
@@ -167,42 +169,31 @@ def rendering(folder: Path) -> list[str]:
     return timed("rendering alone, against a template of one file", pairs, RENDERING)
 
 
-@dataclass(frozen=True)
-class Indexes:
-    """Where locks take everything from: the replica, and PyPI's recorded answers."""
-
-    replica: Replica
-    pypi: Recorder
-
-    def count(self, project: Path) -> Counts:
-        """Lock a project with an empty cache, and count."""
-        self.replica.requests.clear()
-        self.pypi.requests.clear()
-        self.cold_lock(project)
-        every = [*self.replica.requests, *self.pypi.requests]
-        return {
-            "requests to PyTorch's index": len(self.replica.requests),
-            "bytes from PyTorch's index": sum(it.bytes_sent for it in self.replica.requests),
-            "requests to all indexes": len(every),
-            "bytes from all indexes": sum(it.bytes_sent for it in every),
-            "packages in uv.lock": len(read_lock(project)),
-            "lines in uv.lock": (project / "uv.lock").read_text(encoding="utf-8").count("\n"),
-        }
-
-    def cold_lock(self, project: Path) -> float:
-        """Return how long it takes to lock a project with an empty cache."""
-        (project / "uv.lock").unlink(missing_ok=True)
-        with tempfile.TemporaryDirectory() as cache:
-            variables = {"UV_CACHE_DIR": cache, "UV_DEFAULT_INDEX": self.pypi.url}
-            begin = time.perf_counter()
-            run_uv(project, "lock", "--python", sys.executable, **variables)
-            return time.perf_counter() - begin
+def cold_lock(project: Path) -> float:
+    """Return how long uv takes to lock, without what it has cached of PyTorch's index."""
+    (project / "uv.lock").unlink(missing_ok=True)
+    run_uv(project, "cache", "clean", *TORCH_PACKAGES)
+    begin = time.perf_counter()
+    run_uv(project, "lock", "--python", sys.executable)
+    return time.perf_counter() - begin
 
 
-def locking(folder: Path, indexes: Indexes) -> list[str]:
+def count(project: Path, replica: Replica) -> Counts:
+    """Lock a project, and count."""
+    replica.requests.clear()
+    cold_lock(project)
+    return {
+        "requests to PyTorch's index": len(replica.requests),
+        "bytes from PyTorch's index": sum(it.bytes_sent for it in replica.requests),
+        "packages in uv.lock": len(read_lock(project)),
+        "lines in uv.lock": (project / "uv.lock").read_text(encoding="utf-8").count("\n"),
+    }
+
+
+def locking(folder: Path, replica: Replica) -> list[str]:
     """What a lock adds to generation, against a bare `uv lock` of the same project."""
-    environment = {**warm(folder), "UV_DEFAULT_INDEX": indexes.pypi.url}
-    answers = {**COMMON, "torch_backend": CPU, "pytorch_index": indexes.replica.url}
+    environment = warm(folder)
+    answers = {**COMMON, "torch_backend": CPU, "pytorch_index": replica.url}
     project = folder / "out/my-ml-project"
 
     def generate(after: str) -> float:
@@ -228,7 +219,7 @@ def locking(folder: Path, indexes: Indexes) -> list[str]:
     return timed("the lock in generation, against a bare `uv lock`", pairs, LOCKING)
 
 
-def cuda_libraries(folder: Path, pypi: Recorder) -> dict[str, list[str]]:
+def cuda_libraries(folder: Path) -> dict[str, list[str]]:
     """Return what torch for CUDA requires of PyPI on Linux, under the name of its index.
 
     The replica does not know it. PyPI's own torch, which is such a build, does: uv reads it there.
@@ -237,7 +228,7 @@ def cuda_libraries(folder: Path, pypi: Recorder) -> dict[str, list[str]]:
     project = {"name": "x", "version": "0", "requires-python": ">=3.10"}
     text = tomli_w.dumps({"project": {**project, "dependencies": [f"torch=={release}"]}})
     (folder / "pyproject.toml").write_text(text, encoding="utf-8")
-    run_uv(folder, "lock", "--python", sys.executable, UV_DEFAULT_INDEX=pypi.url)
+    run_uv(folder, "lock", "--python", sys.executable)
     locked = {package["name"]: package for package in read_lock(folder)}
     requirements = [
         f"{needed['name']}=={locked[needed['name']]['version']} ; {needed['marker']}"
@@ -247,7 +238,7 @@ def cuda_libraries(folder: Path, pypi: Recorder) -> dict[str, list[str]]:
     return {load_facts().build(release, PYPI, "linux-x86_64"): requirements}
 
 
-def against_the_guide(folder: Path, indexes: Indexes) -> str:
+def against_the_guide(folder: Path, replica: Replica) -> str:
     """Return a table of what a cold lock of each choice costs, against the one of uv's guide."""
     rows, counts = [], {}
     for number, choice in enumerate(CHOICES):
@@ -257,17 +248,17 @@ def against_the_guide(folder: Path, indexes: Indexes) -> str:
         command = render(ROOT, ours.parent, {**COMMON, **choice.answers})
         seconds(command, warm(ours.parent), ours.parent)
         text = (ours / "pyproject.toml").read_text(encoding="utf-8")
-        text = text.replace(OFFICIAL, indexes.replica.url)
+        text = text.replace(OFFICIAL, replica.url)
         (ours / "pyproject.toml").write_text(text, encoding="utf-8")
-        guide = guide_project(tomllib.loads(text), choice.sources, indexes.replica.url)
+        guide = guide_project(tomllib.loads(text), choice.sources, replica.url)
         (theirs / "pyproject.toml").write_text(tomli_w.dumps(guide), encoding="utf-8")
         # As `uv init` pins it.
         (theirs / ".python-version").write_text(f"{COMMON['python_version']}\n", encoding="utf-8")
-        counts = indexes.count(ours)
-        sides = partial(indexes.cold_lock, ours), partial(indexes.cold_lock, theirs)
-        pairs = in_turn(sides[0], sides[1]) if choice.name == TIMED else []
-        rows.append(compared(choice, counts, indexes.count(theirs), pairs))
-    return table(["a cold lock: ours / uv's guide", *counts, "time", ""], rows)
+        counts = count(ours, replica)
+        sides = partial(cold_lock, ours), partial(cold_lock, theirs)
+        pairs = in_turn(*sides, ROUNDS) if choice.name == TIMED else []
+        rows.append(compared(choice, counts, count(theirs, replica), pairs))
+    return table(["a lock: ours / uv's guide", *counts, "time", ""], rows)
 
 
 _PLAN = """
@@ -279,6 +270,18 @@ imported = time.perf_counter()
 torch_plan.planning.make_plan(answers)
 print(imported - begin, time.perf_counter() - imported)
 """
+
+
+def page_table(folder: Path) -> str:
+    """Return a table of what a visitor of the page waits for, against what it may be."""
+    # The tests of the other parts need no browser.
+    from tools.lib.page_times import page_times
+
+    rows = [
+        [what, *(f"{it * 1000:,.0f} ms" for it in (took, most)), "missed" if took > most else "met"]
+        for what, took, most in page_times(folder)
+    ]
+    return table(["what", "median", "target", ""], rows)
 
 
 def planning(folder: Path) -> list[list[str]]:
@@ -312,22 +315,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="write the tables into docs/cost.md")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as place, Replica() as replica, Recorder() as pypi:
-        folders = {name: Path(place) / name for name in ("render", "lock", "plan", "guide")}
+    with tempfile.TemporaryDirectory() as place, Replica() as replica:
+        folders = {name: Path(place) / name for name in ("render", "lock", "plan", "guide", "page")}
         for folder in folders.values():
             folder.mkdir()
         announce("rendering")
         rows = [rendering(folders["render"])]
         announce("the lock in generation")
-        rows.append(locking(folders["lock"], Indexes(replica, pypi)))
+        rows.append(locking(folders["lock"], replica))
         rows += planning(folders["plan"])
-        with Replica(libraries=cuda_libraries(Path(place), pypi)) as whole:
-            guide = against_the_guide(folders["guide"], Indexes(whole, pypi))
+        with Replica(libraries=cuda_libraries(Path(place))) as whole:
+            guide = against_the_guide(folders["guide"], whole)
+        announce("the page")
+        on_the_page = page_table(folders["page"])
     head = ["what", "ours", "compared with", "ratio", "rounds", "target", ""]
     parts = {
         "day": f"Last run: {datetime.date.today().isoformat()}.",
         "on its own": table(head, rows),
         "guide": guide,
+        "page": on_the_page,
     }
     print(*parts.values(), sep="\n\n")
     if options.write:

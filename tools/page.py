@@ -171,7 +171,7 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
 def support_table() -> str:
     """Return `docs/support.md` as HTML, without its title: for those without JavaScript."""
     text = support_page.PAGE.read_text(encoding="utf-8").partition("\n")[2]
-    return MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text)
+    return str(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text))
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -186,9 +186,9 @@ class Handler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
+def server(folder: Path, port: int = 0, handler: type[Handler] = Handler) -> ThreadingHTTPServer:
     """Return a server of the page on this machine alone, at any free port by default."""
-    return ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, directory=str(folder)))
+    return ThreadingHTTPServer(("127.0.0.1", port), partial(handler, directory=str(folder)))
 
 
 def main(words: list[str]) -> int:
