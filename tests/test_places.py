@@ -152,7 +152,7 @@ def test_inside_an_active_environment_of_another_project(
 def test_install_spares_the_active_environment(
     tmp_path: Path,
     bake: Bake,
-    real_replica: Replica,
+    stub_replica: Replica,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = tmp_path / "other/.venv"
@@ -160,7 +160,7 @@ def test_install_spares_the_active_environment(
     before = snapshot(other)
     monkeypatch.setenv("VIRTUAL_ENV", str(other))
     monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", str(other))
-    smoke = {"after_generation": "smoke", "pytorch_index": real_replica.url}
+    smoke = {"after_generation": "smoke", "pytorch_index": stub_replica.url}
     project = bake(**{**ANSWERS, **smoke, "torch_version": RELEASE, "python_version": PYTHON})
     assert list((project.path / ".venv").rglob("torch/__init__.py"))
     assert snapshot(other) == before

@@ -26,6 +26,7 @@ def smoke_tested(bake: Bake, replica: Replica) -> BakedProject:
     )
 
 
+@pytest.mark.slow
 def test_hook_installs_and_runs_torch(
     bake: Bake, capfd: pytest.CaptureFixture[str], real_replica: Replica
 ) -> None:
@@ -79,6 +80,7 @@ def smoke(command: list[str | Path], folder: Path) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in done.stdout.splitlines())
 
 
+@pytest.mark.slow
 def test_demo_says_that_torch_ran(
     real_replica: Replica, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

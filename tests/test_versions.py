@@ -97,9 +97,9 @@ def test_the_uv_of_the_image_takes_the_lock_of_another(
         ),
     ],
 )
-def test_hook_installs_and_runs_torch(
+def test_hook_installs_and_tests(
     bake: Bake,
-    real_replica: Replica,
+    stub_replica: Replica,
     oldest_uv: str,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -112,7 +112,7 @@ def test_hook_installs_and_runs_torch(
         **ANSWERED,
         **chosen,
         companions="none",
-        pytorch_index=real_replica.url,
+        pytorch_index=stub_replica.url,
         after_generation="smoke",
     )
     printed = capfd.readouterr()

@@ -319,6 +319,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folders = {name: Path(place) / name for name in ("render", "lock", "plan", "guide", "page")}
         for folder in folders.values():
             folder.mkdir()
+        # Nobody else's cache, of which a part is thrown away again and again.
+        os.environ["UV_CACHE_DIR"] = str(Path(place) / "uv")
         announce("rendering")
         rows = [rendering(folders["render"])]
         announce("the lock in generation")

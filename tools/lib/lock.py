@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,12 @@ def installed(project: Path, platform: str, *options: str) -> dict[str, str]:
 
 def read_lock(project: Path) -> list[dict[str, Any]]:
     """Return the packages of uv.lock."""
-    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
-    packages: list[dict[str, Any]] = lock["package"]
+    return _packages((project / "uv.lock").read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=8)
+def _packages(lock: str) -> list[dict[str, Any]]:
+    packages: list[dict[str, Any]] = tomllib.loads(lock)["package"]
     return packages
 
 

@@ -8,16 +8,14 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-
-from requests.structures import CaseInsensitiveDict
 
 
 class Fault(Enum):
@@ -42,8 +40,6 @@ class Response:
     status: int
     content_type: str
     body: bytes | Path
-    # A later server may have the same port: a client's cache must ask again.
-    headers: Mapping[str, str] = field(default_factory=lambda: {"Cache-Control": "no-cache"})
     is_cut: bool = False
     """Whether it breaks off in the middle, and the connection with it."""
 
@@ -51,14 +47,6 @@ class Response:
     def content(self) -> bytes:
         """The whole body."""
         return self.body.read_bytes() if isinstance(self.body, Path) else self.body
-
-
-class Asked(NamedTuple):
-    """A request that comes in: `GET` or `HEAD`, its path and its headers."""
-
-    method: str
-    path: str
-    headers: CaseInsensitiveDict[str]
 
 
 class Request(NamedTuple):
@@ -97,10 +85,6 @@ class Server:
     def answer(self, path: str) -> Response:
         """Return the response to a GET of this path."""
         raise NotImplementedError
-
-    def respond(self, asked: Asked) -> Response:
-        """Return the response to any request."""
-        return self.answer(asked.path)
 
     @property
     def host(self) -> str:
@@ -195,28 +179,23 @@ class _Handler(BaseHTTPRequestHandler):
             owner.wait()
             self.close_connection = True
             return
-        response = owner.respond(
-            Asked(self.command, self.path, CaseInsensitiveDict(self.headers.items()))
-        )
-        response = spoilt(response, self.path, owner.fault)
+        response = spoilt(owner.answer(self.path), self.path, owner.fault)
         status, content = response.status, response.content
         etag = f'"{hashlib.sha256(content).hexdigest()}"'
         if self.headers["If-None-Match"] == etag:
             status, content = HTTPStatus.NOT_MODIFIED, b""
-        sent = content if self.command == "GET" else b""
-        if response.is_cut:
-            sent, self.close_connection = sent[: len(sent) // 2], True
+        sent = content[: len(content) // 2] if response.is_cut else content
+        self.close_connection = response.is_cut or self.close_connection
         owner.requests.append(Request(self.path, len(sent)))
         self.send_response(status)
-        headers = {"Content-Type": response.content_type, "ETag": etag}
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("ETag", etag)
+        # A later server may have the same port: a client's cache must ask again.
+        self.send_header("Cache-Control", "no-cache")
         if status != HTTPStatus.NOT_MODIFIED:
-            headers["Content-Length"] = str(len(content))
-        for name, value in {**headers, **response.headers}.items():
-            self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(sent)
-
-    do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: `Server.requests` is the record."""
