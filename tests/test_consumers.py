@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import PYTHON, Bake, BakedProject, git
 from tools.lib.lock import find_uv, read_lock, run_uv
 
+pytestmark = pytest.mark.slow
+
 RELEASE = "2.9.1"
 TWINE = "twine==7.0.0"
 

@@ -17,6 +17,8 @@ from tests.helpers.elsewhere import copy_template
 from tools.lib.lock import find_uv, run_uv
 from tools.lib.replica import Replica
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = {
     "torch_version": "2.13.0",
     "python_version": "3.11",

@@ -145,6 +145,7 @@ def test_answers_page_is_what_the_template_renders() -> None:
     assert headings == [*fixed_defaults()]
 
 
+@pytest.mark.slow
 def test_recipe_without_a_network(bake: Bake, stub_replica: Replica) -> None:
     project = bake(
         torch_version=RELEASE,

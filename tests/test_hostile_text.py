@@ -66,6 +66,7 @@ def test_free_text_comes_back_unchanged(text: str, bake: Bake, tmp_path: Path) -
     assert not list(tmp_path.rglob("pwned"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["lines\nof\r\ntext", '"quotes" \\ 🔥', "{{ 7 * 7 }}"])
 def test_the_package_still_builds(text: str, bake: Bake) -> None:
     project = bake(description=text, author_name=text, python_version=PYTHON)
@@ -91,6 +92,7 @@ def test_the_package_names_its_author(bake: Bake) -> None:
 _slugs = count()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.text(max_size=60).filter(str.strip))
 @example("}}")

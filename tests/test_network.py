@@ -149,6 +149,7 @@ def test_fault(
     assert (project / ".venv").exists() == in_wheels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables",
     [

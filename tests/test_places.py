@@ -93,6 +93,7 @@ def test_zip(tmp_path: Path, replica: Replica, expected: dict[str, bytes]) -> No
     check_locked(project)
 
 
+@pytest.mark.slow
 def test_git_clone_and_tag(tmp_path: Path, replica: Replica, expected: dict[str, bytes]) -> None:
     template = copy_template(tmp_path / "template")
     git(template, "init", "--quiet", "--initial-branch=main")
@@ -294,6 +295,7 @@ def test_replay(tmp_path: Path, replica: Replica, expected: dict[str, bytes]) ->
     check_locked(work / PROJECT)
 
 
+@pytest.mark.slow
 def test_overwrite_keeps_what_it_does_not_render(
     tmp_path: Path, replica: Replica, expected: dict[str, bytes]
 ) -> None:

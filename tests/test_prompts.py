@@ -162,6 +162,7 @@ def cruft_create(python: str | Path, template: Path) -> list[object]:
     return [python, "-m", "cruft", "create", template, "--extra-context", context]
 
 
+@pytest.mark.slow
 def test_cruft_asks_again_and_records_what_was_taken(
     start: Ask, template: Path, tmp_path: Path
 ) -> None:
@@ -186,6 +187,7 @@ def test_the_oldest_cookiecutter_asks_again(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["cookiecutter", "cruft"])
 @pytest.mark.parametrize("end", ["ctrl-c", "end of file"])
 def test_whoever_stops_at_the_repeated_question_gets_no_project(

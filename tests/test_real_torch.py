@@ -42,6 +42,7 @@ def test_hook_installs_and_runs_torch(
     assert list(project.path.glob("**/*.whl")) == []
 
 
+@pytest.mark.slow
 def test_git_install_keeps_the_build(bake: Bake, stub_replica: Replica, tmp_path: Path) -> None:
     project = smoke_tested(bake, stub_replica)
     git(project.path, "init", "--quiet")

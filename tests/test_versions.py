@@ -48,6 +48,7 @@ def test_our_tools_run_on_the_pythons_of_the_release(bake: Bake) -> None:
     assert ours["requires-python"] == released["requires-python"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", LAYOUTS)
 def test_oldest_and_newest_uv_agree_on_a_lock(
     bake: Bake, oldest_uv: str, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str]

@@ -498,6 +498,7 @@ FOREIGN = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, derandomize=True, deadline=None)
 @given(st.data())
 def test_what_is_not_about_torch_stays_to_the_letter(

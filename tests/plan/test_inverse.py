@@ -53,6 +53,7 @@ def everywhere(backend: str, **others: str) -> dict[Place, str]:
     return {("", platform): named.get(platform, backend) for platform in USUAL}
 
 
+@pytest.mark.slow
 @settings(max_examples=80, derandomize=True, deadline=None)
 @given(drawn_answers(MARKERS) | drawn_answers(EXTRAS) | drawn_answers(GROUPS))
 def test_the_way_back_leads_to_the_same_cells(drawn: dict[str, str]) -> None:

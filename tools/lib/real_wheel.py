@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.facts import CPU, Facts, labelled, version_key
+from torch_plan.facts import CPU, Facts, labelled
 
 _SECONDS = 10
 """How long a server may be silent before it counts as out of reach."""
@@ -19,46 +17,24 @@ def real_cpu_wheel(folder: Path, platform: str, facts: Facts, release: str = "")
     """Download a CPU wheel of torch for the running Python.
 
     Takes the folder to put it into, this machine's platform, and a release, or none for the newest
-    that can be had. Returns the file, or None if there is none. Looks where pip is
-    configured to look, and on the official CPU index.
+    that can be had. Returns the file, or None if there is none. Looks where pip is configured to
+    find files (`PIP_FIND_LINKS`), and then on the official CPU index; never on PyPI, whose wheels
+    may hold gigabytes of CUDA.
     """
-    if release:
-        return _download(folder, _exact(release, platform, facts), *_official(facts))
-    local = _download(folder, "torch", "--no-index")
-    if local and not _is_cpu_build(local, platform, facts):
-        local = None
-    least = parse_wheel_name(local.name).version if local else ""
-    if _reachable(facts):
-        for newer in reversed(facts.releases):
-            if least and version_key(newer) <= version_key(least):
-                break
-            found = _download(folder, _exact(newer, platform, facts), *_official(facts))
-            if found:
-                return found
-    return local
-
-
-def _official(facts: Facts) -> tuple[str, str]:
-    return "--extra-index-url", f"{facts.pytorch_mirrors['official'].url}/{CPU}"
-
-
-def _exact(release: str, platform: str, facts: Facts) -> str:
-    label = facts.label("torch", release, CPU, platform)
-    return f"torch=={labelled(release, label)}"
+    label = facts.label("torch", release, CPU, platform) if release else ""
+    requirement = f"torch=={labelled(release, label)}" if release else "torch"
+    official = f"{facts.pytorch_mirrors['official'].url}/{CPU}"
+    for place in ["--no-index"], [f"--index-url={official}"]:
+        found = _download(folder, requirement, *place)
+        if found and _is_cpu_build(found, platform, facts):
+            return found
+    return None
 
 
 def _is_cpu_build(wheel: Path, platform: str, facts: Facts) -> bool:
     name = parse_wheel_name(wheel.name)
     known = name.version in facts.releases
     return known and name.label == facts.label("torch", name.version, CPU, platform)
-
-
-def _reachable(facts: Facts) -> bool:
-    try:
-        urllib.request.urlopen(_official(facts)[1] + "/", timeout=_SECONDS).close()
-    except (urllib.error.URLError, OSError):
-        return False
-    return True
 
 
 def _download(folder: Path, requirement: str, *options: str) -> Path | None:
