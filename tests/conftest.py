@@ -205,7 +205,10 @@ def no_gpu_here(release: str, facts: Facts) -> Detected:
 
 @pytest.fixture
 def bake(tmp_path: Path, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> Bake:
-    """Render a project; without other answers against the replica, and without running the hook."""
+    """Render a project: unless the answers say otherwise, against the replica and without the hook.
+
+    To start the hook for nothing would take a third of the time.
+    """
     monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))
 
     def render(**answers: str) -> BakedProject:
@@ -215,9 +218,14 @@ def bake(tmp_path: Path, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> B
             "git": "no",
             **answers,
         }
-        path = cookiecutter(str(ROOT), no_input=True, extra_context=given, output_dir=tmp_path)
-        known = load_facts()
-        return BakedProject(Path(path), complete(given, known))
+        path = cookiecutter(
+            str(ROOT),
+            no_input=True,
+            extra_context=given,
+            output_dir=tmp_path,
+            accept_hooks=bool({"after_generation", "git"} & {*answers}),
+        )
+        return BakedProject(Path(path), complete(given, load_facts()))
 
     return render
 

@@ -111,11 +111,6 @@ def test_python_packages_are_updated_without_those_of_pytorch(bake: Bake) -> Non
     assert ignored == {"github-actions": set(), "uv": from_pytorch}
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "refresh.yml"])
-def test_own_workflows_pass_actionlint(name: str, actionlint: Path) -> None:
-    assert lint_workflow(actionlint, ROOT / ".github/workflows" / name) == []
-
-
 @pytest.mark.parametrize("answers", LAYOUTS)
 def test_dockerfile_passes_hadolint(answers: dict[str, str], bake: Bake) -> None:
     project = bake(torch_version=RELEASE, dockerfile="yes", **answers)

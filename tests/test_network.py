@@ -116,7 +116,14 @@ def test_whoever_hangs_on_the_replica_is_let_go(healed: bool) -> None:
     client.close()
 
 
-@pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(it, marks=[pytest.mark.slow] if it in (Fault.HANG, *IN_WHEELS) else [])
+        for it in Fault
+    ],
+    ids=lambda fault: fault.name,
+)
 def test_fault(
     bake: Bake,
     tmp_path: Path,
