@@ -1,4 +1,4 @@
-"""Measure what the template costs: `uv run -m tools.bench`, in some three minutes.
+"""Measure what the template costs: `uv run --group browser -m tools.bench`, in some four minutes.
 
 Machines are noisy, so nothing is judged by seconds: each time is a ratio to something alike that
 runs in turn with it, and of several rounds the median counts. Counts need no such care.
