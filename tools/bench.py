@@ -1,4 +1,4 @@
-"""Measure what the template costs: `uv run --group browser -m tools.bench`, in some four minutes.
+"""Measure what the template costs: `uv run --group browser -m tools.bench`, in some three minutes.
 
 Machines are noisy, so nothing is judged by seconds: each time is a ratio to something alike that
 runs in turn with it, and of several rounds the median counts. Counts need no such care.
@@ -256,7 +256,7 @@ def against_the_guide(folder: Path, replica: Replica) -> str:
         (theirs / ".python-version").write_text(f"{COMMON['python_version']}\n", encoding="utf-8")
         counts = count(ours, replica)
         sides = partial(cold_lock, ours), partial(cold_lock, theirs)
-        pairs = in_turn(*sides, ROUNDS) if choice.name == TIMED else []
+        pairs = in_turn(*sides) if choice.name == TIMED else []
         rows.append(compared(choice, counts, count(theirs, replica), pairs))
     return table(["a lock: ours / uv's guide", *counts, "time", ""], rows)
 

@@ -29,7 +29,7 @@ CHOICE = {
 PYTHONS = ("3.10", "3.11", "3.13", "3.14", "3.12")
 """The further choices, one a round; the last is what it began with."""
 
-ROUNDS = 3
+ROUNDS = 2
 
 LATENCY = 0.020
 """How many seconds pass until the first byte of a file."""
