@@ -67,12 +67,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def adopt(path: Path, given: Mapping[str, str]) -> Adoption:
     """Return what the plan of a project's own answers, and of those given, changes in its file."""
     path = (path / "pyproject.toml" if path.is_dir() else path).resolve()
-    facts = load_facts()
     try:
         text = path.read_bytes().decode("utf-8")
-        data = tomllib.loads(text)
+        tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise Stop(f"{path} cannot be read: {error}") from None
+    first = adopt_text(path, text, given)
+    # Where one build of several is left, it is read from the file like that of any other project.
+    rest = {key: answer for key, answer in given.items() if key not in ("torch_backend", "layout")}
+    if rest == given:
+        return first
+    then = adopt_text(path, first.new, rest)
+    reasons = [*dict.fromkeys([*first.reasons, *then.reasons])]
+    return Adoption(path, text, then.new, reasons, then.plan)
+
+
+def adopt_text(path: Path, text: str, given: Mapping[str, str]) -> Adoption:
+    """Return what changes in a text that stands, or will stand, in a file."""
+    facts, data = load_facts(), tomllib.loads(text)
     refuse(path, data)
     lock = read(path.with_name("uv.lock")).get("package", [])
     locked = {it.get("version", "").partition("+")[0] for it in lock if it["name"] == TORCH}

@@ -61,7 +61,7 @@ def _edit(
     table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: Place | None = None
 ) -> None:
     """Make a table hold what is wanted; it has no place if it stands within a line."""
-    remarks = table.header_leading_comments if place else ()
+    remarks = _remarks(table) if place else None
     for key in [key for key in table if key not in wanted]:
         del table[key]
     for key, value in wanted.items():
@@ -78,13 +78,21 @@ def _edit(
             _edit_list(old, value)
         else:
             table[key] = _made(value, within)
-    if place and table.header_leading_comments != remarks:
+    if place and _remarks(table) not in (None, remarks):
         # A new header came between the first one within it and the remarks on that.
         tables = (it[0] if isinstance(it, tomlrt.AoT) else it for it in table.values())
         with contextlib.suppress(tomlrt.TOMLError, StopIteration):
             first = next(it for it in tables if isinstance(it, tomlrt.Table) and not it.is_inline)
             first.header_leading_comments = table.header_leading_comments
-            table.header_leading_comments = remarks
+            table.header_leading_comments = remarks or ()
+
+
+def _remarks(table: tomlrt.Document | tomlrt.Table) -> tuple[str, ...] | None:
+    """Return the comments above the header of a table, None where it has no header."""
+    try:
+        return table.header_leading_comments
+    except tomlrt.TOMLError:
+        return None
 
 
 def _edit_list(items: tomlrt.Array | tomlrt.AoT, wanted: list[Any]) -> None:

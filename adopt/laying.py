@@ -323,7 +323,8 @@ class Layout:
                 entries.append({**index, **({"marker": source.marker} if source.marker else {})})
         if not entries and any(line.is_setting for line in self.project.of(package)):
             return
-        sources, known = self.project.sources(package), {(), *map(normal, self.project.lists)}
+        lists = Project(self.wanted, self.project.facts, {}).lists
+        sources, known = self.project.sources(package), {(), *map(normal, lists)}
         is_right = sources and all(it.option in known and not it.extra_in_marker for it in sources)
         uv = {**value_at(self.wanted, UV), "sources": {package: entries}}
         both = self.project, Project({"tool": {"uv": uv}}, self.project.facts, {})

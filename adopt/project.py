@@ -368,7 +368,7 @@ class Project:
 
     @cached_property
     def keeps_bounds(self) -> bool:
-        """Whether others install the project, and its metadata names a range of torch for them."""
+        """Whether its metadata names a range of torch, for others or beside the pin of its lock."""
         if "torch_pin" in self.given:
             return self.given["torch_pin"] == MINIMUM
         every = self.of(TORCH)
@@ -376,4 +376,4 @@ class Project:
         kinds = ("project", *KINDS["group"]) if is_held else ("project",)
         lines = [line for line in every if line.place[0] in kinds]
         installed = self.uv.get("package", "build-system" in self.data)
-        return bool(installed) and any(not line.is_exact for line in lines)
+        return bool(installed or is_held) and any(not line.is_exact for line in lines)

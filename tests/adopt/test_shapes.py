@@ -46,6 +46,34 @@ def test_each_platform_is_named_and_a_second_time_changes_nothing(
     assert reason(found, "required-environments: ")
 
 
+SEVERAL = [name for name in SHAPES if "extra =" in SHAPES[name] or "extra ==" in SHAPES[name]]
+"""The shapes with several builds."""
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.parametrize(
+    "answers",
+    [{"torch_backend": "cpu"}, {"torch_backend": "cu130", "torch_version": "2.9.1"}],
+    ids=["cpu", "cu130"],
+)
+def test_one_build_is_left_of_several(name: str, answers: dict[str, str], tmp_path: Path) -> None:
+    """The file says all that was asked for: read without the answers it stays as it is."""
+    path = tmp_path / "pyproject.toml"
+    path.write_text(SHAPES[name], encoding="utf-8")
+    found = adopt(tmp_path, answers)
+    path.write_text(found.new, encoding="utf-8")
+    again = adopt(tmp_path, {})
+    assert (again.new, again.reasons) == (found.new, [])
+    extras = {*project(found).get("optional-dependencies", {})}
+    assert {it["extra"] for it in every_source(found) if "extra" in it} <= extras
+
+
+def every_source(found: Adoption) -> list[dict[str, str]]:
+    """Return every source of a result."""
+    values = uv(found).get("sources", {}).values()
+    return [it for value in values for it in (value if isinstance(value, list) else [value])]
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_with_the_reason(name: str, tmp_path: Path) -> None:
     text, message = REFUSED[name]
