@@ -135,7 +135,8 @@ def compiled_once() -> Iterator[None]:
     def compile_once(self: jinja2.Environment, source: Any, *rest: Any, **options: Any) -> Any:
         if not isinstance(source, str):
             return compile_anew(self, source, *rest, **options)
-        text = (source, rest, *options.items(), *self.extensions)
+        # Whether the extension leaves a text alone depends on the answers.
+        text = (self.preprocess(source), rest, *options.items(), *self.extensions)
         if text not in known:
             known[text] = compile_anew(self, source, *rest, **options)
         return known[text]
