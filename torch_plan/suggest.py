@@ -49,15 +49,16 @@ def nearest(asked: str, options: Iterable[str], order: Sequence[str]) -> list[st
 def nearest_versions(asked: str, versions: Sequence[str]) -> list[str]:
     """Return the versions that may have been meant, the likeliest first; never an empty list.
 
-    The newest of the same minor, those that are spelt alike, and the one before what was asked.
+    The one within the text, the newest of its minor, those that are spelt alike, the one before it.
     """
-    near: list[str] = []
+    if within := re.search(r"\d+(\.\d+)*", asked):
+        asked = within[0]
     key = version_key(asked)
-    is_version = re.fullmatch(r"\d+(\.\d+)*", asked) is not None
-    if is_version:
+    near = [asked] * (asked in versions)
+    if within:
         near += [version for version in versions if version_key(version)[:2] == key[:2]][-1:]
     near += close(asked, versions)
-    if is_version:
+    if within:
         near += [version for version in versions if version_key(version) < key][-1:]
     return list(dict.fromkeys(near)) or [versions[-1]]
 

@@ -61,6 +61,15 @@ def again(answers: Mapping[str, str]) -> Again | None:
             id="broken-on-the-main-platform",
         ),
         pytest.param(
+            {"torch_version": "2.9.1", "python_version": "pythn 3.12"},
+            "3.12",
+            "PyTorch has wheels for Python 3.8 to 3.15.",
+            id="a-version-in-a-misspelt-text",
+        ),
+        pytest.param(
+            {"torch_version": "torhc 2.9.1"}, "2.9.1", "no such release", id="a-release-in-one"
+        ),
+        pytest.param(
             {"torch_backend": "cpu cu130", "layout": "markers"},
             "extras",
             "several backends in one project need extras or groups",
