@@ -79,7 +79,7 @@ def adopt(path: Path, given: Mapping[str, str]) -> Adoption:
         return first
     then = adopt_text(path, first.new, rest)
     reasons = [*dict.fromkeys([*first.reasons, *then.reasons])]
-    return Adoption(path, text, then.new, reasons, then.plan)
+    return first._replace(new=then.new, reasons=reasons)
 
 
 def adopt_text(path: Path, text: str, given: Mapping[str, str]) -> Adoption:

@@ -189,7 +189,8 @@ class Layout:
         said, torch = listed([line.text for line in old]), self.torch
         pins = listed([*dict.fromkeys(text.partition(" ; ")[0] for text in new)])
         if not new and package in self.packages:
-            return f"{said} leaves {place[-1]}: {listed([*self.places])} choose its build."
+            choose = "chooses" if len(self.places) == 1 else "choose"
+            return f"{said} leaves {place[-1]}: {listed([*self.places])} {choose} its build."
         if not new:
             return f"{said} leaves {place[-1]}: no build of {torch} requires it."
         if place == CONSTRAINTS and package not in self.packages:
@@ -349,7 +350,7 @@ class Layout:
         sources, origins = self.project.sources(package), self.origins(self.project, package)
         if not has_source:
             return f"{package} has a source that nothing here needs: uv ignores it."
-        if not sources and not self.project.of(package):
+        if not sources and all(line.is_setting for line in self.project.of(package)):
             return f"Other packages may require {package}: then it has the build of torch."
         if not sources:
             index = origins[0][1]
