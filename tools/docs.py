@@ -11,16 +11,16 @@ from __future__ import annotations
 import json
 
 from tools.lib import answers_page, support_table
-from tools.lib.facts_file import FACTS_PATH, dump_facts
-from torch_plan.facts import Facts
+from tools.lib.facts_file import dump_facts
+from torch_plan.facts import BUILDS_PATH, Facts
 
 
 def main() -> None:
     """Write the files."""
-    facts = json.loads(FACTS_PATH.read_text(encoding="utf-8"))
+    facts = json.loads(BUILDS_PATH.read_text(encoding="utf-8"))
     support, answers = support_table.PAGE, answers_page.PAGE
     texts = {
-        FACTS_PATH: dump_facts(facts),
+        BUILDS_PATH: dump_facts(facts),
         support: support_table.refreshed(support.read_text(encoding="utf-8"), Facts(facts)),
         answers: answers_page.refreshed(answers.read_text(encoding="utf-8")),
     }

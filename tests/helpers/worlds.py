@@ -7,12 +7,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tools.lib.facts_file import FACTS_PATH
-from torch_plan.facts import Facts, version_key
+from torch_plan.facts import BUILDS_PATH, Facts, version_key
 
 Data = dict[str, Any]
 
-FULL: Data = json.loads(FACTS_PATH.read_text(encoding="utf-8"))
+FULL: Data = json.loads(BUILDS_PATH.read_text(encoding="utf-8"))
 
 
 def facts_of(data: Data, keep: Callable[[str], bool]) -> Data:

@@ -7,17 +7,17 @@ import json
 import pytest
 
 from tests.helpers.worlds import until
-from tools.lib.facts_file import FACTS_PATH, dump_facts
+from tools.lib.facts_file import dump_facts
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.facts import CPU, PYPI, load_facts, version_key
+from torch_plan.facts import BUILDS_PATH, CPU, PYPI, load_facts, version_key
 from torch_plan.platforms import PLATFORMS, platform_of
 
 FACTS = load_facts()
-DATA = json.loads(FACTS_PATH.read_text(encoding="utf-8"))
+DATA = json.loads(BUILDS_PATH.read_text(encoding="utf-8"))
 
 
 def test_layout_is_the_writers() -> None:
-    assert dump_facts(DATA) == FACTS_PATH.read_text(encoding="utf-8")
+    assert dump_facts(DATA) == BUILDS_PATH.read_text(encoding="utf-8")
 
 
 def test_every_release_is_there() -> None:

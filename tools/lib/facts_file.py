@@ -1,42 +1,18 @@
-"""`torch_plan/builds.json`: what it has seen, and how it is laid out for review line by line."""
+"""How `torch_plan/builds.json` is laid out, for review line by line."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
-from tools.lib.grouping import grouped
-from tools.lib.wheel_names import WheelName
-from torch_plan.facts import Facts, backend_key
+from torch_plan.facts import backend_key
+from torch_plan.platforms import PLATFORMS, platform_of
 
-Wheels = set[tuple[str, WheelName]]
-"""The wheels of one version: index and name, whose label counts for nothing here."""
+Wheel = tuple[str, str, str]
+"""A wheel of one version: its index, platform tag and CPython tag (`cp313t`, `py3`)."""
 
-FACTS_PATH = Path(__file__).resolve().parents[2] / "torch_plan" / "builds.json"
-
-
-class Seen(Facts):
-    """The facts without what is only likely, or a release that is only expected."""
-
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        super().__init__({**data, "likely": []})
-
-    @cached_property
-    def expected_releases(self) -> tuple[str, ...]:
-        """None: every release that comes next is unknown."""
-        return ()
-
-    def all_wheels(self, package: str, version: str) -> Wheels:
-        """Return the wheels of a version on all indexes."""
-        return {
-            (index, WheelName(package, version, "", python, tag))
-            for index in self.indexes(package, version)
-            for tag, pythons in self.wheels(package, version, index).items()
-            for python in pythons
-        }
+Value = TypeVar("Value")
 
 
 def dump_facts(facts: dict[str, Any]) -> str:
@@ -57,33 +33,39 @@ def _dump(value: Any, indent: str) -> str:
     return "[\n" + ",\n".join(deeper + _dump(item, deeper) for item in value) + f"\n{indent}]"
 
 
-def indexes_of(wheels: Wheels) -> list[str]:
-    """Return the indexes that wheels lie on, in the order of the file."""
-    return sorted({index for index, _ in wheels}, key=backend_key)
+def wheels_in(tables: Mapping[str, Mapping[str, str]]) -> set[Wheel]:
+    """Return the wheels of a version, of which the file has tables."""
+    return {
+        (index, tag, python)
+        for indexes, table in tables.items()
+        for index in indexes.split()
+        for tags, pythons in table.items()
+        for tag in tags.split()
+        for python in pythons.split()
+    }
 
 
-def tables(wheels: Wheels) -> dict[str, dict[str, str]]:
+def tables_of(wheels: Iterable[Wheel]) -> dict[str, dict[str, str]]:
     """Return the wheels of a version as the file has them: what is equal is said once."""
-    rows = {index: _rows(wheels, index) for index in indexes_of(wheels)}
-    groups = grouped(rows, lambda index: tuple(rows[index].items()))
-    return {" ".join(indexes): dict(table) for table, indexes in groups.items()}
+    pythons: dict[str, dict[str, str]] = {}
+    in_order = sorted(wheels, key=lambda it: (backend_key(it[0]), tag_order(it[1], it[2])))
+    for index, tag, python in in_order:
+        row = pythons.setdefault(index, {})
+        row[tag] = f"{row[tag]} {python}" if tag in row else python
+    rows = {index: tuple(_merged(row).items()) for index, row in pythons.items()}
+    return {indexes: dict(row) for indexes, row in _merged(rows).items()}
 
 
-def tags_text(wheels: Wheels) -> dict[str, list[str]]:
-    """Return what people read of wheels (`win_amd64 for cp312 cp313`) -> the indexes with them."""
-    texts = {
-        index: "; ".join(f"{tags} for {pythons}" for tags, pythons in _rows(wheels, index).items())
-        for index in indexes_of(wheels)
-    }
-    return grouped(texts, texts.__getitem__)
+def _merged(table: Mapping[str, Value]) -> dict[str, Value]:
+    """Return a table in which the keys of equal values are one key, separated by spaces."""
+    keys: dict[Value, list[str]] = {}
+    for key, value in table.items():
+        keys.setdefault(value, []).append(key)
+    return {" ".join(names): value for value, names in keys.items()}
 
 
-def _rows(wheels: Wheels, index: str) -> dict[str, str]:
-    """Return platform tags -> CPython tags of the wheels on an index."""
-    names = sorted((name for at, name in wheels if at == index), key=lambda name: name.order)
-    by_tag = {
-        tag: " ".join(name.python for name in those)
-        for tag, those in grouped(names, lambda name: name.platform_tag).items()
-    }
-    groups = grouped(by_tag, by_tag.__getitem__)
-    return {" ".join(tags): pythons for pythons, tags in groups.items()}
+def tag_order(tag: str, python: str) -> tuple[int, str, bool, bool, int]:
+    """Return what sorts the wheels of a version: by platform, `cp39 cp310 cp313t`, `py3` last."""
+    place = [*PLATFORMS, ""].index(platform_of(tag))
+    number = int(python[3:].rstrip("t") or 0)
+    return place, tag, python == "py3", python.endswith("t"), number

@@ -5,22 +5,27 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar
+from pathlib import PurePosixPath
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import requests
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name
-from packaging.version import Version
-from pypi_simple import DistributionPackage, NoMetadataError, NoSuchProjectError, PyPISimple
+from pypi_simple import DistributionPackage, NoSuchProjectError, PyPISimple
+from requests.adapters import HTTPAdapter
 
-from tools.lib.wheel_names import WheelName, parse_wheel_name
-from torch_plan.facts import CPU, PYPI
-from torch_plan.platforms import PLATFORMS
+from tools.lib.facts_file import tag_order
+from tools.lib.wheel_names import parse_wheel_name
+from torch_plan.facts import CPU, PYPI, TORCH
+from torch_plan.platforms import PLATFORMS, platform_of
 
 INDEX_NAME = re.compile(r"cpu|xpu|cu\d{3}|rocm\d+(\.\d+)+")
 """An index of stable wheels. `cpu-cxx11-abi`, `cu117_pypi_cudnn`, `nightly`, `test` are none."""
+
+FINAL = re.compile(r"[\d.]+")
+"""A version that is no pre-release and no post-release."""
 
 PYTHON_TAG = re.compile(r"cp3\d+t?|py3")
 
@@ -28,203 +33,158 @@ COMMIT = re.compile(r"[0-9a-f]{7,40}")
 """What torchvision's wheels for Windows on Arm carry in place of a label."""
 
 TIMEOUT = 30.0
-PATIENCE = 3
-"""After so many requests in a row without any answer, a repository is not asked again."""
 
-_SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
-"""`sys_platform` -> `os_name`, `platform_system`."""
+Wheels = dict[tuple[str, str], DistributionPackage]
+"""Platform tag and CPython tag -> the file, of one version on one index."""
 
 Answer = TypeVar("Answer")
 
 
-class Listed(NamedTuple):
-    """A wheel on a page, and what its name says."""
-
-    name: WheelName
-    package: DistributionPackage
-
-
-Listing = dict[str, list[Listed]]
-"""Version -> wheels, of one package on one index."""
-
-
-class BrokenPage(Exception):
+class BrokenPageError(Exception):
     """A page whose end is missing."""
 
 
 class Repository:
-    """A simple repository, read page by page.
+    """A simple repository; what it does not give is added to `unread`, with the reason."""
 
-    `unread` is the record of what it does not give: reason -> pages and files.
-    """
-
-    def __init__(self, title: str, url: str, unread: dict[str, list[str]]) -> None:
-        self.title, self.unread = title, unread
-        self.pages = 0
-        self._url = url.rstrip("/")
+    def __init__(self, url: str, unread: list[str]) -> None:
+        self._url, self._unread = url.rstrip("/"), unread
+        self._is_down = False
         self._session = requests.Session()
         self._session.hooks["response"].append(_check_whole)
-        self._silent = 0
-        self._known: dict[str, Metadata | None] = {}
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=1))
 
     def names(self) -> list[str]:
         """Return what the root page lists: packages, and on the PyTorch index folders as well."""
         client = PyPISimple(self._url, session=self._session)
-        page = self._read(f"{self.title} root", lambda: client.get_index_page(TIMEOUT), False)
+        page = self._read(client.endpoint, lambda: client.get_index_page(TIMEOUT), False)
         return page.projects if page else []
 
-    def listing(self, index: str, project: str, expected: bool) -> Listing | None:
-        """Return the wheels of a project on an index that the facts can name; none is yanked.
+    def listing(self, index: str, package: str, expected: bool) -> dict[str, Wheels] | None:
+        """Return version -> wheels of a package on an index, None where its page cannot be read.
 
-        None where the page is not there, cannot be read, or is not about this project. `expected`
-        says that this is to be recorded.
+        A page that is not there is recorded only if it was `expected`.
         """
-        parts = [part for part in (index, project) if part != PYPI]
-        client = PyPISimple("/".join([self._url, *parts[:-1]]), session=self._session)
-        what = "/".join([self.title, *parts])
-        page = self._read(what, lambda: client.get_project_page(project, TIMEOUT), expected)
-        if page is None:
-            return None
-        packages = [it for it in page.packages if not it.is_yanked]
-        if not any(package.filename.endswith(".whl") for package in packages):
-            if expected:
-                self._note(what, "the page lists no wheel")
-            return None
-        self.pages += 1
-        return listing(packages, project, index)
+        url = self._url if index == PYPI else f"{self._url}/{index}"
+        client = PyPISimple(url, session=self._session)
 
-    def metadata(self, wheel: Listed) -> Metadata | None:
-        """Return the METADATA of a wheel (PEP 658), None if it is not given.
+        def get() -> dict[str, Wheels]:
+            files = client.get_project_page(package, TIMEOUT).packages
+            if not any(file.filename.endswith(".whl") for file in files):
+                raise NoSuchProjectError(package, client.get_project_url(package))
+            return listing(files, package, index)
 
-        METADATA without a hash counts as not given: half a file would read as fewer requirements.
+        return self._read(client.get_project_url(package), get, expected)
+
+    def metadata(self, wheels: Wheels) -> Metadata | None:
+        """Return the METADATA of the first wheel, None if it is not given whole.
+
+        That it is whole its hash says: half of it would read as fewer requirements.
         """
-        filename = wheel.package.filename
-        if filename not in self._known:
-            self._known[filename] = self._metadata(wheel)
-        return self._known[filename]
-
-    def _metadata(self, wheel: Listed) -> Metadata | None:
-        if not wheel.package.metadata_digests:
-            self._note(f"{self.title}: METADATA of {wheel.name.package}", "the page offers none")
-            return None
+        file = wheels[_first(wheels)]
         client = PyPISimple(self._url, session=self._session)
 
         def get() -> Metadata:
-            text = client.get_package_metadata(wheel.package, timeout=TIMEOUT)
+            text = client.get_package_metadata(file, timeout=TIMEOUT)
             return Metadata.from_email(text, validate=False)
 
-        return self._read(f"{self.title}: METADATA of {wheel.package.filename}", get, True)
+        return self._read(file.metadata_url, get, True)
 
-    def requirements(self, wheel: Listed) -> list[Requirement] | None:
-        """Return what is required where a wheel is installed; None if METADATA is not given."""
-        metadata = self.metadata(wheel)
-        return None if metadata is None else active(metadata.requires_dist or (), wheel)
+    def requirements(self, wheels: Wheels) -> dict[str, list[Requirement] | None]:
+        """Return platform -> what is required there, None where METADATA is not given."""
+        found: dict[str, list[Requirement] | None] = {}
+        for platform in PLATFORMS:
+            here = {it: file for it, file in wheels.items() if platform_of(it[0]) == platform}
+            if here:
+                metadata, (_, python) = self.metadata(here), _first(here)
+                needed = metadata.requires_dist or () if metadata else None
+                found[platform] = None if needed is None else active(needed, platform, python)
+        return found
 
-    def _read(self, what: str, get: Callable[[], Answer], expected: bool) -> Answer | None:
-        if self._silent >= PATIENCE:
-            self._note(f"{self.title}: every page after that", "not asked for")
+    def _read(self, url: str, get: Callable[[], Answer], expected: bool) -> Answer | None:
+        if self._is_down:
             return None
+        print(url, file=sys.stderr, flush=True)
         try:
-            answer = get()
+            return get()
         # Whatever a page does to its parser, the other pages are read.
         except Exception as error:  # noqa: BLE001
-            is_silent = isinstance(error, (requests.ConnectionError, requests.Timeout))
-            self._silent = self._silent + 1 if is_silent else 0
-            reason = _reason(error)
-            # The PyTorch index says 403 of what is not there, others 404.
-            if expected or reason not in ("HTTP 403", "HTTP 404"):
-                self._note(what, reason)
+            self._is_down = isinstance(error, (requests.ConnectionError, requests.Timeout))
+            if expected or not _is_missing(error):
+                reason = " ".join(str(error).split())[:200]
+                rest = "; nothing was asked for after that" if self._is_down else ""
+                self._unread.append(f"{url}: {type(error).__name__}: {reason}{rest}")
             return None
-        self._silent = 0
-        print(what, file=sys.stderr, flush=True)
-        return answer
-
-    def _note(self, what: str, reason: str) -> None:
-        places = self.unread.setdefault(reason, [])
-        if what not in places:
-            print(f"{what}: could not be read: {reason}", file=sys.stderr, flush=True)
-            places.append(what)
 
 
 def _check_whole(response: requests.Response, **_: object) -> None:
-    """Raise `BrokenPage` where HTML breaks off: its parser passes over that."""
-    is_html = response.ok and "html" in response.headers.get("Content-Type", "")
-    if is_html and "</html" not in response.text.lower():
-        raise BrokenPage("the page breaks off")
+    """Raise `BrokenPageError` where HTML breaks off: its parser passes over that."""
+    is_html = response.status_code == 200 and "html" in response.headers.get("Content-Type", "")
+    if is_html and b"</html" not in response.content.lower():
+        raise BrokenPageError("the page breaks off")
 
 
-def _reason(error: Exception) -> str:
-    match error:
-        case requests.HTTPError(response=requests.Response() as response):
-            return f"HTTP {response.status_code}"
-        case NoSuchProjectError() | NoMetadataError():
-            return "HTTP 404"
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first[:200]}"
+def _is_missing(error: Exception) -> bool:
+    """Tell whether a page is not there: the PyTorch index says 403 of that, others 404."""
+    if isinstance(error, requests.HTTPError):
+        return error.response is not None and error.response.status_code in (403, 404)
+    return isinstance(error, NoSuchProjectError)
 
 
-def listing(packages: Iterable[DistributionPackage], project: str, index: str) -> Listing:
-    """Return the wheels that belong to an index and that the facts can name, by version."""
-    found: Listing = {}
-    for package in packages:
+def listing(files: Iterable[DistributionPackage], package: str, index: str) -> dict[str, Wheels]:
+    """Return version -> wheels that belong to an index, are not yanked, and that facts can name."""
+    found: dict[str, Wheels] = {}
+    for file in files:
         try:
-            name = parse_wheel_name(package.filename)
+            name = parse_wheel_name(file.filename)
         except InvalidWheelFilename:
             continue
-        version = Version(name.version)
-        is_final = not (version.is_prerelease or version.is_postrelease or version.epoch)
         # `cp310-abi3` the facts cannot express.
-        is_named = PYTHON_TAG.fullmatch(name.python) and "-abi3-" not in package.filename
-        folder = unquote(urlsplit(package.url).path).split("/")[-2:-1]
-        is_fact = name.package == project and name.platform and is_final and is_named
-        if is_fact and _belongs(name.label, "".join(folder), index):
-            found.setdefault(name.version, []).append(Listed(name, package))
+        is_python = PYTHON_TAG.fullmatch(name.python) and "-abi3-" not in file.filename
+        is_named = is_python and FINAL.fullmatch(name.version) and platform_of(name.platform_tag)
+        folder = PurePosixPath(unquote(urlsplit(file.url).path)).parent.name
+        is_own = name.package == package and _belongs(name.label, folder, index)
+        if is_named and is_own and not file.is_yanked:
+            found.setdefault(name.version, {})[name.platform_tag, name.python] = file
     return found
 
 
 def _belongs(label: str, folder: str, index: str) -> bool:
-    """Tell whether a wheel that an index lists is its own, by its label and where it lies."""
-    if label == index:
-        return True
-    if label and not COMMIT.fullmatch(label):
-        return False
-    in_root = not INDEX_NAME.fullmatch(folder)
-    return index in (PYPI, folder) or (index == CPU and in_root)
+    """Tell whether a wheel that an index lists is its own, by its label and where it lies.
+
+    One without a label in the index root is listed everywhere, and counts for `cpu` (torch 2.0
+    for Linux aarch64).
+    """
+    if label == index or (label and not COMMIT.fullmatch(label)):
+        return label == index
+    return index in (PYPI, folder) or (index == CPU and not INDEX_NAME.fullmatch(folder))
 
 
-def sample(wheels: Iterable[Listed], platform: str = "") -> Listed | None:
-    """Return a wheel to read METADATA of: the oldest Python's, on Linux if there is a choice."""
-    return min(
-        (wheel for wheel in wheels if platform in ("", wheel.name.platform)),
-        key=lambda wheel: (*wheel.name.order, wheel.package.filename),
-        default=None,
-    )
+def _first(wheels: Wheels) -> tuple[str, str]:
+    """Return the tags of the oldest Python's wheel, on Linux if there is a choice."""
+    return min(wheels, key=lambda tags: tag_order(*tags))
 
 
-def active(requirements: Iterable[Requirement], wheel: Listed) -> list[Requirement]:
-    """Return the requirements that hold where a wheel is installed, without any extra."""
-    platform = PLATFORMS[wheel.name.platform]
-    os_name, system = _SYSTEMS[platform.sys_platform]
-    python = re.sub(r"^cp3(\d+)t?$", r"3.\1", wheel.name.python).replace("py3", "3.12")
+def active(requirements: Iterable[Requirement], platform: str, python: str) -> list[Requirement]:
+    """Return the requirements that hold on a platform and a CPython tag, without any extra."""
+    entry = PLATFORMS[platform]
     environment = {
-        "sys_platform": platform.sys_platform,
-        "platform_machine": platform.platform_machine,
-        "platform_system": system,
-        "os_name": os_name,
-        "python_version": python,
-        "python_full_version": f"{python}.0",
-        "platform_python_implementation": "CPython",
-        "extra": "",
+        "sys_platform": entry.sys_platform,
+        "platform_machine": entry.platform_machine,
+        "platform_system": entry.system.replace("macOS", "Darwin"),
+        "os_name": "nt" if entry.sys_platform == "win32" else "posix",
     }
+    if python != "py3":
+        minor = python[3:].rstrip("t")
+        environment |= {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.0"}
     return [it for it in requirements if it.marker is None or it.marker.evaluate(environment)]
 
 
 def exact(requirement: Requirement) -> str:
     """Return the version that a requirement pins, empty for any other."""
-    match [*requirement.specifier]:
-        case [only] if only.operator == "==" and not only.version.endswith(".*"):
-            return str(only.version)
-    return ""
+    pin = re.fullmatch(r"==([^,*]+)", str(requirement.specifier))
+    return pin[1] if pin else ""
 
 
 def cuda_build(requirements: Iterable[Requirement]) -> str:
@@ -236,6 +196,21 @@ def cuda_build(requirements: Iterable[Requirement]) -> str:
     names = {canonicalize_name(requirement.name): requirement for requirement in requirements}
     for name, requirement in names.items():
         if name == "cuda-toolkit" or name.startswith("nvidia-cuda-runtime"):
-            major, _, rest = exact(requirement).partition(".")
-            return f"cu{major}{rest.partition('.')[0]}" if major else ""
+            numbers = exact(requirement).split(".")
+            return f"cu{numbers[0]}{numbers[1]}" if len(numbers) > 1 else ""
     return "" if any(name.startswith("nvidia-") for name in names) else CPU
+
+
+def pairs_in(readme: str, companion: str) -> dict[str, str]:
+    """Return minor version -> torch (`>=2.11`, `==2.10.*`) of the tables of pairs in a README."""
+    pairs, is_table = {}, False
+    for line in readme.splitlines():
+        cells = [cell.strip(" `") for cell in line.strip().strip("|").split("|")][:2]
+        if cells == [companion, TORCH]:
+            is_table = True
+        elif "|" not in line:
+            is_table = False
+        elif is_table and (row := re.fullmatch(r"([\d.]+)\|(>=)?([\d.]+)", "|".join(cells))):
+            minor, at_least, torch = row.groups()
+            pairs[minor] = f">={torch}" if at_least else f"=={torch}.*"
+    return pairs

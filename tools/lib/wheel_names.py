@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from torch_plan.facts import labelled
-from torch_plan.platforms import PLATFORMS, platform_of
+from torch_plan.platforms import platform_of
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,6 @@ class WheelName:
     def platform(self) -> str:
         """The platform that it is for, empty for one that the template does not name."""
         return platform_of(self.platform_tag)
-
-    @property
-    def order(self) -> tuple[int, str, bool, bool, int]:
-        """What sorts the wheels of a version as `builds.json` does.
-
-        By platform, then `cp39 cp310 cp313t`, and `py3` last.
-        """
-        number = int(self.python[3:].rstrip("t") or 0)
-        place = [*PLATFORMS, ""].index(self.platform)
-        return place, self.platform_tag, self.python == "py3", self.python.endswith("t"), number
 
 
 def parse_wheel_name(filename: str) -> WheelName:
