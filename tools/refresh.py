@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -57,9 +56,6 @@ BY_HAND = "To do by hand"
 WAITING = "Not added yet"
 GONE = "On no page any more (the facts were kept)"
 UNREAD = "Could not be read (the facts were kept)"
-
-INDEX_TRITON = re.compile(r"(pytorch-)?triton-(rocm|xpu)")
-"""The triton packages that only the PyTorch index has; plain `triton` is PyPI's."""
 
 
 class Refresh:
@@ -122,9 +118,8 @@ class Refresh:
                     self.pages[package, index] = page
 
     def on_pypi(self, package: str) -> dict[str, Wheels]:
-        """Return what PyPI lists of a package, the newest version first."""
-        page = self.pages.get((package, PYPI), {})
-        return dict(sorted(page.items(), key=lambda it: version_key(it[0]), reverse=True))
+        """Return what PyPI lists of a package."""
+        return self.pages.get((package, PYPI), {})
 
     def add_release(self, release: str, companions: Iterable[str]) -> None:
         """Add a release with a version of each of these companions, or report what it lacks."""
@@ -249,7 +244,7 @@ class Refresh:
         for platform, needed in requirements.items():
             for requirement in needed or ():
                 name = canonicalize_name(requirement.name)
-                if INDEX_TRITON.fullmatch(name):
+                if name.endswith(f"triton-{family}"):
                     platforms.add(platform)
                     if "==" not in entry["requirement"]:
                         entry["requirement"] = "==".join(filter(None, (name, exact(requirement))))
@@ -265,17 +260,14 @@ class Refresh:
         old, new = self.old.published, Facts(self.data).published
         for entry in self.data["likely"]:
             release, index = entry["release"], entry["index"]
-            if release not in new.releases:
+            if release not in old.releases:
                 continue
             page = self.pages.get((TORCH, index))
             is_whole = page is not None and all(
                 it in page for it in old.releases if old.wheels(TORCH, it, index)
             )
             # What goes with it is likely as long as its page could not be read.
-            is_all_read = all(
-                (it, index) in self.pages or (it, index) not in self.places
-                for it in self.companions
-            )
+            is_all_read = all(place in self.pages for place in self.places if place[1] == index)
             open_still = []
             for platform in entry["platforms"].split():
                 is_found = platform in new.platforms(TORCH, release, index)
@@ -316,20 +308,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Bring builds.json up to date.")
     option = parser.add_argument
     option("--index-url", default=official, metavar="URL", help=f"instead of {official}")
-    option(
-        "--index",
-        action="append",
-        default=[],
-        type=_index_name,
-        metavar="NAME",
-        help="an index to look for besides those that are known, such as cu134; repeatable",
-    )
-    option(
-        "--pypi-url",
-        default=PYPI_SIMPLE_ENDPOINT,
-        metavar="URL",
-        help="a copy of PyPI's simple API, with upload times and metadata (default: PyPI)",
-    )
+    option("--index", action="append", default=[], type=_index_name, help="one more: cu134")
+    option("--pypi-url", default=PYPI_SIMPLE_ENDPOINT, metavar="URL", help="a copy of PyPI's API")
     option("--check", action="store_true", help="write nothing, exit 1 if something would change")
     options = parser.parse_args(arguments)
     refresh = Refresh(data, options.index_url, options.pypi_url)

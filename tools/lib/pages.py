@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from tools.lib.facts_file import tag_order
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.facts import CPU, PYPI, TORCH
+from torch_plan.facts import CPU, PYPI, TORCH, version_key
 from torch_plan.platforms import PLATFORMS, platform_of
 
 INDEX_NAME = re.compile(r"cpu|xpu|cu\d{3}|rocm\d+(\.\d+)+")
@@ -38,10 +38,6 @@ Wheels = dict[tuple[str, str], DistributionPackage]
 """Platform tag and CPython tag -> the file, of one version on one index."""
 
 Answer = TypeVar("Answer")
-
-
-class BrokenPageError(Exception):
-    """A page whose end is missing."""
 
 
 class Repository:
@@ -112,17 +108,17 @@ class Repository:
         except Exception as error:  # noqa: BLE001
             self._is_down = isinstance(error, (requests.ConnectionError, requests.Timeout))
             if expected or not _is_missing(error):
-                reason = " ".join(str(error).split())[:200]
+                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
                 rest = "; nothing was asked for after that" if self._is_down else ""
-                self._unread.append(f"{url}: {type(error).__name__}: {reason}{rest}")
+                self._unread.append(f"{reason if url in reason else f'{url}: {reason}'}{rest}")
             return None
 
 
 def _check_whole(response: requests.Response, **_: object) -> None:
-    """Raise `BrokenPageError` where HTML breaks off: its parser passes over that."""
+    """Raise `EOFError` where HTML breaks off: its parser passes over that."""
     is_html = response.status_code == 200 and "html" in response.headers.get("Content-Type", "")
     if is_html and b"</html" not in response.content.lower():
-        raise BrokenPageError("the page breaks off")
+        raise EOFError("the page breaks off")
 
 
 def _is_missing(error: Exception) -> bool:
@@ -133,7 +129,7 @@ def _is_missing(error: Exception) -> bool:
 
 
 def listing(files: Iterable[DistributionPackage], package: str, index: str) -> dict[str, Wheels]:
-    """Return version -> wheels that belong to an index, are not yanked, and that facts can name."""
+    """Return version -> wheels that are an index's own and that facts can name, newest first."""
     found: dict[str, Wheels] = {}
     for file in files:
         try:
@@ -147,7 +143,7 @@ def listing(files: Iterable[DistributionPackage], package: str, index: str) -> d
         is_own = name.package == package and _belongs(name.label, folder, index)
         if is_named and is_own and not file.is_yanked:
             found.setdefault(name.version, {})[name.platform_tag, name.python] = file
-    return found
+    return dict(sorted(found.items(), key=lambda it: version_key(it[0]), reverse=True))
 
 
 def _belongs(label: str, folder: str, index: str) -> bool:
