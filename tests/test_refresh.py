@@ -414,7 +414,7 @@ def test_facts_are_never_narrowed(run: Run) -> None:
     assert run.data == facts
     gone = run.out.partition("## On no page any more")[2]
     assert "- torch 2.15.0 on `cu132`: win_arm64 for cp313\n" in gone
-    assert "HTTPError: 403 Client Error: Forbidden for url: " in run.out
+    assert "/cu134/torch/: FileNotFoundError: HTTP 403\n" in run.out
 
 
 def test_labels_that_the_facts_do_not_expect_are_reported(run: Run) -> None:

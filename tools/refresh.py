@@ -16,9 +16,8 @@ How it merges:
   by a person.
 - What is likely becomes published where a page lists it. Where the page is whole and does not, it
   is struck out. A page that lacks a version that the facts have there is not whole.
-- Indexes are those that the facts know, those that the index root names and those given with
-  `--index`. The root lists every folder with an index page beside the packages (pytorch/test-infra,
-  `s3_management/manage_v2.py`); a mirror may have no such page.
+- Indexes are those that the facts know, those that the root page lists beside the packages
+  (pytorch/test-infra, `s3_management/manage_v2.py`; a mirror may have none), and `--index`.
 """
 
 from __future__ import annotations
@@ -205,15 +204,17 @@ class Refresh:
         known = wheels_in(versions.get(version, {}))
         found: set[Wheel] = set()
         for (name, index), page in self.pages.items():
-            wheels = page.get(version, {}) if name == package else {}
+            if name != package or version not in page:
+                continue
+            wheels = page[version]
             is_new = index not in {it[0] for it in known}
             if package != TORCH or self.add_triton(version, index, wheels, is_new):
                 found |= {(index, *tags) for tags in wheels}
             for (tag, _), file in wheels.items():
-                platform, is_labelled = platform_of(tag), f"+{index}-" in unquote(file.filename)
-                if is_labelled != bool(self.old.label(package, version, index, platform)):
-                    line = f"{package} {version} on `{index}`: `labelled_since` of {platform}"
-                    self.say(BY_HAND, line)
+                label = self.old.label(package, version, index, platform_of(tag))
+                if bool(label) != (f"+{index}-" in unquote(file.filename)):
+                    line = f"{package} {version} on `{index}`: `labelled_since` of "
+                    self.say(BY_HAND, line + platform_of(tag))
         if found - known:
             versions[version] = tables_of(known | found)
             self.data["wheels"][package] = by_version(versions)
@@ -230,20 +231,21 @@ class Refresh:
         requires a build is no use.
         """
         family = family_of(index)
-        if family not in ("rocm", "xpu") or not wheels:
+        if family not in ("rocm", "xpu"):
             return True
         tritons = self.data["releases"][release].get("triton", {})
         entry = {"requirement": "", "platforms": "", **tritons.get(family, {})}
         platforms = {*entry["platforms"].split()}
-        is_known = (
-            "==" in entry["requirement"] and {platform_of(it) for it, _ in wheels} <= platforms
-        )
-        requirements = {} if is_known and not is_new else self.index.requirements(wheels)
+        is_pinned = "==" in entry["requirement"]
+        if is_pinned and not is_new and platforms.issuperset(platform_of(tag) for tag, _ in wheels):
+            return True
+        requirements = self.index.requirements(wheels)
         if is_new and None in requirements.values():
             return False
         for platform, needed in requirements.items():
             for requirement in needed or ():
                 name = canonicalize_name(requirement.name)
+                # Plain `triton` is PyPI's.
                 if name.endswith(f"triton-{family}"):
                     platforms.add(platform)
                     if "==" not in entry["requirement"]:

@@ -13,7 +13,7 @@ import requests
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name
-from pypi_simple import DistributionPackage, NoSuchProjectError, PyPISimple
+from pypi_simple import DistributionPackage, PyPISimple
 from requests.adapters import HTTPAdapter
 
 from tools.lib.facts_file import tag_order
@@ -23,11 +23,6 @@ from torch_plan.platforms import PLATFORMS, platform_of
 
 INDEX_NAME = re.compile(r"cpu|xpu|cu\d{3}|rocm\d+(\.\d+)+")
 """An index of stable wheels. `cpu-cxx11-abi`, `cu117_pypi_cudnn`, `nightly`, `test` are none."""
-
-FINAL = re.compile(r"[\d.]+")
-"""A version that is no pre-release and no post-release."""
-
-PYTHON_TAG = re.compile(r"cp3\d+t?|py3")
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 """What torchvision's wheels for Windows on Arm carry in place of a label."""
@@ -44,17 +39,16 @@ class Repository:
     """A simple repository; what it does not give is added to `unread`, with the reason."""
 
     def __init__(self, url: str, unread: list[str]) -> None:
-        self._url, self._unread = url.rstrip("/"), unread
-        self._is_down = False
-        self._session = requests.Session()
-        self._session.hooks["response"].append(_check_whole)
+        self._unread, self._is_down = unread, False
+        self._root = PyPISimple(url)
+        self._root.s.hooks["response"].append(_check)
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=1))
+            self._root.s.mount(scheme, HTTPAdapter(max_retries=1))
 
     def names(self) -> list[str]:
         """Return what the root page lists: packages, and on the PyTorch index folders as well."""
-        client = PyPISimple(self._url, session=self._session)
-        page = self._read(client.endpoint, lambda: client.get_index_page(TIMEOUT), False)
+        root = self._root
+        page = self._read(root.endpoint, lambda: root.get_index_page(TIMEOUT), False)
         return page.projects if page else []
 
     def listing(self, index: str, package: str, expected: bool) -> dict[str, Wheels] | None:
@@ -62,27 +56,26 @@ class Repository:
 
         A page that is not there is recorded only if it was `expected`.
         """
-        url = self._url if index == PYPI else f"{self._url}/{index}"
-        client = PyPISimple(url, session=self._session)
+        folder = "" if index == PYPI else index
+        client = PyPISimple(self._root.endpoint + folder, session=self._root.s)
 
         def get() -> dict[str, Wheels]:
             files = client.get_project_page(package, TIMEOUT).packages
             if not any(file.filename.endswith(".whl") for file in files):
-                raise NoSuchProjectError(package, client.get_project_url(package))
+                raise FileNotFoundError("no wheel is listed")
             return listing(files, package, index)
 
         return self._read(client.get_project_url(package), get, expected)
 
     def metadata(self, wheels: Wheels) -> Metadata | None:
-        """Return the METADATA of the first wheel, None if it is not given whole.
+        """Return the METADATA of the first wheel, None if it is not given, or not with its hash.
 
-        That it is whole its hash says: half of it would read as fewer requirements.
+        Half of it would read as fewer requirements.
         """
         file = wheels[_first(wheels)]
-        client = PyPISimple(self._url, session=self._session)
 
         def get() -> Metadata:
-            text = client.get_package_metadata(file, timeout=TIMEOUT)
+            text = self._root.get_package_metadata(file, timeout=TIMEOUT)
             return Metadata.from_email(text, validate=False)
 
         return self._read(file.metadata_url, get, True)
@@ -107,25 +100,23 @@ class Repository:
         # Whatever a page does to its parser, the other pages are read.
         except Exception as error:  # noqa: BLE001
             self._is_down = isinstance(error, (requests.ConnectionError, requests.Timeout))
-            if expected or not _is_missing(error):
+            if expected or not isinstance(error, FileNotFoundError):
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
                 rest = "; nothing was asked for after that" if self._is_down else ""
                 self._unread.append(f"{reason if url in reason else f'{url}: {reason}'}{rest}")
             return None
 
 
-def _check_whole(response: requests.Response, **_: object) -> None:
-    """Raise `EOFError` where HTML breaks off: its parser passes over that."""
+def _check(response: requests.Response, **_: object) -> None:
+    """Raise `FileNotFoundError` for a page that is not there, `EOFError` for HTML that breaks off.
+
+    The PyTorch index says 403 of what is not there. A parser of HTML passes over a missing end.
+    """
+    if response.status_code in (403, 404):
+        raise FileNotFoundError(f"HTTP {response.status_code}")
     is_html = response.status_code == 200 and "html" in response.headers.get("Content-Type", "")
     if is_html and b"</html" not in response.content.lower():
         raise EOFError("the page breaks off")
-
-
-def _is_missing(error: Exception) -> bool:
-    """Tell whether a page is not there: the PyTorch index says 403 of that, others 404."""
-    if isinstance(error, requests.HTTPError):
-        return error.response is not None and error.response.status_code in (403, 404)
-    return isinstance(error, NoSuchProjectError)
 
 
 def listing(files: Iterable[DistributionPackage], package: str, index: str) -> dict[str, Wheels]:
@@ -136,9 +127,13 @@ def listing(files: Iterable[DistributionPackage], package: str, index: str) -> d
             name = parse_wheel_name(file.filename)
         except InvalidWheelFilename:
             continue
-        # `cp310-abi3` the facts cannot express.
-        is_python = PYTHON_TAG.fullmatch(name.python) and "-abi3-" not in file.filename
-        is_named = is_python and FINAL.fullmatch(name.version) and platform_of(name.platform_tag)
+        # The facts know no pre-release and no post-release, and cannot express `cp310-abi3`.
+        is_named = (
+            re.fullmatch(r"[\d.]+", name.version)
+            and re.fullmatch(r"cp3\d+t?|py3", name.python)
+            and "-abi3-" not in file.filename
+            and platform_of(name.platform_tag)
+        )
         folder = PurePosixPath(unquote(urlsplit(file.url).path)).parent.name
         is_own = name.package == package and _belongs(name.label, folder, index)
         if is_named and is_own and not file.is_yanked:
@@ -152,7 +147,7 @@ def _belongs(label: str, folder: str, index: str) -> bool:
     One without a label in the index root is listed everywhere, and counts for `cpu` (torch 2.0
     for Linux aarch64).
     """
-    if label == index or (label and not COMMIT.fullmatch(label)):
+    if label and not COMMIT.fullmatch(label):
         return label == index
     return index in (PYPI, folder) or (index == CPU and not INDEX_NAME.fullmatch(folder))
 
