@@ -568,7 +568,10 @@ def test_tables_are_grouped_as_in_the_file(package: str) -> None:
 def test_which_wheels_count(url: str, index: str, belongs: bool) -> None:
     filename = unquote(url.rpartition("/")[2])
     project = filename.partition("-")[0]
-    assert bool(listing([package(filename, url)], project, index)) is belongs
+    file = package(filename, url)
+    assert bool(listing([file], project, index)) is belongs
+    file.is_yanked = True
+    assert not listing([file], project, index)
 
 
 def package(filename: str, url: str = "/files/x") -> DistributionPackage:
