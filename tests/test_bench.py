@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tomllib
 from itertools import product
 from pathlib import Path
 
@@ -13,14 +12,13 @@ import tomli_w
 
 from tests.conftest import Bake
 from tests.helpers.proof import indexes_of_torch
-from tools.bench import PAGE, ROOT, compared, in_turn, render, seconds, timed, verdict, warm
+from tools.bench import PAGE, ROOT, counted, in_turn, render, seconds, timed, warm
 from tools.lib.guide import CHOICES, COMMON, Choice, guide_project
 from tools.lib.lock import run_uv
 from torch_plan.platforms import PLATFORMS
 
 URL = "https://index.example/whl"
 FEW = {"requests": 6, "bytes": 512_000}
-SAME, OTHER = CHOICES[0], CHOICES[-1]
 
 
 def test_the_median_of_ratios_is_no_ratio_of_medians() -> None:
@@ -30,29 +28,21 @@ def test_the_median_of_ratios_is_no_ratio_of_medians() -> None:
 
 
 def test_noise_excuses_no_missed_target() -> None:
-    assert verdict([(1.98, 1.0), (2.02, 1.0), (2.06, 1.0)], 2.0) == "missed"
-    assert verdict([(1.90, 1.0), (2.00, 1.0), (9.99, 1.0)], 2.0) == "met"
+    assert timed("it", [(1.98, 1.0), (2.02, 1.0), (2.06, 1.0)], 2.0)[-1] == "missed"
+    assert timed("it", [(1.90, 1.0), (2.00, 1.0), (9.99, 1.0)], 2.0)[-1] == "met"
 
 
-@pytest.mark.parametrize("counted", FEW)
-def test_no_count_may_be_more_than_the_guides(counted: str) -> None:
-    more = {**FEW, counted: FEW[counted] + 1}
-    assert compared(SAME, more, FEW, [])[-1] == "missed"
-    assert compared(SAME, FEW, more, [])[-1] == "met"
-    assert (OTHER.is_same, compared(OTHER, more, FEW, [])[-1]) == (False, "")
-
-
-def test_time_counts_where_it_was_taken() -> None:
-    slow = [(1.1, 1.0)] * 3
-    name, *counts, time, met = compared(SAME, FEW, FEW, slow)
-    assert counts == ["6 / 6", "512,000 / 512,000"]
-    assert (name, time, met) == (SAME.name, "1.10 (1.10 to 1.10)", "missed")
-    assert compared(SAME, FEW, FEW, [])[-2:] == ["", "met"]
+@pytest.mark.parametrize("what", FEW)
+def test_no_count_may_be_more_than_the_guides(what: str) -> None:
+    more = {**FEW, what: FEW[what] + 1}
+    assert counted("CPU", more, FEW)[-1] == "missed"
+    assert counted("CPU", FEW, more)[-1] == "met"
+    assert counted("CPU", FEW, FEW) == ["CPU", "6 / 6", "512,000 / 512,000", "met"]
 
 
 def test_the_page_has_a_place_for_every_part() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert set(re.findall("<!-- (.*) -->", text)) == {"day", "on its own", "guide", "page", "end"}
+    assert set(re.findall("<!-- (.*) -->", text)) == {"day", "times", "guide", "page", "end"}
 
 
 def test_both_sides_run_in_turn() -> None:
@@ -86,26 +76,12 @@ def test_compiled_templates_follow_their_source(tmp_path: Path) -> None:
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.name)
 def test_the_guide_makes_the_same_choice(choice: Choice, bake: Bake, tmp_path: Path) -> None:
     project = bake(**COMMON, **choice.answers)
-    ours, theirs = project.pyproject, guide_project(project.pyproject, choice.sources, URL)
+    theirs = guide_project(project.pyproject, choice, URL)
     assert "environments" not in theirs["tool"]["uv"]
-    every = product(project.plan.options, project.plan.platforms)
-    same = [
-        indexes_of_torch(theirs, option.name, PLATFORMS[platform]._asdict())
-        == indexes_of_torch(ours, option.name, PLATFORMS[platform]._asdict())
-        for option, platform in every
-    ]
-    assert all(same) is choice.is_same
+    for option, platform in product(project.plan.options, project.plan.platforms):
+        where = option.name, PLATFORMS[platform]._asdict()
+        assert indexes_of_torch(theirs, *where) == indexes_of_torch(project.pyproject, *where)
     (tmp_path / "guide").mkdir()
     (tmp_path / "guide/pyproject.toml").write_text(tomli_w.dumps(theirs), encoding="utf-8")
     # uv reads its settings; the index is not asked.
     run_uv(tmp_path / "guide", "workspace", "dir", "--offline")
-
-
-def test_a_triton_is_required_where_its_source_holds(bake: Bake) -> None:
-    choice = next(choice for choice in CHOICES if choice.name == "ROCm, else PyPI")
-    theirs = guide_project(bake(**COMMON, **choice.answers).pyproject, choice.sources, URL)
-    (triton,) = theirs["tool"]["uv"]["sources"]["pytorch-triton-rocm"]
-    assert triton == {"index": "pytorch-rocm6.4", "marker": "sys_platform == 'linux'"}
-    wanted = f"pytorch-triton-rocm==3.5.1 ; {triton['marker']}"
-    assert wanted in theirs["project"]["dependencies"]
-    assert tomllib.loads(tomli_w.dumps(theirs)) == theirs

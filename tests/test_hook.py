@@ -614,12 +614,12 @@ def test_a_cooldown_does_not_hide_torch(
 def test_a_url_that_uv_writes_otherwise(
     bake: Bake, replica: Replica, capfd: pytest.CaptureFixture[str], host: str
 ) -> None:
-    url = f"http://{host}:{replica.port}/whl"
+    url = f"http://{host}:{replica.server_port}/whl"
     project = bake(**{**ANSWERS, "python_version": PYTHON}, pytorch_index=url)
     assert "The project is in" in said(capfd)
     check_for_others(project)
     torch = [entry for entry in read_lock(project.path) if entry["name"] == "torch"]
-    path = f":{replica.port}/whl/cpu"
+    path = f":{replica.server_port}/whl/cpu"
     assert all(entry["source"]["registry"].endswith(path) for entry in torch)
 
 

@@ -93,10 +93,10 @@ def test_replica_is_healed_on_its_port() -> None:
         host = replica.host
         with pytest.raises(URLError, match="refused"):
             urlopen(f"{replica.url}/cpu/torch/", timeout=10)
-        replica.fault = None
+        replica.heal()
         with urlopen(f"{replica.url}/cpu/torch/", timeout=10) as response:
             assert b"torch-2.13.0" in response.read()
-        replica.fault = Fault.SERVER_ERROR
+        replica.heal(Fault.SERVER_ERROR)
         with pytest.raises(HTTPError, match="500"):
             urlopen(f"{replica.url}/cpu/torch/", timeout=10)
         assert replica.host == host
@@ -105,12 +105,12 @@ def test_replica_is_healed_on_its_port() -> None:
 @pytest.mark.parametrize("healed", [True, False], ids=["healed", "ended"])
 def test_whoever_hangs_on_the_replica_is_let_go(healed: bool) -> None:
     with Replica(fault=Fault.HANG) as replica:
-        client = socket.create_connection(("127.0.0.1", replica.port), timeout=10)
+        client = socket.create_connection(("127.0.0.1", replica.server_port), timeout=10)
         client.sendall(b"GET /whl/cpu/torch/ HTTP/1.1\r\n\r\n")
         while not replica.requests:
             time.sleep(0.01)
         if healed:
-            replica.fault = None
+            replica.heal()
             assert client.recv(1) == b""
     assert client.recv(1) == b""
     client.close()
@@ -150,7 +150,7 @@ def test_fault(
         assert f"\n{cause} The project is kept. To complete it, run:\n" in printed
         check_kept(project)
         assert (project / "uv.lock").exists() == (fault is Fault.CUT_WHEEL)
-        replica.fault = None
+        replica.heal()
         take(next_step(printed))
     check_locked(project)
     assert (project / ".venv").exists() == in_wheels
@@ -200,7 +200,7 @@ def test_a_lock_from_before_is_not_removed(
         bake(**ANSWERS, pytorch_index=replica.url)
         lock = tmp_path / "my-ml-project/uv.lock"
         before = lock.read_bytes()
-        replica.fault = None
+        replica.heal()
         options = (f"--output-dir={tmp_path}", "--overwrite-if-exists")
         subprocess.run(generate(replica, *options, **chosen), check=True)
         printed = said(capfd)
@@ -228,7 +228,7 @@ def test_interrupt_of_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         project = tmp_path / "my-ml-project"
         check_kept(project)
         assert not (project / "uv.lock").exists()
-        replica.fault = None
+        replica.heal()
         take(next_step(printed))
     check_locked(project)
 

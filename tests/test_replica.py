@@ -298,10 +298,9 @@ def test_lock_takes_a_companion_that_only_the_facts_know(tmp_path: Path) -> None
 
 
 def test_a_real_wheel_may_have_its_name_in_another_form(tmp_path: Path) -> None:
-    tag = "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"
-    path = write_wheel(tmp_path, f"TorchCodec-0.0.3-{tag}.whl")
+    path = write_wheel(tmp_path, "TorchVision-0.24.1%2Bcpu-cp311-cp311-linux_x86_64.whl")
     with Replica(wheels=[path]) as replica:
-        link = links(f"{replica.url}/cpu/torchcodec/")[path.name]
+        link = links(f"{replica.url}/cpu/torchvision/")[path.name.replace("%2B", "+")]
         assert get(link["url"]) == path.read_bytes()
 
 

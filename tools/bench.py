@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
@@ -27,31 +27,18 @@ from statistics import median, quantiles
 import tomli_w
 from tabulate import tabulate
 
-from tools.lib.guide import CHOICES, COMMON, Choice, guide_project
+from tools.lib.guide import CHOICES, COMMON, guide_project
 from tools.lib.lock import find_uv, read_lock, run_uv
 from tools.lib.replica import Replica
 from tools.lib.written import DOCS, with_parts
 from torch_plan.defaults import complete
-from torch_plan.facts import CPU, PYPI, TORCH, load_facts
+from torch_plan.facts import CPU, TORCH, load_facts
 
 ROOT = Path(__file__).resolve().parent.parent
-OFFICIAL = load_facts().pytorch_mirrors["official"].url
-"""What the replica takes the place of in a rendered project: the template knows what it has."""
 PAGE = DOCS / "cost.md"
 
-RENDERING, LOCKING, GUIDE = 1.25, 1.10, 1.0
-"""What the ratios may be: against a template of one file, a bare `uv lock`, and uv's guide."""
-
-IMPORT_SECONDS, PLAN_SECONDS = 0.030, 0.005
-
-ROUNDS, LOCK_ROUNDS = 11, 5
-"""How many are made of each measurement, and of those that lock."""
-
 TIMED = "CUDA on Linux"
-"""The choice whose cold lock is timed; of the others, what it asks for and writes is counted."""
-
-TORCH_PACKAGES = (TORCH, *load_facts().all_companions, "pytorch-triton-rocm", "pytorch-triton-xpu")
-"""What the choices have from PyTorch's index."""
+"""The choice whose cold lock is timed; of all, what it asks for and writes is counted."""
 
 Pairs = list[tuple[float, float]]
 """The seconds of ours and theirs, round by round."""
@@ -60,38 +47,27 @@ Counts = dict[str, int]
 """What one cold lock asks of the indexes, and writes: name -> number."""
 
 
-def ratio(pairs: Pairs) -> str:
-    """Return the median of the ratios, and between what half of them lie."""
-    ratios = [ours / theirs for ours, theirs in pairs]
-    lower, _, upper = quantiles(ratios, n=4)
-    return f"{median(ratios):.2f} ({lower:.2f} to {upper:.2f})"
-
-
-def verdict(pairs: Pairs, target: float) -> str:
-    """Return whether the median of the ratios is over the target, whatever the noise."""
-    missed = round(median(ours / theirs for ours, theirs in pairs), 2) > target
-    return "missed" if missed else "met"
-
-
 def timed(what: str, pairs: Pairs, target: float) -> list[str]:
-    """Return the row of a table for what was timed."""
-    ours, theirs = (f"{median(side) * 1000:,.1f} ms" for side in zip(*pairs, strict=True))
-    rounds = str(len(pairs))
-    return [what, ours, theirs, ratio(pairs), rounds, f"{target:.2f}", verdict(pairs, target)]
+    """Return a row of what was timed.
 
-
-def compared(choice: Choice, ours: Counts, theirs: Counts, pairs: Pairs) -> list[str]:
-    """Return the row for a cold lock of ours and one of uv's guide; `pairs` may be empty.
-
-    No number may be more than the guide's where the builds are the same.
+    The median of the ratios is to meet the target, whatever the noise; half of the ratios lie
+    between the numbers in brackets.
     """
-    counts = [f"{number:,} / {theirs[name]:,}" for name, number in ours.items()]
-    is_more = any(ours[name] > theirs[name] for name in ours)
-    met = "missed" if is_more else verdict(pairs or [(1.0, 1.0)], GUIDE)
-    return [choice.name, *counts, ratio(pairs) if pairs else "", met if choice.is_same else ""]
+    ours, theirs = (f"{median(side) * 1000:,.1f} ms" for side in zip(*pairs, strict=True))
+    ratios = [our / their for our, their in pairs]
+    middle, (lower, _, upper) = median(ratios), quantiles(ratios, n=4)
+    ratio = f"{middle:.2f} ({lower:.2f} to {upper:.2f})"
+    met = "missed" if round(middle, 2) > target else "met"
+    return [what, ours, theirs, ratio, str(len(pairs)), f"{target:.2f}", met]
 
 
-def table(head: list[str], rows: Iterable[list[str]]) -> str:
+def counted(name: str, ours: Counts, theirs: Counts) -> list[str]:
+    """Return a row of what was counted: no number may be more than that of uv's guide."""
+    counts = [f"{number:,} / {theirs[what]:,}" for what, number in ours.items()]
+    return [name, *counts, "missed" if any(ours[it] > theirs[it] for it in ours) else "met"]
+
+
+def table(head: Sequence[str], rows: Iterable[list[str]]) -> str:
     """Return a table in Markdown; all columns but the first are numbers."""
     align = ["left", *["right"] * (len(head) - 1)]
     return tabulate([*rows], head, tablefmt="pipe", disable_numparse=True, colalign=align)
@@ -102,6 +78,7 @@ def table(head: list[str], rows: Iterable[list[str]]) -> str:
 
 def warm(folder: Path) -> dict[str, str]:
     """Return the environment of a Python that finds its modules compiled, as every day."""
+    folder.mkdir(exist_ok=True)
     config = folder / "cookiecutter.yaml"
     places = (f"{name}_dir: {folder / name}\n" for name in ("replay", "cookiecutters"))
     config.write_text("".join(places), encoding="utf-8")
@@ -127,9 +104,7 @@ def seconds(command: Sequence[str | Path], environment: Mapping[str, str], folde
     return time.perf_counter() - begin
 
 
-def in_turn(
-    ours: Callable[[], float], theirs: Callable[[], float], rounds: int = LOCK_ROUNDS
-) -> Pairs:
+def in_turn(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> Pairs:
     """Take both in turn, after one round that does not count; who begins, changes."""
     ours(), theirs()
     pairs = []
@@ -154,40 +129,16 @@ def render(template: Path, folder: Path, answers: Mapping[str, str]) -> list[str
 
 def rendering(folder: Path) -> list[str]:
     """Rendering alone, against a template of one file: whole processes, hooks included."""
+    environment = warm(folder)
     inner = folder / "least/{{cookiecutter.name}}"
     inner.mkdir(parents=True)
     (inner / "README.md").write_text("# {{ cookiecutter.name }}\n", encoding="utf-8")
     (folder / "least/cookiecutter.json").write_text('{"name": "project"}\n', encoding="utf-8")
-    environment = warm(folder)
     ours = render(ROOT, folder / "ours", {"after_generation": "nothing"})
     theirs = render(folder / "least", folder / "theirs", {})
-    pairs = in_turn(
-        lambda: seconds(ours, environment, folder),
-        lambda: seconds(theirs, environment, folder),
-        ROUNDS,
-    )
-    return timed("rendering alone, against a template of one file", pairs, RENDERING)
-
-
-def cold_lock(project: Path) -> float:
-    """Return how long uv takes to lock, without what it has cached of PyTorch's index."""
-    (project / "uv.lock").unlink(missing_ok=True)
-    run_uv(project, "cache", "clean", *TORCH_PACKAGES)
-    begin = time.perf_counter()
-    run_uv(project, "lock", "--python", sys.executable)
-    return time.perf_counter() - begin
-
-
-def count(project: Path, replica: Replica) -> Counts:
-    """Lock a project, and count."""
-    replica.requests.clear()
-    cold_lock(project)
-    return {
-        "requests to PyTorch's index": len(replica.requests),
-        "bytes from PyTorch's index": sum(it.bytes_sent for it in replica.requests),
-        "packages in uv.lock": len(read_lock(project)),
-        "lines in uv.lock": (project / "uv.lock").read_text(encoding="utf-8").count("\n"),
-    }
+    once = partial(seconds, environment=environment, folder=folder)
+    pairs = in_turn(partial(once, ours), partial(once, theirs), 11)
+    return timed("rendering alone, against a template of one file", pairs, 1.25)
 
 
 def locking(folder: Path, replica: Replica) -> list[str]:
@@ -207,58 +158,13 @@ def locking(folder: Path, replica: Replica) -> list[str]:
             raise FileNotFoundError("the hook left no uv.lock")
         return with_lock - generate("nothing")
 
-    generate("nothing")
-    pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    lock = [find_uv(), "lock", "--python", pyproject["project"]["requires-python"]]
-
     def bare() -> float:
         (project / "uv.lock").unlink(missing_ok=True)
+        pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+        lock = [find_uv(), "lock", "--python", pyproject["project"]["requires-python"]]
         return seconds(lock, environment, project)
 
-    pairs = in_turn(added, bare)
-    return timed("the lock in generation, against a bare `uv lock`", pairs, LOCKING)
-
-
-def cuda_libraries(folder: Path) -> dict[str, list[str]]:
-    """Return what torch for CUDA requires of PyPI on Linux, under the name of its index.
-
-    The replica does not know it. PyPI's own torch, which is such a build, does: uv reads it there.
-    """
-    release = COMMON["torch_version"]
-    project = {"name": "x", "version": "0", "requires-python": ">=3.10"}
-    text = tomli_w.dumps({"project": {**project, "dependencies": [f"torch=={release}"]}})
-    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
-    run_uv(folder, "lock", "--python", sys.executable)
-    locked = {package["name"]: package for package in read_lock(folder)}
-    requirements = [
-        f"{needed['name']}=={locked[needed['name']]['version']} ; {needed['marker']}"
-        for needed in locked["torch"]["dependencies"]
-        if "linux" in needed.get("marker", "")
-    ]
-    return {load_facts().build(release, PYPI, "linux-x86_64"): requirements}
-
-
-def against_the_guide(folder: Path, replica: Replica) -> str:
-    """Return a table of what a cold lock of each choice costs, against the one of uv's guide."""
-    rows, counts = [], {}
-    for number, choice in enumerate(CHOICES):
-        announce(f"a cold lock: {choice.name}")
-        ours, theirs = folder / f"{number}/my-ml-project", folder / f"{number}/guide"
-        theirs.mkdir(parents=True)
-        command = render(ROOT, ours.parent, {**COMMON, **choice.answers})
-        seconds(command, warm(ours.parent), ours.parent)
-        text = (ours / "pyproject.toml").read_text(encoding="utf-8")
-        text = text.replace(OFFICIAL, replica.url)
-        (ours / "pyproject.toml").write_text(text, encoding="utf-8")
-        guide = guide_project(tomllib.loads(text), choice.sources, replica.url)
-        (theirs / "pyproject.toml").write_text(tomli_w.dumps(guide), encoding="utf-8")
-        # As `uv init` pins it.
-        (theirs / ".python-version").write_text(f"{COMMON['python_version']}\n", encoding="utf-8")
-        counts = count(ours, replica)
-        sides = partial(cold_lock, ours), partial(cold_lock, theirs)
-        pairs = in_turn(*sides) if choice.name == TIMED else []
-        rows.append(compared(choice, counts, count(theirs, replica), pairs))
-    return table(["a lock: ours / uv's guide", *counts, "time", ""], rows)
+    return timed("the lock in generation, against a bare `uv lock`", in_turn(added, bare, 5), 1.10)
 
 
 _PLAN = """
@@ -270,6 +176,65 @@ imported = time.perf_counter()
 torch_plan.planning.make_plan(answers)
 print(imported - begin, time.perf_counter() - imported)
 """
+
+
+def planning(folder: Path) -> Iterator[list[str]]:
+    """What importing `torch_plan` and the first plan, facts read, take in a new Python."""
+    answers = json.dumps(complete({}, load_facts()))
+    environment = {**warm(folder), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", _PLAN, answers]
+    printed = [
+        subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+        for _ in range(12)
+    ]
+    imported, planned = zip(*(map(float, it.stdout.split()) for it in printed[1:]), strict=True)
+    for what, times, most in ("import of `torch_plan`", imported, 0.03), ("plan", planned, 0.005):
+        yield timed(f"one {what}, against what it may take", [(it, most) for it in times], 1.0)
+
+
+def cold_lock(project: Path) -> float:
+    """Return how long uv takes to lock, without what it has cached of PyTorch's index."""
+    (project / "uv.lock").unlink(missing_ok=True)
+    run_uv(project, "cache", "clean", TORCH, *load_facts().all_companions)
+    begin = time.perf_counter()
+    run_uv(project, "lock", "--python", sys.executable)
+    return time.perf_counter() - begin
+
+
+def count(project: Path, replica: Replica) -> Counts:
+    """Lock a project, and count."""
+    replica.requests.clear()
+    cold_lock(project)
+    return {
+        "requests to PyTorch's index": len(replica.requests),
+        "bytes from PyTorch's index": sum(it.bytes_sent for it in replica.requests),
+        "packages in uv.lock": len(read_lock(project)),
+        "lines in uv.lock": (project / "uv.lock").read_text(encoding="utf-8").count("\n"),
+    }
+
+
+def against_the_guide(folder: Path, replica: Replica) -> tuple[list[str], str]:
+    """Return the row of a timed cold lock, and a table of what each choice's asks and writes."""
+    rows, row, counts = [], [], {}
+    # The template knows what the official index has.
+    official = load_facts().pytorch_mirrors["official"].url
+    for number, choice in enumerate(CHOICES):
+        ours, theirs = folder / f"{number}/my-ml-project", folder / f"{number}/guide"
+        theirs.mkdir(parents=True)
+        command = render(ROOT, ours.parent, {**COMMON, **choice.answers})
+        seconds(command, warm(ours.parent), ours.parent)
+        text = (ours / "pyproject.toml").read_text(encoding="utf-8").replace(official, replica.url)
+        (ours / "pyproject.toml").write_text(text, encoding="utf-8")
+        guide = guide_project(tomllib.loads(text), choice, replica.url)
+        (theirs / "pyproject.toml").write_text(tomli_w.dumps(guide), encoding="utf-8")
+        # As `uv init` pins it.
+        (theirs / ".python-version").write_text(f"{COMMON['python_version']}\n", encoding="utf-8")
+        counts = count(ours, replica)
+        rows.append(counted(choice.name, counts, count(theirs, replica)))
+        if choice.name == TIMED:
+            pairs = in_turn(partial(cold_lock, ours), partial(cold_lock, theirs), 5)
+            row = timed(f"a cold lock ({TIMED}), against the one of uv's guide", pairs, 1.0)
+    return row, table(["a lock: ours / uv's guide", *counts, ""], rows)
 
 
 def page_table(folder: Path) -> str:
@@ -284,31 +249,6 @@ def page_table(folder: Path) -> str:
     return table(["what", "median", "target", ""], rows)
 
 
-def planning(folder: Path) -> list[list[str]]:
-    """What importing `torch_plan` and the first plan, facts read, take in a new Python."""
-    answers = json.dumps(complete({}, load_facts()))
-    environment = {**warm(folder), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", _PLAN, answers]
-    printed = [
-        subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
-        for _ in range(ROUNDS + 1)
-    ]
-    imported, planned = zip(*(map(float, it.stdout.split()) for it in printed[1:]), strict=True)
-    most = [(it, IMPORT_SECONDS) for it in imported], [(it, PLAN_SECONDS) for it in planned]
-    return [
-        timed("import of `torch_plan`, against what it may take", most[0], 1.0),
-        timed("one plan, against what it may take", most[1], 1.0),
-    ]
-
-
-# --- The command ---------------------------------------------------------------------------------
-
-
-def announce(what: str) -> None:
-    """Say on stderr what is measured now: the rounds take their time."""
-    print(f"measuring {what}", file=sys.stderr, flush=True)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print. Returns 1 if `--check` finds a target missed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -316,24 +256,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as place, Replica() as replica:
-        folders = {name: Path(place) / name for name in ("render", "lock", "plan", "guide", "page")}
-        for folder in folders.values():
-            folder.mkdir()
+        folder = Path(place)
         # Nobody else's cache, of which a part is thrown away again and again.
-        os.environ["UV_CACHE_DIR"] = str(Path(place) / "uv")
-        announce("rendering")
-        rows = [rendering(folders["render"])]
-        announce("the lock in generation")
-        rows.append(locking(folders["lock"], replica))
-        rows += planning(folders["plan"])
-        with Replica(libraries=cuda_libraries(Path(place))) as whole:
-            guide = against_the_guide(folders["guide"], whole)
-        announce("the page")
-        on_the_page = page_table(folders["page"])
+        os.environ["UV_CACHE_DIR"] = str(folder / "uv")
+        rows = [rendering(folder / "render"), locking(folder / "lock", replica)]
+        rows += planning(folder / "plan")
+        row, guide = against_the_guide(folder / "guide", replica)
+        on_the_page = page_table(folder / "page")
     head = ["what", "ours", "compared with", "ratio", "rounds", "target", ""]
     parts = {
         "day": f"Last run: {datetime.date.today().isoformat()}.",
-        "on its own": table(head, rows),
+        "times": table(head, [*rows, row]),
         "guide": guide,
         "page": on_the_page,
     }

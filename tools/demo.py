@@ -22,7 +22,7 @@ from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.defaults import complete
-from torch_plan.facts import CPU, Mirror, load_facts
+from torch_plan.facts import CPU, TORCH, Mirror, load_facts
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.platforms import host_platform
@@ -37,107 +37,75 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo. Returns 0 if the project was locked, 1 if not."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("answers", nargs="*", metavar="key=value", help="answers of the template")
-    parser.add_argument(
-        "--output-dir", type=Path, help="where the project goes (else: a new folder)"
-    )
+    parser.add_argument("--output-dir", help="where the project goes (else: a new folder)")
     options = parser.parse_args(arguments)
-    unclear = [answer for answer in options.answers if "=" not in answer]
-    if unclear:
-        parser.error(f"an answer is written key=value, which {unclear[0]!r} is not")
+    for answer in options.answers:
+        if "=" not in answer:
+            parser.error(f"an answer is written key=value, which {answer!r} is not")
     given = dict(answer.split("=", 1) for answer in options.answers)
-    output = options.output_dir or Path(tempfile.mkdtemp(prefix="uv-torch-demo-"))
+    output = options.output_dir or tempfile.mkdtemp(prefix="uv-torch-demo-")
     with tempfile.TemporaryDirectory() as downloads:
-        return demo(given, output, Path(downloads))
+        print("Looking for a real CPU wheel of torch for this Python …", flush=True)
+        release = given.get("torch_version", "")
+        wheel = real_cpu_wheel(Path(downloads), host_platform(), load_facts(), release)
+        try:
+            return demo(given, output, wheel)
+        except (click.ClickException, CookiecutterException, UvError, ValueError) as error:
+            print(f"Error: {error}", file=sys.stderr)
+            return 1
 
 
-def demo(given: Mapping[str, str], output: Path, downloads: Path) -> int:
+def demo(given: Mapping[str, str], output: str, wheel: Path | None) -> int:
     """Generate the project, say what its lock gives each platform and whether torch ran."""
-    print("Looking for a real CPU wheel of torch for this Python …", flush=True)
-    wheel = real_cpu_wheel(downloads, host_platform(), load_facts(), given.get("torch_version", ""))
-    answers = with_wheel(given, wheel)
-    wheels = [wheel] if wheel and installs(answers, wheel) else []
-    with Replica(wheels=wheels) as replica:
+    answers = dict(given)
+    if wheel:
+        release = parse_wheel_name(wheel.name).version
+        fitting = {"torch_version": release, "torch_backend": CPU, "companions": "none"}
+        answers = {**fitting, **given}
+        wheel = wheel if installs(answers, release) else None
+    with Replica(wheels=[wheel] if wheel else []) as replica:
         # It has what PyTorch publishes. Of an unknown index the template would expect more.
         mirror = Mirror(replica.url, flat=False, hosts=("127.0.0.1",))
         load_facts().pytorch_mirrors["demo"] = mirror
-        answers = {
-            "pytorch_index": replica.url,
-            "after_generation": "smoke" if wheels else "lock",
-            **answers,
-        }
-        try:
-            project = Path(
-                cookiecutter(str(ROOT), no_input=True, extra_context=answers, output_dir=output)
-            )
-        except (click.ClickException, CookiecutterException, ValueError) as error:
-            print(f"Error: {error}", file=sys.stderr)
+        after = "smoke" if wheel else "lock"
+        served = {"pytorch_index": replica.url, "after_generation": after, **answers}
+        project = cookiecutter(str(ROOT), no_input=True, extra_context=served, output_dir=output)
+        if not Path(project, "uv.lock").exists():
             return 1
-        if not (project / "uv.lock").exists():
-            return 1
-        report(project, make_plan(complete(answers, load_facts())))
-    print()
-    if wheels:
-        print(
-            f"torch was really installed, from {wheels[0].name}, and the smoke test above ran it."
-        )
-    else:
-        print("torch was locked only: no real CPU wheel of it fits these answers and this Python.")
+        report(Path(project), make_plan(complete(served, load_facts())))
+    fate = "was locked only: no real CPU wheel of it fits these answers and this Python"
+    if wheel:
+        fate = f"was really installed, from {wheel.name}, and the smoke test above ran it"
+    replaced = ("pytorch_index", "after_generation")
+    words = [f"{key}={value}" for key, value in answers.items() if key not in replaced]
+    command = ["uvx", "cookiecutter", ".", "--output-dir", "..", "--no-input", *words]
+    print(f"\ntorch {fate}.")
     print(
         f"The project is in {project}. Its lock names the stand-in, which has ended.\n"
-        "This makes the same project with PyTorch's own index:\n\n"
-        f"    {own_index_command(answers)}"
+        f"This makes the same project with PyTorch's own index:\n\n    {shell_line(command)}"
     )
     return 0
 
 
-def own_index_command(answers: Mapping[str, str]) -> str:
-    """Return the command that generates the project with the official index, beside the clone."""
-    without = ("pytorch_index", "after_generation")
-    words = [f"{key}={value}" for key, value in answers.items() if key not in without]
-    return shell_line(["uvx", "cookiecutter", ".", "--output-dir", "..", "--no-input", *words])
-
-
-def with_wheel(given: Mapping[str, str], wheel: Path | None) -> dict[str, str]:
-    """Return the answers with defaults under which the real wheel can be installed."""
-    if wheel is None:
-        return dict(given)
-    defaults = {
-        "torch_version": parse_wheel_name(wheel.name).version,
-        "torch_backend": CPU,
-        "companions": "none",
-    }
-    return {**defaults, **given}
-
-
-def installs(answers: Mapping[str, str], wheel: Path) -> bool:
-    """Tell whether the project would install this wheel here: its build, its Python, alone."""
+def installs(answers: Mapping[str, str], release: str) -> bool:
+    """Tell whether the project would install the CPU wheel of a release here, and that alone."""
     try:
         plan = make_plan(complete(answers, load_facts()))
     except Refused:
         return False
-    return (
-        plan.default.build_on(host_platform()) == CPU
-        and plan.python == PYTHON
-        and not plan.companions
-        and bool(plan.indexes)
-        and parse_wheel_name(wheel.name).version == plan.default.cells[0].release
-    )
+    builds = plan.default.build_on(host_platform()), plan.python, plan.default.cells[0].release
+    return builds == (CPU, PYTHON, release) and not plan.companions and bool(plan.indexes)
 
 
 def report(project: Path, plan: Plan) -> None:
     """Print a table: option, platform, the wheel of torch that uv would install there."""
-    interpreter = PYTHON if PYTHON in plan.pythons else plan.python
+    python = (PYTHON if PYTHON in plan.pythons else plan.python).replace(".", "")
     print()
     for option in plan.options:
         for cell in option.cells:
-            try:
-                version = installed(project, cell.platform, *option.sync)["torch"]
-            except UvError as error:
-                print(error, file=sys.stderr)
-                continue
-            names = locked_wheels(project, "torch", version, cell.platform)
-            tag = f"cp{interpreter.replace('.', '')}"
-            name = next((str(name) for name in names if name.python == tag), f"torch {version}")
+            version = installed(project, cell.platform, *option.sync)[TORCH]
+            names = locked_wheels(project, TORCH, version, cell.platform)
+            name = next((str(it) for it in names if it.python == f"cp{python}"), f"torch {version}")
             print(f"{option.name + '  ' if plan.selector else ''}{cell.platform:<15} {name}")
 
 

@@ -6,7 +6,7 @@ and metadata only. Real wheel files can be put in, and are then served whole.
 
 What it leaves out, on purpose:
 - the nvidia packages and plain triton of the CUDA builds, and Intel's runtime of the XPU builds:
-  in reality they all come from PyPI, so no wheel here declares them unless it is told to;
+  in reality they all come from PyPI, so no wheel here declares them;
 - the `rocm` packages of ROCm 7.14, whose names on the index are not documented;
 - pages of the index root: only the triton packages' files lie there.
 
@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import product
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -29,7 +30,6 @@ from packaging.utils import InvalidWheelFilename
 from tools.lib.server import Fault, Response, Server
 from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.facts import (
-    CPU,
     PYPI,
     TORCH,
     Facts,
@@ -54,13 +54,13 @@ _ODD_REQUIRES = {("torchvision", "0.19.0", "windows-x86_64"): ("numpy<2", "pillo
 
 # METADATA on PyPI: these name no exact torch, or none at all.
 _ODD_TORCH_PINS = {
-    ("torchvision", "0.29.1"): ("torch>=2.14.0",),
-    ("torchvision", "0.29.2"): ("torch>=2.14.0",),
+    ("torchvision", "0.29.1"): "torch>=2.14.0",
+    ("torchvision", "0.29.2"): "torch>=2.14.0",
 }
 _WITHOUT_TORCH = ("torchcodec",)
 
 # METADATA on PyPI: torchvision 0.26.0 and later refuse CPython 3.14.1; torchaudio names no Python.
-_TORCHVISION_REFUSES = ("0.26.0", "!=3.14.1")
+_REFUSES_3_14_1 = version_key("0.26.0")
 _WITHOUT_REQUIRES_PYTHON = ("torchaudio",)
 
 # Wheel URLs in public lock files: torchvision for Windows on Arm is labelled with its commit. Later
@@ -112,10 +112,11 @@ def page(title: str, links: Iterable[str]) -> Response:
 def index_names(facts: Facts, index: str, package: str) -> Iterator[WheelName]:
     """Yield the names of torch's or a companion's wheels that lie on an index."""
     for version in _releases_by_version(facts, package):
-        for platform_tag, python_tags in facts.wheels(package, version, index).items():
-            label = _label(facts, package, version, index, platform_of(platform_tag))
-            for python in python_tags:
-                yield WheelName(package, version, label, python, platform_tag)
+        for tag, pythons in facts.wheels(package, version, index).items():
+            label = facts.label(package, version, index, platform_of(tag))
+            if not label and (package, platform_of(tag)) == ("torchvision", "windows-arm64"):
+                label = _TORCHVISION_COMMITS.get(version, [*_TORCHVISION_COMMITS.values()][-1])
+            yield from (WheelName(package, version, label, python, tag) for python in pythons)
 
 
 def _releases_by_version(facts: Facts, package: str) -> dict[str, list[str]]:
@@ -128,13 +129,6 @@ def _releases_by_version(facts: Facts, package: str) -> dict[str, list[str]]:
     return found
 
 
-def _label(facts: Facts, package: str, version: str, index: str, platform: str) -> str:
-    known = facts.label(package, version, index, platform)
-    if not known and (package, platform) == ("torchvision", "windows-arm64"):
-        return _TORCHVISION_COMMITS.get(version, [*_TORCHVISION_COMMITS.values()][-1])
-    return known
-
-
 def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
     """Return package -> names of the triton wheels in the index root.
 
@@ -142,50 +136,44 @@ def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
     as the facts do not limit them.
     """
     names: dict[str, dict[WheelName, None]] = {}
-    for release in facts.releases:
-        for backend in facts.backends(release):
-            triton = facts.triton(release, backend)
-            if triton is None:
-                continue
-            tags = {tag for tags in facts.wheels(TORCH, release, backend).values() for tag in tags}
-            for platform in triton.platforms:
-                platform_tag = _TRITON_TAGS[family_of(backend), platform]
-                for python in sorted(tags):
-                    if {*facts.minors([python])} <= {*triton.pythons}:
-                        version = triton.version or release
-                        name = WheelName(triton.name, version, "", python, platform_tag)
-                        names.setdefault(triton.name, {})[name] = None
+    for release, backend in ((it, at) for it in facts.releases for at in facts.backends(it)):
+        triton = facts.triton(release, backend)
+        if triton is None:
+            continue
+        pythons = {tag for tags in facts.wheels(TORCH, release, backend).values() for tag in tags}
+        tags = [_TRITON_TAGS[family_of(backend), platform] for platform in triton.platforms]
+        for tag, python in product(tags, sorted(pythons)):
+            if {*facts.minors([python])} <= {*triton.pythons}:
+                name = WheelName(triton.name, triton.version or release, "", python, tag)
+                names.setdefault(triton.name, {})[name] = None
     return {package: [*found] for package, found in names.items()}
 
 
-def metadata(facts: Facts, index: str, name: WheelName, also: Sequence[str] = ()) -> bytes:
-    """Return the METADATA of an invented wheel on an index; it requires what `also` says too."""
-    lines = [
-        "Metadata-Version: 2.1",
-        f"Name: {name.package}",
-        f"Version: {labelled(name.version, name.label)}",
-    ]
+def metadata(facts: Facts, index: str, name: WheelName) -> bytes:
+    """Return the METADATA of an invented wheel on an index."""
+    version = labelled(name.version, name.label)
+    lines = ["Metadata-Version: 2.1", f"Name: {name.package}", f"Version: {version}"]
     if index != ROOT:
         releases = _releases_by_version(facts, name.package)[name.version]
+        pythons = f">={facts.pythons_of(releases[0])[0]}"
+        if name.package == "torchvision" and version_key(name.version) >= _REFUSES_3_14_1:
+            pythons += ",!=3.14.1"
         if name.package not in _WITHOUT_REQUIRES_PYTHON:
-            lines.append(f"Requires-Python: {_requires_python(facts, name, releases[0])}")
-        requires = [*_requires(name), *_requires_torch(name, releases), *also]
-        if name.package == TORCH:
-            requires += _requires_triton(facts, name.version, index)
-        lines += [f"Requires-Dist: {needed}" for needed in requires]
+            lines.append(f"Requires-Python: {pythons}")
+        lines += [f"Requires-Dist: {it}" for it in _requires(facts, index, name, releases)]
     return ("\n".join(lines) + "\n").encode()
 
 
-def _requires(name: WheelName) -> Sequence[str]:
-    odd = name.package, name.version, platform_of(name.platform_tag)
-    return _ODD_REQUIRES.get(odd, _REQUIRES.get(name.package, ()))
-
-
-def _requires_torch(name: WheelName, releases: Sequence[str]) -> Sequence[str]:
-    """Return what a companion says of torch: the release that it was made for, if it is one."""
-    is_pinned = len(releases) == 1 and name.package not in (TORCH, *_WITHOUT_TORCH)
-    usual = (f"torch=={releases[0]}",) if is_pinned else ()
-    return _ODD_TORCH_PINS.get((name.package, name.version), usual)
+def _requires(facts: Facts, index: str, name: WheelName, releases: Sequence[str]) -> Iterator[str]:
+    """Yield what a wheel requires; a companion that one release has, pins that release."""
+    package, version, platform = name.package, name.version, name.platform
+    yield from _ODD_REQUIRES.get((package, version, platform), _REQUIRES.get(package, ()))
+    if package == TORCH:
+        yield from _requires_triton(facts, version, index)
+    elif (package, version) in _ODD_TORCH_PINS:
+        yield _ODD_TORCH_PINS[package, version]
+    elif len(releases) == 1 and package not in _WITHOUT_TORCH:
+        yield f"torch=={releases[0]}"
 
 
 def _requires_triton(facts: Facts, release: str, backend: str) -> Iterator[str]:
@@ -202,12 +190,6 @@ def _requires_triton(facts: Facts, release: str, backend: str) -> Iterator[str]:
     yield f"{triton.name}=={triton.version or release}{marker}"
 
 
-def _requires_python(facts: Facts, name: WheelName, release: str) -> str:
-    since, refused = _TORCHVISION_REFUSES
-    is_refused = name.package == "torchvision" and version_key(name.version) >= version_key(since)
-    return f">={facts.pythons_of(release)[0]}" + (f",{refused}" if is_refused else "")
-
-
 # --- The server ----------------------------------------------------------------------------------
 
 
@@ -216,10 +198,8 @@ class Replica(Server):
 
     `facts` may be others than the template's: of releases that nobody knows yet, or with any other
     companion. Wheels that are only `likely` are served if it says so. `wheels` are real wheel
-    files: each takes the place of the invented wheel of the same package, version, label, Python
-    and platform, on the index that its label names (`cpu` for any other label, or none). A file
-    name that is no wheel's raises `InvalidWheelFilename`. `libraries` says of an index what its
-    torch requires from PyPI.
+    files: each is served in place of the invented wheel of the same package, version, label, Python
+    and platform. A file name that is no wheel's raises `InvalidWheelFilename`.
     """
 
     def __init__(
@@ -230,25 +210,14 @@ class Replica(Server):
         fault: Fault | None = None,
         *,
         likely: bool = False,
-        libraries: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__(port, fault)
         facts = facts or load_facts()
         self.facts = facts if likely else facts.published
-        self._libraries = libraries or {}
         self._triton = triton_names(self.facts)
-        self._real: dict[tuple[str, str], dict[Path, WheelName]] = {}
-        for path in wheels:
-            name = parse_wheel_name(path.name)
-            self._real.setdefault((self._home(name), name.package), {})[path] = name
+        self._real = {_identity(parse_wheel_name(path.name)): path for path in wheels}
         self._wheels: dict[tuple[str, str], dict[str, Wheel]] = {}
         self._pages: dict[tuple[str, ...], Response] = {}
-
-    def _home(self, name: WheelName) -> str:
-        """Return the index that a real wheel belongs to."""
-        if name.package in self._triton:
-            return ROOT
-        return name.label if family_of(name.label) in ("cpu", "cu", "rocm", "xpu") else CPU
 
     @property
     def url(self) -> str:
@@ -262,13 +231,12 @@ class Replica(Server):
 
     def indexes(self) -> set[str]:
         """Return the names of the indexes."""
-        return {*self.facts.all_backends, *(index for index, _ in self._real)} - {PYPI, ROOT}
+        return {*self.facts.all_backends} - {PYPI}
 
     def packages(self, index: str) -> list[str]:
         """Return the packages that an index lists, those of the root included."""
-        known = (TORCH, *self.facts.all_companions, *(package for _, package in self._real))
-        here = {package for package in known if self.wheels(index, package)}
-        return sorted({*here, *self._triton})
+        known = (TORCH, *self.facts.all_companions)
+        return sorted({*self._triton, *(it for it in known if self.wheels(index, it))})
 
     def wheels(self, index: str, package: str) -> dict[str, Wheel]:
         """Return file name -> wheel for the wheels of a package that lie on an index."""
@@ -278,22 +246,19 @@ class Replica(Server):
         return self._wheels[place]
 
     def _build(self, index: str, package: str) -> Iterator[Wheel]:
-        real = self._real.get((index, package), {})
-        replaced = {_identity(name) for name in real.values()}
         invented = index_names(self.facts, index, package)
         texts: dict[tuple[str, str, str], bytes] = {}
         for name in self._triton.get(package, ()) if index == ROOT else invented:
-            if _identity(name) in replaced:
+            if path := self._real.get(_identity(name)):
+                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+                filename = path.name.replace("%2B", "+")
+                yield Wheel(index, filename, sha256, _read_metadata(path), path)
                 continue
-            kind = name.version, name.label, platform_of(name.platform_tag)
+            kind = name.version, name.label, name.platform
             if kind not in texts:
-                also = self._libraries.get(index, ()) if package == TORCH else ()
-                texts[kind] = metadata(self.facts, index, name, also)
+                texts[kind] = metadata(self.facts, index, name)
             sha256 = hashlib.sha256(f"{index}/{name}".encode()).hexdigest()
             yield Wheel(index, str(name), sha256, texts[kind])
-        for path in real:
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            yield Wheel(index, path.name.replace("%2B", "+"), sha256, _read_metadata(path), path)
 
     def answer(self, path: str) -> Response:
         """Return the response to a GET of this path.
@@ -319,23 +284,21 @@ class Replica(Server):
         return [wheel.link for place in places for wheel in self.wheels(*place).values()]
 
     def _file(self, view: str, *place: str) -> Response:
-        *folders, filename = place
-        index = "/".join(folders)
-        wheel_filename = filename.removesuffix(".metadata")
+        index, filename = "/".join(place[:-1]), place[-1].removesuffix(".metadata")
         try:
-            package = parse_wheel_name(wheel_filename).package
+            wheels = self.wheels(index, parse_wheel_name(filename).package)
         except InvalidWheelFilename:
             return FORBIDDEN
-        wheel = self.wheels(index, package).get(wheel_filename)
+        wheel = wheels.get(filename)
         if wheel is None or view != "whl" or index not in (ROOT, *self.indexes()):
             return FORBIDDEN
-        if filename != wheel_filename:
+        if filename != place[-1]:
             return Response(HTTPStatus.OK, "text/plain", wheel.metadata)
         return Response(HTTPStatus.OK, "application/zip", wheel.path) if wheel.path else FORBIDDEN
 
 
 def _identity(name: WheelName) -> tuple[str, ...]:
-    return name.package, name.version, name.label, name.python, platform_of(name.platform_tag)
+    return name.package, name.version, name.label, name.python, name.platform
 
 
 def _read_metadata(wheel: Path) -> bytes:
