@@ -188,8 +188,11 @@ def planning(folder: Path) -> Iterator[list[str]]:
         for _ in range(12)
     ]
     imported, planned = zip(*(map(float, it.stdout.split()) for it in printed[1:]), strict=True)
-    for what, times, most in ("import of `torch_plan`", imported, 0.03), ("plan", planned, 0.005):
-        yield timed(f"one {what}, against what it may take", [(it, most) for it in times], 1.0)
+    for what, times, most in (
+        ("import of `torch_plan`", imported, 0.03),
+        ("one plan", planned, 0.005),
+    ):
+        yield timed(f"{what}, against what it may take", [(it, most) for it in times], 1.0)
 
 
 def cold_lock(project: Path) -> float:
