@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import shutil
 import tempfile
@@ -55,7 +54,7 @@ FURTHER = """async (python) => {
 class SlowHandler(page.Handler):
     """Serves compressed files, as fast as a network that all of them share."""
 
-    bytes_per_second: float
+    bytes_per_second = 0.0
     network = threading.Lock()
 
     def end_headers(self) -> None:
@@ -97,11 +96,19 @@ def page_times(folder: Path) -> Iterator[tuple[str, float, float]]:
     further: list[list[float]] = []
     for megabits, most in ((20, 5.5), (100, 3.2)):
         first = []
-        for _ in range(ROUNDS):
-            with served(folder, megabits) as url, new_profile() as context:
-                first.append(first_plan(context, url))
-                again.append(first_plan(context, url))
-                further += [context.pages[0].evaluate(FURTHER, python) for python in PYTHONS]
+        SlowHandler.bytes_per_second = megabits * 1e6 / 8
+        with page.server(folder, handler=SlowHandler) as server, sync_playwright() as playwright:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            url = f"http://127.0.0.1:{server.server_port}/#{urlencode(CHOICE)}"
+            for _ in range(ROUNDS):
+                # A new profile: of somebody who has never been there.
+                with tempfile.TemporaryDirectory() as profile:
+                    start = playwright.chromium.launch_persistent_context
+                    with start(profile, **chromium()) as context:
+                        first.append(first_plan(context.pages[0], url))
+                        again.append(first_plan(context.pages[0], url))
+                        further += [context.pages[0].evaluate(FURTHER, it) for it in PYTHONS]
+            server.shutdown()
         yield f"the first plan, at {megabits} Mbit/s", median(first), most
     yield "the first plan, from the browser's cache", median(again), 2.1
     shown, marked = (median(its) / 1000 for its in zip(*further, strict=True))
@@ -109,28 +116,8 @@ def page_times(folder: Path) -> Iterator[tuple[str, float, float]]:
     yield "the marks of what would be refused", marked, 0.060
 
 
-@contextlib.contextmanager
-def served(folder: Path, megabits: int) -> Iterator[str]:
-    """Serve the page at so many megabits a second, and give the address of the choice."""
-    handler = type("Handler", (SlowHandler,), {"bytes_per_second": megabits * 1e6 / 8})
-    with page.server(folder, handler=handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/#{urlencode(CHOICE)}"
-        server.shutdown()
-
-
-@contextlib.contextmanager
-def new_profile() -> Iterator[Any]:
-    """Start Chromium as for somebody who has never been there; it keeps what it compiles."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(folder, **chromium())
-        yield context
-        context.close()
-
-
-def first_plan(context: Any, url: str) -> float:
+def first_plan(tab: Any, url: str) -> float:
     """Return how long it takes until the choice of an address is planned."""
-    tab = context.pages[0]
     tab.goto("about:blank")
     begin = time.perf_counter()
     tab.goto(url)
