@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 from cookiecutter.cli import main
 from cookiecutter.main import cookiecutter
+from filelock import FileLock
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tests.helpers.command_line import Run
@@ -95,6 +96,7 @@ RELEASE = "2.13.0"
 """The release of which a real CPU wheel is looked for."""
 
 Bake = Callable[..., BakedProject]
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 UV_TOML = f"""\
 [[index]]
@@ -167,12 +169,37 @@ def replica() -> Iterator[Replica]:
 
 
 @pytest.fixture(scope="session")
-def real_replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
-    folder = tmp_path_factory.mktemp("wheels")
-    wheel = real_cpu_wheel(folder, host_platform(), load_facts(), RELEASE)
-    if wheel is None:
-        missing(f"neither pip's own places nor PyTorch's index give a torch {RELEASE} to install")
-    with Replica(wheels=[wheel]) as replica:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Fill a folder that takes long to fill, once for all processes that run the tests."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder_of(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, part = shared / name, shared / f"{name}.part"
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.exists():
+                fill(part)
+                part.rename(folder)
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def real_torch_wheel(made_once: MadeOnce) -> Path:
+    """A CPU wheel of torch, as PyTorch publishes it."""
+
+    def download(folder: Path) -> None:
+        if not real_cpu_wheel(folder, host_platform(), load_facts(), RELEASE):
+            missing(f"neither pip's own places nor PyTorch's index give a torch {RELEASE}")
+
+    (wheel,) = made_once("wheels", download).glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def real_replica(real_torch_wheel: Path) -> Iterator[Replica]:
+    with Replica(wheels=[real_torch_wheel]) as replica:
         yield replica
 
 

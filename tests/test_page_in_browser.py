@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from page.choices import answers_of, command_of
-from tests.conftest import PYTHON, ROOT
+from tests.conftest import PYTHON, ROOT, MadeOnce
 from tests.helpers.elsewhere import HERE, run
 from tools import page as build
 from tools.lib.lock import read_lock
@@ -42,11 +42,10 @@ Visit = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site(made_once: MadeOnce) -> Iterator[str]:
     """Build the page, serve it, and return its address."""
-    folder = tmp_path_factory.mktemp("page") / "site"
     try:
-        build.build(folder)
+        folder = made_once("site", build.build)
     except build.Stopped as error:
         missing(str(error))
     with build.server(folder) as server:

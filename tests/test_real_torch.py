@@ -83,8 +83,13 @@ def smoke(command: list[str | Path], folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_demo_says_that_torch_ran(
-    real_replica: Replica, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    real_torch_wheel: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    # Where pip looks for files: it is there already.
+    monkeypatch.setenv("PIP_FIND_LINKS", str(real_torch_wheel.parent))
     assert demo([f"torch_version={RELEASE}", f"--output-dir={tmp_path}"]) == 0
     printed = capfd.readouterr().out
     assert f"torch: {RELEASE}+cpu" in printed
