@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tools.lib import support_table
-from tools.lib.support_table import HEAD, LETTERS, PAGE
+from tools.docs import HEAD, LETTERS, SUPPORT, support
 from torch_plan.facts import PYPI, load_facts
 
 FACTS = load_facts()
-TEXT = PAGE.read_text(encoding="utf-8")
+TEXT = SUPPORT.read_text(encoding="utf-8")
 
 
 def row(release: str) -> dict[str, str]:
@@ -20,12 +19,12 @@ def row(release: str) -> dict[str, str]:
 
 
 def test_the_page_is_as_new_as_the_facts() -> None:
-    assert support_table.refreshed(TEXT, FACTS) == TEXT, "run: uv run -m tools.docs"
+    assert support(TEXT, FACTS) == TEXT, "run: uv run -m tools.docs"
 
 
 def test_a_page_must_have_a_place_for_each_part() -> None:
     with pytest.raises(KeyError, match="no place for broken"):
-        support_table.refreshed(TEXT.replace("<!-- broken -->", ""), FACTS)
+        support(TEXT.replace("<!-- broken -->", ""), FACTS)
 
 
 @pytest.mark.parametrize("release", FACTS.releases)

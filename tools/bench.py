@@ -27,15 +27,15 @@ from statistics import median, quantiles
 import tomli_w
 from tabulate import tabulate
 
+from tools.docs import with_parts
 from tools.lib.guide import CHOICES, COMMON, guide_project
 from tools.lib.lock import find_uv, read_lock, run_uv
 from tools.lib.replica import Replica
-from tools.lib.written import DOCS, with_parts
 from torch_plan.defaults import complete
 from torch_plan.facts import CPU, TORCH, load_facts
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = DOCS / "cost.md"
+PAGE = ROOT / "docs/cost.md"
 
 TIMED = "CUDA on Linux"
 """The choice whose cold lock is timed; of all, what it asks for and writes is counted."""

@@ -26,7 +26,7 @@ from urllib.parse import urlencode
 from markdown_it import MarkdownIt
 
 from page.choices import NAMED, ROOT, answers_of, html, said_of
-from tools.lib import support_table as support_page
+from tools.docs import SUPPORT
 from torch_plan.facts import FAMILIES, PYPI, Facts, family_of, load_facts
 
 HERE = ROOT / "page"
@@ -170,7 +170,7 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
 
 def support_table() -> str:
     """Return `docs/support.md` as HTML, without its title: for those without JavaScript."""
-    text = support_page.PAGE.read_text(encoding="utf-8").partition("\n")[2]
+    text = SUPPORT.read_text(encoding="utf-8").partition("\n")[2]
     return str(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text))
 
 
