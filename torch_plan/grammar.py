@@ -18,9 +18,9 @@ from torch_plan.answers import (
     PackageIndex,
     Variant,
 )
-from torch_plan.facts import BUILD_PLACE, CPU, PYPI, Facts, Mirror
+from torch_plan.facts import BUILD_PLACE, CPU, FAMILIES, PYPI, Facts, Mirror, family_of
 from torch_plan.platforms import PLATFORMS
-from torch_plan.problems import Problem
+from torch_plan.problems import Problem, Way
 from torch_plan.questions import NO, YES, as_text, choices, fixed_defaults
 from torch_plan.reader import Reader
 from torch_plan.slugs import slug_problem
@@ -179,9 +179,7 @@ class _AnswerReader(Reader):
                 reason = "only extras and groups have names, and layout=markers has neither."
                 plain = word._replace(name=None)
                 self.refuse_word(key, text, "name", reason, [plain], also=[{"layout": EXTRAS}])
-            near = self.near_backends(word.backend)
-            replacements = [word._replace(backend=name) for name in near]
-            self.check_backend(key, text, word.backend, replacements)
+            self.check_backend(key, text, word)
             self.check_word_release(key, text, word)
             release = self.text("torch_version") if word.release is None else word.release
             variant = Variant(self.declared[-1], release, word.backend)
@@ -231,23 +229,39 @@ class _AnswerReader(Reader):
             near = [word._replace(release=name) for name in self.near_releases(word.release)]
             self.refuse_word(key, text, "release", _NO_RELEASE, near)
 
-    def check_backend(
-        self, key: str, text: str, backend: str, replacements: Iterable[object]
-    ) -> None:
-        """Refuse a backend that no release has; an index that is not PyTorch's may have others."""
+    def check_backend(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
+        """Refuse a backend that no release has; an index that is not PyTorch's may have others.
+
+        `text` is what the word is in the answer.
+        """
+        backend = str(word.backend)
         if backend in self.facts.all_backends:
             return
         if not self.mirror.known and re.fullmatch(r"cu\d{2,3}|rocm\d+(\.\d+)+", backend):
             return
-        options = " ".join(self.known_backends())
-        reason = f"there is no such backend; the choices are: {options}."
+        options, family = self.known_backends(), suggest.family_meant(backend)
+        reason = f"there is no such backend; the choices are: {' '.join(options)}."
+        replacements = [word._replace(backend=name) for name in self.near_backends(backend)]
+        needed: Way = {}
+        having = [
+            release
+            for release in self.facts.releases
+            if family in map(family_of, self.facts.backends(release))
+        ]
         if backend == _AUTO:
             reason = (
                 "the project records which build was chosen, so that an update on another machine "
                 "does not choose again. Leave the answer out to get the build that this machine "
                 "can run."
             )
-        self.refuse_word(key, text, "backend", reason, replacements)
+        elif having and family not in map(family_of, options):
+            newest, release = having[-1], word.release or self.text("torch_version")
+            reason = f"torch {release} has no {FAMILIES[family]} build; torch {newest} has one."
+            near = suggest.nearest_backends(backend, self.facts.backends(newest))[0]
+            moved = word._replace(backend=near, release=word.release and newest)
+            replacements = [moved, *replacements]
+            needed = {} if word.release else {"torch_version": newest}
+        self.refuse_word(key, text, "backend", reason, replacements, first_needs=needed)
 
     def known_backends(self) -> tuple[str, ...]:
         """Return the backends of the chosen release; of all releases where it is not known."""
@@ -298,9 +312,7 @@ class _AnswerReader(Reader):
                 self.check_override_name(text, word, variants, layout)
             if word.backend is not None:
                 platform = [*self.near_platforms(word.platform), word.platform][0]
-                near = self.near_backends(word.backend)
-                replacements = [word._replace(platform=platform, backend=name) for name in near]
-                self.check_backend(key, text, word.backend, replacements)
+                self.check_backend(key, text, word._replace(platform=platform))
                 self.check_word_release(key, text, word)
                 self.check_word_url(text, word)
             if len(self.problems) > problems_before:

@@ -110,6 +110,8 @@ def platform_of(platform_tag: str) -> str:
 SYSTEMS = {
     "linux": "linux",
     "ubuntu": "linux",
+    "wsl": "linux",
+    "wsl2": "linux",
     "mac": "macos",
     "macos": "macos",
     "osx": "macos",

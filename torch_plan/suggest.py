@@ -63,6 +63,11 @@ def nearest_versions(asked: str, versions: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(near)) or [versions[-1]]
 
 
+def family_meant(asked: str) -> str:
+    """Return the family of builds that a word is about: `rocm` for `amd`, any other word itself."""
+    return _FAMILY_MEANT.get(asked.lower(), family_of(asked.lower()))
+
+
 def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
     """Return up to three backends that may have been meant, the likeliest first."""
     word = asked.lower().removeprefix("pytorch-").replace("cuda", "cu").replace("-", "")
@@ -70,7 +75,7 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
         word = f"cu{word}"
     if word.startswith("cu"):
         word = word.replace(".", "")
-    family = _FAMILY_MEANT.get(word, family_of(word))
+    family = family_meant(word)
     alike = [name for name in options if family_of(name) == family or name.startswith(word)]
     asked_number = _digits(word)
     if asked_number:

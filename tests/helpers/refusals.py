@@ -48,6 +48,18 @@ REFUSED = [
     ),
     pytest.param({"torch_backend": "cuda"}, "no such backend", "torch_backend=cu132", id="cuda"),
     pytest.param(
+        {"torch_version": "2.15.0", "torch_backend": "rocm"},
+        "torch 2.15.0 has no ROCm build; torch 2.14.1 has one",
+        "torch_version=2.14.1 torch_backend=rocm7.2, or torch_backend=cpu",
+        id="no-build-of-the-family",
+    ),
+    pytest.param(
+        {"torch_backend": "cpu gpu=2.15.0+amd", "layout": "extras"},
+        "torch 2.14.1 has one",
+        "gpu=2.14.1+rocm7.2",
+        id="no-build-of-the-family-in-a-word",
+    ),
+    pytest.param(
         {"torch_backend": "11.8"}, f"torch {NEWEST} has", "torch_version=2.7.1, or", id="ended"
     ),
     pytest.param({"torch_backend": "13"}, "no such backend", "cu130", id="cuda-version"),

@@ -43,6 +43,7 @@ from torch_plan.planning import make_plan
         ("companions", "all", "torchvision? torchaudio? torchcodec?"),
         ("platforms", "Linux", "linux-x86_64"),
         ("platforms", "ubuntu, Win, mac", "linux-x86_64 windows-x86_64 macos-arm64"),
+        ("platforms", "WSL2", "linux-x86_64"),
         ("platforms", "linux/amd64 linux-arm64", "linux-x86_64 linux-aarch64"),
         ("platforms", "osx-arm64;win_x64", "macos-arm64 windows-x86_64"),
         ("platforms", "linux-aarch64=CUDA 12.9", "linux-aarch64=cu129"),
