@@ -18,7 +18,7 @@ from torch_plan.answers import (
     PackageIndex,
     Variant,
 )
-from torch_plan.facts import BUILD_PLACE, CPU, FAMILIES, PYPI, Facts, Mirror, family_of
+from torch_plan.facts import BUILD_PLACE, CPU, FAMILIES, PYPI, Facts, Mirror, family_of, version_key
 from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Problem, Way
 from torch_plan.questions import NO, YES, as_text, choices, fixed_defaults
@@ -26,8 +26,6 @@ from torch_plan.reader import Reader
 from torch_plan.slugs import slug_problem
 from torch_plan.urls import host_of, url_problem, written
 from torch_plan.words import BackendWord, PlatformWord, is_option_name, normalized
-
-_NO_RELEASE = "there is no such release; docs/support.md lists all of them."
 
 _AUTO = "auto"
 """uv's word for whatever this machine can run; the template detects that before it asks."""
@@ -133,7 +131,7 @@ class _AnswerReader(Reader):
         elif not self.is_release(asked):
             near = self.near_releases(asked)
             cut = [it for it in self.facts.releases if it.startswith(f"{asked}0.")]
-            reason = _NO_RELEASE
+            reason = self.why_no_release(asked)
             if cut:
                 reason = (
                     f"it can mean {near[0]}, or {cut[-1]} if it comes from a YAML file, where a "
@@ -145,6 +143,13 @@ class _AnswerReader(Reader):
     def is_release(self, asked: str) -> bool:
         """Tell whether a release is known, or may come next."""
         return asked in self.facts.releases or self.facts.is_expected(asked)
+
+    def why_no_release(self, asked: str) -> str:
+        """Return why nothing that was asked for is a release."""
+        found, oldest = re.search(r"\d+(\.\d+)+", asked), self.facts.releases[0]
+        if found and version_key(found[0]) < version_key(oldest):
+            return f"the oldest release that this template knows is {oldest}."
+        return "there is no such release; docs/support.md lists all of them."
 
     def near_releases(self, asked: str) -> list[str]:
         """Return the releases that may have been meant, the newest one last."""
@@ -227,7 +232,7 @@ class _AnswerReader(Reader):
         """Refuse the release of a word that there is none of."""
         if word.release is not None and not self.is_release(word.release):
             near = [word._replace(release=name) for name in self.near_releases(word.release)]
-            self.refuse_word(key, text, "release", _NO_RELEASE, near)
+            self.refuse_word(key, text, "release", self.why_no_release(word.release), near)
 
     def check_backend(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
         """Refuse a backend that no release has; an index that is not PyTorch's may have others.
@@ -410,6 +415,9 @@ class _AnswerReader(Reader):
             replaced = builds[-1].replace(build, BUILD_PLACE)
             general = "/".join(replaced if part == builds[-1] else part for part in parts)
             self.refuse(key, reason, [general])
+        elif last == "nightly":
+            reason = "nightly builds have no release that a project could name."
+            self.refuse(key, reason, [before])
         elif last == "simple" and BUILD_PLACE not in mirror.url:
             reason = (
                 "each build adds its own name to the end of the URL, and there are no builds below "

@@ -50,10 +50,13 @@ def nearest_versions(asked: str, versions: Sequence[str]) -> list[str]:
     """Return the versions that may have been meant, the likeliest first; never an empty list.
 
     The one within the text, the newest of its minor, those that are spelt alike, the one before it.
+    For what is older than all of them it is the oldest.
     """
     if within := re.search(r"\d+(\.\d+)*", asked):
         asked = within[0]
     key = version_key(asked)
+    if within and key < version_key(versions[0])[: len(key)]:
+        return [versions[0]]
     near = [asked] * (asked in versions)
     if within:
         near += [version for version in versions if version_key(version)[:2] == key[:2]][-1:]

@@ -36,6 +36,7 @@ REFUSED = [
     pytest.param(
         {"torch_version": "2.9.7"}, "no such release", "torch_version=2.9.1", id="release"
     ),
+    pytest.param({"torch_version": "1.13"}, "knows is 2.0.0", "torch_version=2.0.0", id="too-old"),
     pytest.param({"torch_version": "soon"}, "no such release", NEWEST, id="no-release-at-all"),
     pytest.param(
         {"torch_version": "2.9.1+cu128", "torch_backend": "cu130"},
@@ -212,6 +213,12 @@ REFUSED = [
     ),
     pytest.param({"project_slug": "con"}, "Windows", "con-project", id="windows-device"),
     pytest.param({"pytorch_index": "tuna"}, "has to be one of", "pytorch_index=nju", id="mirror"),
+    pytest.param(
+        {"pytorch_index": "https://example.com/whl/nightly"},
+        "nightly builds have no release",
+        "https://example.com/whl",
+        id="nightly",
+    ),
     pytest.param({"pytorch_index": "ftp://example.com/whl"}, "one of", "official", id="ftp"),
     pytest.param(
         {"pytorch_index": "https://example.com/whl/cu128"},
