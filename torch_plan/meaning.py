@@ -138,7 +138,7 @@ class _Reading:
         )
 
     def backend(self, key: str, typed: str, release: str | None) -> str:
-        """Return the backend that is meant; of several only the one that this machine decides."""
+        """Return the backend that is meant, of several only the one that this machine can run."""
         word = typed.lower().removeprefix("pytorch-")
         if word in self.facts.all_backends:
             return word
@@ -155,6 +155,11 @@ class _Reading:
             if family_of(found) in families:
                 self.reasons[key] = ", which this machine can run"
                 return found
+            builds = self.facts.backends(release or self.main_release)
+            alike = [it for it in builds if family_of(it) in families]
+            if len(alike) == 1:
+                self.reasons[key] = f", the only one that torch {release or self.main_release} has"
+                return alike[0]
             return typed
         return _number(word, self.facts) or typed
 

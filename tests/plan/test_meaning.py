@@ -74,7 +74,6 @@ def test_what_can_mean_one_thing_is_taken(key: str, typed: str, proper: str) -> 
         ("python_version", "3.13t"),
         ("torch_backend", "cuda"),
         ("torch_backend", "gpu"),
-        ("torch_backend", "rocm"),
         ("torch_backend", "13"),
         ("torch_backend", "cu131"),
         ("platforms", "arm64"),
@@ -117,6 +116,17 @@ def test_the_gpu_of_this_machine_decides(
     assert understood.answers == {"torch_backend": proper}
     if proper != typed:
         assert "which this machine can run" in understood.notes[0]
+
+
+def test_the_only_build_of_a_toolkit_is_meant() -> None:
+    one = meaning({"torch_version": "2.14.1", "torch_backend": "ROCm"}, FACTS)
+    assert one.answers["torch_backend"] == "rocm7.2"
+    (note,) = one.notes
+    assert note.endswith("is taken for rocm7.2, the only one that torch 2.14.1 has.")
+    two = {"torch_version": "2.9.1", "torch_backend": "cpu gpu=rocm"}
+    assert meaning(two, FACTS).answers == two
+    older = {**two, "torch_backend": "cpu gpu=2.14.1+rocm", "layout": "extras"}
+    assert meaning(older, FACTS).answers["torch_backend"] == "cpu gpu=2.14.1+rocm7.2"
 
 
 def test_the_label_of_a_release_names_the_build() -> None:
