@@ -6,8 +6,8 @@ Only what can mean one thing has a proper form. All else is left as it is, and r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from torch_plan.answers import NO_COMPANIONS, OPTIONAL
@@ -73,7 +73,7 @@ class _Reading:
     def notes(self) -> Iterable[str]:
         for key, typed in self.typed.items():
             proper = self.proper[key]
-            if typed.split() != proper.split():
+            if typed != proper and typed.split() != proper.split():
                 reason = self.reasons.get(key, "")
                 yield without_logins(f"{key}={typed.strip()} is taken for {proper}{reason}.")
 
@@ -85,7 +85,7 @@ class _Reading:
             self.proper.update({"torch_version": release} if typed else {})
             return
         backend = _number(label.lower(), self.facts) or label
-        words = self.split(self.typed.get("torch_backend", backend))
+        words = _split(self.typed.get("torch_backend", backend))
         named = [BackendWord.parse(word).backend for word in words]
         if backend in [_number(name.lower(), self.facts) or name for name in named]:
             self.proper["torch_version"] = release
@@ -94,6 +94,8 @@ class _Reading:
 
     def release(self, typed: str) -> str:
         """Return the release that is meant: `2.9.1` for `v2.9`, the newest for `latest`."""
+        if typed in self.facts.releases:
+            return typed
         text = re.sub(r"^(py)?torch[ =]*|^v(?=\d)", "", typed.lower())
         if text in ("latest", "newest", "stable"):
             return self.facts.releases[-1]
@@ -113,20 +115,16 @@ class _Reading:
 
     def python(self, typed: str) -> str:
         """Return the Python that is meant: `3.12` for `Python 3.12.4` and for `py312`."""
+        if typed in self.facts.all_pythons:
+            return typed
         found = re.fullmatch(
             r"(?:python|cpython|py|cp|>=)?[ -]*(\d)\.?(\d+)(?:\.\d+)?", typed.lower()
         )
         python = f"{found[1]}.{found[2]}" if found else typed
         return python if python in self.facts.all_pythons else typed
 
-    def split(self, text: str) -> list[str]:
-        """Return the words of a list: between spaces, commas and semicolons, `CUDA 12.8` is one."""
-        text = re.sub(r"(?i)\b(cuda|cu|rocm|hip) +(?=\d)", r"\1", text)
-        spaced = (word if "://" in word else re.sub("[,;]", " ", word) for word in text.split())
-        return [word.strip(",;") for word in " ".join(spaced).split()]
-
     def backends(self, typed: str) -> str:
-        words = [BackendWord.parse(word) for word in self.split(typed)]
+        words = [BackendWord.parse(word) for word in _split(typed)]
         return " ".join(
             str(
                 word._replace(
@@ -165,7 +163,7 @@ class _Reading:
 
     def companions(self, typed: str) -> str:
         known = self.facts.all_companions
-        words = [word.lower() for word in self.split(typed)]
+        words = [word.lower() for word in _split(typed)]
         if words == [_ALL]:
             release = self.main_release
             having = release in self.facts.releases or self.facts.is_expected(release)
@@ -180,7 +178,7 @@ class _Reading:
         return " ".join(dict.fromkeys(kept)) or NO_COMPANIONS
 
     def platforms(self, typed: str) -> str:
-        texts = self.split(typed)
+        texts = _split(typed)
         if [text.lower() for text in texts] == [_ALL]:
             return self.all_platforms() or typed
         words = [PlatformWord.parse(text) for text in texts]
@@ -222,8 +220,18 @@ class _Reading:
         return default_platforms(self.proper, self.facts, among=tuple(PLATFORMS))
 
 
-def _as_one_of(options: Iterable[str], typed: str) -> str:
+@lru_cache(maxsize=256)
+def _split(text: str) -> tuple[str, ...]:
+    """Return the words of a list: between spaces, commas and semicolons, `CUDA 12.8` is one."""
+    text = re.sub(r"(?i)\b(cuda|cu|rocm|hip) +(?=\d)", r"\1", text)
+    spaced = (word if "://" in word else re.sub("[,;]", " ", word) for word in text.split())
+    return tuple(word.strip(",;") for word in " ".join(spaced).split())
+
+
+def _as_one_of(options: Collection[str], typed: str) -> str:
     """Return one of the options in its own case, or what was typed."""
+    if typed in options:
+        return typed
     alike = [option for option in options if option.lower() in (typed.lower(), f"{typed.lower()}s")]
     return alike[0] if alike else typed
 
