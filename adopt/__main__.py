@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from adopt.document import Unwritable, rewrite
+from adopt import Stop
+from adopt.document import rewrite
 from adopt.laying import Layout
-from adopt.project import ANSWERS, Project, Stop
+from adopt.project import Project
 from adopt.trial import try_lock
 from torch_plan.check import find_problems
 from torch_plan.facts import TORCH, load_facts
@@ -26,6 +27,12 @@ from torch_plan.planning import make_plan
 from torch_plan.problems import Refused
 from torch_plan.refusal import refusal_text
 from torch_plan.text import listed, shell_line
+
+ANSWERS = (
+    *("torch_version", "python_version", "torch_backend", "layout", "companions", "platforms"),
+    *("numpy_guard", "torch_pin", "pytorch_index", "package_index"),
+)
+"""The answers of the template that are about torch."""
 
 
 class Adoption(NamedTuple):
@@ -47,8 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="try the lock, then write the file")
     options = parser.parse_args(arguments)
     given = dict(answer.partition("=")[::2] for answer in options.answers)
-    unknown = [key for key in given if key not in ANSWERS]
-    if unknown:
+    if unknown := [key for key in given if key not in ANSWERS]:
         parser.error(f"{unknown[0]} is no answer about torch; those are: {', '.join(ANSWERS)}")
     try:
         adoption = adopt(options.path, given)
@@ -69,15 +75,12 @@ def adopt(path: Path, given: Mapping[str, str]) -> Adoption:
     path = (path / "pyproject.toml" if path.is_dir() else path).resolve()
     try:
         text = path.read_bytes().decode("utf-8")
-        tomllib.loads(text)
+        first = adopt_text(path, text, given)
+        # Where one build of several is left, the file is read again, as that of any project.
+        rest = {key: given[key] for key in given if key not in ("torch_backend", "layout")}
+        then = adopt_text(path, first.new, rest) if rest != given else first
     except (OSError, ValueError) as error:
         raise Stop(f"{path} cannot be read: {error}") from None
-    first = adopt_text(path, text, given)
-    # Where one build of several is left, it is read from the file like that of any other project.
-    rest = {key: answer for key, answer in given.items() if key not in ("torch_backend", "layout")}
-    if rest == given:
-        return first
-    then = adopt_text(path, first.new, rest)
     reasons = [*dict.fromkeys([*first.reasons, *then.reasons])]
     return first._replace(new=then.new, reasons=reasons)
 
@@ -89,18 +92,13 @@ def adopt_text(path: Path, text: str, given: Mapping[str, str]) -> Adoption:
     lock = read(path.with_name("uv.lock")).get("package", [])
     locked = {it.get("version", "").partition("+")[0] for it in lock if it["name"] == TORCH}
     project = Project(data, facts, given, locked)
+    answers = project.answers()
     try:
-        answers = project.answers()
         plan = make_plan(answers, facts)
     except Refused:
         raise Stop(refusal(path, given, answers)) from None
-    except ValueError as error:
-        raise Stop(f"{path} holds what uv would not take either: {error}") from None
     layout = Layout(project, plan)
-    try:
-        return Adoption(path, text, rewrite(text, layout.wanted), layout.reasons, plan)
-    except Unwritable as key:
-        raise Stop(f"{key} is written in a way that this command cannot change.") from None
+    return Adoption(path, text, rewrite(text, layout.wanted), layout.reasons, plan)
 
 
 def refusal(path: Path, given: Mapping[str, str], answers: Mapping[str, str]) -> str:
@@ -108,9 +106,8 @@ def refusal(path: Path, given: Mapping[str, str], answers: Mapping[str, str]) ->
 
     def command(changed: Mapping[str, str]) -> str:
         named = [key for key in changed if key in given or changed[key] != answers[key]]
-        return shell_line(
-            ["uv-torch-adopt", str(path), *(f"{key}={changed[key]}" for key in named)]
-        )
+        words = [f"{key}={changed[key]}" for key in named]
+        return shell_line(["uv-torch-adopt", str(path), *words])
 
     known = {key: answers[key] for key in ANSWERS}
     return refusal_text(known, lambda it: find_problems({**answers, **it}, load_facts()), command)
@@ -123,17 +120,15 @@ def refuse(path: Path, data: Mapping[str, Any]) -> None:
         where = "in Poetry's tables: `uvx migrate-to-uv` brings them" if poetry else "not"
         raise Stop(f"The dependencies are {where} in a [project] table, which this command needs.")
     fields = ["dependencies", "optional-dependencies", "requires-python"]
-    dynamic = [it for it in fields if it in project.get("dynamic", [])]
-    if dynamic:
+    if dynamic := [it for it in fields if it in project.get("dynamic", [])]:
         raise Stop(f"{listed(dynamic)} stand in another file (`dynamic`). Bring them here first.")
     for folder in path.parents[1:]:
         root = folder / "pyproject.toml"
         workspace = read(root).get("tool", {}).get("uv", {}).get("workspace", {})
         if any(path.parent in folder.glob(pattern) for pattern in workspace.get("members", [])):
             raise Stop(
-                f"It is a member of the workspace of {root}. Requirements, sources and indexes "
-                "belong here; environments, required-environments and constraint-dependencies "
-                "count there alone. In a copy outside of the workspace this command shows both."
+                f"It is a member of the workspace of {root}, and half of the settings belong "
+                "there. In a copy outside of the workspace this command shows all of them."
             )
 
 

@@ -16,109 +16,74 @@ from typing import Any
 
 import tomlrt
 
+from adopt import Stop
 from torch_plan.text import toml_key
 
-Place = tuple[str, ...]
-"""A key, as a path from the root of the file."""
-
-_INDEX: Place = ("tool", "uv", "index")
+_INDEX = ("tool", "uv", "index")
+_LIST = tomlrt.Array | tomlrt.AoT
 _LONG = 100
 """The length from which on a list, or a marker of several parts, is written on several lines."""
 _REMARK = r"[ \t]*#.*\n"
 """A line that holds a comment alone."""
 
 
-class Unwritable(Exception):
-    """The text cannot be made to say what was meant; the argument is the key that it fails for."""
-
-
 def rewrite(text: str, wanted: dict[str, Any]) -> str:
     """Return a text that parses to `wanted`, and differs from `text` only where it has to.
 
-    Raises `Unwritable` if there is no such text.
+    Raises `Stop` if there is no such text.
     """
-    is_crlf = text.count("\r\n") == text.count("\n") > 0
-    old = text.replace("\r\n", "\n") if is_crlf else text
-    document, new, said = tomlrt.loads(old), old, tomllib.loads(old)
-    with contextlib.suppress(tomlrt.TOMLError, tomllib.TOMLDecodeError):
+    end = "\r\n" if text.count("\r\n") == text.count("\n") > 0 else "\n"
+    old = text.replace(end, "\n")
+    document, new = tomlrt.loads(old), ""
+    with contextlib.suppress(tomlrt.TOMLError):
         _edit(document, wanted, ())
         new = _with_remarks(tomlrt.dumps(document), old)
-        said = tomllib.loads(new)
-    if said != wanted:
-        raise Unwritable(".".join(_difference(said, wanted)))
-    return new.replace("\n", "\r\n") if is_crlf else new
-
-
-def _difference(one: Any, other: Any) -> Place:
-    """Return the first key that has another value."""
-    if not (isinstance(one, dict) and isinstance(other, dict)):
-        return ()
-    key = next(key for key in {**one, **other} if one.get(key) != other.get(key))
-    return (key, *_difference(one.get(key), other.get(key)))
+    with contextlib.suppress(tomllib.TOMLDecodeError):
+        if tomllib.loads(new) == wanted:
+            return new.replace("\n", end)
+    raise Stop("This file is written in a way that this command cannot change.")
 
 
 def _edit(
-    table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: Place | None = None
+    table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: tuple[str, ...]
 ) -> None:
-    """Make a table hold what is wanted; it has no place if it stands within a line."""
-    remarks = _remarks(table) if place else None
+    """Make a table hold what is wanted; below the place of an index all stands within a line."""
     for key in [key for key in table if key not in wanted]:
         del table[key]
     for key, value in wanted.items():
-        old, within = table.get(key), None if place is None else (*place, key)
+        old = table.get(key)
         if old == value:
             continue
         if isinstance(old, tomlrt.Table) and isinstance(value, dict):
-            _edit(old, value, None if old.is_inline else within)
-        elif (
-            isinstance(old, tomlrt.Array | tomlrt.AoT)
-            and isinstance(value, list)
-            and '"""' not in _written(value)
-        ):
+            _edit(old, value, _INDEX if old.is_inline else (*place, key))
+        elif isinstance(old, _LIST) and isinstance(value, list) and '"""' not in _written(value):
             _edit_list(old, value)
         else:
-            table[key] = _made(value, within)
-    if place and _remarks(table) not in (None, remarks):
-        # A new header came between the first one within it and the remarks on that.
-        tables = (it[0] if isinstance(it, tomlrt.AoT) else it for it in table.values())
-        with contextlib.suppress(tomlrt.TOMLError, StopIteration):
-            first = next(it for it in tables if isinstance(it, tomlrt.Table) and not it.is_inline)
-            first.header_leading_comments = table.header_leading_comments
-            table.header_leading_comments = remarks or ()
+            table[key] = _made(value, (*place, key))
 
 
-def _remarks(table: tomlrt.Document | tomlrt.Table) -> tuple[str, ...] | None:
-    """Return the comments above the header of a table, None where it has no header."""
-    try:
-        return table.header_leading_comments
-    except tomlrt.TOMLError:
-        return None
-
-
-def _edit_list(items: tomlrt.Array | tomlrt.AoT, wanted: list[Any]) -> None:
+def _edit_list(items: _LIST, wanted: list[Any]) -> None:
     """Make a list hold other items; those that stay keep their comments and their place."""
     old = [*map(repr, items.to_list())]
     matcher = SequenceMatcher(None, old, [*map(repr, wanted)], autojunk=False)
-    for tag, start, end, first, last in reversed(matcher.get_opcodes()):
-        if tag == "equal":
-            continue
+    for _, start, end, first, last in reversed(matcher.get_opcodes()):
         del items[start + last - first : end]
         for at, value in enumerate(wanted[first:last], start):
             if at >= end:
-                items.insert(at, _made(value, indent="    "))
+                items.insert(at, _made(value, (), "    "))
             elif isinstance(items, tomlrt.AoT):
-                _edit(items[at], value)
-            else:
-                items[at] = _made(value, indent="    ")
+                _edit(items[at], value, _INDEX)
+            elif items[at] != value:
+                items[at] = _made(value, (), "    ")
     if isinstance(items, tomlrt.Array) and not items.multiline and len(_written(wanted)) > _LONG:
         items.set_multiline(multiline=True)
 
 
-def _made(value: Any, place: Place | None = None, indent: str = "") -> Any:
+def _made(value: Any, place: tuple[str, ...], indent: str = "") -> Any:
     """Return a value to put at a place, with a header of its own where that is usual."""
     if place == _INDEX:
         return tomlrt.AoT(value)
-    if place and len(place) <= len(_INDEX) and isinstance(value, dict):
+    if 0 < len(place) <= len(_INDEX) and isinstance(value, dict):
         return tomlrt.Table.section({key: _made(value[key], (*place, key)) for key in value})
     return tomlrt.loads(f"value = {_written(value, indent)}\n")["value"]
 
@@ -140,6 +105,9 @@ def _written(value: Any, indent: str = "") -> str:
 
 def _with_remarks(new: str, old: str) -> str:
     """Put back the remarks that went with what they stood above, but for those on a table."""
+    if "[tool.uv]\n" not in old:
+        # A new header came between the first one within it and the remarks on that.
+        new = re.sub(rf"(?m)((?:^{_REMARK})+)(\[tool\.uv\]\n(?:.+\n)*\n)(?=\[)", r"\2\1", new)
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for _, start, end, first, _ in reversed(matcher.get_opcodes()):

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from itertools import combinations, product
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from packaging.markers import Marker
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from adopt.document import Place
-from torch_plan.answers import (
-    DEFAULT_PLATFORMS,
-    LOCAL,
-    MARKERS,
-    MINIMUM,
-    NO_COMPANIONS,
-    OPTIONAL,
-    PUBLIC,
-)
+from adopt import Stop
+from torch_plan import answers
 from torch_plan.defaults import complete
 from torch_plan.facts import PYPI, TORCH, Facts
 from torch_plan.inverse import Inverse, Present, index_backend
 from torch_plan.markers import compared
 from torch_plan.platforms import PLATFORMS
 from torch_plan.text import listed
-from torch_plan.urls import shown, written
+from torch_plan.urls import written
 
 Table = Mapping[str, Any]
+Place = tuple[str, ...]
+"""A key, as a path from the root of the file."""
 
 BASE: Place = ("project", "dependencies")
 UV: Place = ("tool", "uv")
@@ -43,17 +37,6 @@ KINDS: Mapping[str, Place] = {
     "group": ("dependency-groups",),
 }
 """How a source and a conflict name what chooses a build -> where that stands."""
-
-
-ANSWERS = (
-    *("torch_version", "python_version", "torch_backend", "layout", "companions", "platforms"),
-    *("numpy_guard", "torch_pin", "pytorch_index", "package_index"),
-)
-"""The answers of the template that are about torch."""
-
-
-class Stop(Exception):
-    """Why this command leaves a project as it is, and what its owner can do."""
 
 
 class Line(NamedTuple):
@@ -88,11 +71,6 @@ class Source(NamedTuple):
     """The extra or group that it is for, empty for all of them."""
     marker: Marker | None
 
-    @property
-    def extra_in_marker(self) -> bool:
-        """Whether its marker names an extra, which uv drops."""
-        return "extra ==" in str(self.marker)
-
 
 def value_at(data: Table, place: Place) -> Any:
     """Return what stands at a place, nothing that can be iterated if nothing does."""
@@ -101,9 +79,12 @@ def value_at(data: Table, place: Place) -> Any:
     return data
 
 
-def holds(marker: Marker | None, platform: str, python: str, extra: str = "") -> bool:
-    """Tell whether a marker holds on a platform with a Python."""
-    return marker is None or marker.evaluate({**compared(platform, python), "extra": extra})
+def holds(marker: Marker | None, platform: str, pythons: Iterable[str], extra: Place = ()) -> bool:
+    """Tell whether a marker holds on a platform with any of some Pythons."""
+    return marker is None or any(
+        marker.evaluate({**compared(platform, python), "extra": "".join(extra)})
+        for python in pythons
+    )
 
 
 def normal(place: Place) -> Place:
@@ -134,8 +115,12 @@ class Project:
     def lists(self) -> dict[Place, list[Any]]:
         """Every list of requirements."""
         named = [(*kind, name) for kind in KINDS.values() for name in value_at(self.data, kind)]
-        places = (BASE, *named, CONSTRAINTS, OVERRIDES)
-        return {place: value_at(self.data, place) for place in places}
+        return {it: value_at(self.data, it) for it in (BASE, *named, CONSTRAINTS, OVERRIDES)}
+
+    @cached_property
+    def options(self) -> set[Place]:
+        """What a source may be for: everybody, an extra or a group."""
+        return {(), *map(normal, self.lists)}
 
     @cached_property
     def lines(self) -> list[Line]:
@@ -150,38 +135,30 @@ class Project:
     def line(self, place: Place, item: Any) -> Line | None:
         """Return a requirement of the family taken apart, None for any other item of a list."""
         match = re.match(r"\s*([\w.-]+)", item) if isinstance(item, str) else None
-        name = canonicalize_name(match[1]) if match else ""
-        if name not in self.family:
+        if not match or canonicalize_name(match[1]) not in self.family:
             return None
-        try:
-            requirement = Requirement(item)
-        except InvalidRequirement:
-            raise Stop(f"{item!r} in {'.'.join(place)} is not a requirement.") from None
-        if requirement.extras:
+        it = Requirement(item)
+        if it.extras:
             raise Stop(f"{item!r} asks for extras; what they hold is not known. Keep it by hand.")
-        asked, url = str(requirement.specifier), unquote(requirement.url or "")
+        asked = str(it.specifier)
         label = "".join(re.findall(r"\+([\w.]+)", asked)[:1])
-        if url:
-            folder, _, file = re.split("[#?]", url)[0].rpartition("/")
-            try:
-                version = parse_wheel_filename(file)[1]
-            except ValueError:
-                raise Stop(f"{shown(url)} is not the URL of a wheel. Keep it by hand.") from None
-            asked = f"=={version.public}"
-            label = version.local or self.backend_of(folder) or ""
+        if it.url:
+            folder, _, file = re.split("[#?]", unquote(it.url))[0].rpartition("/")
+            version = parse_wheel_filename(file)[1]
+            asked, label = f"=={version.public}", version.local or self.backend_of(folder) or ""
         versions = SpecifierSet(re.sub(r"\+[\w.]+", "", asked))
-        return Line(place, item, name, versions, label, requirement.marker, bool(url))
+        name = canonicalize_name(it.name)
+        return Line(place, item, name, versions, label, it.marker, bool(it.url))
 
     def lines_at(self, package: str, variant: str, platform: str) -> list[Line]:
         """Return the requirements of a package that count there; overrides beat the others."""
-        own = (BASE, self.variants[variant]) if variant else ()
-        found = [
+        lines, own = self.of(package), (BASE, self.variants.get(variant))
+        return [
             line
-            for line in self.of(package)
+            for line in [it for it in lines if it.place == OVERRIDES] or lines
             if not variant or line.is_setting or line.place in own
-            if any(holds(line.marker, platform, it) for it in self.facts.all_pythons)
+            if holds(line.marker, platform, self.facts.all_pythons)
         ]
-        return [line for line in found if line.place == OVERRIDES] or found
 
     @cached_property
     def indexes(self) -> list[dict[str, Any]]:
@@ -195,33 +172,35 @@ class Project:
 
     def sources(self, package: str) -> list[Source]:
         """Return the sources of a package."""
-        tables = self.uv.get("sources", {})
+        tables, found = self.uv.get("sources", {}), []
         values = [tables[name] for name in tables if canonicalize_name(name) == package]
-        found = []
         for entry in [it for each in values for it in (each if isinstance(each, list) else [each])]:
             if "index" not in entry:
                 raise Stop(f"{package} has the source {entry}, which is no index. Keep it by hand.")
             text = entry.get("marker", "")
-            named = re.findall(r"""extra\s*==\s*["']([\w.-]+)["']""", text)
-            places = [*options_in(entry), *(options_in({"extra": it})[0] for it in named), ()]
-            found.append(Source(entry["index"], places[0], Marker(text) if text else None))
+            extras = re.findall(r"""extra\s*==\s*["']([\w.-]+)["']""", text)
+            named = [entry, *({"extra": name} for name in extras)]
+            places = [place for it in named for place in options_in(it)]
+            found.append(Source(entry["index"], [*places, ()][0], Marker(text) if text else None))
         return found
 
-    def index_of(self, package: str, option: Place | None, platform: str) -> dict[str, Any]:
-        """Return the index that a package comes from, nothing for PyPI or what takes its place.
-
-        `option` is the extra or group, None in a project of one build.
-        """
-        asked = (it for it in self.indexes if not (it.get("explicit") or it.get("default")))
-        index = next(asked, {})
-        for source in self.sources(package):
-            is_ours = option is None or source.option in ((), normal(option))
-            extra = "".join(source.option[-1:])
-            if is_ours and holds(source.marker, platform, self.facts.all_pythons[-1], extra):
-                named = (it for it in self.indexes if it.get("name") == source.index_name)
-                index = next(named, {"name": source.index_name, "url": ""})
-                break
+    def index_of(self, package: str, variant: str, platform: str) -> dict[str, Any]:
+        """Return the index that a package comes from, nothing for PyPI or what takes its place."""
+        named = {it["name"]: it for it in self.indexes if "name" in it}
+        open_to_all = [it for it in self.indexes if not (it.get("explicit") or it.get("default"))]
+        own = ((), normal(self.variants[variant])) if variant else self.options
+        chosen = [
+            named.get(source.index_name, {"name": source.index_name, "url": ""})
+            for source in self.sources(package)
+            if source.option in own
+            if holds(source.marker, platform, self.facts.all_pythons, source.option[-1:])
+        ]
+        index: dict[str, Any] = [*chosen, *open_to_all, {}][0]
         return {} if re.fullmatch(r"https://pypi\.\w+/simple/?", index.get("url", "")) else index
+
+    def origins(self, package: str) -> dict[tuple[str, str], str]:
+        """Return the name of the index that a package comes from in each cell."""
+        return {it: self.index_of(package, *it).get("name", "") for it in self.cells}
 
     def excludes(self, *places: Place) -> bool:
         """Tell whether the project says already that extras and groups exclude each other."""
@@ -248,72 +227,61 @@ class Project:
         every = self.facts.all_pythons
         return [it for it in every if admitted.contains(f"{it}.0") or admitted.contains(f"{it}.99")]
 
+    def named_in(self, key: str) -> set[str]:
+        """Return the platforms that a setting of uv's names."""
+        markers, pythons = [Marker(text) for text in self.uv.get(key, [])], self.facts.all_pythons
+        return {it for it in PLATFORMS if any(holds(marker, it, pythons) for marker in markers)}
+
     @cached_property
     def platforms(self) -> list[str]:
         """The usual platforms, those that uv requires, and any with pins of its own.
 
         `environments` leaves some of them out, and names none: it may say all but the Intel Mac.
         """
-        usual = [line for it in DEFAULT_PLATFORMS for line in self.lines_at(TORCH, "", it)]
-        known = {*DEFAULT_PLATFORMS, *self.matching("required-environments")}
-        known.update(it for it in PLATFORMS if {*self.lines_at(TORCH, "", it)} - {*usual})
-        bounds = self.matching("environments") if self.uv.get("environments") else PLATFORMS
-        return [it for it in bounds if it in known]
+        usual = answers.DEFAULT_PLATFORMS
+        lines = {it: {*self.lines_at(TORCH, "", it)} for it in PLATFORMS}
+        pinned = {it for it in PLATFORMS if lines[it] - {*()}.union(*(lines[it] for it in usual))}
+        known = {*usual, *pinned, *self.named_in("required-environments")}
+        bounds = self.named_in("environments") if self.uv.get("environments") else known
+        return [it for it in PLATFORMS if it in known & bounds]
 
-    def matching(self, key: str) -> list[str]:
-        """Return the platforms that a setting of uv's names."""
-        markers = [Marker(text) for text in self.uv.get(key, [])]
-        places = [*product(markers, self.pythons or self.facts.all_pythons)]
-        return [
-            it for it in PLATFORMS if any(holds(marker, it, python) for marker, python in places)
-        ]
+    @cached_property
+    def cells(self) -> list[tuple[str, str]]:
+        """Each variant with each platform."""
+        return [*product(self.variants or ("",), self.platforms)]
 
     def backend(self, variant: str, platform: str) -> str:
         """Return the backend that a variant has on a platform today."""
         for line in self.lines_at(TORCH, variant, platform):
             if line.label in self.facts.all_backends:
                 return line.label
-        index = self.index_of(TORCH, self.variants.get(variant), platform)
-        if not index:
-            return PYPI
-        backend, name = self.backend_of(index["url"]), index.get("name", "without a name")
-        if backend in self.facts.all_backends:
-            return backend
-        if "torch_backend" in self.given:
-            return PYPI
-        if backend is None:
-            raise Stop(
-                f"torch comes from the index {name}, which is not PyTorch's. If it is a copy of "
-                "that, say pytorch_index=URL; else only its owner knows what it holds."
-            )
-        if backend:
-            raise Stop(f"The index {name} holds builds that are not released: no plan names them.")
-        raise Stop(f"The index {name} holds all builds. Name one, as in torch_backend=cu128.")
+        index = self.index_of(TORCH, variant, platform)
+        backend = self.backend_of(index["url"]) if index else PYPI
+        if backend in self.facts.all_backends or "torch_backend" in self.given:
+            return backend if backend in self.facts.all_backends else PYPI
+        raise Stop(
+            f"torch comes from the index {index.get('name', 'without a name')}, which is not "
+            "PyTorch's index of a released build. Name the build that is meant, as in "
+            "torch_backend=cu128; or if it is a copy of PyTorch's, say pytorch_index=URL."
+        )
 
     def answers(self) -> dict[str, str]:
         """Return all answers: those given, those that the files give, and defaults."""
-        lines = self.of(TORCH)
+        lines, given = self.of(TORCH), self.given
         if not lines and not self.sources(TORCH):
-            if not self.given:
-                raise Stop(
-                    "Nothing here requires torch. Give an answer, as in torch_backend=cu128."
-                )
-            return complete({**self.fixed, **self.given}, self.facts)
+            if given:
+                return complete({**self.fixed, **given}, self.facts)
+            raise Stop("Nothing here requires torch. Give an answer, as in torch_backend=cu128.")
         if not self.pythons or not self.platforms:
-            key = "environments" if self.pythons else "requires-python"
-            raise Stop(f"PyTorch has no wheels for what {key} names.")
-        used = {line for it in PLATFORMS for line in self.lines_at(TORCH, "", it)}
-        for line in lines:
-            if line.place == OVERRIDES and line not in used:
-                raise Stop(
-                    f"{line.text!r} takes torch out: it is the container's, not the project's."
-                )
+            raise Stop("PyTorch has no wheels for what requires-python and environments name.")
+        having = [it for it in self.cells if not lines or self.lines_at(TORCH, *it)]
         lacking = [it for it in self.platforms if lines and not self.lines_at(TORCH, "", it)]
-        if lacking and "platforms" not in self.given:
-            raise Stop(f"torch is not required on {listed(lacking)}: say platforms=… without them.")
-        own = {*PLATFORMS} - {*DEFAULT_PLATFORMS} | {*self.matching("required-environments")}
-        places = product(self.variants or ("",), self.platforms)
-        having = [it for it in places if not lines or self.lines_at(TORCH, *it)]
+        if not having or (lacking and "platforms" not in given):
+            raise Stop(
+                f"torch is not required on {listed(lacking)}, or an override takes it out, as in "
+                "a container that has a torch of its own. Say platforms=… without them."
+            )
+        usual = {*answers.DEFAULT_PLATFORMS} - self.named_in("required-environments")
         present = Present(
             backends={it: self.backend(*it) for it in having},
             admits=lambda package, version, place: all(
@@ -321,59 +289,51 @@ class Project:
             ),
             pythons=self.pythons,
             locked=self.locked,
-            demanded=[it for it in self.platforms if it in own],
+            demanded=[it for it in self.platforms if it not in usual],
         )
-        answers = Inverse(present, self.given, self.facts).answers(self.fixed)
-        if not answers:
+        found = Inverse(present, given, self.facts).answers(self.fixed)
+        if not found:
             texts, oldest = sorted({line.text for line in lines}), self.facts.releases[0]
             raise Stop(
                 f"No release from {oldest} on satisfies {listed(texts)}. Say torch_version=…"
             )
-        return answers
+        return found
 
     @cached_property
     def fixed(self) -> dict[str, str]:
         """The answers that do not depend on the release."""
-        urls = [index["url"] for index in self.indexes]
         copies = [
             name
-            for base, name in self.copies.items()
-            if any(index_backend(url, [base]) is not None for url in urls)
+            for (base, name), index in product(self.copies.items(), self.indexes)
+            if index_backend(index["url"], [base]) is not None
         ]
-        if len(copies) > 1 and "pytorch_index" not in self.given:
-            raise Stop(f"It has the indexes of {listed(copies)}. Choose with pytorch_index=…")
-        required = [line for line in self.lines if not line.is_setting]
-        places = [*product(self.variants or ("",), self.platforms)]
-        names = {line.name for line in required}
+        required = {line for line in self.lines if not line.is_setting}
         # What some platforms do without already, others may do without too.
         companions = [
-            name if all(self.requires(name, *it) for it in places) else f"{name}{OPTIONAL}"
+            name
+            if all({*self.lines_at(name, *it)} & required for it in self.cells)
+            else f"{name}{answers.OPTIONAL}"
             for name in self.facts.all_companions
-            if name in names
+            if any(line.name == name for line in required)
         ]
-        is_local = any(line.label and not line.names_file for line in required)
         kinds = {place[:-1] for place in self.variants.values()}
         layouts = [f"{kind}s" for kind in KINDS if KINDS[kind] in kinds]
         return {
             "project_slug": "adopted-project",
-            "layout": [*layouts, MARKERS][0],
-            "companions": " ".join(companions) or NO_COMPANIONS,
+            "layout": [*layouts, answers.MARKERS][0],
+            "companions": " ".join(companions) or answers.NO_COMPANIONS,
             "pytorch_index": [*copies, "official"][0],
-            "torch_pin": LOCAL if is_local else MINIMUM if self.keeps_bounds else PUBLIC,
+            "torch_pin": self.pin,
         }
 
-    def requires(self, package: str, variant: str, platform: str) -> bool:
-        """Tell whether a package is required there, and not only held at a version."""
-        return any(not line.is_setting for line in self.lines_at(package, variant, platform))
-
-    @cached_property
-    def keeps_bounds(self) -> bool:
-        """Whether its metadata names a range of torch, for others or beside the pin of its lock."""
-        if "torch_pin" in self.given:
-            return self.given["torch_pin"] == MINIMUM
+    @property
+    def pin(self) -> str:
+        """How torch is pinned: a range where others install it, or beside the pin of the lock."""
         every = self.of(TORCH)
         is_held = any(line.is_exact for line in every if line.place == CONSTRAINTS)
-        kinds = ("project", *KINDS["group"]) if is_held else ("project",)
-        lines = [line for line in every if line.place[0] in kinds]
-        installed = self.uv.get("package", "build-system" in self.data)
-        return bool(installed or is_held) and any(not line.is_exact for line in lines)
+        is_installed = self.uv.get("package", "build-system" in self.data)
+        bounds = [line.place[0] for line in every if not (line.is_exact or line.is_setting)]
+        if (is_held and bounds) or (is_installed and "project" in bounds):
+            return answers.MINIMUM
+        labelled = [it for it in self.lines if it.label and not (it.names_file or it.is_setting)]
+        return answers.LOCAL if labelled else answers.PUBLIC

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
+from adopt import Stop
 from adopt.__main__ import Adoption, adopt
-from adopt.project import Stop
 from tests.adopt import shapes
 from tests.adopt.helpers import adopted, indexes, project, reason, uv
 from tests.adopt.shapes import REFUSED, SHAPES, head, index
@@ -87,16 +87,11 @@ def test_a_companion_takes_version_and_source_of_torch(tmp_path: Path) -> None:
     assert project(found)["dependencies"] == ["rich", "torch==2.9.1", "torchvision==0.24.1"]
     sources = uv(found)["sources"]
     assert sources["torch"] == sources["torchvision"] == sources["torchaudio"] == CU128
-    assert reason(found, "may require torchaudio: then") == (
-        "Other packages may require torchaudio: then it has the build of torch."
-    )
     assert indexes(found) == {"pytorch-cu128": "cu128", "pytorch-cpu": "cpu"}
     assert reason(found, "torchvision has no source") == (
-        "torchvision has no source: it comes from PyPI."
+        "torchvision has no source: it would not come from the index of its build."
     )
-    assert reason(found, "On a Mac uv looks for the cu128 build of torch") == (
-        "On a Mac uv looks for the cu128 build of torch, and there is none."
-    )
+    assert reason(found, "torch comes from the index of its build on each platform.")
     assert "# the logs" in found.new
     assert "# the cluster has CUDA 12.8" in found.new
 
@@ -111,7 +106,10 @@ def test_one_release_where_a_bound_allows_several(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [(shapes.EXTRAS, "On a Mac"), (shapes.EXTRA_IN_MARKER, "uv drops `extra`")],
+    [
+        (shapes.EXTRAS, "torch comes from the index of its build"),
+        (shapes.EXTRA_IN_MARKER, "uv drops `extra`"),
+    ],
 )
 def test_extras_exclude_each_other(text: str, why: str, tmp_path: Path) -> None:
     found = adopted(tmp_path, text)
@@ -149,8 +147,10 @@ def test_an_index_becomes_explicit_and_labels_stand_where_wheels_have_them(tmp_p
         *("torch==2.6.0+cu124", "torch==2.6.0+cpu", "torch==2.6.0"),
         *("torchvision==0.21.0+cu124", "torchvision==0.21.0", "numpy"),
     ]
-    assert reason(found, "not explicit")
-    assert reason(found, "torch has no source: it comes from the index torch.")
+    assert reason(found, "The index torch is at") == (
+        f"The index torch is at {shapes.OFFICIAL}/cu124, for what names it alone."
+    )
+    assert reason(found, "torch has no source")
 
 
 def test_wheels_become_a_version_and_an_index(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_companions_that_nobody_chose_stay_beside_torch(tmp_path: Path) -> None:
     bounds = {it.name: it.specifier for it in map(Requirement, constraints(found))}
     assert "0.24.1" in bounds["torchvision"]
     assert "0.23.0" not in bounds["torchvision"]
-    assert reason(found, "may require torchvision").endswith("keeps it beside torch 2.9.1.")
+    assert "torchvision>=" in reason(found, "What requires torchvision lets platforms lock")
     newer = adopted(tmp_path, found.new, torch_version="2.10.0")
     bounds = {it.name: it.specifier for it in map(Requirement, constraints(newer))}
     assert "0.24.1" not in bounds["torchvision"]
@@ -228,7 +228,8 @@ def test_what_a_cooldown_would_refuse(tmp_path: Path) -> None:
     own = '[tool.uv]\nexclude-newer-package = { rich = "2026-01-01", torchaudio = false }\n'
     found = adopted(tmp_path, shapes.EXTRAS.replace("[tool.uv.sources]", f"{own}[tool.uv.sources]"))
     spared = uv(found)["exclude-newer-package"]
-    assert spared == {"rich": "2026-01-01", "torch": False, "torchvision": False}
+    ours = dict.fromkeys(("torch", "torchvision", "torchaudio"), False)
+    assert spared == {"rich": "2026-01-01", **ours}
     assert reason(found, "upload dates")
 
 
@@ -307,7 +308,9 @@ def test_a_companion_of_another_release(tmp_path: Path) -> None:
     text = head() + 'dependencies = ["torch==2.9.1", "torchvision==0.20.1"]\n'
     found = adopted(tmp_path, text)
     assert project(found)["dependencies"] == ["torch==2.9.1", "torchvision==0.24.1"]
-    assert reason(found, "is not made for torch 2.9.1: torchvision==0.24.1")
+    assert reason(found, "torchvision==0.20.1 becomes") == (
+        "torchvision==0.20.1 becomes torchvision==0.24.1, which is for torch 2.9.1."
+    )
 
 
 @pytest.mark.parametrize("text", [shapes.EXTRA_INDEX_URL, shapes.FIND_LINKS])
@@ -325,7 +328,7 @@ def test_torch_leaves_base_for_extras_with_several_indexes(tmp_path: Path) -> No
     pins = ["torch==2.6.0", "torchvision==0.21.0"]
     assert project(found)["optional-dependencies"] == {"cpu": pins, "cuda": pins}
     assert reason(found, "torch>=2.4 leaves") == (
-        "torch>=2.4 leaves dependencies: cpu and cuda choose its build."
+        "torch>=2.4 leaves dependencies: its build is that of cpu or cuda."
     )
 
 
@@ -362,7 +365,7 @@ def test_an_index_without_a_name_gets_one(tmp_path: Path) -> None:
     )
     found = adopted(tmp_path, text)
     assert indexes(found) == {"pytorch-cpu": "cpu"}
-    assert reason(found, "has no name")
+    assert reason(found, "The index pytorch-cpu is at")
 
 
 def test_numpy_is_held_below_2(tmp_path: Path) -> None:
