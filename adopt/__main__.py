@@ -61,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.check:
             print(*(f"{reason}\n" for reason in adoption.reasons), sep="", end="")
             return 1 if adoption.reasons else 0
-        show(adoption)
+        old, new, name = adoption.text.splitlines(), adoption.new.splitlines(), adoption.path.name
+        print(*difflib.unified_diff(old, new, name, name, lineterm=""), "", sep="\n")
+        print(*adoption.reasons or ["Nothing is to be changed."], *adoption.plan.notes, sep="\n")
         if options.write and adoption.reasons:
             write(adoption)
     except Stop as stop:
@@ -138,13 +140,6 @@ def read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-
-
-def show(adoption: Adoption) -> None:
-    """Print the difference, the reasons, and what else is to be known."""
-    old, new, name = adoption.text.splitlines(), adoption.new.splitlines(), adoption.path.name
-    print(*difflib.unified_diff(old, new, name, name, lineterm=""), "", sep="\n")
-    print(*adoption.reasons or ["Nothing is to be changed."], *adoption.plan.notes, sep="\n")
 
 
 def write(adoption: Adoption) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from itertools import combinations, product
+from itertools import combinations, groupby
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -14,18 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from adopt import Stop
-from adopt.project import (
-    BASE,
-    CONSTRAINTS,
-    KINDS,
-    OVERRIDES,
-    UV,
-    Line,
-    Place,
-    Project,
-    holds,
-    value_at,
-)
+from adopt.project import BASE, CONSTRAINTS, KINDS, OVERRIDES, UV, Line, Place, Project, value_at
 from torch_plan.facts import TORCH
 from torch_plan.plan import Plan, next_minor
 from torch_plan.text import listed
@@ -33,6 +22,19 @@ from torch_plan.urls import written
 
 _HARDWARE = r"cpu|gpu|cu(da)?\d*|rocm|amd|hip|xpu|intel|nvidia|mps|metal"
 """What an extra or group is called that chooses a build, and is not one of several features."""
+
+_OPEN_INDEX = "it has PyTorch's index, which any package may come from then"
+_REASONS = {
+    "environments": "the lock is for the platforms that have wheels, each with its own build",
+    "required-environments": "a platform without a wheel fails at the lock, not at the install",
+    "exclude-newer-package": "PyTorch's index tells no upload dates, so a cooldown would refuse it",
+    "required-version": "an older uv drops settings that stand here",
+    "default-groups": "a bare `uv sync` has a build",
+    "conflicts": "extras and groups with different builds exclude each other",
+    "extra-index-url": _OPEN_INDEX,
+    "find-links": _OPEN_INDEX,
+}
+"""Setting of uv's -> why it changes."""
 
 
 class Layout:
@@ -48,10 +50,10 @@ class Layout:
         kind = KINDS.get(plan.selector, ())
         self.places = {it: project.variants.get(it, (*kind, it)) for it in names}
         self.gone = {it: project.variants[it] for it in project.variants if it not in names}
+        self.constraints = by_package(plan.constraints)
         self.required = {
             self.places.get(it.name, ()): by_package(it.requirements) for it in plan.options
         }
-        self.constraints = by_package(plan.constraints)
         self.lay_requirements()
         self.lay_python()
         self.lay_settings()
@@ -59,7 +61,7 @@ class Layout:
         self.lay_sources(self.lay_indexes())
 
     def put(self, place: Place, value: Any, reason: str) -> None:
-        """Set a value, nothing to leave its key out; what is there already needs no reason."""
+        """Set a value, None to leave its key out; what is there already needs no reason."""
         if (value_at(self.wanted, place) or None) != (value or None):
             self.reasons.append(reason)
             set_in(self.wanted, place, value)
@@ -68,25 +70,25 @@ class Layout:
         """Return a setting of uv's."""
         return value_at(self.wanted, (*UV, key))
 
-    def put_setting(self, key: str, value: Any, reason: str) -> None:
-        """Change a setting of uv's, and say which."""
-        self.put((*UV, key), value or None, f"{key}: {reason}.")
+    def put_setting(self, key: str, value: Any) -> None:
+        """Change a setting of uv's, and say why."""
+        self.put((*UV, key), value or None, f"{key}: {_REASONS[key]}.")
 
     def lay_requirements(self) -> None:
         """Pin torch and what comes with it, each where the project has it; hold NumPy below 2."""
-        lines, torch = self.project.lines, self.project.of(TORCH)
+        plan, lines, torch = self.plan, self.project.lines, self.project.of(TORCH)
         names = {line.name for line in lines if not line.is_setting}
         homes = [line.place for line in torch if not line.is_setting] or [BASE] * (not torch)
-        pairs = dict.fromkeys((line.place, line.name) for line in lines)
+        pairs = [(line.place, line.name) for line in lines]
         for option, planned in self.required.items():
             for package in planned:
                 places = [option] if option else homes * (package not in names)
-                pairs |= dict.fromkeys((place, package) for place in places)
-        pairs |= dict.fromkeys((CONSTRAINTS, package) for package in self.constraints)
-        for place, package in pairs:
+                pairs += [(place, package) for place in places]
+        pairs += [(CONSTRAINTS, package) for package in self.constraints]
+        for place, package in dict.fromkeys(pairs):
             old = [line for line in self.project.of(package) if line.place == place]
             before, after = [line.text for line in old], self.texts(place, package, old)
-            if self.meaning(before) != self.meaning(after):
+            if self.project.meaning(before, plan) != self.project.meaning(after, plan):
                 self.replace(place, before, after, self.why(place, package, old, after))
         guard = [text for text in self.plan.dependencies if re.match("numpy[<>]", text)]
         every = [item for items in self.project.lists.values() for item in items]
@@ -118,36 +120,20 @@ class Layout:
         """Return the requirements of a package in a list: exact pins, bounds that stay, or none."""
         if self.leaves(place, package):
             return []
-        versions, kept = self.versions(package), [line.text for line in old]
-        is_kept = bool(old) and all(it.versions.contains(one) for it in old for one in versions)
-        is_exact = any(line.is_exact for line in old)
-        is_bound = self.plan.is_library and place[0] == "project"
-        planned = self.required.get(place if self.places else (), {}).get(package, [])
-        if place == OVERRIDES:
-            planned = []
-            is_kept = False
-        elif place == CONSTRAINTS:
+        versions, is_library = self.versions(package), self.plan.is_library
+        is_exact, is_bound = any(it.is_exact for it in old), is_library and place[0] == "project"
+        fits = all(it.versions.contains(one) for it in old for one in versions)
+        stays = bool(old) and fits and place != OVERRIDES
+        planned: list[str] = []
+        if place == CONSTRAINTS:
             planned = self.constraints.get(package, [])
-            is_kept = is_kept and (not planned or (is_exact and package not in self.packages))
-        elif any(line.place == OVERRIDES for line in self.project.of(package)):
-            is_kept = bool(old)
-        else:
-            is_kept = (
-                is_kept
-                and not (planned and not self.plan.is_library)
-                and not (is_bound and is_exact)
-            )
+            stays &= not planned or (is_exact and package not in self.packages)
+        elif place != OVERRIDES:
+            planned = self.required.get(place if self.places else (), {}).get(package, [])
+            stays &= (is_library or not planned) and not (is_bound and is_exact)
+            stays |= bool(old) and any(it.place == OVERRIDES for it in self.project.of(package))
         pins = [f"{package}{'>=' if is_bound else '=='}{it}" for it in versions]
-        return kept if is_kept else planned or pins
-
-    def meaning(self, texts: Iterable[str]) -> set[Any]:
-        """Return what requirements demand on each platform with each Python."""
-        lines = [line for text in texts if (line := self.project.line(BASE, text))]
-        return {
-            (platform, python, str(line.versions), line.label, line.names_file)
-            for platform, python, line in product(self.plan.platforms, self.plan.pythons, lines)
-            if holds(line.marker, platform, [python])
-        }
+        return [line.text for line in old] if stays else planned or pins
 
     def replace(self, place: Place, old: Sequence[str], new: Sequence[str], reason: str) -> None:
         """Put requirements in the place of others, or behind what they come with."""
@@ -161,19 +147,19 @@ class Layout:
 
     def why(self, place: Place, package: str, old: Sequence[Line], new: Sequence[str]) -> str:
         """Return the reason for other requirements of a package."""
-        said = listed([line.text for line in old])
+        texts = ["the URL of a wheel" if line.names_file else line.text for line in old]
+        said = listed([*dict.fromkeys(texts)])
         pins = listed([*dict.fromkeys(text.partition(" ; ")[0] for text in new)])
+        if not new and package in self.packages:
+            return (
+                f"{said} leaves {place[-1]}: its build is that of {listed([*self.places], 'or')}."
+            )
         if not new:
-            cause = f"no build of {self.torch} requires it"
-            if package in self.packages:
-                cause = f"its build is that of {listed([*self.places], 'or')}"
-            return f"{said} leaves {place[-1]}: {cause}."
+            return f"{said} leaves {place[-1]}: no build of {self.torch} requires it."
         if not old and place != CONSTRAINTS:
             return f"{package} goes into {place[-1]}: its index holds where it is required by name."
-        if any(line.names_file for line in old):
-            return f"{package} is named by wheels: {pins} and an index say it for all of them."
         if old and all(line.is_exact for line in old):
-            return f"{said} becomes {pins}, which is for {self.torch}."
+            return f"{pins} is for {self.torch}, in the place of {said}."
         said = said or f"What requires {package}"
         return f"{said} lets platforms lock different releases: {pins}."
 
@@ -194,47 +180,37 @@ class Layout:
 
     def lay_settings(self) -> None:
         """Name the platforms exactly, a uv that knows all this, and what a bare `uv sync` gets."""
-        plan, exact = self.plan, list(self.plan.environments)
-        reason = "the lock is for the platforms that have wheels, each with its own build"
-        self.put_setting("environments", [" or ".join(exact)], reason)
-        reason = "a platform without a wheel fails at the lock, not at the install"
-        self.put_setting("required-environments", exact, reason)
-        reason = "PyTorch's index tells no upload dates, so a cooldown would refuse all it has"
-        spared = {**self.setting("exclude-newer-package"), **dict.fromkeys(plan.sources, False)}
-        self.put_setting("exclude-newer-package", spared, reason)
-        least = plan.required_uv.removeprefix(">=")
+        plan, kept = self.plan, self.setting("exclude-newer-package")
+        self.put_setting("environments", [" or ".join(plan.environments)])
+        self.put_setting("required-environments", list(plan.environments))
+        self.put_setting("exclude-newer-package", {**kept, **dict.fromkeys(plan.sources, False)})
+        least = Version(plan.required_uv.removeprefix(">="))
         starts = re.findall(r"(?:^|[,=>~])\s*(\d[\d.]*\d)", self.setting("required-version") or "")
-        if not any(Version(start) >= Version(least) for start in starts):
-            reason = f"an older uv than {least} drops settings that stand here"
-            self.put_setting("required-version", plan.required_uv, reason)
-        if plan.groups and not {*self.project.lists}.issuperset(self.places.values()):
+        if not any(Version(start) >= least for start in starts):
+            self.put_setting("required-version", plan.required_uv)
+        if plan.groups and not self.project.lists.keys() >= {*self.places.values()}:
             dev = ["dev"] * ((*KINDS["group"], "dev") in self.project.lists)
             kept = [it for it in self.setting("default-groups") or dev if it not in self.gone]
-            names = [*dict.fromkeys([*kept, plan.default.name])]
-            self.put_setting("default-groups", names, "a bare `uv sync` has a build")
+            self.put_setting("default-groups", [*dict.fromkeys([*kept, plan.default.name])])
 
     def lay_conflicts(self) -> None:
         """Let extras and groups with different builds exclude each other, and no others."""
         builds = {it.name: {cell[1:] for cell in it.cells} for it in self.plan.options}
-        pairs, excludes = [*combinations(self.places, 2)], self.project.excludes
+        pairs = [*combinations(self.places, 2)]
         different = [it for it in pairs if builds[it[0]] != builds[it[1]]]
-        missing = [it for it in different if not excludes(*(self.places[name] for name in it))]
+        missing = [it for it in different if not self.project.excludes(*map(self.selector, it))]
         named = all(re.search(_HARDWARE, name) for pair in missing for name in pair)
         if not named and "torch_backend" not in self.project.given:
             raise Stop(
-                f"{listed(missing[0])} have different builds of torch, and nothing says that they "
-                "exclude each other. If they do, say so in `conflicts`; if they are to be added "
-                "up, give them one build."
+                f"{listed(missing[0])} have different builds of torch. Say in `conflicts` that "
+                "they exclude each other; or give them one build, if they are to be added up."
             )
-        entries = [
-            [it for it in entry if self.gone.keys().isdisjoint(it.values())]
-            for entry in self.setting("conflicts")
-        ]
+        gone = [{kind: name} for kind in KINDS for name in self.gone]
+        entries = [[it for it in entry if it not in gone] for entry in self.setting("conflicts")]
         for names in [tuple(self.places)] if missing and different == pairs else missing:
             added = [self.selector(name) for name in names]
             entries = [*(it for it in entries if any(item not in added for item in it)), added]
-        reason = f"{listed([*self.places])} have different builds, so they need `conflicts`."
-        self.put((*UV, "conflicts"), [it for it in entries if len(it) > 1] or None, reason)
+        self.put_setting("conflicts", [entry for entry in entries if len(entry) > 1])
 
     def selector(self, name: str) -> dict[str, str]:
         """Return what names an option in a source or in `conflicts`, nothing for the only one."""
@@ -248,11 +224,9 @@ class Layout:
         for index in self.plan.indexes:
             alike = {written(index.url), backend_of(index.url)} - {None}
             same = [it for it in items if {written(it["url"]), backend_of(it["url"])} & alike][:1]
-            entry = {"name": index.name, "url": index.url, **dict(*same)}
+            entry = {"name": index.name, **dict(*same), "url": index.url}
             while any(it.get("name") == entry["name"] for it in items if it not in same):
                 entry["name"] += "-torch"
-            if written(entry["url"]) != written(index.url):
-                entry["url"] = index.url
             entry |= {"format": "flat"} if index.flat else {}
             entry.pop("explicit" if index.default else "default", None)
             entry["default" if index.default else "explicit"] = True
@@ -270,28 +244,24 @@ class Layout:
                 reason = f"No source uses the index {index.get('name') or index['url']}."
                 self.put(place, kept or None, reason)
         for key in ("extra-index-url", "find-links"):
-            kept = [it for it in self.setting(key) if backend_of(it) is None]
-            reason = "it has PyTorch's index, which any package may come from then"
-            self.put_setting(key, kept, reason)
+            self.put_setting(key, [it for it in self.setting(key) if backend_of(it) is None])
         return names
 
     def lay_sources(self, names: dict[str, str]) -> None:
         """Give each package its index on every platform, if it has another one today."""
         planned: dict[str, list[dict[str, str]]] = {}
-        for package, each in self.plan.sources.items():
-            for source in each:
-                entry = {
-                    "index": names[source.index_name],
-                    **self.selector(source.extra or source.group),
-                }
-                entry |= {"marker": source.marker} if source.marker else {}
+        for package, plans in self.plan.sources.items():
+            for it in plans:
+                entry = {"index": names[it.index_name], **self.selector(it.extra or it.group)}
+                entry |= {"marker": it.marker} if it.marker else {}
                 planned.setdefault(package, []).append(entry)
         after = deepcopy(self.wanted)
         set_in(after, (*UV, "sources"), planned)
         one, other = self.project, Project(after, self.project.facts, {})
-        indexes = {it.get("name") for it in self.setting("index")}
+        indexes = [it.get("name") for it in other.indexes]
         for package in sorted(one.family, key=lambda it: (it != TORCH, it)):
             entries, sources = planned.get(package, []), one.sources(package)
+            is_known = all(it.index_name in indexes for it in sources)
             reason = f"{package} comes from the index of its build on each platform."
             if not entries:
                 reason = f"{package} has a source that nothing here needs: uv ignores it."
@@ -301,9 +271,7 @@ class Layout:
                 reason = (
                     f"uv drops `extra` from a marker: this index of {package} is for everybody."
                 )
-            elif all(
-                it.option in other.options and it.index_name in indexes for it in sources
-            ) and one.origins(package) == other.origins(package):
+            elif is_known and one.origins(package) == other.origins(package):
                 continue
             keys = [it for it in self.setting("sources") if canonicalize_name(it) == package]
             for key in keys or [package] * bool(entries):
@@ -313,10 +281,8 @@ class Layout:
 
 def by_package(requirements: Iterable[str]) -> dict[str, list[str]]:
     """Return package -> its requirements."""
-    found: dict[str, list[str]] = {}
-    for text in requirements:
-        found.setdefault(canonicalize_name(Requirement(text).name), []).append(text)
-    return found
+    groups = groupby(requirements, lambda text: Requirement(text).name)
+    return {name: [*texts] for name, texts in groups}
 
 
 def set_in(table: dict[str, Any], place: Sequence[str], value: Any) -> None:

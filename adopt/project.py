@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from functools import cached_property
-from itertools import combinations, product
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -20,6 +19,7 @@ from torch_plan.defaults import complete
 from torch_plan.facts import PYPI, TORCH, Facts
 from torch_plan.inverse import Inverse, Present, index_backend
 from torch_plan.markers import compared
+from torch_plan.plan import Plan
 from torch_plan.platforms import PLATFORMS
 from torch_plan.text import listed
 from torch_plan.urls import written
@@ -98,7 +98,11 @@ def options_in(entry: Mapping[str, str]) -> list[Place]:
 
 
 class Project:
-    """A parsed pyproject.toml, read with the answers that are `given` and the releases `locked`."""
+    """A parsed pyproject.toml, read with the answers that are `given` and the releases `locked`.
+
+    `variants` are the extras and groups that choose a build: sources name them, or they exclude
+    each other. There are none where the project has one build only.
+    """
 
     def __init__(
         self, data: Table, facts: Facts, given: Mapping[str, str], locked: Collection[str] = ()
@@ -110,23 +114,27 @@ class Project:
         mirror = given.get("pytorch_index", "")
         if mirror and mirror not in self.copies.values():
             self.copies[written(mirror)] = mirror
-
-    @cached_property
-    def lists(self) -> dict[Place, list[Any]]:
-        """Every list of requirements."""
-        named = [(*kind, name) for kind in KINDS.values() for name in value_at(self.data, kind)]
-        return {it: value_at(self.data, it) for it in (BASE, *named, CONSTRAINTS, OVERRIDES)}
-
-    @cached_property
-    def options(self) -> set[Place]:
-        """What a source may be for: everybody, an extra or a group."""
-        return {(), *map(normal, self.lists)}
-
-    @cached_property
-    def lines(self) -> list[Line]:
-        """The requirements of the family, in all lists."""
-        found = [self.line(place, it) for place, items in self.lists.items() for it in items]
-        return [line for line in found if line]
+        admitted = SpecifierSet(data["project"].get("requires-python", ""))
+        ends = ((it, f"{it}.0", f"{it}.99") for it in facts.all_pythons)
+        self.pythons = [it for it, *both in ends if any(map(admitted.contains, both))]
+        urls = [*self.uv.get("extra-index-url", []), *self.uv.get("find-links", [])]
+        self.indexes = [*self.uv.get("index", []), *({"url": url} for url in urls)]
+        named = [(*kind, name) for kind in KINDS.values() for name in value_at(data, kind)]
+        self.lists = {it: value_at(data, it) for it in (BASE, *named, CONSTRAINTS, OVERRIDES)}
+        self.options = {(), *map(normal, self.lists)}
+        lines = [self.line(place, it) for place, items in self.lists.items() for it in items]
+        self.lines = [line for line in lines if line]
+        entries = self.uv.get("conflicts", [])
+        self.conflicts = [{it for each in entry for it in options_in(each)} for entry in entries]
+        places = {normal(line.place): line.place for line in self.of(TORCH)}
+        both = [entry & places.keys() for entry in self.conflicts]
+        choosing = {it.option for it in self.sources(TORCH)}.union(
+            *(it for it in both if len(it) > 1)
+        )
+        found = {places[it][-1]: places[it] for it in places if it in choosing}
+        self.variants = found if len(found) > 1 else {}
+        self.platforms = self.read_platforms()
+        self.cells = [*product(self.variants or ("",), self.platforms)]
 
     def of(self, package: str) -> list[Line]:
         """Return the requirements of a package."""
@@ -150,6 +158,15 @@ class Project:
         name = canonicalize_name(it.name)
         return Line(place, item, name, versions, label, it.marker, bool(it.url))
 
+    def meaning(self, texts: Sequence[str], plan: Plan) -> set[Any]:
+        """Return what requirements demand on each platform of a plan with each of its Pythons."""
+        lines = [line for text in texts if (line := self.line(BASE, text))]
+        return {
+            (platform, python, str(line.versions), line.label, line.names_file)
+            for platform, python, line in product(plan.platforms, plan.pythons, lines)
+            if holds(line.marker, platform, [python])
+        }
+
     def lines_at(self, package: str, variant: str, platform: str) -> list[Line]:
         """Return the requirements of a package that count there; overrides beat the others."""
         lines, own = self.of(package), (BASE, self.variants.get(variant))
@@ -159,12 +176,6 @@ class Project:
             if not variant or line.is_setting or line.place in own
             if holds(line.marker, platform, self.facts.all_pythons)
         ]
-
-    @cached_property
-    def indexes(self) -> list[dict[str, Any]]:
-        """The indexes that uv asks, in its order; those of older settings have no name."""
-        urls = [*self.uv.get("extra-index-url", []), *self.uv.get("find-links", [])]
-        return [*self.uv.get("index", []), *({"url": url} for url in urls)]
 
     def backend_of(self, url: str) -> str | None:
         """Return the backend of an index of PyTorch, as `index_backend` does."""
@@ -188,7 +199,7 @@ class Project:
         """Return the index that a package comes from, nothing for PyPI or what takes its place."""
         named = {it["name"]: it for it in self.indexes if "name" in it}
         open_to_all = [it for it in self.indexes if not (it.get("explicit") or it.get("default"))]
-        own = ((), normal(self.variants[variant])) if variant else self.options
+        own = {(), normal(self.variants[variant])} if variant else self.options
         chosen = [
             named.get(source.index_name, {"name": source.index_name, "url": ""})
             for source in self.sources(package)
@@ -202,63 +213,37 @@ class Project:
         """Return the name of the index that a package comes from in each cell."""
         return {it: self.index_of(package, *it).get("name", "") for it in self.cells}
 
-    def excludes(self, *places: Place) -> bool:
+    def excludes(self, *entries: Mapping[str, str]) -> bool:
         """Tell whether the project says already that extras and groups exclude each other."""
-        both, entries = {*map(normal, places)}, self.uv.get("conflicts", [])
-        return any(both <= {it for each in entry for it in options_in(each)} for entry in entries)
-
-    @cached_property
-    def variants(self) -> dict[str, Place]:
-        """The extras and groups that choose a build: sources name them, or they exclude each other.
-
-        None where the project has one build only.
-        """
-        places = dict.fromkeys(line.place for line in self.of(TORCH))
-        choosing = {it.option for it in self.sources(TORCH)}
-        for pair in combinations(places, 2):
-            choosing.update(map(normal, pair) if self.excludes(*pair) else ())
-        found = {it[-1]: it for it in places if normal(it) in choosing}
-        return found if len(found) > 1 else {}
-
-    @cached_property
-    def pythons(self) -> list[str]:
-        """The Pythons that `requires-python` admits."""
-        admitted = SpecifierSet(self.data["project"].get("requires-python", ""))
-        every = self.facts.all_pythons
-        return [it for it in every if admitted.contains(f"{it}.0") or admitted.contains(f"{it}.99")]
+        both = {it for entry in entries for it in options_in(entry)}
+        return any(both <= it for it in self.conflicts)
 
     def named_in(self, key: str) -> set[str]:
         """Return the platforms that a setting of uv's names."""
         markers, pythons = [Marker(text) for text in self.uv.get(key, [])], self.facts.all_pythons
         return {it for it in PLATFORMS if any(holds(marker, it, pythons) for marker in markers)}
 
-    @cached_property
-    def platforms(self) -> list[str]:
-        """The usual platforms, those that uv requires, and any with pins of its own.
+    def read_platforms(self) -> list[str]:
+        """Return the usual platforms, those that uv requires, and any with pins of its own.
 
         `environments` leaves some of them out, and names none: it may say all but the Intel Mac.
         """
-        usual = answers.DEFAULT_PLATFORMS
         lines = {it: {*self.lines_at(TORCH, "", it)} for it in PLATFORMS}
-        pinned = {it for it in PLATFORMS if lines[it] - {*()}.union(*(lines[it] for it in usual))}
-        known = {*usual, *pinned, *self.named_in("required-environments")}
+        usual = [line for it in answers.DEFAULT_PLATFORMS for line in lines[it]]
+        pinned = {it for it in PLATFORMS if not lines[it].issubset(usual)}
+        known = {*answers.DEFAULT_PLATFORMS, *pinned, *self.named_in("required-environments")}
         bounds = self.named_in("environments") if self.uv.get("environments") else known
         return [it for it in PLATFORMS if it in known & bounds]
 
-    @cached_property
-    def cells(self) -> list[tuple[str, str]]:
-        """Each variant with each platform."""
-        return [*product(self.variants or ("",), self.platforms)]
-
     def backend(self, variant: str, platform: str) -> str:
         """Return the backend that a variant has on a platform today."""
-        for line in self.lines_at(TORCH, variant, platform):
-            if line.label in self.facts.all_backends:
-                return line.label
         index = self.index_of(TORCH, variant, platform)
-        backend = self.backend_of(index["url"]) if index else PYPI
-        if backend in self.facts.all_backends or "torch_backend" in self.given:
-            return backend if backend in self.facts.all_backends else PYPI
+        labels = [line.label for line in self.lines_at(TORCH, variant, platform)]
+        for backend in (*labels, self.backend_of(index["url"]) if index else PYPI):
+            if backend in self.facts.all_backends:
+                return backend
+        if "torch_backend" in self.given:
+            return PYPI
         raise Stop(
             f"torch comes from the index {index.get('name', 'without a name')}, which is not "
             "PyTorch's index of a released build. Name the build that is meant, as in "
@@ -270,7 +255,7 @@ class Project:
         lines, given = self.of(TORCH), self.given
         if not lines and not self.sources(TORCH):
             if given:
-                return complete({**self.fixed, **given}, self.facts)
+                return complete({**self.fixed(), **given}, self.facts)
             raise Stop("Nothing here requires torch. Give an answer, as in torch_backend=cu128.")
         if not self.pythons or not self.platforms:
             raise Stop("PyTorch has no wheels for what requires-python and environments name.")
@@ -291,49 +276,41 @@ class Project:
             locked=self.locked,
             demanded=[it for it in self.platforms if it not in usual],
         )
-        found = Inverse(present, given, self.facts).answers(self.fixed)
+        found = Inverse(present, given, self.facts).answers(self.fixed())
         if not found:
-            texts, oldest = sorted({line.text for line in lines}), self.facts.releases[0]
-            raise Stop(
-                f"No release from {oldest} on satisfies {listed(texts)}. Say torch_version=…"
-            )
+            texts, oldest = listed(sorted({line.text for line in lines})), self.facts.releases[0]
+            raise Stop(f"No release from {oldest} on satisfies {texts}. Say torch_version=…")
         return found
 
-    @cached_property
     def fixed(self) -> dict[str, str]:
-        """The answers that do not depend on the release."""
+        """Return the answers that do not depend on the release.
+
+        A range of torch stays where others install the project, or its lock has a pin beside it.
+        """
+        every, required = self.of(TORCH), {line for line in self.lines if not line.is_setting}
+        is_held = any(line.is_exact for line in every if line.place == CONSTRAINTS)
+        is_installed = self.uv.get("package", "build-system" in self.data)
+        bounds = [it.place[0] for it in every if it in required and not it.is_exact]
+        is_bound = (is_held and bounds) or (is_installed and "project" in bounds)
+        is_local = any(line.label and not line.names_file for line in required)
+        pin = answers.LOCAL if is_local else answers.PUBLIC
         copies = [
             name
             for (base, name), index in product(self.copies.items(), self.indexes)
             if index_backend(index["url"], [base]) is not None
         ]
-        required = {line for line in self.lines if not line.is_setting}
         # What some platforms do without already, others may do without too.
-        companions = [
-            name
-            if all({*self.lines_at(name, *it)} & required for it in self.cells)
-            else f"{name}{answers.OPTIONAL}"
-            for name in self.facts.all_companions
-            if any(line.name == name for line in required)
-        ]
-        kinds = {place[:-1] for place in self.variants.values()}
+        names = {line.name: answers.OPTIONAL for line in required}
+        for name in names:
+            if all({*self.lines_at(name, *it)} & required for it in self.cells):
+                names[name] = ""
+        companions = [f"{it}{names[it]}" for it in self.facts.all_companions if it in names]
+        kinds = [place[:-1] for place in self.variants.values()]
         layouts = [f"{kind}s" for kind in KINDS if KINDS[kind] in kinds]
         return {
             "project_slug": "adopted-project",
             "layout": [*layouts, answers.MARKERS][0],
             "companions": " ".join(companions) or answers.NO_COMPANIONS,
             "pytorch_index": [*copies, "official"][0],
-            "torch_pin": self.pin,
+            "torch_pin": answers.MINIMUM if is_bound else pin,
         }
-
-    @property
-    def pin(self) -> str:
-        """How torch is pinned: a range where others install it, or beside the pin of the lock."""
-        every = self.of(TORCH)
-        is_held = any(line.is_exact for line in every if line.place == CONSTRAINTS)
-        is_installed = self.uv.get("package", "build-system" in self.data)
-        bounds = [line.place[0] for line in every if not (line.is_exact or line.is_setting)]
-        if (is_held and bounds) or (is_installed and "project" in bounds):
-            return answers.MINIMUM
-        labelled = [it for it in self.lines if it.label and not (it.names_file or it.is_setting)]
-        return answers.LOCAL if labelled else answers.PUBLIC

@@ -71,7 +71,7 @@ def test_the_difference_is_shown_and_not_written(
     assert main([str(project), "torch_version=2.6.0"]) == 0
     printed = capsys.readouterr().out
     assert "+conflicts = [" in printed
-    assert "cpu and gpu have different builds" in printed
+    assert "conflicts: extras and groups with different builds" in printed
     assert "linux-aarch64 gets cpu" in printed
     assert path.read_text(encoding="utf-8") == shapes.EXTRAS
 
