@@ -107,9 +107,8 @@ def refusal(path: Path, given: Mapping[str, str], answers: Mapping[str, str]) ->
     """Return why no plan can be made, and the command that makes one."""
 
     def command(changed: Mapping[str, str]) -> str:
-        named = [key for key in changed if key in given or changed[key] != answers[key]]
-        words = [f"{key}={changed[key]}" for key in named]
-        return shell_line(["uv-torch-adopt", str(path), *words])
+        named = [it for it in changed.items() if it[0] in given or it not in answers.items()]
+        return shell_line(["uv-torch-adopt", str(path), *map("=".join, named)])
 
     known = {key: answers[key] for key in ANSWERS}
     return refusal_text(known, lambda it: find_problems({**answers, **it}, load_facts()), command)

@@ -34,11 +34,10 @@ def rewrite(text: str, wanted: dict[str, Any]) -> str:
     """
     end = "\r\n" if text.count("\r\n") == text.count("\n") > 0 else "\n"
     old = text.replace(end, "\n")
-    document, new = tomlrt.loads(old), ""
-    with contextlib.suppress(tomlrt.TOMLError):
+    document = tomlrt.loads(old)
+    with contextlib.suppress(tomlrt.TOMLError, tomllib.TOMLDecodeError):
         _edit(document, wanted, ())
         new = _with_remarks(tomlrt.dumps(document), old)
-    with contextlib.suppress(tomllib.TOMLDecodeError):
         if tomllib.loads(new) == wanted:
             return new.replace("\n", end)
     raise Stop("This file is written in a way that this command cannot change.")

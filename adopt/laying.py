@@ -23,7 +23,6 @@ from torch_plan.urls import written
 _HARDWARE = r"cpu|gpu|cu(da)?\d*|rocm|amd|hip|xpu|intel|nvidia|mps|metal"
 """What an extra or group is called that chooses a build, and is not one of several features."""
 
-_OPEN_INDEX = "it has PyTorch's index, which any package may come from then"
 _REASONS = {
     "environments": "the lock is for the platforms that have wheels, each with its own build",
     "required-environments": "a platform without a wheel fails at the lock, not at the install",
@@ -31,8 +30,8 @@ _REASONS = {
     "required-version": "an older uv drops settings that stand here",
     "default-groups": "a bare `uv sync` has a build",
     "conflicts": "extras and groups with different builds exclude each other",
-    "extra-index-url": _OPEN_INDEX,
-    "find-links": _OPEN_INDEX,
+    "extra-index-url": "any package may come from PyTorch's index then",
+    "find-links": "any package may come from PyTorch's index then",
 }
 """Setting of uv's -> why it changes."""
 
@@ -50,6 +49,7 @@ class Layout:
         kind = KINDS.get(plan.selector, ())
         self.places = {it: project.variants.get(it, (*kind, it)) for it in names}
         self.gone = {it: project.variants[it] for it in project.variants if it not in names}
+        self.is_split = any(len({it.backend for it in one.cells}) > 1 for one in plan.options)
         self.constraints = by_package(plan.constraints)
         self.required = {
             self.places.get(it.name, ()): by_package(it.requirements) for it in plan.options
@@ -104,23 +104,16 @@ class Layout:
         paired = [self.project.facts.companions(it).get(package) for it in self.plan.releases]
         return [*dict.fromkeys(filter(None, cells or [it[0] for it in paired if it]))]
 
-    def leaves(self, place: Place, package: str) -> bool:
-        """Tell whether a requirement of a package has no place in a list any more.
+    def texts(self, place: Place, package: str, old: Sequence[Line]) -> list[str]:
+        """Return the requirements of a package in a list: exact pins, bounds that stay, or none.
 
         Beside options that have several indexes uv locks torch in no other list.
         """
-        if package not in self.packages:
-            return place[0] != "tool" or not self.versions(package)
-        if place[0] == "tool" or not self.places or place in self.places.values():
-            return False
-        is_split = any(len({it.backend for it in option.cells}) > 1 for option in self.plan.options)
-        return is_split or place in self.gone.values()
-
-    def texts(self, place: Place, package: str, old: Sequence[Line]) -> list[str]:
-        """Return the requirements of a package in a list: exact pins, bounds that stay, or none."""
-        if self.leaves(place, package):
-            return []
         versions, is_library = self.versions(package), self.plan.is_library
+        is_wanted = package in self.packages or (place[0] == "tool" and versions)
+        is_beside = self.places and place[0] != "tool" and place not in self.places.values()
+        if not is_wanted or (is_beside and (self.is_split or place in self.gone.values())):
+            return []
         is_exact, is_bound = any(it.is_exact for it in old), is_library and place[0] == "project"
         fits = all(it.versions.contains(one) for it in old for one in versions)
         stays = bool(old) and fits and place != OVERRIDES
@@ -232,9 +225,8 @@ class Layout:
             entry["default" if index.default else "explicit"] = True
             names[index.name] = entry["name"]
             items = [entry if it in same else it for it in items] + [entry] * (not same)
-            what = "is at" if same else "is new:"
-            reason = f"The index {entry['name']} {what} {entry['url']}, for what names it alone."
-            self.put(place, items, reason)
+            kind = "the default" if index.default else "explicit"
+            self.put(place, items, f"The index {entry['name']} is {kind}, at {entry['url']}.")
         sources = dict(self.setting("sources"))
         others = [sources[it] for it in sources if canonicalize_name(it) not in self.project.family]
         used = str([others, *names.values()])
@@ -268,9 +260,7 @@ class Layout:
             elif not sources:
                 reason = f"{package} has no source: it would not come from the index of its build."
             elif any("extra" in str(it.marker) for it in sources):
-                reason = (
-                    f"uv drops `extra` from a marker: this index of {package} is for everybody."
-                )
+                reason = f"uv drops `extra` from a marker, so all get this index of {package}."
             elif is_known and one.origins(package) == other.origins(package):
                 continue
             keys = [it for it in self.setting("sources") if canonicalize_name(it) == package]

@@ -30,14 +30,13 @@ def try_lock(path: Path, text: str) -> tuple[int, str]:
         return 2, f"{error}"
     with folder as name:
         for entry in path.parent.iterdir():
-            if entry.name not in (path.name, "uv.lock", ".venv"):
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):
+                if entry.name == "uv.lock":
+                    shutil.copyfile(entry, Path(name, entry.name))
+                elif entry.name not in (path.name, ".venv"):
                     Path(name, entry.name).symlink_to(entry)
-        with contextlib.suppress(OSError):
-            shutil.copyfile(path.with_name("uv.lock"), Path(name, "uv.lock"))
         Path(name, path.name).write_bytes(text.encode("utf-8"))
         command = [uv, "lock", "--project", name]
         done = subprocess.run(command, env=environment, capture_output=True)
-        said = done.stderr.decode("utf-8", "replace")
-    status = 2 if "Failed to parse" in said and not done.returncode else done.returncode
-    return status, said.replace(name, str(path.parent))
+    said = done.stderr.decode("utf-8", "replace").replace(name, str(path.parent))
+    return 2 if "Failed to parse" in said and not done.returncode else done.returncode, said
