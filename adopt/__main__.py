@@ -20,7 +20,7 @@ from adopt.document import rewrite
 from adopt.laying import Layout
 from adopt.project import Project
 from adopt.trial import try_lock
-from torch_plan.check import find_problems
+from torch_plan.check import BUILD_ANSWERS, find_problems
 from torch_plan.facts import TORCH, load_facts
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
@@ -28,10 +28,7 @@ from torch_plan.problems import Refused
 from torch_plan.refusal import refusal_text
 from torch_plan.text import listed, shell_line
 
-ANSWERS = (
-    *("torch_version", "python_version", "torch_backend", "layout", "companions", "platforms"),
-    *("numpy_guard", "torch_pin", "pytorch_index", "package_index"),
-)
+ANSWERS = (*BUILD_ANSWERS, "numpy_guard", "torch_pin", "pytorch_index", "package_index")
 """The answers of the template that are about torch."""
 
 
@@ -118,8 +115,8 @@ def refuse(path: Path, data: Mapping[str, Any]) -> None:
     """Refuse a project whose dependencies, or whose settings, do not stand in this file."""
     poetry, project = data.get("tool", {}).get("poetry", {}), data.get("project", {})
     if "name" not in project or {"dependencies", "group", "source"} & {*poetry}:
-        where = "in Poetry's tables: `uvx migrate-to-uv` brings them" if poetry else "not"
-        raise Stop(f"The dependencies are {where} in a [project] table, which this command needs.")
+        advice = "`uvx migrate-to-uv` brings those of Poetry there."
+        raise Stop(f"The dependencies do not stand in a [project] table. {advice}")
     fields = ["dependencies", "optional-dependencies", "requires-python"]
     if dynamic := [it for it in fields if it in project.get("dynamic", [])]:
         raise Stop(f"{listed(dynamic)} stand in another file (`dynamic`). Bring them here first.")

@@ -17,9 +17,10 @@ from typing import Any
 import tomlrt
 
 from adopt import Stop
+from adopt.project import UV, Place
 from torch_plan.text import toml_key
 
-_INDEX = ("tool", "uv", "index")
+_INDEX: Place = (*UV, "index")
 _LIST = tomlrt.Array | tomlrt.AoT
 _LONG = 100
 """The length from which on a list, or a marker of several parts, is written on several lines."""
@@ -43,9 +44,7 @@ def rewrite(text: str, wanted: dict[str, Any]) -> str:
     raise Stop("This file is written in a way that this command cannot change.")
 
 
-def _edit(
-    table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: tuple[str, ...]
-) -> None:
+def _edit(table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: Place) -> None:
     """Make a table hold what is wanted; below the place of an index all stands within a line."""
     for key in [key for key in table if key not in wanted]:
         del table[key]
@@ -78,7 +77,7 @@ def _edit_list(items: _LIST, wanted: list[Any]) -> None:
         items.set_multiline(multiline=True)
 
 
-def _made(value: Any, place: tuple[str, ...], indent: str = "") -> Any:
+def _made(value: Any, place: Place, indent: str = "") -> Any:
     """Return a value to put at a place, with a header of its own where that is usual."""
     if place == _INDEX:
         return tomlrt.AoT(value)

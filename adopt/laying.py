@@ -13,15 +13,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from adopt import Stop
 from adopt.project import BASE, CONSTRAINTS, KINDS, OVERRIDES, UV, Line, Place, Project, value_at
 from torch_plan.facts import TORCH
 from torch_plan.plan import Plan, next_minor
 from torch_plan.text import listed
 from torch_plan.urls import written
-
-_HARDWARE = r"cpu|gpu|cu(da)?\d*|rocm|amd|hip|xpu|intel|nvidia|mps|metal"
-"""What an extra or group is called that chooses a build, and is not one of several features."""
 
 _REASONS = {
     "environments": "the lock is for the platforms that have wheels, each with its own build",
@@ -46,8 +42,7 @@ class Layout:
         self.torch = f"{TORCH} {listed(plan.releases)}"
         self.packages = {TORCH, *plan.companions, *plan.tritons}
         names = [it.name for it in plan.options] if plan.selector else []
-        kind = KINDS.get(plan.selector, ())
-        self.places = {it: project.variants.get(it, (*kind, it)) for it in names}
+        self.places = {it: project.variants.get(it, (*KINDS[plan.selector], it)) for it in names}
         self.gone = {it: project.variants[it] for it in project.variants if it not in names}
         self.is_split = any(len({it.backend for it in one.cells}) > 1 for one in plan.options)
         self.constraints = by_package(plan.constraints)
@@ -59,6 +54,7 @@ class Layout:
         self.lay_settings()
         self.lay_conflicts()
         self.lay_sources(self.lay_indexes())
+        self.drop_indexes()
 
     def put(self, place: Place, value: Any, reason: str) -> None:
         """Set a value, None to leave its key out; what is there already needs no reason."""
@@ -192,12 +188,6 @@ class Layout:
         pairs = [*combinations(self.places, 2)]
         different = [it for it in pairs if builds[it[0]] != builds[it[1]]]
         missing = [it for it in different if not self.project.excludes(*map(self.selector, it))]
-        named = all(re.search(_HARDWARE, name) for pair in missing for name in pair)
-        if not named and "torch_backend" not in self.project.given:
-            raise Stop(
-                f"{listed(missing[0])} have different builds of torch. Say in `conflicts` that "
-                "they exclude each other; or give them one build, if they are to be added up."
-            )
         gone = [{kind: name} for kind in KINDS for name in self.gone]
         entries = [[it for it in entry if it not in gone] for entry in self.setting("conflicts")]
         for names in [tuple(self.places)] if missing and different == pairs else missing:
@@ -211,32 +201,21 @@ class Layout:
         return {kind: place[-1] for kind in KINDS if place[:-1] == KINDS[kind]}
 
     def lay_indexes(self) -> dict[str, str]:
-        """Declare the indexes, and no more of PyTorch's; return the plan's name -> the one here."""
+        """Declare the indexes; return the plan's name -> the one here."""
         place, backend_of = (*UV, "index"), self.project.backend_of
         items, names = list(self.setting("index")), dict[str, str]()
         for index in self.plan.indexes:
             alike = {written(index.url), backend_of(index.url)} - {None}
             same = [it for it in items if {written(it["url"]), backend_of(it["url"])} & alike][:1]
-            entry = {"name": index.name, **dict(*same), "url": index.url}
+            flag, other = ("default", "explicit") if index.default else ("explicit", "default")
+            flat = {"format": "flat"} if index.flat else {}
+            entry = {"name": index.name, **dict(*same), "url": index.url, **flat, flag: True}
+            entry.pop(other, None)
             while any(it.get("name") == entry["name"] for it in items if it not in same):
                 entry["name"] += "-torch"
-            entry |= {"format": "flat"} if index.flat else {}
-            entry.pop("explicit" if index.default else "default", None)
-            entry["default" if index.default else "explicit"] = True
             names[index.name] = entry["name"]
             items = [entry if it in same else it for it in items] + [entry] * (not same)
-            kind = "the default" if index.default else "explicit"
-            self.put(place, items, f"The index {entry['name']} is {kind}, at {entry['url']}.")
-        sources = dict(self.setting("sources"))
-        others = [sources[it] for it in sources if canonicalize_name(it) not in self.project.family]
-        used = str([others, *names.values()])
-        for index in items:
-            if backend_of(index["url"]) is not None and repr(index.get("name")) not in used:
-                kept = [it for it in self.setting("index") if it != index]
-                reason = f"No source uses the index {index.get('name') or index['url']}."
-                self.put(place, kept or None, reason)
-        for key in ("extra-index-url", "find-links"):
-            self.put_setting(key, [it for it in self.setting(key) if backend_of(it) is None])
+            self.put(place, items, f"The index {entry['name']} is {flag}, at {entry['url']}.")
         return names
 
     def lay_sources(self, names: dict[str, str]) -> None:
@@ -250,10 +229,8 @@ class Layout:
         after = deepcopy(self.wanted)
         set_in(after, (*UV, "sources"), planned)
         one, other = self.project, Project(after, self.project.facts, {})
-        indexes = [it.get("name") for it in other.indexes]
         for package in sorted(one.family, key=lambda it: (it != TORCH, it)):
             entries, sources = planned.get(package, []), one.sources(package)
-            is_known = all(it.index_name in indexes for it in sources)
             reason = f"{package} comes from the index of its build on each platform."
             if not entries:
                 reason = f"{package} has a source that nothing here needs: uv ignores it."
@@ -261,18 +238,28 @@ class Layout:
                 reason = f"{package} has no source: it would not come from the index of its build."
             elif any("extra" in str(it.marker) for it in sources):
                 reason = f"uv drops `extra` from a marker, so all get this index of {package}."
-            elif is_known and one.origins(package) == other.origins(package):
+            elif one.origins(package) == other.origins(package):
                 continue
-            keys = [it for it in self.setting("sources") if canonicalize_name(it) == package]
-            for key in keys or [package] * bool(entries):
-                value = entries[0] if len(entries) == 1 else entries or None
-                self.put((*UV, "sources", key), value, reason)
+            names_here = [*self.setting("sources"), package]
+            key = next(it for it in names_here if canonicalize_name(it) == package)
+            value = entries[0] if len(entries) == 1 else entries or None
+            self.put((*UV, "sources", key), value, reason)
+
+    def drop_indexes(self) -> None:
+        """Leave out the indexes of PyTorch that nothing uses any more."""
+        backend_of, used = self.project.backend_of, str([*dict(self.setting("sources")).values()])
+        for index in self.setting("index"):
+            if backend_of(index["url"]) is not None and repr(index.get("name")) not in used:
+                kept = [it for it in self.setting("index") if it != index]
+                reason = f"No source uses the index {index.get('name') or index['url']}."
+                self.put((*UV, "index"), kept or None, reason)
+        for key in ("extra-index-url", "find-links"):
+            self.put_setting(key, [it for it in self.setting(key) if backend_of(it) is None])
 
 
-def by_package(requirements: Iterable[str]) -> dict[str, list[str]]:
+def by_package(texts: Iterable[str]) -> dict[str, list[str]]:
     """Return package -> its requirements."""
-    groups = groupby(requirements, lambda text: Requirement(text).name)
-    return {name: [*texts] for name, texts in groups}
+    return {name: [*its] for name, its in groupby(texts, lambda text: Requirement(text).name)}
 
 
 def set_in(table: dict[str, Any], place: Sequence[str], value: Any) -> None:

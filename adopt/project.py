@@ -22,9 +22,8 @@ from torch_plan.markers import compared
 from torch_plan.plan import Plan
 from torch_plan.platforms import PLATFORMS
 from torch_plan.text import listed
-from torch_plan.urls import written
+from torch_plan.urls import shown, written
 
-Table = Mapping[str, Any]
 Place = tuple[str, ...]
 """A key, as a path from the root of the file."""
 
@@ -51,16 +50,10 @@ class Line(NamedTuple):
     """The label that it demands, as `cu128`; empty for none."""
     marker: Marker | None
     names_file: bool
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether it admits one release alone."""
-        return any(it.operator == "==" and "*" not in it.version for it in self.versions)
-
-    @property
-    def is_setting(self) -> bool:
-        """Whether it is a constraint or an override, which require nothing by themselves."""
-        return self.place[0] == "tool"
+    is_exact: bool
+    """Whether it admits one release alone."""
+    is_setting: bool
+    """Whether it is a constraint or an override, which require nothing by themselves."""
 
 
 class Source(NamedTuple):
@@ -72,7 +65,7 @@ class Source(NamedTuple):
     marker: Marker | None
 
 
-def value_at(data: Table, place: Place) -> Any:
+def value_at(data: Mapping[str, Any], place: Place) -> Any:
     """Return what stands at a place, nothing that can be iterated if nothing does."""
     for key in place:
         data = data.get(key, {})
@@ -82,8 +75,7 @@ def value_at(data: Table, place: Place) -> Any:
 def holds(marker: Marker | None, platform: str, pythons: Iterable[str], extra: Place = ()) -> bool:
     """Tell whether a marker holds on a platform with any of some Pythons."""
     return marker is None or any(
-        marker.evaluate({**compared(platform, python), "extra": "".join(extra)})
-        for python in pythons
+        marker.evaluate({**compared(platform, it), "extra": "".join(extra)}) for it in pythons
     )
 
 
@@ -105,10 +97,14 @@ class Project:
     """
 
     def __init__(
-        self, data: Table, facts: Facts, given: Mapping[str, str], locked: Collection[str] = ()
+        self,
+        data: Mapping[str, Any],
+        facts: Facts,
+        given: Mapping[str, str],
+        locked: Collection[str] = (),
     ) -> None:
         self.data, self.facts, self.given, self.locked = data, facts, given, locked
-        self.uv: Table = value_at(data, UV)
+        self.uv: Mapping[str, Any] = value_at(data, UV)
         self.family = {TORCH, *facts.all_companions, *facts.all_tritons}
         self.copies = {it.url: name for name, it in facts.pytorch_mirrors.items()}
         mirror = given.get("pytorch_index", "")
@@ -155,8 +151,9 @@ class Project:
             version = parse_wheel_filename(file)[1]
             asked, label = f"=={version.public}", version.local or self.backend_of(folder) or ""
         versions = SpecifierSet(re.sub(r"\+[\w.]+", "", asked))
-        name = canonicalize_name(it.name)
-        return Line(place, item, name, versions, label, it.marker, bool(it.url))
+        is_exact = any(one.operator == "==" and "*" not in one.version for one in versions)
+        kind = (bool(it.url), is_exact, place[0] == "tool")
+        return Line(place, item, canonicalize_name(it.name), versions, label, it.marker, *kind)
 
     def meaning(self, texts: Sequence[str], plan: Plan) -> set[Any]:
         """Return what requirements demand on each platform of a plan with each of its Pythons."""
@@ -245,9 +242,8 @@ class Project:
         if "torch_backend" in self.given:
             return PYPI
         raise Stop(
-            f"torch comes from the index {index.get('name', 'without a name')}, which is not "
-            "PyTorch's index of a released build. Name the build that is meant, as in "
-            "torch_backend=cu128; or if it is a copy of PyTorch's, say pytorch_index=URL."
+            f"torch comes from the index {index.get('name') or shown(index['url'])}, which is not "
+            "PyTorch's of a released build. Say torch_backend=… or, for a copy, pytorch_index=URL."
         )
 
     def answers(self) -> dict[str, str]:
@@ -263,8 +259,8 @@ class Project:
         lacking = [it for it in self.platforms if lines and not self.lines_at(TORCH, "", it)]
         if not having or (lacking and "platforms" not in given):
             raise Stop(
-                f"torch is not required on {listed(lacking)}, or an override takes it out, as in "
-                "a container that has a torch of its own. Say platforms=… without them."
+                f"torch is not required on {listed(lacking or self.platforms)}, or an override "
+                "takes it out, as for that of a container. Say platforms=… without them."
             )
         usual = {*answers.DEFAULT_PLATFORMS} - self.named_in("required-environments")
         present = Present(
@@ -296,8 +292,8 @@ class Project:
         pin = answers.LOCAL if is_local else answers.PUBLIC
         copies = [
             name
-            for (base, name), index in product(self.copies.items(), self.indexes)
-            if index_backend(index["url"], [base]) is not None
+            for base, name in self.copies.items()
+            if any(index_backend(it["url"], [base]) is not None for it in self.indexes)
         ]
         # What some platforms do without already, others may do without too.
         names = {line.name: answers.OPTIONAL for line in required}

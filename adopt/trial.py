@@ -36,7 +36,6 @@ def try_lock(path: Path, text: str) -> tuple[int, str]:
                 elif entry.name not in (path.name, ".venv"):
                     Path(name, entry.name).symlink_to(entry)
         Path(name, path.name).write_bytes(text.encode("utf-8"))
-        command = [uv, "lock", "--project", name]
-        done = subprocess.run(command, env=environment, capture_output=True)
+        done = subprocess.run([uv, "lock", "--project", name], env=environment, capture_output=True)
     said = done.stderr.decode("utf-8", "replace").replace(name, str(path.parent))
     return 2 if "Failed to parse" in said and not done.returncode else done.returncode, said

@@ -20,7 +20,7 @@ from torch_plan.urls import without_logins
 from torch_plan.ways import Ways
 from torch_plan.words import BackendWord, PlatformWord
 
-_BUILD_ANSWERS = (
+BUILD_ANSWERS = (
     "torch_version",
     "python_version",
     "torch_backend",
@@ -61,7 +61,7 @@ def read_cells(raw: Mapping[str, str], facts: Facts) -> Cells | None:
 
 def _decides_cells(problems: Iterable[Problem]) -> bool:
     """Tell whether any problem is about an answer that decides the cells."""
-    return any(problem.key[0] in _BUILD_ANSWERS for problem in problems)
+    return any(problem.key[0] in BUILD_ANSWERS for problem in problems)
 
 
 def _check_cells(cells: Cells, raw: Mapping[str, str]) -> list[Problem]:

@@ -287,7 +287,7 @@ REFUSED = {
         head()
         + 'dependencies = ["torch"]\n[tool.uv.sources]\ntorch = { index = "pytorch" }\n'
         + index("nightly/cu128", "pytorch"),
-        "not PyTorch's index of a released build",
+        "is not PyTorch's of a released build",
     ),
     "foreign index": (
         head()
@@ -305,14 +305,9 @@ REFUSED = {
         CONSTRAINT.replace("constraint-", "override-").replace(
             "torch==2.6.0", "torch ; sys_platform == 'never'"
         ),
-        "or an override takes it out",
+        "or an override takes it out, as for that of a container",
     ),
     "extras of torch": (head() + 'dependencies = ["torch[opt]==2.6.0"]\n', "asks for extras"),
-    "features with different builds": (
-        SAME_INDEX.replace('"pytorch-cpu", extra = "serve"', '"pytorch-cu124", extra = "serve"')
-        + index("cu124"),
-        "added up",
-    ),
     "Poetry": (
         '[tool.poetry]\nname = "sample"\n[tool.poetry.dependencies]\ntorch = "^2.6"\n',
         "Poetry",
@@ -329,7 +324,7 @@ REFUSED = {
         head()
         + 'dependencies = ["torch==2.6.0"]\n[tool.uv.sources]\ntorch = { index = "all" }\n'
         + f'[[tool.uv.index]]\nname = "all"\nurl = "{OFFICIAL}"\nexplicit = true\n',
-        "Name the build that is meant, as in torch_backend=cu128",
+        "Say torch_backend=… or, for a copy",
     ),
     "Pythons to come": (
         head(">=4.0") + 'dependencies = ["torch"]\n',
