@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -232,11 +233,27 @@ class Project:
         bounds = self.named_in("environments") if self.uv.get("environments") else known
         return [it for it in PLATFORMS if it in known & bounds]
 
+    @cached_property
+    def own_builds(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """Return cell -> backend and URL, where the index is somebody else's, and not everywhere.
+
+        Such an index names its build in its name, or in its URL.
+        """
+        found: dict[tuple[str, str], tuple[str, str]] = {}
+        for cell in self.cells:
+            index = self.index_of(TORCH, *cell)
+            words = re.split("[-_/]", f"{index.get('name')}/{index.get('url')}")
+            named = [word for word in words if word in self.facts.all_backends]
+            if named and self.backend_of(index["url"]) is None:
+                found[cell] = (named[0], index["url"])
+        return found if len(found) < len(self.cells) else {}
+
     def backend(self, variant: str, platform: str) -> str:
         """Return the backend that a variant has on a platform today."""
         index = self.index_of(TORCH, variant, platform)
         labels = [line.label for line in self.lines_at(TORCH, variant, platform)]
-        for backend in (*labels, self.backend_of(index["url"]) if index else PYPI):
+        own = [its[0] for cell, its in self.own_builds.items() if cell == (variant, platform)]
+        for backend in (*labels, *own, self.backend_of(index["url"]) if index else PYPI):
             if backend in self.facts.all_backends:
                 return backend
         if "torch_backend" in self.given:
@@ -271,6 +288,7 @@ class Project:
             pythons=self.pythons,
             locked=self.locked,
             demanded=[it for it in self.platforms if it not in usual],
+            urls={cell: url for cell, (_, url) in self.own_builds.items()},
         )
         found = Inverse(present, given, self.facts).answers(self.fixed())
         if not found:

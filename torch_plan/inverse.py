@@ -29,6 +29,8 @@ class Present(NamedTuple):
     """The releases that its lock has."""
     demanded: Collection[str]
     """The platforms that it names itself; the others are the usual ones."""
+    urls: Mapping[Place, str] = {}
+    """The index of a place that has one of its own, and not PyTorch's."""
 
 
 def index_backend(url: str, bases: Collection[str]) -> str | None:
@@ -89,7 +91,12 @@ class Inverse:
 
     def lacks(self, release: str) -> bool:
         """Tell whether PyTorch does not publish a build of the project for a release."""
-        return not {*self.facts.backends(release)}.issuperset(self.present.backends.values())
+        published, urls = self.facts.backends(release), self.present.urls
+        return any(
+            backend not in published
+            for place, backend in self.present.backends.items()
+            if place not in urls
+        )
 
     def fits(self, release: str, places: Sequence[Place], packages: Sequence[str]) -> bool:
         """Tell whether the requirements of packages admit what belongs to a release."""
@@ -150,11 +157,16 @@ class Inverse:
             its = None if own == release else own
             backends.append(str(BackendWord(variant if is_named else None, main, its)))
             # Beside an override nobody would be told that the release does not have the build.
-            exist = all(build in self.facts.backends(its) for its, build in builds.values())
+            exist = all(
+                build in self.facts.backends(its)
+                for platform, (its, build) in builds.items()
+                if (variant, platform) not in self.present.urls
+            )
             for platform, (other, backend) in builds.items() if exist else ():
-                if (other, backend) != (own, self.served(own, main, platform)):
+                url = self.present.urls.get((variant, platform))
+                if url or (other, backend) != (own, self.served(own, main, platform)):
                     its = None if other == own else other
-                    word = PlatformWord(platform, variant or None, backend, its)
+                    word = PlatformWord(platform, variant or None, backend, its, url)
                     overrides[platform].append(str(word))
         return backends, overrides
 
@@ -164,7 +176,7 @@ class Inverse:
         if "torch_version" not in self.given and not self.fits(release, [place], (TORCH,)):
             admitted = (it for it in facts.releases[::-1] if self.fits(it, [place], (TORCH,)))
             own = next(admitted, release)
-        return own, self.served(own, backend, place[1])
+        return own, backend if place in self.present.urls else self.served(own, backend, place[1])
 
     def served(self, release: str, backend: str, platform: str) -> str:
         """Return a backend, or the CPU's where the release has it for other platforms alone."""

@@ -47,6 +47,20 @@ LIBRARIES = [
 OPTIONAL = pytest.param(
     {"torch_backend": "cu126", "companions": "torchvision? torchcodec?"}, id="optional"
 )
+JETSON = "linux-x86_64 linux-aarch64={word}@https://host.example/jp6/cu126 macos-arm64"
+OWN_INDEX = [
+    pytest.param(
+        {"torch_backend": "cpu", "platforms": JETSON.format(word="cu126")}, id="own index"
+    ),
+    pytest.param(
+        {
+            "layout": "extras",
+            "torch_backend": "cpu gpu=cu128",
+            "platforms": JETSON.format(word="gpu:2.8.0+cu126"),
+        },
+        id="own index of an extra",
+    ),
+]
 
 
 def mirror(project: BakedProject) -> dict[str, str]:
@@ -54,7 +68,7 @@ def mirror(project: BakedProject) -> dict[str, str]:
     return {"pytorch_index": project.answers["pytorch_index"]}
 
 
-@pytest.mark.parametrize("answers", [*LAYOUTS, *LIBRARIES, OPTIONAL])
+@pytest.mark.parametrize("answers", [*LAYOUTS, *LIBRARIES, OPTIONAL, *OWN_INDEX])
 def test_nothing_is_to_be_mended(answers: dict[str, str], bake: Bake) -> None:
     project = bake(**{**OLD, **answers})
     assert adopt(project.path, mirror(project)).reasons == []
