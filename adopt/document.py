@@ -21,6 +21,7 @@ from adopt.project import UV, Place
 from torch_plan.text import toml_key
 
 _INDEX: Place = (*UV, "index")
+_SPARED: Place = (*UV, "exclude-newer-package")
 _LIST = tomlrt.Array | tomlrt.AoT
 _LONG = 100
 """The length from which on a list, or a marker of several parts, is written on several lines."""
@@ -81,7 +82,7 @@ def _made(value: Any, place: Place, indent: str = "") -> Any:
     """Return a value to put at a place, with a header of its own where that is usual."""
     if place == _INDEX:
         return tomlrt.AoT(value)
-    if 0 < len(place) <= len(_INDEX) and isinstance(value, dict):
+    if 0 < len(place) <= len(_INDEX) and place != _SPARED and isinstance(value, dict):
         return tomlrt.Table.section({key: _made(value[key], (*place, key)) for key in value})
     return tomlrt.loads(f"value = {_written(value, indent)}\n")["value"]
 

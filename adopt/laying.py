@@ -147,10 +147,11 @@ class Layout:
             return f"{said} leaves {place[-1]}: no build of {self.torch} requires it."
         if not old and place != CONSTRAINTS:
             return f"{package} goes into {place[-1]}: its index holds where it is required by name."
+        if not self.project.of(package):
+            return f"{pins} stays with {self.torch}, where another package requires {package}."
         if old and all(line.is_exact for line in old):
             return f"{pins} is for {self.torch}, in the place of {said}."
-        said = said or f"What requires {package}"
-        return f"{said} lets platforms lock different releases: {pins}."
+        return f"{said or package} lets platforms lock different releases: {pins}."
 
     def lay_python(self) -> None:
         """Bound `requires-python` to the Pythons that have every wheel."""

@@ -24,6 +24,7 @@ from torch_plan.plan import Plan
 from torch_plan.platforms import PLATFORMS
 from torch_plan.text import listed
 from torch_plan.urls import shown, written
+from torch_plan.words import normalized
 
 Place = tuple[str, ...]
 """A key, as a path from the root of the file."""
@@ -279,9 +280,18 @@ class Project:
                 f"torch is not required on {listed(lacking or self.platforms)}, or an override "
                 "takes it out, as for that of a container. Say platforms=… without them."
             )
+        backends = {it: self.backend(*it) for it in having}
+        for variant in self.variants if "torch_backend" not in given else ():
+            has = [backend for cell, backend in backends.items() if cell[0] == variant]
+            named = [it for it in self.facts.all_backends if normalized(it) == normalized(variant)]
+            if named and not {*named} & {*has}:
+                raise Stop(
+                    f"{variant} has the build {has[0]}, and is named as another one. Rename it, or "
+                    f"give it the index of {named[0]}."
+                )
         usual = {*answers.DEFAULT_PLATFORMS} - self.named_in("required-environments")
         present = Present(
-            backends={it: self.backend(*it) for it in having},
+            backends=backends,
             admits=lambda package, version, place: all(
                 line.versions.contains(version) for line in self.lines_at(package, *place)
             ),

@@ -89,14 +89,20 @@ class Inverse:
         found = [it for some, packages in demands for it in order if self.fits(it, some, packages)]
         yield from dict.fromkeys(found)
 
-    def lacks(self, release: str) -> bool:
-        """Tell whether PyTorch does not publish a build of the project for a release."""
-        published, urls = self.facts.backends(release), self.present.urls
-        return any(
-            backend not in published
-            for place, backend in self.present.backends.items()
-            if place not in urls
-        )
+    def lacks(self, release: str) -> int:
+        """Return how many places would lose their build to a release that they admit."""
+        places = self.present.backends
+        kept = [self.keeps(release, place) for place in places if self.admits(release, place)]
+        return kept.count(False)
+
+    def admits(self, release: str, place: Place) -> bool:
+        """Tell whether the requirements of torch admit a release."""
+        return self.present.admits(TORCH, release, place)
+
+    def keeps(self, release: str, place: Place) -> bool:
+        """Tell whether a place can have its build of a release."""
+        published = self.facts.backends(release)
+        return place in self.present.urls or self.present.backends[place] in published
 
     def fits(self, release: str, places: Sequence[Place], packages: Sequence[str]) -> bool:
         """Tell whether the requirements of packages admit what belongs to a release."""
@@ -146,8 +152,8 @@ class Inverse:
         overrides: dict[str, list[str]] = {platform: [] for platform in self.platforms}
         for variant in self.variants:
             places = [place for place in self.present.backends if place[0] == variant]
-            builds = {place[1]: self.build(release, place) for place in places}
-            own, main = next(iter(builds.values()))
+            own, main = self.build(release, places[0])
+            builds = {place[1]: self.build(own, place) for place in places}
             # A name that is a backend's cannot stand for another one.
             namesakes = (
                 it for it in self.facts.all_backends if normalized(it) == normalized(variant)
@@ -171,11 +177,16 @@ class Inverse:
         return backends, overrides
 
     def build(self, release: str, place: Place) -> tuple[str, str]:
-        """Return release and backend that a place keeps: the CPU's where its own has no wheel."""
-        facts, backend, own = self.facts, self.present.backends[place], release
-        if "torch_version" not in self.given and not self.fits(release, [place], (TORCH,)):
-            admitted = (it for it in facts.releases[::-1] if self.fits(it, [place], (TORCH,)))
-            own = next(admitted, release)
+        """Return release and backend that a place keeps: the CPU's where its own has no wheel.
+
+        An extra or a group may have another release for the sake of its build.
+        """
+        backend, own = self.present.backends[place], release
+        is_kept = self.admits(release, place) and (self.keeps(release, place) or not place[0])
+        if "torch_version" not in self.given and not is_kept:
+            admitted = [it for it in self.facts.releases[::-1] if self.admits(it, place)]
+            having = [it for it in admitted if self.keeps(it, place)]
+            own = [*having, *admitted, release][0]
         return own, backend if place in self.present.urls else self.served(own, backend, place[1])
 
     def served(self, release: str, backend: str, platform: str) -> str:

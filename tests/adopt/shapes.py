@@ -53,6 +53,30 @@ torchvision = [
     + index("cu128")
 )
 
+NO_COMMON_RELEASE = (
+    head(">=3.10")
+    + """dependencies = ["rich"]
+
+[project.optional-dependencies]
+cu128 = ["torch>=2.7.0"]
+cu124 = ["torch>=2.6.0"]
+cu118 = ["torch>=2.6.0"]
+
+[tool.uv]
+conflicts = [[{ extra = "cu118" }, { extra = "cu124" }, { extra = "cu128" }]]
+
+[tool.uv.sources]
+torch = [
+    { index = "pytorch-cu118", extra = "cu118", marker = "sys_platform != 'darwin'" },
+    { index = "pytorch-cu124", extra = "cu124", marker = "sys_platform != 'darwin'" },
+    { index = "pytorch-cu128", extra = "cu128", marker = "sys_platform != 'darwin'" },
+]
+"""
+    + index("cu118")
+    + index("cu124")
+    + index("cu128")
+)
+
 EXTRAS = (
     head()
     + """dependencies = ["rich"]
@@ -306,6 +330,10 @@ REFUSED = {
             "torch==2.6.0", "torch ; sys_platform == 'never'"
         ),
         "or an override takes it out, as for that of a container",
+    ),
+    "extra with the name of another build": (
+        EXTRAS.replace("cpu = [", "cu118 = [").replace('extra = "cpu"', 'extra = "cu118"'),
+        "cu118 has the build cpu",
     ),
     "extras of torch": (head() + 'dependencies = ["torch[opt]==2.6.0"]\n', "asks for extras"),
     "Poetry": (

@@ -210,7 +210,7 @@ def test_companions_that_nobody_chose_stay_beside_torch(tmp_path: Path) -> None:
     bounds = {it.name: it.specifier for it in map(Requirement, constraints(found))}
     assert "0.24.1" in bounds["torchvision"]
     assert "0.23.0" not in bounds["torchvision"]
-    assert "torchvision>=" in reason(found, "What requires torchvision lets platforms lock")
+    assert reason(found, "where another package requires torchvision").startswith("torchvision>=")
     newer = adopted(tmp_path, found.new, torch_version="2.10.0")
     bounds = {it.name: it.specifier for it in map(Requirement, constraints(newer))}
     assert "0.24.1" not in bounds["torchvision"]
@@ -318,6 +318,15 @@ def test_older_settings_become_an_index(text: str, tmp_path: Path) -> None:
     assert uv(found).get("extra-index-url", []) in ([], ["https://packages.example.com/simple"])
     assert "find-links" not in uv(found)
     assert reason(found, "any package may come from PyTorch's index")
+
+
+def test_an_extra_has_a_release_of_its_own_where_none_has_all_builds(tmp_path: Path) -> None:
+    found = adopted(tmp_path, shapes.NO_COMMON_RELEASE)
+    assert project(found)["optional-dependencies"] == {
+        "cu128": ["torch==2.7.1"],
+        "cu124": ["torch==2.6.0"],
+        "cu118": ["torch==2.7.1"],
+    }
 
 
 def test_torch_leaves_base_for_extras_with_several_indexes(tmp_path: Path) -> None:
