@@ -28,6 +28,7 @@ _REASONS = {
     "conflicts": "extras and groups with different builds exclude each other",
     "extra-index-url": "any package may come from PyTorch's index then",
     "find-links": "any package may come from PyTorch's index then",
+    "index-url": "every package would come from PyTorch's index",
 }
 """Setting of uv's -> why it changes."""
 
@@ -150,7 +151,7 @@ class Layout:
         if not self.project.of(package):
             return f"{pins} stays with {self.torch}, where another package requires {package}."
         if old and all(line.is_exact for line in old):
-            return f"{pins} is for {self.torch}, in the place of {said}."
+            return f"For {self.torch}: {pins}, in the place of {said}."
         return f"{said or package} lets platforms lock different releases: {pins}."
 
     def lay_python(self) -> None:
@@ -256,6 +257,8 @@ class Layout:
                 self.put((*UV, "index"), kept or None, reason)
         for key in ("extra-index-url", "find-links"):
             self.put_setting(key, [it for it in self.setting(key) if backend_of(it) is None])
+        if backend_of(self.setting("index-url") or "") is not None:
+            self.put_setting("index-url", None)
 
 
 def by_package(texts: Iterable[str]) -> dict[str, list[str]]:

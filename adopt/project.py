@@ -116,6 +116,7 @@ class Project:
         ends = ((it, f"{it}.0", f"{it}.99") for it in facts.all_pythons)
         self.pythons = [it for it, *both in ends if any(map(admitted.contains, both))]
         urls = [*self.uv.get("extra-index-url", []), *self.uv.get("find-links", [])]
+        urls += [self.uv[key] for key in ("index-url",) if key in self.uv]
         self.indexes = [*self.uv.get("index", []), *({"url": url} for url in urls)]
         named = [(*kind, name) for kind in KINDS.values() for name in value_at(data, kind)]
         self.lists = {it: value_at(data, it) for it in (BASE, *named, CONSTRAINTS, OVERRIDES)}
@@ -197,7 +198,8 @@ class Project:
     def index_of(self, package: str, variant: str, platform: str) -> dict[str, Any]:
         """Return the index that a package comes from, nothing for PyPI or what takes its place."""
         named = {it["name"]: it for it in self.indexes if "name" in it}
-        open_to_all = [it for it in self.indexes if not (it.get("explicit") or it.get("default"))]
+        open_to_all = [it for it in self.indexes if not it.get("explicit")]
+        torch_for_all = [it for it in open_to_all if self.backend_of(it["url"]) is not None]
         own = {(), normal(self.variants[variant])} if variant else self.options
         chosen = [
             named.get(source.index_name, {"name": source.index_name, "url": ""})
@@ -205,7 +207,7 @@ class Project:
             if source.option in own
             if holds(source.marker, platform, self.facts.all_pythons, source.option[-1:])
         ]
-        index: dict[str, Any] = [*chosen, *open_to_all, {}][0]
+        index: dict[str, Any] = [*chosen, *torch_for_all, {}][0]
         return {} if re.fullmatch(r"https://pypi\.\w+/simple/?", index.get("url", "")) else index
 
     def origins(self, package: str) -> dict[tuple[str, str], str]:

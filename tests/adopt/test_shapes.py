@@ -158,7 +158,7 @@ def test_wheels_become_a_version_and_an_index(tmp_path: Path) -> None:
         "index": "pytorch-cu121",
         "marker": "sys_platform == 'linux' and platform_machine == 'x86_64'",
     }
-    assert reason(found, "the URL of a wheel").startswith("torch==2.2.0 is for torch 2.2.0, in")
+    assert reason(found, "the URL of a wheel").startswith("For torch 2.2.0: torch==2.2.0, in")
     assert "# one for each Python" in found.new
 
 
@@ -307,8 +307,26 @@ def test_a_companion_of_another_release(tmp_path: Path) -> None:
     found = adopted(tmp_path, text)
     assert project(found)["dependencies"] == ["torch==2.9.1", "torchvision==0.24.1"]
     assert reason(found, "in the place of torchvision==0.20.1") == (
-        "torchvision==0.24.1 is for torch 2.9.1, in the place of torchvision==0.20.1."
+        "For torch 2.9.1: torchvision==0.24.1, in the place of torchvision==0.20.1."
     )
+
+
+def test_a_default_index_of_pytorch_becomes_one_of_its_own(tmp_path: Path) -> None:
+    text = head() + 'dependencies = ["torch==2.6.0", "rich"]\n\n'
+    url = f'[tool.uv]\nindex-url = "{shapes.OFFICIAL}/cu124"\n'
+    table = index("cu124", explicit=False) + "default = true\n"
+    for setting in (url, table):
+        found = adopted(tmp_path, text + setting)
+        assert indexes(found) == {"pytorch-cu124": "cu124", "pytorch-cpu": "cpu"}
+        assert "index-url" not in uv(found)
+        assert not [it for it in uv(found)["index"] if "default" in it]
+
+
+def test_an_index_of_a_company_beside_pypi_does_not_matter(tmp_path: Path) -> None:
+    own = '\n[[tool.uv.index]]\nname = "ours"\nurl = "https://packages.example.com/simple"\n'
+    found = adopted(tmp_path, head() + 'dependencies = ["torch==2.9.1"]\n' + own)
+    assert uv(found)["index"] == [{"name": "ours", "url": "https://packages.example.com/simple"}]
+    assert "sources" not in uv(found)
 
 
 @pytest.mark.parametrize("text", [shapes.EXTRA_INDEX_URL, shapes.FIND_LINKS])
