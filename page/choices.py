@@ -58,8 +58,13 @@ def answers_of(choice: Mapping[str, str]) -> dict[str, str]:
     There is no machine to look at. The Python is the oldest that the newest release is built for,
     or else the newest of the chosen release; the build is the CPU's.
     """
+    return dict(_answers(tuple(choice.items())))
+
+
+@lru_cache(maxsize=512)
+def _answers(choice: tuple[tuple[str, str], ...]) -> dict[str, str]:
     facts = load_facts()
-    known = {key: value for key, value in choice.items() if key in fixed_defaults()}
+    known = {key: value for key, value in choice if key in fixed_defaults()}
     given = meaning(known, facts).answers
     newest = default_release(facts, MAIN_PLATFORM)
     oldest = facts.pythons_of(newest)[0]
@@ -74,7 +79,14 @@ def answers_of(choice: Mapping[str, str]) -> dict[str, str]:
 
 def problems_of(choice: Mapping[str, str]) -> list[Problem]:
     """Return why a choice cannot be had, nothing if it can."""
-    return [*_quoting_problems(choice), *find_problems(answers_of(choice), load_facts())]
+    return [*_problems(tuple(choice.items()))]
+
+
+@lru_cache(maxsize=512)
+def _problems(choice: tuple[tuple[str, str], ...]) -> list[Problem]:
+    """Look once: what is marked as refused is what a person may choose next."""
+    given = dict(choice)
+    return [*_quoting_problems(given), *find_problems(answers_of(given), load_facts())]
 
 
 def _quoting_problems(choice: Mapping[str, str]) -> Iterator[Problem]:
