@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import shutil
 import sys
 import tempfile
@@ -61,8 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         old, new, name = adoption.text.splitlines(), adoption.new.splitlines(), adoption.path.name
         print(*difflib.unified_diff(old, new, name, name, lineterm=""), "", sep="\n")
         print(*adoption.reasons or ["Nothing is to be changed."], *adoption.plan.notes, sep="\n")
+        sys.stdout.flush()
         if options.write and adoption.reasons:
             write(adoption)
+    except BrokenPipeError:
+        # Who reads has seen enough, as `head` has; Python would flush once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Stop as stop:
         print(f"Error: {stop}", file=sys.stderr)
         return 2

@@ -76,6 +76,21 @@ def test_the_difference_is_shown_and_not_written(
     assert path.read_text(encoding="utf-8") == shapes.EXTRAS
 
 
+def test_who_reads_may_stop(project: Path) -> None:
+    put(project, shapes.EXTRAS)
+    with subprocess.Popen(
+        [sys.executable, "-m", "adopt", str(project)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdout
+        assert running.stderr
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 1
+
+
 def test_a_refusal_names_the_command_that_works(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
