@@ -78,6 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def adopt(path: Path, given: Mapping[str, str]) -> Adoption:
     """Return what the plan of a project's own answers, and of those given, changes in its file."""
     path = (path / "pyproject.toml" if path.is_dir() else path).resolve()
+    if not path.exists():
+        raise Stop(
+            f"There is no {path}. `uv init --bare` makes one, and `uv add -r requirements.txt "
+            "--no-sync` brings what is required."
+        )
     try:
         text = path.read_bytes().decode("utf-8")
         first = adopt_text(path, text, given)

@@ -121,7 +121,7 @@ def test_what_uv_would_not_take_either(project: Path, capsys: pytest.CaptureFixt
 
 def test_a_file_that_is_not_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(project)]) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert f"There is no {project / 'pyproject.toml'}. `uv init" in capsys.readouterr().err
 
 
 def test_a_member_of_a_workspace(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
