@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 import tomlrt
 
 from tests.conftest import ROOT, Bake, BakedProject
-from tools.lib.lock import read_lock
+from tools.lib.lock import read_lock, run_uv
 from tools.lib.replica import Replica
+from torch_plan.facts import load_facts
 
 PAGE = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
 
@@ -63,6 +66,18 @@ def test_pip_alone_gets_the_index_too(bake: Bake, replica: Replica) -> None:
     assert any(line.startswith("--") and f"{replica.url}/cu128" in line for line in said)
     assert any(line.startswith("torch==2.9.1+cu128 ;") for line in said)
     assert not any("my-ml-project" in line for line in said)
+
+
+def test_a_script_is_locked_with_the_build_of_each_platform(
+    replica: Replica, tmp_path: Path
+) -> None:
+    (script,) = blocks("A script of one file", "python")
+    official = load_facts().pytorch_mirrors["official"].url
+    (tmp_path / "train.py").write_text(script.replace(official, replica.url), encoding="utf-8")
+    run_uv(tmp_path, "lock", "--script", "train.py", f"--python={sys.executable}")
+    lock = tomllib.loads((tmp_path / "train.py.lock").read_text(encoding="utf-8"))
+    builds = {entry["version"] for entry in lock["package"] if entry["name"] == "torch"}
+    assert builds == {"2.9.1+cu128", "2.9.1"}
 
 
 @pytest.mark.parametrize("position", [0, 1])
