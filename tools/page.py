@@ -8,12 +8,10 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
-import io
 import json
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -94,17 +92,16 @@ def run(*command: str) -> None:
 
 def write_pyodide(folder: Path) -> None:
     """Write what a browser needs of Pyodide. Raises `Stopped` if npm does not bring it."""
+    folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as downloads:
         run("npm", "pack", "--silent", "--pack-destination", downloads, f"pyodide@{PYODIDE}")
-        content = next(Path(downloads).glob("*.tgz")).read_bytes()
-    if hashlib.sha512(content).digest() != base64.b64decode(PYODIDE_SHA512):
-        raise Stopped(f"Pyodide {PYODIDE} from npm is not the archive whose hash stands here.")
-    folder.mkdir(parents=True)
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        for member in archive:
-            path = folder / Path(member.name).name
-            if path.name in PYODIDE_FILES:
-                path.write_bytes(archive.extractfile(member).read())  # type: ignore[union-attr]  # no folder
+        (archive,) = Path(downloads).glob("*.tgz")
+        digest = hashlib.sha512(archive.read_bytes()).digest()
+        if digest != base64.b64decode(PYODIDE_SHA512):
+            raise Stopped(f"Pyodide {PYODIDE} from npm is not the archive whose hash stands here.")
+        shutil.unpack_archive(archive, downloads, filter="data")
+        for name in PYODIDE_FILES:
+            shutil.copy(Path(downloads, "package", name), folder)
     # No package of Pyodide's own is loaded, so its list of 100 kB stays empty.
     lock = folder / "pyodide-lock.json"
     lock.write_text(json.dumps({**json.loads(lock.read_text()), "packages": {}}))
