@@ -519,12 +519,13 @@ def test_index_that_never_answers(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 def test_nothing_in_reach(run: Run) -> None:
     facts = recent("2.15.0")
     run.path.write_text(dump_facts(facts), encoding="utf-8")
-    url = unused_url()
+    url = unused_url().replace("://", "://someone:hunter2@")
     assert run(url, url) == 2
     assert run.data == facts
     assert run.out == ""
     assert "Error: no page could be read\n" in run.err
     assert "Traceback" not in run.err
+    assert "hunter2" not in run.err
 
 
 def unused_url() -> str:
