@@ -180,8 +180,9 @@ class Layout:
         if not any(Version(start) >= least for start in starts):
             self.put_setting("required-version", plan.required_uv)
         if plan.groups and not self.project.lists.keys() >= {*self.places.values()}:
-            dev = ["dev"] * ((*KINDS["group"], "dev") in self.project.lists)
-            kept = [it for it in self.setting("default-groups") or dev if it not in self.gone]
+            groups = [place[-1] for place in self.project.lists if place[:-1] == KINDS["group"]]
+            default = self.setting("default-groups") or [it for it in groups if it == "dev"]
+            kept = [it for it in (groups if default == "all" else default) if it not in self.gone]
             self.put_setting("default-groups", [*dict.fromkeys([*kept, plan.default.name])])
 
     def lay_conflicts(self) -> None:

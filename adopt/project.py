@@ -112,7 +112,8 @@ class Project:
         mirror = given.get("pytorch_index", "")
         if mirror and mirror not in self.copies.values():
             self.copies[written(mirror)] = mirror
-        admitted = SpecifierSet(data["project"].get("requires-python", ""))
+        self.requires_python = data["project"].get("requires-python", "")
+        admitted = SpecifierSet(self.requires_python)
         ends = ((it, f"{it}.0", f"{it}.99") for it in facts.all_pythons)
         self.pythons = [it for it, *both in ends if any(map(admitted.contains, both))]
         urls = [*self.uv.get("extra-index-url", []), *self.uv.get("find-links", [])]
@@ -292,6 +293,7 @@ class Project:
                     f"give it the index of {named[0]}."
                 )
         usual = {*answers.DEFAULT_PLATFORMS} - self.named_in("required-environments")
+        fixed = self.fixed()
         present = Present(
             backends=backends,
             admits=lambda package, version, place: all(
@@ -300,9 +302,10 @@ class Project:
             pythons=self.pythons,
             locked=self.locked,
             demanded=[it for it in self.platforms if it not in usual],
+            keeps_python=fixed["torch_pin"] == answers.MINIMUM and bool(self.requires_python),
             urls={cell: url for cell, (_, url) in self.own_builds.items()},
         )
-        found = Inverse(present, given, self.facts).answers(self.fixed())
+        found = Inverse(present, given, self.facts).answers(fixed)
         if not found:
             texts, oldest = listed(sorted({line.text for line in lines})), self.facts.releases[0]
             raise Stop(f"No release from {oldest} on satisfies {texts}. Say torch_version=…")

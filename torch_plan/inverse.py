@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
-from torch_plan.facts import BUILD_PLACE, CPU, TORCH, Facts
+from torch_plan.facts import BUILD_PLACE, CPU, TORCH, Facts, version_key
 from torch_plan.urls import written
 from torch_plan.words import BackendWord, PlatformWord, normalized
 
@@ -29,6 +29,8 @@ class Present(NamedTuple):
     """The releases that its lock has."""
     demanded: Collection[str]
     """The platforms that it names itself; the others are the usual ones."""
+    keeps_python: bool = False
+    """Whether an older release is better than a newer Python, since others rely on the oldest."""
     urls: Mapping[Place, str] = {}
     """The index of a place that has one of its own, and not PyTorch's."""
 
@@ -62,16 +64,22 @@ class Inverse:
         release is the likeliest one. Empty where the requirements admit no release at all.
         """
         likeliest: dict[str, str] = {}
-        for release in self.releases():
-            having = self.facts.pythons_of(release) if release in self.facts.releases else ()
-            pythons = [it for it in self.present.pythons if it in having]
-            for python in pythons or [*self.present.pythons, *having][:1]:
-                own = {"torch_version": release, "python_version": python}
-                answers = self.answers_for(release, {**read, **own})
-                if not find_problems(answers, self.facts):
-                    return answers
-                likeliest = likeliest or answers
+        pairs = [(it, python) for it in self.releases() for python in self.pythons(it)]
+        if self.present.keeps_python:
+            pairs.sort(key=lambda pair: version_key(pair[1]))
+        for release, python in pairs:
+            own = {"torch_version": release, "python_version": python}
+            answers = self.answers_for(release, {**read, **own})
+            if not find_problems(answers, self.facts):
+                return answers
+            likeliest = likeliest or answers
         return likeliest
+
+    def pythons(self, release: str) -> list[str]:
+        """Return the Pythons of the project that a release has wheels for, one in any case."""
+        having = self.facts.pythons_of(release) if release in self.facts.releases else ()
+        pythons = [it for it in self.present.pythons if it in having]
+        return pythons or [*self.present.pythons, *having][:1]
 
     def releases(self) -> Iterator[str]:
         """Yield the releases that may be meant, the likeliest first.

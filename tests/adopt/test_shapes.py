@@ -338,6 +338,21 @@ def test_older_settings_become_an_index(text: str, tmp_path: Path) -> None:
     assert reason(found, "any package may come from PyTorch's index")
 
 
+def test_a_library_keeps_the_pythons_that_it_promises(tmp_path: Path) -> None:
+    found = adopted(tmp_path, head(">=3.9", package=True) + 'dependencies = ["torch>=2.1"]\n')
+    assert project(found)["requires-python"] == ">=3.9"
+    assert project(found)["dependencies"] == ["torch>=2.1"]
+    assert "torch==2.8.0" in constraints(found)
+
+
+def test_new_groups_are_no_default_beside_all_others(tmp_path: Path) -> None:
+    groups = '[dependency-groups]\ndev = ["pytest"]\ndocs = ["zensical"]\n'
+    text = head() + f'dependencies = []\n\n{groups}\n[tool.uv]\ndefault-groups = "all"\n'
+    builds = {"torch_backend": "cpu cu128", "layout": "groups", "torch_version": "2.9.1"}
+    found = adopted(tmp_path, text, **builds)
+    assert uv(found)["default-groups"] == ["dev", "docs", "cpu"]
+
+
 def test_an_extra_has_a_release_of_its_own_where_none_has_all_builds(tmp_path: Path) -> None:
     found = adopted(tmp_path, shapes.NO_COMMON_RELEASE)
     assert project(found)["optional-dependencies"] == {
