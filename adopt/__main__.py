@@ -87,8 +87,9 @@ def adopt(path: Path, given: Mapping[str, str]) -> Adoption:
         text = path.read_bytes().decode("utf-8")
         first = adopt_text(path, text, given)
         # Where one build of several is left, the file is read again, as that of any project.
-        rest = {key: given[key] for key in given if key not in ("torch_backend", "layout")}
-        then = adopt_text(path, first.new, rest) if rest != given else first
+        rest = {key: given[key] for key in given if key != "layout"}
+        is_one = "torch_backend" in given and " " not in given["torch_backend"].strip()
+        then = adopt_text(path, first.new, rest) if is_one else first
     except (OSError, ValueError) as error:
         raise Stop(f"{path} cannot be read: {error}") from None
     reasons = [*dict.fromkeys([*first.reasons, *then.reasons])]

@@ -121,7 +121,6 @@ class Project:
         self.indexes = [*self.uv.get("index", []), *({"url": url} for url in urls)]
         named = [(*kind, name) for kind in KINDS.values() for name in value_at(data, kind)]
         self.lists = {it: value_at(data, it) for it in (BASE, *named, CONSTRAINTS, OVERRIDES)}
-        self.options = {(), *map(normal, self.lists)}
         lines = [self.line(place, it) for place, items in self.lists.items() for it in items]
         self.lines = [line for line in lines if line]
         entries = self.uv.get("conflicts", [])
@@ -131,6 +130,9 @@ class Project:
         choosing = {it.option for it in self.sources(TORCH)}.union(
             *(it for it in both if len(it) > 1)
         )
+        homes = {normal(it.place) for it in self.of(TORCH) if not it.is_setting}
+        self.homes = homes if len(homes) == 1 else set()
+        """The only list that requires torch, whose sources hold for the project; else none."""
         found = {places[it][-1]: places[it] for it in places if it in choosing}
         self.variants = found if len(found) > 1 else {}
         self.platforms = self.read_platforms()
@@ -201,7 +203,7 @@ class Project:
         named = {it["name"]: it for it in self.indexes if "name" in it}
         open_to_all = [it for it in self.indexes if not it.get("explicit")]
         torch_for_all = [it for it in open_to_all if self.backend_of(it["url"]) is not None]
-        own = {(), normal(self.variants[variant])} if variant else self.options
+        own = {(), normal(self.variants[variant])} if variant else {(), *self.homes}
         chosen = [
             named.get(source.index_name, {"name": source.index_name, "url": ""})
             for source in self.sources(package)
@@ -282,6 +284,13 @@ class Project:
             raise Stop(
                 f"torch is not required on {listed(lacking or self.platforms)}, or an override "
                 "takes it out, as for that of a container. Say platforms=… without them."
+            )
+        chosen = {it.option for it in self.sources(TORCH)} - {(), *self.homes}
+        if not self.variants and chosen and "torch_backend" not in given:
+            # What is to be had without it, no layout of the template could say.
+            raise Stop(
+                f"torch has another index with {listed(sorted(it[-1] for it in chosen))} than "
+                "without. Give each build an extra or a group of its own, or say torch_backend=…"
             )
         backends = {it: self.backend(*it) for it in having}
         for variant in self.variants if "torch_backend" not in given else ():

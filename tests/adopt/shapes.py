@@ -331,6 +331,10 @@ REFUSED = {
         ),
         "or an override takes it out, as for that of a container",
     ),
+    "an index with an extra alone": (
+        EXTRAS.replace('    { index = "pytorch-cpu", extra = "cpu" },\n', ""),
+        "another index with gpu than without",
+    ),
     "extra with the name of another build": (
         EXTRAS.replace("cpu = [", "cu118 = [").replace('extra = "cpu"', 'extra = "cu118"'),
         "cu118 has the build cpu",

@@ -66,6 +66,9 @@ def test_one_build_is_left_of_several(name: str, answers: dict[str, str], tmp_pa
     assert (again.new, again.reasons) == (found.new, [])
     extras = {*project(found).get("optional-dependencies", {})}
     assert {it["extra"] for it in every_source(found) if "extra" in it} <= extras
+    required = {Requirement(it).name for it in project(found)["dependencies"]}
+    named = {package for package in required if "extra" in str(uv(found)["sources"].get(package))}
+    assert not named, "without the extra it has another index"
 
 
 def every_source(found: Adoption) -> list[dict[str, str]]:
