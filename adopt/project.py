@@ -269,6 +269,23 @@ class Project:
             "PyTorch's of a released build. Say torch_backend=… or, for a copy, pytorch_index=URL."
         )
 
+    def check_options(self, backends: Mapping[tuple[str, str], str]) -> None:
+        """Refuse extras and groups that choose a build in a way that nobody could mean."""
+        chosen = {it.option for it in self.sources(TORCH)} - {(), *self.homes}
+        if not self.variants and chosen:
+            raise Stop(
+                f"torch has another index with {listed(sorted(it[-1] for it in chosen))} than "
+                "without. Give each build an extra or a group of its own, or say torch_backend=…"
+            )
+        for variant in self.variants:
+            has = [backend for cell, backend in backends.items() if cell[0] == variant]
+            named = [it for it in self.facts.all_backends if normalized(it) == normalized(variant)]
+            if named and not {*named} & {*has}:
+                raise Stop(
+                    f"{variant} has the build {has[0]}, and is named as another one. Rename it, or "
+                    f"give it the index of {named[0]}."
+                )
+
     def answers(self) -> dict[str, str]:
         """Return all answers: those given, those that the files give, and defaults."""
         lines, given = self.of(TORCH), self.given
@@ -285,22 +302,9 @@ class Project:
                 f"torch is not required on {listed(lacking or self.platforms)}, or an override "
                 "takes it out, as for that of a container. Say platforms=… without them."
             )
-        chosen = {it.option for it in self.sources(TORCH)} - {(), *self.homes}
-        if not self.variants and chosen and "torch_backend" not in given:
-            # What is to be had without it, no layout of the template could say.
-            raise Stop(
-                f"torch has another index with {listed(sorted(it[-1] for it in chosen))} than "
-                "without. Give each build an extra or a group of its own, or say torch_backend=…"
-            )
         backends = {it: self.backend(*it) for it in having}
-        for variant in self.variants if "torch_backend" not in given else ():
-            has = [backend for cell, backend in backends.items() if cell[0] == variant]
-            named = [it for it in self.facts.all_backends if normalized(it) == normalized(variant)]
-            if named and not {*named} & {*has}:
-                raise Stop(
-                    f"{variant} has the build {has[0]}, and is named as another one. Rename it, or "
-                    f"give it the index of {named[0]}."
-                )
+        if "torch_backend" not in given:
+            self.check_options(backends)
         usual = {*answers.DEFAULT_PLATFORMS} - self.named_in("required-environments")
         fixed = self.fixed()
         present = Present(
