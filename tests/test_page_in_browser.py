@@ -8,6 +8,7 @@ import re
 import shlex
 import threading
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -261,19 +262,19 @@ def test_common_choices_need_no_python(browser: Any, site: str) -> None:
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1400])
 @pytest.mark.parametrize("choice", [CUDA, {"torch_backend": "cu128"}], ids=["plan", "refusal"])
-def test_accessible_and_not_too_wide(
-    visit: Visit, choice: dict[str, str], width: int, scheme: str
-) -> None:
-    page = visit(choice, viewport={"width": width, "height": 800}, color_scheme=scheme)
+def test_accessible_and_not_too_wide(visit: Visit, choice: dict[str, str]) -> None:
+    page = visit(choice)
     page.locator(".problem" if len(choice) == 1 else "#command .changed, #command").first.wait_for()
     refused(page, "torch_backend")
     page.get_by_text("More answers").click()
-    found = axe.Axe().run(page).response["violations"]
-    assert [(it["id"], [node["html"] for node in it["nodes"]]) for it in found] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for width, scheme in product((360, 1400), ("light", "dark")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        found = axe.Axe().run(page).response["violations"]
+        nodes = [(it["id"], [node["html"] for node in it["nodes"]]) for it in found]
+        assert nodes == [], (width, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_worker_is_bound_by_the_policy(visit: Visit) -> None:
