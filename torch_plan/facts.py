@@ -320,13 +320,6 @@ class Facts:
         build: str = self._release(release)["pypi"].get(platform, "")
         return build
 
-    def made_for(self, companion: str, version: str) -> str:
-        """Return the first release that a companion's version belongs to; `KeyError` for none."""
-        release = self._made_for(companion, version)
-        if not release:
-            raise KeyError(f"no release has {companion} {version}")
-        return release
-
     def _made_for(self, companion: str, version: str) -> str:
         having = (it for it in self.releases if version in self.companions(it).get(companion, ()))
         return next(having, "")
