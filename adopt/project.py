@@ -18,6 +18,7 @@ from adopt import Stop
 from torch_plan import answers
 from torch_plan.defaults import complete
 from torch_plan.facts import PYPI, TORCH, Facts
+from torch_plan.grammar import build_in
 from torch_plan.inverse import Inverse, Present, index_backend
 from torch_plan.markers import compared
 from torch_plan.plan import Plan
@@ -248,10 +249,9 @@ class Project:
         found: dict[tuple[str, str], tuple[str, str]] = {}
         for cell in self.cells:
             index = self.index_of(TORCH, *cell)
-            words = re.split("[-_/]", f"{index.get('name')}/{index.get('url')}")
-            named = [word for word in words if word in self.facts.all_backends]
-            if named and self.backend_of(index["url"]) is None:
-                found[cell] = (named[0], index["url"])
+            build = build_in(f"{index.get('name')}/{index.get('url')}", self.facts)
+            if build and self.backend_of(index["url"]) is None:
+                found[cell] = (build, index["url"])
         return found if len(found) < len(self.cells) else {}
 
     def backend(self, variant: str, platform: str) -> str:

@@ -405,12 +405,12 @@ class _AnswerReader(Reader):
             return
         before, _, last = mirror.url.rpartition("/")
         parts = re.split("/", mirror.url)
-        builds = [part for part in parts[3:] if _build_in(part, self.facts)]
-        if last in builds and last == _build_in(last, self.facts):
+        builds = [part for part in parts[3:] if build_in(part, self.facts)]
+        if last in builds and last == build_in(last, self.facts):
             reason = f"leave `/{last}` out of the URL; each build adds its own name to it."
             self.refuse(key, reason, [before])
         elif builds:
-            build = _build_in(builds[-1], self.facts)
+            build = build_in(builds[-1], self.facts)
             reason = f"it is the URL of one build, {build}; write {BUILD_PLACE} in its place."
             replaced = builds[-1].replace(build, BUILD_PLACE)
             general = "/".join(replaced if part == builds[-1] else part for part in parts)
@@ -445,9 +445,9 @@ def _means_backend(name: str, facts: Facts) -> bool:
     return normalized(name) in {normalized(backend) for backend in facts.all_backends}
 
 
-def _build_in(part: str, facts: Facts) -> str:
+def build_in(part: str, facts: Facts) -> str:
     """Return the build that a part of a URL names, empty for none: `cu128` for `pytorch-cu128`."""
-    words = re.split(r"[-_]", part)
+    words = re.split(r"[-_/]", part)
     named = [build for build in facts.all_backends if build != PYPI and build in words]
     return named[-1] if named else ""
 

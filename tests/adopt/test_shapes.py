@@ -341,6 +341,21 @@ def test_older_settings_become_an_index(text: str, tmp_path: Path) -> None:
     assert reason(found, "any package may come from PyTorch's index")
 
 
+def test_the_url_of_a_platforms_own_index_names_its_build(tmp_path: Path) -> None:
+    text = (
+        head()
+        + 'dependencies = ["torch==2.8.0"]\n\n[tool.uv.sources]\ntorch = [\n'
+        + '  { index = "jetson", marker = "platform_machine == \'aarch64\'" },\n'
+        + '  { index = "pytorch-cpu", marker = "platform_machine != \'aarch64\'" },\n]\n'
+        + index("cpu")
+        + index("jp6/cu126", "jetson", base="https://packages.example.com/pypi")
+    )
+    found = adopted(tmp_path, text)
+    cells = {cell.platform: cell.backend for cell in found.plan.cells}
+    assert cells["linux-aarch64"] == "cu126"
+    assert {"pytorch-cpu", "jetson"} == {it["name"] for it in uv(found)["index"]}
+
+
 def test_a_library_keeps_the_pythons_that_it_promises(tmp_path: Path) -> None:
     found = adopted(tmp_path, head(">=3.9", package=True) + 'dependencies = ["torch>=2.1"]\n')
     assert project(found)["requires-python"] == ">=3.9"
