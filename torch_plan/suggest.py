@@ -82,7 +82,9 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
     alike = [name for name in options if family_of(name) == family or name.startswith(word)]
     asked_number = _digits(word)
     if asked_number:
-        alike.sort(key=lambda name: abs(_digits(name) - asked_number))
+        # A digit too many: `cu1288` is nearer to cu128 than to cu130.
+        distance = {name: abs(_digits(name) - asked_number) for name in alike}
+        alike.sort(key=lambda name: (not word.startswith(name), distance[name]))
     else:
         alike.reverse()
     return list(dict.fromkeys([*alike, *close(word, options), CPU]))[:3]

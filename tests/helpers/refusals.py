@@ -64,6 +64,12 @@ REFUSED = [
         {"torch_backend": "11.8"}, f"torch {NEWEST} has", "torch_version=2.7.1, or", id="ended"
     ),
     pytest.param({"torch_backend": "13"}, "no such backend", "cu130", id="cuda-version"),
+    pytest.param(
+        {"torch_version": "2.9.1", "torch_backend": "CUDA 12.88"},
+        "no such backend",
+        "torch_backend=cu128, or",
+        id="a-digit-too-many",
+    ),
     pytest.param({"torch_backend": "auto"}, "Leave the answer out", "torch_backend=cpu", id="auto"),
     pytest.param(
         {"torch_version": "2.15.0", "torch_backend": "cu128"},
