@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import pytest
+import tomli_w
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from page import choices
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject
 from tests.helpers.elsewhere import contents
-from tests.helpers.markdown import BLOCK
 from tools.lib.lock import read_lock
+from torch_plan.invocation import PAGE
 from torch_plan.planning import make_plan
 
 SPREAD = [
@@ -64,34 +66,26 @@ def test_its_links_lead_to_a_heading(bake: Bake, answers: dict[str, str]) -> Non
 # Switch the build
 
 
-def switch(project: BakedProject) -> str:
-    """Do what the section says, and return the build that it is for."""
-    (section,) = re.findall(r"(?ms)^## Switch the build\n(.*?)^## ", project.read("README.md"))
-    (lines,) = [text for language, text in BLOCK.findall(section) if language == "toml"]
-    tables = {text.partition("\n")[0]: text for text in re.split(r"(?m)^(?=\[)", lines) if text}
-    project_table, sources = tables.pop("[project]", ""), tables.pop("[tool.uv.sources]")
-    indexes = re.findall(r"(?ms)^\[\[tool\.uv\.index\]\].*?(?=^\[|\Z)", lines)
-    path = project.path / "pyproject.toml"
-    text = path.read_text(encoding="utf-8")
-    if project_table:
-        ours = {*project.pyproject["tool"]["uv"]["sources"], "numpy"}
-        own = [
-            pin
-            for pin in project.pyproject["project"]["dependencies"]
-            if Requirement(pin).name not in ours
-        ]
-        pins = [*tomllib.loads(project_table)["project"]["dependencies"], *own]
-        text = re.sub(
-            r"(?ms)^dependencies = \[\n.*?^\]", f"dependencies = {json.dumps(pins)}", text
-        )
-    if "replace\nthat table" in section:
-        text = re.sub(r"(?ms)^\[tool\.uv\.sources\]\n.*?(?=^\[|\Z)", "", text)
-    path.write_text("\n".join([text, sources, *indexes]), encoding="utf-8")
-    commands = re.findall(r"`(uv [^`]+)`", section)
-    assert commands == ["uv lock", "uv sync"]
-    found = re.search(r"For (\S+), (?:replace|add)", " ".join(section.split()))
-    assert found
-    return found[1]
+def linked(project: BakedProject) -> dict[str, str]:
+    """Return the answers that the section's link hands to the page."""
+    (link,) = re.findall(rf"{re.escape(PAGE)}#(\S+)\)", project.read("README.md"))
+    return dict(parse_qsl(link, strict_parsing=True))
+
+
+def switch(project: BakedProject, build: str) -> None:
+    """Do what the section says: choose a build on the page, and take over its tables."""
+    answers = choices.answers_of({**linked(project), "torch_backend": build})
+    new = tomllib.loads(choices.pyproject_of(answers, make_plan(answers)))
+    old = project.pyproject
+    own = [
+        pin
+        for pin in old["project"]["dependencies"]
+        if Requirement(pin).name not in {*old["tool"]["uv"].get("sources", {}), "numpy", "torch"}
+        and not Requirement(pin).name.startswith("torch")
+    ]
+    old["project"]["dependencies"] = [*new["project"]["dependencies"], *own]
+    old["tool"]["uv"] = new["tool"]["uv"]
+    (project.path / "pyproject.toml").write_text(tomli_w.dumps(old), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +121,7 @@ def test_the_build_is_switched(bake: Bake, answers: dict[str, str], build: str) 
     project = bake(**{"torch_version": "2.9.1", "python_version": "3.10", **answers})
     project.uv("add", "--frozen", "--python", project.python, "einops")
     project.lock()
-    assert switch(project) == build
+    switch(project, build)
     project.lock()
     wanted = make_plan({**project.answers, "torch_backend": build})
     assert any(cell.build == build for cell in wanted.default.cells)
@@ -138,6 +132,13 @@ def test_the_build_is_switched(bake: Bake, answers: dict[str, str], build: str) 
             assert got[package.name] == package.full_version, cell.platform
         assert "einops" in got
         assert "triton-rocm" not in " ".join(got)
+
+
+def test_a_build_that_newer_releases_lack_is_named(bake: Bake) -> None:
+    old = bake(torch_version="2.9.1", torch_backend="cu128").read("README.md")
+    assert "The last release with cu128 is 2.11.0." in old
+    new = bake(torch_backend="cpu", project_slug="new").read("README.md")
+    assert "The last release" not in new
 
 
 def test_there_is_nothing_to_switch_where_all_have_one_build(bake: Bake) -> None:
@@ -169,7 +170,7 @@ def test_the_marker_is_for_a_part_of_the_platforms(bake: Bake, platforms: str, m
 
 def test_one_platform_needs_no_marker(bake: Bake) -> None:
     project = bake(platforms="linux-x86_64")
-    assert "takes a marker" not in project.read("README.md") + project.read("pyproject.toml")
+    assert "NAME" not in project.read("README.md") + project.read("pyproject.toml")
 
 
 @pytest.mark.slow

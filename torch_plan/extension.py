@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
 import re
 import sys
 from collections.abc import Mapping
 from importlib.machinery import PathFinder
-from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
-from jinja2 import BytecodeCache, Environment, FileSystemBytecodeCache
-from jinja2.bccache import Bucket
+from jinja2 import Environment
 from jinja2.ext import Extension
 
 from torch_plan import defaults, generation
 from torch_plan.facts import load_facts
 from torch_plan.grammar import is_yes
 from torch_plan.invocation import DOCS, find_invocation
-from torch_plan.planning import switched
 from torch_plan.platforms import PLATFORMS, host_platform
 from torch_plan.questions import questions
 from torch_plan.slugs import default_slug, package_name
@@ -87,12 +82,12 @@ class TorchPlanExtension(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        environment.bytecode_cache = _bytecode_cache()
         facts = load_facts()
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown, code=code)
         environment.globals.update(
             ask_again=generation.ask_again,
             author_of=author,
+            advice=generation.advice_of,
             begin=generation.begin,
             check=generation.check,
             default_backend=generation.default_backend,
@@ -107,7 +102,6 @@ class TorchPlanExtension(Extension):
             made_with=generation.made_with,
             newest_release=defaults.default_release(facts, host_platform()),
             package_name=package_name,
-            switched=lambda context: switched(generation.answers_of(context), facts),
             torch_plan=generation.plan_of,
         )
 
@@ -129,31 +123,6 @@ def _literal(text: str) -> str:
     """Return a template that renders to a text, whatever stands in it."""
     escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
     return f'{{{{ "{escaped}" }}}}'
-
-
-def _bytecode_cache() -> BytecodeCache | None:
-    """Return a cache of compiled templates beside Python's own, if there is one to write to.
-
-    Compiling them would be a third of the time that rendering takes.
-    """
-    folder = Path(cache_from_source(__file__)).parent
-    if sys.dont_write_bytecode or not os.access(folder, os.W_OK):
-        return None
-    return _BytecodeCache(str(folder))
-
-
-class _BytecodeCache(FileSystemBytecodeCache):
-    """A cache that ignores whatever is wrong with its files, since it only saves time."""
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        try:
-            super().load_bytecode(bucket)
-        except Exception:  # noqa: BLE001  # a file that was cut can raise anything
-            bucket.reset()
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        with contextlib.suppress(OSError):
-            super().dump_bytecode(bucket)
 
 
 def _reload_if_changed() -> type[Extension] | None:

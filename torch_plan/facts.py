@@ -177,6 +177,12 @@ class Facts:
         """Return the indexes that carry this version of a package."""
         return tuple(sorted(self._tables(package, version), key=backend_key))
 
+    def last_release(self, backend: str) -> str:
+        """Return the newest release that has a backend, empty where none has it."""
+        return next(
+            (name for name in reversed(self.releases) if backend in self.backends(name)), ""
+        )
+
     def released(self, release: str) -> str:
         """Return the day of a known release, as `2026-10-28`."""
         day: str = self._data["releases"][release]["released"]

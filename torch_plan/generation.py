@@ -10,6 +10,7 @@ from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 import click
 
@@ -17,13 +18,15 @@ from torch_plan import defaults, suggest
 from torch_plan.answers import FREE_TEXT
 from torch_plan.check import examine, find_problems
 from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
-from torch_plan.invocation import TEMPLATE, Invocation, find_invocation
+from torch_plan.grammar import is_yes
+from torch_plan.invocation import PAGE, TEMPLATE, Invocation, find_invocation
 from torch_plan.meaning import meaning
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.platforms import host_platform, host_system
 from torch_plan.problems import FindProblems, Problem, Refused, Way
 from torch_plan.questions import as_text, asked, fixed_defaults, questions, unasked
+from torch_plan.readme import Advice, Wishes, advice
 from torch_plan.slugs import default_slug
 from torch_plan.text import any_shell_word, listed, shell_line
 
@@ -281,21 +284,38 @@ def _command(
     return invocation.command(named, changed)
 
 
+def advice_of(context: Mapping[str, Any]) -> Advice:
+    """Return what the project's README advises."""
+    given = {key: value for key, value in _named_answers(context).items() if key not in FREE_TEXT}
+    answers = answers_of(context)
+    wishes = Wishes(
+        slug=answers["project_slug"],
+        page=f"{PAGE}#{urlencode(given)}",
+        dockerfile=is_yes(answers["dockerfile"]),
+        distributed=is_yes(answers["distributed"]),
+    )
+    return advice(plan_of(context), wishes, load_facts())
+
+
 def made_with(context: Mapping[str, Any]) -> str:
     """Return the command that makes a project with these answers, the same on every machine."""
+    words = [any_shell_word(key, value) for key, value in _named_answers(context).items()]
+    return " ".join(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words])
+
+
+def _named_answers(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return the answers that make the same project on every machine, usual ones left out."""
     raw, facts = answers_of(context), load_facts()
     usual = {
         **fixed_defaults(),
         "project_slug": default_slug(raw["project_name"]),
         "platforms": defaults.default_platforms(raw, facts),
     }
-    named = {
+    return {
         key: " ".join(value.split())
         for key, value in raw.items()
         if key in _ALWAYS_NAMED or (key not in _AFTERWARDS and value != usual.get(key))
     }
-    words = [any_shell_word(key, value) for key, value in named.items()]
-    return " ".join(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words])
 
 
 def _command_problems(

@@ -19,6 +19,9 @@ TEMPLATE = "gh:org/uv-torch-template"
 DOCS = "https://github.com/org/uv-torch-template/blob/main/docs"
 """The pages that a project's README refers to."""
 
+PAGE = "https://org.github.io/uv-torch-template/"
+"""The page that lets people choose in the browser; answers stand behind its `#`."""
+
 _OPTIONS = {
     "checkout": "--checkout",
     "directory": "--directory",

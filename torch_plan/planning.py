@@ -30,33 +30,6 @@ def make_plan(raw: Mapping[str, str], facts: Facts | None = None) -> Plan:
     return _Planner(cells).plan()
 
 
-def switched(raw: Mapping[str, str], facts: Facts | None = None) -> Plan | None:
-    """Return the plan of the same project with another build, to show what a switch changes.
-
-    That is the newest CUDA build that can be had and gives some platform another one, else the CPU
-    build. None where there is none, and in the layouts that hold several builds already.
-    """
-    facts = facts or load_facts()
-    plan = make_plan(raw, facts)
-    if plan.selector:
-        return None
-    answers = examine(raw, facts)[0].answers
-    release = answers.variants[0].release
-    # An index that is not PyTorch's may be a copy of it: only what PyTorch publishes is shown.
-    mirror = answers.pytorch_index._replace(known=True)
-    cuda = [it for it in facts.published.backends(release) if family_of(it) == "cu"]
-    for backend in (*reversed(cuda), CPU):
-        other = {**raw, "torch_backend": f"{release}+{backend}", "pytorch_index": "official"}
-        cells, problems = examine(other, facts)
-        if not problems and _backends(cells.all) != _backends(plan.default.cells):
-            return _Planner(Cells(cells.answers._replace(pytorch_index=mirror), facts)).plan()
-    return None
-
-
-def _backends(cells: Iterable[Cell]) -> list[str]:
-    return [cell.backend for cell in cells]
-
-
 class _Planner:
     """Writes the cells down as requirements, sources and indexes."""
 

@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 from click import ClickException
 from cookiecutter.main import cookiecutter
-from jinja2.bccache import Bucket, FileSystemBytecodeCache, bc_magic
 
 from tests.conftest import ROOT
 from tests.helpers.command_line import Run, command
-from torch_plan import extension
 
 
 def test_a_misspelt_answer_is_refused_with_the_one_that_was_meant(run: Run) -> None:
@@ -160,31 +158,6 @@ def test_space_around_answers_is_not_written(run: Run) -> None:
     assert tomllib.loads(Path("foo/pyproject.toml").read_text())["project"]["name"] == "foo"
     assert Path("foo/.python-version").read_text() == "3.12\n"
     assert "FROM python:3.12-slim" in Path("foo/Dockerfile").read_text()
-
-
-def test_a_cache_that_fails_stops_nothing(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The file of a template is cut, and the disk has no room for another."""
-    folder = tmp_path / "cache"
-    folder.mkdir()
-    tried: list[str] = []
-
-    class Full(extension._BytecodeCache):
-        def _get_cache_filename(self, bucket: Bucket) -> str:
-            path = folder / bucket.key
-            path.write_bytes(bc_magic + b"cut")
-            tried.append(bucket.key)
-            return str(path)
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(FileSystemBytecodeCache, "dump_bytecode", full)
-    monkeypatch.setattr(extension, "_bytecode_cache", lambda: Full(str(folder)))
-    run(str(ROOT), "--no-input", "after_generation=nothing")
-    assert tried
-    assert Path("my-ml-project/pyproject.toml").is_file()
 
 
 def test_another_torch_plan_is_not_taken_in_silence(tmp_path: Path) -> None:

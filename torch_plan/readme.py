@@ -1,0 +1,158 @@
+"""What the README of a project advises, paragraph by paragraph; its template only prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from torch_plan.facts import PYPI, Facts
+from torch_plan.invocation import DOCS
+from torch_plan.plan import Plan
+from torch_plan.text import listed
+
+_WITHOUT_SYNC = "`uv run --no-sync`"
+
+
+class Advice(NamedTuple):
+    """The paragraphs, as Markdown."""
+
+    switch: str
+    """How to take another build, empty where there is none."""
+    upgrade: str
+    """How to raise torch and what goes with it."""
+    ended: tuple[str, ...]
+    """A sentence for each build that newer releases do not have."""
+    elsewhere: tuple[str, ...]
+    """What whoever installs the project from somewhere else has to know."""
+
+
+class Wishes(NamedTuple):
+    """What the advice depends on besides the plan."""
+
+    slug: str
+    page: str
+    """The address at which to choose another build."""
+    dockerfile: bool
+    distributed: bool
+
+
+def advice(plan: Plan, wishes: Wishes, facts: Facts) -> Advice:
+    """Return what the README advises."""
+    elsewhere = (*_library(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes))
+    return Advice(
+        switch=switch_advice(plan, wishes.page),
+        upgrade=upgrade_advice(plan),
+        ended=tuple(ended_builds(plan, facts)),
+        elsewhere=elsewhere,
+    )
+
+
+def switch_advice(plan: Plan, page: str) -> str:
+    """Return how to take another build, empty for a project of Macs alone: they have one."""
+    if plan.extras:
+        way = (
+            "There is no default extra: a bare `uv sync` removes torch, and a bare `uv run` keeps "
+            f"what the last sync installed.\nName the extra each time, or run {_WITHOUT_SYNC}."
+        )
+    elif plan.groups:
+        way = (
+            f"A bare `uv sync` and a bare `uv run` install {plan.default.name}, even after you "
+            f"chose another build.\nTo keep yours, run {_WITHOUT_SYNC}, or set `UV_NO_SYNC=1`."
+        )
+    elif all(platform.startswith("macos") for platform in plan.platforms):
+        return ""
+    else:
+        way = (
+            "`[tool.uv.sources]` in `pyproject.toml` names the index, and so the build, of each "
+            f"platform.\n[Choose another build]({page}), replace your tables of torch with those "
+            "that the page shows, then run `uv lock` and `uv sync`."
+        )
+    cards = (
+        "\n\nAn older CUDA build runs with older drivers, and so for more users, but not on the "
+        "newest cards."
+    )
+    return f"{way}{cards if plan.reaches_cuda else ''}"
+
+
+def upgrade_advice(plan: Plan) -> str:
+    """Return how to raise torch and what goes with it."""
+    packages = ["torch", *plan.companions, *plan.tritons]
+    if plan.is_library:
+        return (
+            "Raise the numbers in `constraint-dependencies` of `pyproject.toml`, then run "
+            "`uv lock`. Raise the bounds in\n`dependencies` only when your code needs it."
+        )
+    if plan.selector or plan.local_pins or len(plan.releases) > 1 or plan.tritons:
+        numbers = listed(packages)
+        return f"Raise the numbers of {numbers} in `pyproject.toml`, then run `uv lock`."
+    pins = " ".join(f"{name}==X.Y.Z" for name in packages)
+    return f"```console\nuv add --no-sync {pins}\n```"
+
+
+def ended_builds(plan: Plan, facts: Facts) -> Iterator[str]:
+    """Yield a sentence for each build of the plan that newer releases do not have."""
+    for build in dict.fromkeys(cell.backend for cell in plan.cells if not cell.url):
+        last = facts.last_release(build)
+        if last and last != facts.releases[-1]:
+            yield f"The last release with {build} is {last}."
+
+
+def _library(plan: Plan) -> Iterator[str]:
+    if plan.is_library:
+        yield (
+            f"Whoever installs this package gets `torch>={plan.releases[0]}`, in any build. The "
+            "exact release in\n  `constraint-dependencies` and the list of platforms apply only to "
+            "this project's own lock."
+        )
+
+
+def _wheel(plan: Plan, slug: str) -> Iterator[str]:
+    if plan.groups:
+        yield (
+            "Installed from git or from a wheel, the package comes without torch: groups exist "
+            "only in a checkout."
+        )
+        return
+    backend = plan.default.cells[0].backend
+    chosen = "auto" if backend == PYPI else backend
+    package = f'"{slug}[{plan.default.name}]"' if plan.extras else slug
+    yield (
+        "A wheel does not record where torch comes from. Whoever installs yours must choose the "
+        f"build:\n  `uv tool install --torch-backend {chosen} {package}`; "
+        f"[more]({DOCS}/recipes.md#install-it-elsewhere)."
+    )
+    if plan.tritons:
+        yield (
+            f"It requires {listed(plan.tritons)}, which only PyTorch's own index has. Other "
+            "installers than uv\n  look on PyPI, where that name has other versions or no owner."
+        )
+    if plan.local_pins:
+        yield (
+            "It requires versions with a label, which only PyTorch's indexes have. You can publish "
+            "it on PyPI, but nobody\n  could install it from there: before publishing, pin "
+            f"`torch=={plan.releases[0]}` without a label."
+        )
+
+
+def _places(plan: Plan, wishes: Wishes) -> Iterator[str]:
+    if wishes.distributed:
+        yield (
+            "Several processes: `uv run --no-sync torchrun --nproc-per-node 2 -m "
+            f"{plan.package}.smoke_distributed`;\n  [several nodes, Slurm]"
+            f"({DOCS}/recipes.md#several-processes-several-nodes)."
+        )
+    hosts = f"PyTorch comes from {listed(plan.hosts)}: [firewalls, slow" if plan.hosts else "[Slow"
+    yield (
+        f"{hosts} networks]({DOCS}/recipes.md#firewalls-and-slow-networks),\n  "
+        f"[mirrors]({DOCS}/recipes.md#mirrors-and-an-index-with-a-password)."
+    )
+    if wishes.dockerfile:
+        backend = f" --build-arg BACKEND={plan.default.name}" if plan.selector else ""
+        gpu = (
+            ", for an NVIDIA GPU\n  with `--gpus all`; the host needs the driver and the NVIDIA "
+            "Container Toolkit"
+            if plan.reaches_cuda
+            else ""
+        )
+        built = f"docker build -t {wishes.slug}{backend} ."
+        yield f"Docker: `{built}` and `docker run --rm {wishes.slug}`{gpu}."
