@@ -22,10 +22,11 @@ from adopt.laying import Layout
 from adopt.project import Project
 from adopt.trial import try_lock
 from torch_plan.check import BUILD_ANSWERS, find_problems
+from torch_plan.defaults import complete
 from torch_plan.facts import TORCH, load_facts
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
-from torch_plan.problems import Refused
+from torch_plan.problems import Problem, Refused
 from torch_plan.refusal import refusal_text
 from torch_plan.text import listed, shell_line
 
@@ -105,7 +106,7 @@ def adopt_text(path: Path, text: str, given: Mapping[str, str]) -> Adoption:
     project = Project(data, facts, given, locked)
     answers = project.answers()
     try:
-        plan = make_plan(answers, facts)
+        plan = make_plan(complete(answers, facts), facts)
     except Refused:
         raise Stop(refusal(path, given, answers)) from None
     layout = Layout(project, plan)
@@ -120,7 +121,11 @@ def refusal(path: Path, given: Mapping[str, str], answers: Mapping[str, str]) ->
         return shell_line(["uv-torch-adopt", str(path), *map("=".join, named)])
 
     known = {key: answers[key] for key in ANSWERS}
-    return refusal_text(known, lambda it: find_problems({**answers, **it}, load_facts()), command)
+
+    def problems_of(changed: Mapping[str, str]) -> list[Problem]:
+        return find_problems(complete({**answers, **changed}, load_facts()), load_facts())
+
+    return refusal_text(known, problems_of, command)
 
 
 def refuse(path: Path, data: Mapping[str, Any]) -> None:

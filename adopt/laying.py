@@ -172,7 +172,7 @@ class Layout:
     def lay_settings(self) -> None:
         """Name the platforms exactly, a uv that knows all this, and what a bare `uv sync` gets."""
         plan, kept = self.plan, self.setting("exclude-newer-package")
-        self.put_setting("environments", [" or ".join(plan.environments)])
+        self.put_setting("environments", list(plan.environments))
         self.put_setting("required-environments", list(plan.environments))
         self.put_setting("exclude-newer-package", {**kept, **dict.fromkeys(plan.sources, False)})
         least = Version(plan.required_uv.removeprefix(">="))

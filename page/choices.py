@@ -17,10 +17,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from torch_plan.answers import MAIN_PLATFORM
 from torch_plan.check import find_problems
-from torch_plan.defaults import complete, default_release
+from torch_plan.defaults import complete, default_release, understand
 from torch_plan.facts import CPU, load_facts
 from torch_plan.invocation import TEMPLATE
-from torch_plan.meaning import meaning
+from torch_plan.meaning import ProperAnswers
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.platforms import PLATFORMS
@@ -52,20 +52,20 @@ _UNQUOTABLE = r"""[\x00-\x1f"“”„$`\\%!]"""
 """What a shell reads in its own way between double quotes: sh, cmd and PowerShell."""
 
 
-def answers_of(choice: Mapping[str, str]) -> dict[str, str]:
+def answers_of(choice: Mapping[str, str]) -> ProperAnswers:
     """Return all answers: those of a choice, and the defaults of the others.
 
     There is no machine to look at. The Python is the oldest that the newest release is built for,
     or else the newest of the chosen release; the build is the CPU's.
     """
-    return dict(_answers(tuple(choice.items())))
+    return _answers(tuple(choice.items()))
 
 
 @lru_cache(maxsize=512)
-def _answers(choice: tuple[tuple[str, str], ...]) -> dict[str, str]:
+def _answers(choice: tuple[tuple[str, str], ...]) -> ProperAnswers:
     facts = load_facts()
     known = {key: value for key, value in choice if key in fixed_defaults()}
-    given = meaning(known, facts).answers
+    given = understand(known, facts).answers
     newest = default_release(facts, MAIN_PLATFORM)
     oldest = facts.pythons_of(newest)[0]
     pythons = facts.pythons_of(given.get("torch_version", newest)) or (oldest,)

@@ -68,7 +68,7 @@ class BakedProject:
     @cached_property
     def plan(self) -> Plan:
         """What the answers lead to."""
-        return make_plan(self.answers)
+        return make_plan(complete(self.answers, load_facts()))
 
     @property
     def python(self) -> str:

@@ -13,6 +13,7 @@ from tests.helpers.refusals import FACTS
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.generation import answers_of
+from torch_plan.meaning import ProperAnswers
 
 BUILDS = [
     {"torch_version": release, "torch_backend": backend}
@@ -21,7 +22,7 @@ BUILDS = [
 ]
 
 
-def collected(given: dict[str, str]) -> dict[str, str]:
+def collected(given: dict[str, str]) -> ProperAnswers:
     """Return the answers that cookiecutter collects, given some and asking for none."""
     context = generate_context(str(ROOT / "cookiecutter.json"), extra_context=given)
     # `check` would refuse what is tested here; it is left out, and nothing after it is asked.

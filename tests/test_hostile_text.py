@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tests.conftest import PYTHON, Bake, BakedProject
+from torch_plan.invocation import PAGE
 
 HOSTILE = [
     pytest.param("quotes \" and ' and \"\"\" and '''", id="quotes"),
@@ -55,7 +56,7 @@ def check(project: BakedProject, text: str) -> None:
     kinds = {it.type for token in tokens for it in (token, *(token.children or ()))}
     assert not kinds & {"html_block", "html_inline", "image"}
     links = [it for token in tokens for it in token.children or () if it.type == "link_open"]
-    assert all(str(link.attrs["href"]).startswith("https://github.com/") for link in links)
+    assert all(str(link.attrs["href"]).startswith(("https://github.com/", PAGE)) for link in links)
     assert readme[-1].startswith("Made with `")
 
 

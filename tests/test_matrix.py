@@ -71,7 +71,7 @@ def served(release: str, backend: str, python: str, companions: str) -> tuple[st
         "layout": "extras",
         "platforms": " ".join(PLATFORMS),
     }
-    answers, problems = read_answers({**DEFAULTS, **chosen}, FACTS)
+    answers, problems = read_answers(complete({**DEFAULTS, **chosen}, FACTS), FACTS)
     assert problems == []
     grid = Cells(answers, FACTS)
     return tuple(
@@ -158,7 +158,7 @@ def test_unsupported_cells_are_refused_with_their_reason(
 ) -> None:
     release, backend, platform = cell
     answers = {"torch_version": release, "torch_backend": backend, "python_version": "3.11"}
-    raw = {**complete(answers, FACTS), "platforms": platform}
+    raw = complete({**answers, "platforms": platform}, FACTS)
     assert any(reason in problem.reason for problem in find_problems(raw, FACTS))
 
 

@@ -18,6 +18,8 @@ from page import choices
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject
 from tests.helpers.elsewhere import contents
 from tools.lib.lock import read_lock
+from torch_plan.defaults import complete
+from torch_plan.facts import load_facts
 from torch_plan.invocation import PAGE
 from torch_plan.planning import make_plan
 
@@ -123,7 +125,7 @@ def test_the_build_is_switched(bake: Bake, answers: dict[str, str], build: str) 
     project.lock()
     switch(project, build)
     project.lock()
-    wanted = make_plan({**project.answers, "torch_backend": build})
+    wanted = make_plan(complete({**project.answers, "torch_backend": build}, load_facts()))
     assert any(cell.build == build for cell in wanted.default.cells)
     for cell in wanted.default.cells:
         got = project.installed(cell.platform)

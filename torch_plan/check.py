@@ -7,13 +7,15 @@ Every problem is collected before any is reported. The ways out are candidates, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import groupby
+from typing import NamedTuple
 
 from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
 from torch_plan.cells import Cell, Cells, Package
 from torch_plan.facts import CPU, TORCH, Facts, backend_key
 from torch_plan.grammar import read_answers
-from torch_plan.meaning import meaning
+from torch_plan.meaning import ProperAnswers
 from torch_plan.problems import Problem, Way
 from torch_plan.text import listed
 from torch_plan.urls import without_logins
@@ -31,32 +33,46 @@ BUILD_ANSWERS = (
 """The answers that decide the cells."""
 
 
-def examine(raw: Mapping[str, str], facts: Facts) -> tuple[Cells, list[Problem]]:
-    """Return the cells that the answers lead to, and everything that is wrong with the answers.
+class Examination(NamedTuple):
+    """The cells that answers lead to, and everything that is wrong with the answers."""
 
-    If anything is wrong, do not plan the cells. They are checked even if the name of the project or
-    an index is refused, so that one message says everything.
+    cells: Cells
+    """Not to be planned where anything is wrong."""
+    problems: tuple[Problem, ...]
+
+
+def examine(answers: ProperAnswers, facts: Facts) -> Examination:
+    """Read answers and look at their cells; the same answers are read once.
+
+    The cells are checked even if the name of the project or an index is refused, so that one
+    message says everything.
     """
-    raw = meaning(raw, facts).answers
-    answers, problems = read_answers(raw, facts)
-    cells = Cells(answers, facts)
+    return _examine(tuple(answers.items()), facts)
+
+
+# What is asked again, planned or refused next has been read before.
+@lru_cache(maxsize=256)
+def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
+    answers = ProperAnswers(dict(items))
+    read, problems = read_answers(answers, facts)
+    cells = Cells(read, facts)
     if not _decides_cells(problems):
-        problems += _check_cells(cells, raw)
-    return cells, problems
+        problems += _check_cells(cells, answers)
+    return Examination(cells, tuple(problems))
 
 
-def find_problems(raw: Mapping[str, str], facts: Facts) -> list[Problem]:
+def find_problems(answers: ProperAnswers, facts: Facts) -> list[Problem]:
     """Return everything that is wrong with the answers, nothing if they can be planned."""
-    return examine(raw, facts)[1]
+    return [*examine(answers, facts).problems]
 
 
-def read_cells(raw: Mapping[str, str], facts: Facts) -> Cells | None:
+def read_cells(answers: ProperAnswers, facts: Facts) -> Cells | None:
     """Return the cells that the answers lead to, None where an answer that decides them is wrong.
 
     Whether the cells can be had is not looked at.
     """
-    answers, problems = read_answers(meaning(raw, facts).answers, facts)
-    return None if _decides_cells(problems) else Cells(answers, facts)
+    read, problems = read_answers(answers, facts)
+    return None if _decides_cells(problems) else Cells(read, facts)
 
 
 def _decides_cells(problems: Iterable[Problem]) -> bool:

@@ -10,8 +10,8 @@ from torch_plan.answers import DEFAULT_PLATFORMS, MAIN_PLATFORM, MARKERS, Varian
 from torch_plan.cells import Cells
 from torch_plan.check import read_cells
 from torch_plan.facts import CPU, TORCH, Facts
-from torch_plan.meaning import meaning
-from torch_plan.platforms import host_platform
+from torch_plan.meaning import Machine, Meaning, ProperAnswers, meaning, with_platforms
+from torch_plan.platforms import PLATFORMS, host_platform
 from torch_plan.questions import fixed_defaults
 from torch_plan.slugs import default_slug
 from torch_plan.words import PlatformWord
@@ -65,7 +65,7 @@ def default_backend(release: str, facts: Facts) -> Detected:
 
 
 def default_platforms(
-    answers: Mapping[str, str], facts: Facts, among: Sequence[str] = DEFAULT_PLATFORMS
+    answers: ProperAnswers, facts: Facts, among: Sequence[str] = DEFAULT_PLATFORMS
 ) -> str:
     """Return those of some platforms that release, Python, builds and companions have wheels for.
 
@@ -75,12 +75,11 @@ def default_platforms(
     build that cannot be had is refused with its reason. Answers that cookiecutter asks for after
     `platforms` do not count.
     """
-    usual = " ".join(among)
-    cells = read_cells({**answers, "platforms": usual}, facts)
-    if cells is None:
-        return usual
-    words = [word for platform in among for word in _default_words(platform, cells)]
-    return " ".join(words) or usual
+    cells = read_cells(with_platforms(answers, among), facts)
+    words = (
+        [word for platform in among for word in _default_words(platform, cells)] if cells else []
+    )
+    return " ".join(words or among)
 
 
 def _default_words(platform: str, cells: Cells) -> Iterable[str]:
@@ -106,12 +105,21 @@ def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
     return cells.is_served(cell) and not cells.is_invented(cell)
 
 
-def complete(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
+def understand(answers: Mapping[str, str], facts: Facts) -> Meaning:
+    """Return what answers mean on this machine; those that are not given stay out."""
+    machine = Machine(
+        backend=lambda release: default_backend(release, facts).backend,
+        all_platforms=lambda proper: default_platforms(proper, facts, among=tuple(PLATFORMS)),
+    )
+    return meaning(answers, facts, machine)
+
+
+def complete(answers: Mapping[str, str], facts: Facts) -> ProperAnswers:
     """Return all answers in their proper form: those given, and the defaults of those left out.
 
     Nothing is looked up, on this machine or in the facts, for an answer that is given.
     """
-    given, fixed = meaning(answers, facts).answers, fixed_defaults()
+    given, fixed = understand(answers, facts).answers, fixed_defaults()
     newest = default_release(facts, host_platform())
     release = given.get("torch_version", newest)
     computed: dict[str, Callable[[], str]] = {
@@ -121,7 +129,7 @@ def complete(answers: Mapping[str, str], facts: Facts) -> dict[str, str]:
         "torch_backend": lambda: default_backend(release, facts).backend,
     }
     left_out = {key: default() for key, default in computed.items() if key not in given}
-    known = {**fixed, **left_out, **given}
-    if "platforms" not in given:
-        known["platforms"] = default_platforms(known, facts)
-    return meaning(known, facts).answers
+    known = understand({**fixed, **left_out, **given}, facts).answers
+    if "platforms" in given:
+        return known
+    return with_platforms(known, default_platforms(known, facts).split())

@@ -20,7 +20,7 @@ from torch_plan.check import examine, find_problems
 from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
 from torch_plan.grammar import is_yes
 from torch_plan.invocation import PAGE, TEMPLATE, Invocation, find_invocation
-from torch_plan.meaning import meaning
+from torch_plan.meaning import ProperAnswers
 from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.platforms import host_platform, host_system
@@ -74,7 +74,7 @@ def begin(context: MutableMapping[str, Any]) -> str:
     context.update({key: known.get(key, default) for key, default in unasked().items()})
     if invocation.prompts:
         _check_given(known, invocation)
-        say(unasked_note(answers_of(context)))
+        say(unasked_note(texts_of(context)))
     return ""
 
 
@@ -108,12 +108,12 @@ def ask_again(context: MutableMapping[str, Any], key: str) -> str:
     facts = load_facts()
     find, known = _finder(invocation, facts), _known_answers(invocation)
     prefix = f"  [dim][{asked().index(key) + 1}/{len(asked())}][/] "
-    while again := question_again(key, {**known, **answers_of(context)}, find, facts):
+    while again := question_again(key, {**known, **texts_of(context)}, find, facts):
         say(again.text)
         prompts = questions()["__prompts__"]
         context[key] = read_user_variable(key, again.default, prompts, prefix)
-    typed = {name: value for name, value in answers_of(context).items() if name in context}
-    for note in meaning(typed, facts).notes:
+    typed = {name: value for name, value in texts_of(context).items() if name in context}
+    for note in defaults.understand(typed, facts).notes:
         say_once(note)
     return ""
 
@@ -137,7 +137,7 @@ def check(context: MutableMapping[str, Any]) -> str:
     """
     invocation = find_invocation()
     _trim(context)
-    understood = meaning(answers_of(context), load_facts())
+    understood = defaults.understand(texts_of(context), load_facts())
     for note in understood.notes:
         say_once(note)
     context.update(understood.answers)
@@ -188,21 +188,21 @@ def plan_of(context: Mapping[str, Any]) -> Plan:
 @lru_cache(maxsize=1)
 def _plan(answers: tuple[tuple[str, str], ...]) -> Plan:
     """Make the plan of these answers once; the check, the templates and the hook all ask for it."""
-    return make_plan(dict(answers))
+    return make_plan(ProperAnswers(dict(answers)))
 
 
 def default_python(release: str) -> str:
     """Return the default Python of a release, however that was typed."""
     facts = load_facts()
     return defaults.default_python(
-        meaning({"torch_version": release}, facts).answers["torch_version"], facts
+        defaults.understand({"torch_version": release}, facts).answers["torch_version"], facts
     )
 
 
 def default_backend(release: str) -> str:
     """Return the default backend; say why it is this one, and to a person what else there is."""
     facts, invocation = load_facts(), find_invocation()
-    understood = meaning({"torch_version": release}, facts).answers
+    understood = defaults.understand({"torch_version": release}, facts).answers
     if "torch_backend" in understood:
         return understood["torch_backend"]
     release = understood["torch_version"]
@@ -380,8 +380,13 @@ def commands_without_likely(context: Mapping[str, Any]) -> dict[str, list[str]]:
     return {platform: command(platform) for platform in platforms}
 
 
-def answers_of(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return cookiecutter's answers as text, without its private variables.
+def answers_of(context: Mapping[str, Any]) -> ProperAnswers:
+    """Return cookiecutter's answers in their proper form."""
+    return defaults.understand(texts_of(context), load_facts()).answers
+
+
+def texts_of(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return cookiecutter's answers as text, as they were typed, without its private variables.
 
     A replay of an older project may lack some that nobody is asked for; it gets their defaults.
     """

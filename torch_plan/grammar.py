@@ -19,6 +19,7 @@ from torch_plan.answers import (
     Variant,
 )
 from torch_plan.facts import BUILD_PLACE, CPU, FAMILIES, PYPI, Facts, Mirror, family_of, version_key
+from torch_plan.meaning import ProperAnswers
 from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Problem, Way
 from torch_plan.questions import NO, YES, as_text, choices, fixed_defaults
@@ -38,7 +39,7 @@ _NO = ("no", "n", "false", "f", "off", "0")
 """How cookiecutter lets people say yes and no, in any case."""
 
 
-def read_answers(raw: Mapping[str, str], facts: Facts) -> tuple[Answers, list[Problem]]:
+def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Problem]]:
     """Take the answers apart, given as text under the keys of cookiecutter.json.
 
     Returns the answers and every problem with their grammar. What is wrong is left out of the

@@ -70,7 +70,7 @@ class Inverse:
         for release, python in pairs:
             own = {"torch_version": release, "python_version": python}
             answers = self.answers_for(release, {**read, **own})
-            if not find_problems(answers, self.facts):
+            if not find_problems(complete(answers, self.facts), self.facts):
                 return answers
             likeliest = likeliest or answers
         return likeliest

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import NamedTuple, NewType
 
 from torch_plan.answers import NO_COMPANIONS, OPTIONAL
 from torch_plan.facts import CPU, TORCH, Facts, family_of, version_key
@@ -34,23 +34,45 @@ _MACHINES = {
 }
 
 
+ProperAnswers = NewType("ProperAnswers", dict[str, str])
+"""Answers in their proper form. Whatever is behind this module takes nothing else."""
+
+
+class Machine(NamedTuple):
+    """What some words depend on besides the answers and the facts; both are asked when needed."""
+
+    backend: Callable[[str], str]
+    """Release -> the backend that this machine can run."""
+    all_platforms: Callable[[ProperAnswers], str]
+    """Every platform that answers can be served on, as a word list."""
+
+
 class Meaning(NamedTuple):
     """Answers in their proper form, and a sentence for each that was not typed so."""
 
-    answers: dict[str, str]
+    answers: ProperAnswers
     notes: tuple[str, ...]
 
 
-def meaning(answers: Mapping[str, str], facts: Facts) -> Meaning:
+def meaning(answers: Mapping[str, str], facts: Facts, machine: Machine) -> Meaning:
     """Return what answers mean; those that are not given stay out, but for a label's backend."""
-    return _Reading(answers, facts).meaning()
+    return _Reading(answers, facts, machine).meaning()
+
+
+def with_platforms(answers: ProperAnswers, platforms: Iterable[str]) -> ProperAnswers:
+    """Return proper answers for other platforms, which are named as `PLATFORMS` does."""
+    return ProperAnswers({**answers, "platforms": " ".join(platforms)})
 
 
 class _Reading:
-    """Takes one set of answers; each answer may need others to be understood."""
+    """Takes one set of answers; each answer may need others to be understood.
 
-    def __init__(self, answers: Mapping[str, str], facts: Facts) -> None:
-        self.typed, self.facts = answers, facts
+    The release comes first, since the words of builds and platforms depend on it. It may name the
+    build too.
+    """
+
+    def __init__(self, answers: Mapping[str, str], facts: Facts, machine: Machine) -> None:
+        self.typed, self.facts, self.machine = answers, facts, machine
         self.proper = dict(answers)
         self.reasons: dict[str, str] = {}
 
@@ -68,7 +90,7 @@ class _Reading:
         for key, step in steps.items():
             if key in self.proper:
                 self.proper[key] = step(self.proper[key].strip())
-        return Meaning(self.proper, tuple(self.notes()))
+        return Meaning(ProperAnswers(self.proper), tuple(self.notes()))
 
     def notes(self) -> Iterable[str]:
         for key, typed in self.typed.items():
@@ -145,10 +167,7 @@ class _Reading:
                 self.reasons[key] = ", the macOS build, which uses Metal"
             return CPU
         if word == "gpu" or word in _FAMILIES:
-            # Imported where it is needed: looking at the machine takes time.
-            from torch_plan.defaults import default_backend
-
-            found = default_backend(release or self.main_release, self.facts).backend
+            found = self.machine.backend(release or self.main_release)
             families = (_FAMILIES[word],) if word in _FAMILIES else ("cu", "rocm", "xpu")
             if family_of(found) in families:
                 self.reasons[key] = ", which this machine can run"
@@ -212,12 +231,9 @@ class _Reading:
 
     def all_platforms(self) -> str:
         """Return every platform that the answers can be served on, if all of them are given."""
-        # Imported where it is needed: it reads the answers, which this does for it.
-        from torch_plan.defaults import default_platforms
-
         if not {"torch_version", "python_version", "torch_backend", "layout"} <= self.proper.keys():
             return ""
-        return default_platforms(self.proper, self.facts, among=tuple(PLATFORMS))
+        return self.machine.all_platforms(ProperAnswers(self.proper))
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ from torch_plan.check import examine
 from torch_plan.facts import CPU, PYPI, Facts, capability, family_of, load_facts
 from torch_plan.likely import likely_notes
 from torch_plan.markers import split
+from torch_plan.meaning import ProperAnswers
 from torch_plan.plan import Demand, Floor, Index, Option, Plan, Source, next_minor
 from torch_plan.platforms import PLATFORMS
 from torch_plan.problems import Refused
@@ -19,12 +20,12 @@ from torch_plan.slugs import package_name
 from torch_plan.urls import host_of
 
 
-def make_plan(raw: Mapping[str, str], facts: Facts | None = None) -> Plan:
-    """Plan a project from the answers as text, under the keys of cookiecutter.json.
+def make_plan(answers: ProperAnswers, facts: Facts | None = None) -> Plan:
+    """Plan a project from all answers, as text under the keys of cookiecutter.json.
 
     Raises `Refused` with every problem at once if the answers cannot be served.
     """
-    cells, problems = examine(raw, facts or load_facts())
+    cells, problems = examine(answers, facts or load_facts())
     if problems:
         raise Refused(problems)
     return _Planner(cells).plan()

@@ -42,7 +42,7 @@ def test_each_platform_is_named_and_a_second_time_changes_nothing(
 ) -> None:
     found = adopted(tmp_path, SHAPES[name])
     assert uv(found)["required-environments"] == list(found.plan.environments)
-    assert uv(found)["environments"] == [" or ".join(found.plan.environments)]
+    assert uv(found)["environments"] == list(found.plan.environments)
     assert reason(found, "required-environments: ")
 
 

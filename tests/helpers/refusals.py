@@ -11,6 +11,7 @@ from torch_plan.defaults import complete
 from torch_plan.facts import load_facts
 from torch_plan.generation import refusal
 from torch_plan.invocation import find_invocation
+from torch_plan.meaning import ProperAnswers
 
 FACTS = load_facts()
 NEWEST = FACTS.releases[-1]
@@ -27,7 +28,7 @@ def command_answers(text: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words[words.index("--no-input") + 1 :])
 
 
-def rerun_answers(text: str) -> dict[str, str]:
+def rerun_answers(text: str) -> ProperAnswers:
     """Return all answers of the command that a refusal ends with."""
     return complete(command_answers(text), FACTS)
 

@@ -71,7 +71,7 @@ def test_the_way_back_leads_to_the_same_cells(drawn: dict[str, str]) -> None:
     present = Present(backends, admits, cells.pythons, (), [platform for _, platform in backends])
     read = {key: raw[key] for key in ("layout", "companions", "numpy_guard", "torch_pin")}
     found = Inverse(present, {}, FACTS).answers(read)
-    plan = make_plan(found, FACTS)
+    plan = make_plan(complete(found, FACTS), FACTS)
     again = [cell for option in plan.options for cell in option.cells]
     assert [it[1:] for it in again] == [it[1:] for it in cells.all]
     assert not named or [it.variant.name for it in again] == [it.variant.name for it in cells.all]

@@ -10,9 +10,8 @@ from tests.helpers.refusals import FACTS, refused
 from tests.helpers.strategies import MISTAKES, with_slips
 from torch_plan.check import find_problems
 from torch_plan.default_backend import Detected
-from torch_plan.defaults import complete
+from torch_plan.defaults import complete, understand
 from torch_plan.facts import Facts
-from torch_plan.meaning import meaning
 from torch_plan.planning import make_plan
 
 
@@ -57,11 +56,11 @@ from torch_plan.planning import make_plan
     ],
 )
 def test_what_can_mean_one_thing_is_taken(key: str, typed: str, proper: str) -> None:
-    understood = meaning({key: typed}, FACTS)
+    understood = understand({key: typed}, FACTS)
     assert understood.answers == {key: proper}
     (note,) = understood.notes
     assert note.startswith(f"{key}={typed} is taken for {proper}")
-    assert meaning(understood.answers, FACTS) == (understood.answers, ())
+    assert understand(understood.answers, FACTS) == (understood.answers, ())
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_what_can_mean_one_thing_is_taken(key: str, typed: str, proper: str) -> 
     ],
 )
 def test_what_can_mean_two_things_is_left_to_be_refused(key: str, typed: str) -> None:
-    assert meaning({key: typed}, FACTS) == ({key: typed}, ())
+    assert understand({key: typed}, FACTS) == ({key: typed}, ())
     assert key in {
         problem.key[0] for problem in find_problems(complete({key: typed}, FACTS), FACTS)
     }
@@ -90,7 +89,7 @@ def test_what_can_mean_two_things_is_left_to_be_refused(key: str, typed: str) ->
 
 def test_a_release_with_two_macs_has_no_mac() -> None:
     given = {"torch_version": "2.2.2", "platforms": "mac"}
-    assert meaning(given, FACTS).answers == given
+    assert understand(given, FACTS).answers == given
 
 
 @pytest.mark.parametrize(
@@ -112,21 +111,21 @@ def test_the_gpu_of_this_machine_decides(
         return Detected(found, "Found it.")
 
     monkeypatch.setattr("torch_plan.default_backend.detect_here", detect)
-    understood = meaning({"torch_backend": typed}, FACTS)
+    understood = understand({"torch_backend": typed}, FACTS)
     assert understood.answers == {"torch_backend": proper}
     if proper != typed:
         assert "which this machine can run" in understood.notes[0]
 
 
 def test_the_only_build_of_a_toolkit_is_meant() -> None:
-    one = meaning({"torch_version": "2.14.1", "torch_backend": "ROCm"}, FACTS)
+    one = understand({"torch_version": "2.14.1", "torch_backend": "ROCm"}, FACTS)
     assert one.answers["torch_backend"] == "rocm7.2"
     (note,) = one.notes
     assert note.endswith("is taken for rocm7.2, the only one that torch 2.14.1 has.")
     two = {"torch_version": "2.9.1", "torch_backend": "cpu gpu=rocm"}
-    assert meaning(two, FACTS).answers == two
+    assert understand(two, FACTS).answers == two
     older = {**two, "torch_backend": "cpu gpu=2.14.1+rocm", "layout": "extras"}
-    assert meaning(older, FACTS).answers["torch_backend"] == "cpu gpu=2.14.1+rocm7.2"
+    assert understand(older, FACTS).answers["torch_backend"] == "cpu gpu=2.14.1+rocm7.2"
 
 
 def test_the_label_of_a_release_names_the_build() -> None:
@@ -175,10 +174,10 @@ def test_what_is_understood_is_a_fixed_point(examples: int) -> None:
     def holds(typed: dict[str, str]) -> None:
         recorded = complete(typed, FACTS)
         assert complete(recorded, FACTS) == recorded
-        assert meaning(recorded, FACTS) == (recorded, ())
+        assert understand(recorded, FACTS) == (recorded, ())
         if find_problems(recorded, FACTS):
             assert "Nothing was written." in refused(typed)
         else:
-            assert make_plan(typed | recorded) == make_plan(recorded)
+            assert make_plan(complete(typed | recorded, FACTS)) == make_plan(recorded)
 
     holds()

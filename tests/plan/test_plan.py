@@ -27,7 +27,7 @@ def test_a_cell_holds_torch_its_companions_and_triton() -> None:
     cells, problems = examine(
         complete({"torch_version": "2.9.1", "torch_backend": "rocm6.4"}, FACTS), FACTS
     )
-    assert problems == []
+    assert not problems
     linux, aarch64, *_ = cells.all
     assert (linux.platform, linux.backend, linux.build) == ("linux-x86_64", "rocm6.4", "rocm6.4")
     assert [(package.name, package.full_version) for package in linux.packages] == [
@@ -254,7 +254,7 @@ def test_what_can_be_had_without_a_likely_build(
 ) -> None:
     raw = complete({"python_version": "3.12", **given}, FACTS)
     cells, problems = examine(raw, FACTS)
-    assert problems == []
+    assert not problems
     without = without_likely(cells, raw, platform)
     assert {key: value for key, value in without.items() if value != raw[key]} == changed
     assert len(make_plan(raw).notes) >= 1

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from tests.helpers.refusals import FACTS, command_answers, refused
 from tests.helpers.strategies import with_slips
 from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.meaning import meaning
+from torch_plan.defaults import complete, understand
 from torch_plan.problems import Problem
 from torch_plan.refusal import refusal_text
 
@@ -39,7 +38,7 @@ def test_the_command_works_and_changes_only_what_is_wrong(examples: int) -> None
         assert "What works:" in text
         rerun = command_answers(text)
         assert find_problems(complete(rerun, FACTS), FACTS) == []
-        proper = meaning(answers, FACTS).answers
+        proper = understand(answers, FACTS).answers
         changed = {
             key for key, value in proper.items() if rerun.get(key) not in (value, answers.get(key))
         }
