@@ -21,13 +21,13 @@ from adopt.document import rewrite
 from adopt.laying import Layout
 from adopt.project import Project
 from adopt.trial import try_lock
-from torch_plan.check import BUILD_ANSWERS, find_problems
-from torch_plan.defaults import complete
-from torch_plan.facts import TORCH, load_facts
-from torch_plan.plan import Plan
-from torch_plan.planning import make_plan
-from torch_plan.problems import Problem, Refused
-from torch_plan.refusal import refusal_text
+from torch_plan.answers.problems import Problem, Refused
+from torch_plan.catalog.facts import TORCH, load_facts
+from torch_plan.project.plan import Plan
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.check import BUILD_ANSWERS, find_problems
+from torch_plan.resolution.defaults import complete
+from torch_plan.resolution.refusal import refusal_text
 from torch_plan.text import listed, shell_line
 
 ANSWERS = (*BUILD_ANSWERS, "numpy_guard", "torch_pin", "pytorch_index", "package_index")

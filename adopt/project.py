@@ -15,17 +15,17 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from adopt import Stop
-from torch_plan import answers
-from torch_plan.defaults import complete
-from torch_plan.facts import PYPI, TORCH, Facts
-from torch_plan.grammar import build_in
+from torch_plan.answers import records
+from torch_plan.answers.grammar import build_in
+from torch_plan.answers.urls import shown, written
+from torch_plan.answers.words import normalized
+from torch_plan.catalog.facts import PYPI, TORCH, Facts
+from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.inverse import Inverse, Present, index_backend
-from torch_plan.markers import compared
-from torch_plan.plan import Plan
-from torch_plan.platforms import PLATFORMS
+from torch_plan.project.markers import compared
+from torch_plan.project.plan import Plan
+from torch_plan.resolution.defaults import complete
 from torch_plan.text import listed
-from torch_plan.urls import shown, written
-from torch_plan.words import normalized
 
 Place = tuple[str, ...]
 """A key, as a path from the root of the file."""
@@ -234,9 +234,9 @@ class Project:
         `environments` leaves some of them out, and names none: it may say all but the Intel Mac.
         """
         lines = {it: {*self.lines_at(TORCH, "", it)} for it in PLATFORMS}
-        usual = [line for it in answers.DEFAULT_PLATFORMS for line in lines[it]]
+        usual = [line for it in records.DEFAULT_PLATFORMS for line in lines[it]]
         pinned = {it for it in PLATFORMS if not lines[it].issubset(usual)}
-        known = {*answers.DEFAULT_PLATFORMS, *pinned, *self.named_in("required-environments")}
+        known = {*records.DEFAULT_PLATFORMS, *pinned, *self.named_in("required-environments")}
         bounds = self.named_in("environments") if self.uv.get("environments") else known
         return [it for it in PLATFORMS if it in known & bounds]
 
@@ -305,7 +305,7 @@ class Project:
         backends = {it: self.backend(*it) for it in having}
         if "torch_backend" not in given:
             self.check_options(backends)
-        usual = {*answers.DEFAULT_PLATFORMS} - self.named_in("required-environments")
+        usual = {*records.DEFAULT_PLATFORMS} - self.named_in("required-environments")
         fixed = self.fixed()
         present = Present(
             backends=backends,
@@ -315,7 +315,7 @@ class Project:
             pythons=self.pythons,
             locked=self.locked,
             demanded=[it for it in self.platforms if it not in usual],
-            keeps_python=fixed["torch_pin"] == answers.MINIMUM and bool(self.requires_python),
+            keeps_python=fixed["torch_pin"] == records.MINIMUM and bool(self.requires_python),
             urls={cell: url for cell, (_, url) in self.own_builds.items()},
         )
         found = Inverse(present, given, self.facts).answers(fixed)
@@ -335,14 +335,14 @@ class Project:
         bounds = [it.place[0] for it in every if it in required and not it.is_exact]
         is_bound = (is_held and bounds) or (is_installed and "project" in bounds)
         is_local = any(line.label and not line.names_file for line in required)
-        pin = answers.LOCAL if is_local else answers.PUBLIC
+        pin = records.LOCAL if is_local else records.PUBLIC
         copies = [
             name
             for base, name in self.copies.items()
             if any(index_backend(it["url"], [base]) is not None for it in self.indexes)
         ]
         # What some platforms do without already, others may do without too.
-        names = {line.name: answers.OPTIONAL for line in required}
+        names = {line.name: records.OPTIONAL for line in required}
         for name in names:
             if all({*self.lines_at(name, *it)} & required for it in self.cells):
                 names[name] = ""
@@ -351,8 +351,8 @@ class Project:
         layouts = [f"{kind}s" for kind in KINDS if KINDS[kind] in kinds]
         return {
             "project_slug": "adopted-project",
-            "layout": [*layouts, answers.MARKERS][0],
-            "companions": " ".join(companions) or answers.NO_COMPANIONS,
+            "layout": [*layouts, records.MARKERS][0],
+            "companions": " ".join(companions) or records.NO_COMPANIONS,
             "pytorch_index": [*copies, "official"][0],
-            "torch_pin": answers.MINIMUM if is_bound else pin,
+            "torch_pin": records.MINIMUM if is_bound else pin,
         }

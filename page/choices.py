@@ -15,18 +15,18 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from torch_plan.answers import MAIN_PLATFORM
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete, default_release, understand
-from torch_plan.facts import CPU, load_facts
-from torch_plan.invocation import TEMPLATE
-from torch_plan.meaning import ProperAnswers
-from torch_plan.plan import Plan
-from torch_plan.planning import make_plan
-from torch_plan.platforms import PLATFORMS
-from torch_plan.problems import Problem, Way, with_changes
-from torch_plan.questions import fixed_defaults
-from torch_plan.refusal import OFFERED, Search, distinct
+from torch_plan.addresses import TEMPLATE
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.problems import Problem, Way, with_changes
+from torch_plan.answers.questions import fixed_defaults
+from torch_plan.answers.records import MAIN_PLATFORM
+from torch_plan.catalog.facts import CPU, load_facts
+from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.project.plan import Plan
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete, default_release, understand
+from torch_plan.resolution.refusal import OFFERED, Search, distinct
 from torch_plan.text import any_shell_word, author, toml, toml_key
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -30,13 +30,13 @@ from tests.helpers.stub_wheel import stub_wheel
 from tools.lib.lock import installed, run_uv
 from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
-from torch_plan.default_backend import Detected, detect
-from torch_plan.defaults import complete
-from torch_plan.facts import Facts, Mirror, load_facts
-from torch_plan.gpus import Gpu
-from torch_plan.plan import REQUIRED_UV, Plan
-from torch_plan.planning import make_plan
-from torch_plan.platforms import host_platform
+from torch_plan.catalog.facts import Facts, Mirror, load_facts
+from torch_plan.catalog.platforms import host_platform
+from torch_plan.machine.detection import Detected, detect
+from torch_plan.machine.gpus import Gpu
+from torch_plan.project.plan import REQUIRED_UV, Plan
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.defaults import complete
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -246,7 +246,7 @@ def hook() -> Any:
 @pytest.fixture(autouse=True)
 def machine_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test depend on the graphics card of the machine that runs it."""
-    monkeypatch.setattr("torch_plan.default_backend.detect_here", no_gpu_here)
+    monkeypatch.setattr("torch_plan.machine.detection.detect_here", no_gpu_here)
 
 
 def no_gpu_here(release: str, facts: Facts) -> Detected:

@@ -17,7 +17,7 @@ from tests.helpers.elsewhere import HERE, copy_template, run
 from tests.helpers.worlds import with_companion
 from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
-from torch_plan.facts import Facts, load_facts
+from torch_plan.catalog.facts import Facts, load_facts
 
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -48,7 +48,7 @@ class Copy:
 
     def facts(self, edit: Edit) -> Facts:
         """Change the facts, and return them."""
-        return Facts(self.edit("torch_plan/builds.json", edit))
+        return Facts(self.edit("torch_plan/catalog/builds.json", edit))
 
     def project(self, index: str, *words: str, status: int = 0) -> Path:
         """Render and lock a project of the CPU build, with answers of its own."""
@@ -124,7 +124,8 @@ def test_a_companion(copy: Copy) -> None:
 def test_a_mirror(copy: Copy, replica: Replica) -> None:
     mirror = {"url": replica.url, "hosts": "127.0.0.1"}
     copy.edit(
-        "torch_plan/builds.json", lambda facts: facts["indexes"]["pytorch"].update(near=mirror)
+        "torch_plan/catalog/builds.json",
+        lambda facts: facts["indexes"]["pytorch"].update(near=mirror),
     )
     project = copy.project("near", "torch_version=2.13.0")
     pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from tests.helpers.proof import indexes_of_torch
 from tools.bench import PAGE, ROOT, counted, in_turn, render, seconds, timed, warm
 from tools.lib.guide import CHOICES, COMMON, Choice, guide_project
 from tools.lib.lock import run_uv
-from torch_plan.platforms import PLATFORMS
+from torch_plan.catalog.platforms import PLATFORMS
 
 URL = "https://index.example/whl"
 FEW = {"requests": 6, "bytes": 512_000}

@@ -15,7 +15,7 @@ from tests.helpers.interpreters import interpreter
 from tests.helpers.proof import prove
 from tools.lib.lock import UvError, installed, read_lock
 from tools.lib.replica import Replica
-from torch_plan.facts import Facts, Mirror, load_facts
+from torch_plan.catalog.facts import Facts, Mirror, load_facts
 
 FACTS = load_facts()
 
@@ -318,7 +318,7 @@ def test_the_next_companion_is_data_alone(bake: Bake, monkeypatch: pytest.Monkey
     more = Facts(data)
     with Replica(more, likely=True) as smelling:
         more.pytorch_mirrors["smelling"] = Mirror(smelling.url, flat=False, hosts=("127.0.0.1",))
-        for module in ("extension", "generation", "planning"):
+        for module in ("extension", "dialogue.generation", "project.planning"):
             monkeypatch.setattr(f"torch_plan.{module}.load_facts", lambda: more)
         monkeypatch.setattr("tests.conftest.load_facts", lambda: more)
         project = bake(

@@ -12,10 +12,10 @@ from tests.conftest import Bake
 from tests.helpers.proof import prove
 from tests.helpers.refusals import refused, rerun_answers
 from tests.helpers.strategies import drawn_answers
-from torch_plan.answers import EXTRAS, GROUPS, MARKERS
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.facts import load_facts
+from torch_plan.answers.records import EXTRAS, GROUPS, MARKERS
+from torch_plan.catalog.facts import load_facts
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 pytestmark = pytest.mark.slow
 

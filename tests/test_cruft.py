@@ -41,9 +41,9 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def second_version(template: Path) -> None:
     """Change facts, code, templates and answers as a later version would."""
-    builds = json.loads((template / "torch_plan/builds.json").read_text(encoding="utf-8"))
+    builds = json.loads((template / "torch_plan/catalog/builds.json").read_text(encoding="utf-8"))
     builds["releases"]["2.13.0"]["numpy_1"] = "linux-x86_64"
-    (template / "torch_plan/builds.json").write_text(json.dumps(builds), encoding="utf-8")
+    (template / "torch_plan/catalog/builds.json").write_text(json.dumps(builds), encoding="utf-8")
     extension = template / "torch_plan/extension.py"
     replace(extension, "toml=toml,", "toml=toml, shout=lambda text: str(text).upper(),")
     skeleton = template / "{{cookiecutter.project_slug}}"

@@ -9,9 +9,9 @@ import pytest
 
 from tests.conftest import PYTHON
 from tools.demo import main
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.facts import load_facts
+from torch_plan.catalog.facts import load_facts
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 
 def test_locks_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

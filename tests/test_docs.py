@@ -18,10 +18,10 @@ from tests.helpers.markdown import BLOCK
 from tools.docs import ANSWERS, EXAMPLE, examples
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.facts import load_facts
-from torch_plan.questions import fixed_defaults
+from torch_plan.answers.questions import fixed_defaults
+from torch_plan.catalog.facts import load_facts
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 

@@ -10,10 +10,10 @@ from cookiecutter.prompt import prompt_for_config
 
 from tests.conftest import ROOT
 from tests.helpers.refusals import FACTS
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.generation import answers_of
-from torch_plan.meaning import ProperAnswers
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.dialogue.generation import answers_of
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 BUILDS = [
     {"torch_version": release, "torch_backend": backend}

@@ -9,8 +9,8 @@ import pytest
 from tests.conftest import Bake
 from tests.helpers.interpreters import interpreter
 from tools.lib.lock import UvError, installed
-from torch_plan.facts import load_facts
-from torch_plan.markers import environment
+from torch_plan.catalog.facts import load_facts
+from torch_plan.project.markers import environment
 
 
 def requirements(pyproject: dict[str, Any]) -> set[str]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tests.conftest import PYTHON, Bake, BakedProject
-from torch_plan.invocation import PAGE
+from torch_plan.addresses import PAGE
 
 HOSTILE = [
     pytest.param("quotes \" and ' and \"\"\" and '''", id="quotes"),

@@ -13,7 +13,7 @@ import pytest
 from tests.helpers import interpreters
 from tests.helpers.interpreters import SAY_VERSION, stand_in
 from tools.lib.lock import find_uv
-from torch_plan.facts import load_facts
+from torch_plan.catalog.facts import load_facts
 
 SYSTEM = Path("/usr/bin/python3")
 

@@ -12,12 +12,12 @@ import pytest
 
 from tests.conftest import Bake
 from tests.helpers.proof import prove
-from torch_plan.cells import Cells
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.facts import CPU, family_of, load_facts
-from torch_plan.grammar import read_answers
-from torch_plan.platforms import PLATFORMS
+from torch_plan.answers.grammar import read_answers
+from torch_plan.catalog.facts import CPU, family_of, load_facts
+from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.resolution.cells import Cells
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 FACTS = load_facts()
 DEFAULTS = complete({}, FACTS)

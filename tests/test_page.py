@@ -30,11 +30,11 @@ from tests.conftest import ROOT, Bake
 from tools import page as build
 from tools.lib.lock import installed, run_uv
 from tools.lib.replica import Replica
-from torch_plan.facts import load_facts
-from torch_plan.planning import make_plan
-from torch_plan.platforms import PLATFORMS
-from torch_plan.problems import with_changes
-from torch_plan.questions import choices, fixed_defaults
+from torch_plan.answers.problems import with_changes
+from torch_plan.answers.questions import choices, fixed_defaults
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.project.planning import make_plan
 
 FACTS = load_facts()
 

@@ -21,7 +21,7 @@ from tests.helpers.elsewhere import HERE, run
 from tools import page as build
 from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
-from torch_plan.facts import load_facts
+from torch_plan.catalog.facts import load_facts
 
 MUST_RUN = os.environ.get("PAGE_IN_BROWSER")
 """Set where a browser is said to be there."""

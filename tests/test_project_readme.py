@@ -18,10 +18,10 @@ from page import choices
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject
 from tests.helpers.elsewhere import contents
 from tools.lib.lock import read_lock
-from torch_plan.defaults import complete
-from torch_plan.facts import load_facts
-from torch_plan.invocation import PAGE
-from torch_plan.planning import make_plan
+from torch_plan.addresses import PAGE
+from torch_plan.catalog.facts import load_facts
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.defaults import complete
 
 SPREAD = [
     pytest.param({}, id="default"),

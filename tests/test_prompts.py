@@ -16,9 +16,9 @@ import pytest
 from tests.conftest import ROOT, empty_config, git
 from tests.helpers.elsewhere import copy_template, run
 from tests.helpers.interpreters import install
-from torch_plan.facts import load_facts
-from torch_plan.generation import OLDEST_COOKIECUTTER
-from torch_plan.questions import asked
+from torch_plan.answers.questions import asked
+from torch_plan.catalog.facts import load_facts
+from torch_plan.dialogue.generation import OLDEST_COOKIECUTTER
 
 Ask = Callable[..., "pexpect.spawn[str]"]
 

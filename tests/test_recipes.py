@@ -15,7 +15,7 @@ import tomlrt
 from tests.conftest import ROOT, Bake, BakedProject
 from tools.lib.lock import read_lock, run_uv
 from tools.lib.replica import Replica
-from torch_plan.facts import load_facts
+from torch_plan.catalog.facts import load_facts
 
 PAGE = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
 

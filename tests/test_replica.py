@@ -23,7 +23,7 @@ import pytest
 from tests.helpers.interpreters import interpreter
 from tests.helpers.worlds import FULL, with_companion, world_with_2_16
 from tools.lib.replica import Replica
-from torch_plan.facts import Facts
+from torch_plan.catalog.facts import Facts
 
 
 @pytest.fixture(scope="module")

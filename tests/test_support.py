@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tools.docs import HEAD, LETTERS, SUPPORT, support
-from torch_plan.facts import PYPI, load_facts
+from torch_plan.catalog.facts import PYPI, load_facts
 
 FACTS = load_facts()
 TEXT = SUPPORT.read_text(encoding="utf-8")

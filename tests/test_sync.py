@@ -17,10 +17,10 @@ import pytest
 from tests.conftest import PYTHON, Bake, BakedProject
 from tests.helpers.machines import ENUMERATOR, fake_host, posix, program
 from tools.lib.lock import find_uv
-from torch_plan.default_backend import detect
-from torch_plan.facts import load_facts
-from torch_plan.gpus import find_gpu
-from torch_plan.host import Host
+from torch_plan.catalog.facts import load_facts
+from torch_plan.machine.detection import detect
+from torch_plan.machine.gpus import find_gpu
+from torch_plan.machine.host import Host
 
 RELEASE = "2.9.1"
 """It has CUDA, ROCm and XPU."""

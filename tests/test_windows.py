@@ -20,8 +20,8 @@ from tests.helpers.answers import ANSWERS, SPREAD
 from tests.helpers.elsewhere import HERE, answers, contents, copy_template, run, tracked_files
 from tests.helpers.proof import indexes_of_torch
 from tools.lib.replica import Replica
+from torch_plan.catalog.platforms import host_platform
 from torch_plan.extension import hook_settings
-from torch_plan.platforms import host_platform
 
 DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in range(10)
@@ -220,7 +220,7 @@ def test_paths_are_pathlib_and_files_are_utf8(bake: Bake) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    sources = [*(ROOT / "torch_plan").glob("*.py"), *(ROOT / "hooks").glob("*.py")]
+    sources = [*(ROOT / "torch_plan").rglob("*.py"), *(ROOT / "hooks").glob("*.py")]
     for source in [*sources, *rendered.rglob("*.py")]:
         assert not re.search(
             r"os\.(path\.join|sep)\b|\.split\(.[/\\].\)", source.read_text("utf-8")

@@ -31,8 +31,8 @@ from tools.docs import with_parts
 from tools.lib.guide import CHOICES, COMMON, guide_project
 from tools.lib.lock import find_uv, read_lock, run_uv
 from tools.lib.replica import Replica
-from torch_plan.defaults import complete
-from torch_plan.facts import CPU, TORCH, load_facts
+from torch_plan.catalog.facts import CPU, TORCH, load_facts
+from torch_plan.resolution.defaults import complete
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/cost.md"
@@ -171,9 +171,9 @@ _PLAN = """
 import json, sys, time
 answers = json.loads(sys.argv[1])
 begin = time.perf_counter()
-import torch_plan.planning
+import torch_plan.project.planning
 imported = time.perf_counter()
-torch_plan.planning.make_plan(answers)
+torch_plan.project.planning.make_plan(answers)
 print(imported - begin, time.perf_counter() - imported)
 """
 

@@ -21,12 +21,12 @@ from tools.lib.lock import UvError, installed, locked_wheels
 from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.defaults import complete
-from torch_plan.facts import CPU, TORCH, Mirror, load_facts
-from torch_plan.plan import Plan
-from torch_plan.planning import make_plan
-from torch_plan.platforms import host_platform
-from torch_plan.problems import Refused
+from torch_plan.answers.problems import Refused
+from torch_plan.catalog.facts import CPU, TORCH, Mirror, load_facts
+from torch_plan.catalog.platforms import host_platform
+from torch_plan.project.plan import Plan
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.defaults import complete
 from torch_plan.text import shell_line
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,9 +2,9 @@
 
     uv run -m tools.docs
 
-That is the layout of `torch_plan/builds.json`, the table of `docs/support.md` with its list of
-broken builds, and the examples of `docs/answers.md`. A test fails where one of them is older than
-the facts or the template.
+That is the layout of `builds.json`, the table of `docs/support.md` with its list of broken builds,
+and the examples of `docs/answers.md`. A test fails where one of them is older than the facts or the
+template.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from cookiecutter.main import cookiecutter
 from tabulate import tabulate
 
 from tools.lib.facts_file import dump_facts
-from torch_plan.answers import NO_COMPANIONS
-from torch_plan.defaults import complete
-from torch_plan.facts import BUILDS_PATH, CPU, PYPI, TORCH, Facts, family_of
-from torch_plan.planning import make_plan
+from torch_plan.answers.records import NO_COMPANIONS
+from torch_plan.catalog.facts import BUILDS_PATH, CPU, PYPI, TORCH, Facts, family_of
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.defaults import complete
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORT, ANSWERS = ROOT / "docs/support.md", ROOT / "docs/answers.md"

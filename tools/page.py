@@ -25,7 +25,7 @@ from markdown_it import MarkdownIt
 
 from page.choices import NAMED, ROOT, answers_of, html, said_of
 from tools.docs import SUPPORT
-from torch_plan.facts import FAMILIES, PYPI, Facts, family_of, load_facts
+from torch_plan.catalog.facts import FAMILIES, PYPI, Facts, family_of, load_facts
 
 HERE = ROOT / "page"
 SITE = ROOT / "site"
@@ -117,8 +117,8 @@ def write_rules(path: Path) -> None:
 def rule_files() -> Iterator[tuple[Path, str]]:
     """Yield each file of that archive, and its name there."""
     own = [
-        *sorted((ROOT / "torch_plan").glob("*.py")),
-        *(ROOT / "torch_plan/builds.json", ROOT / "cookiecutter.json"),
+        *sorted((ROOT / "torch_plan").rglob("*.py")),
+        *(ROOT / "torch_plan/catalog/builds.json", ROOT / "cookiecutter.json"),
         *(ROOT / "{{cookiecutter.project_slug}}/pyproject.toml", ROOT / "templates/tables.toml"),
         *(HERE / "__init__.py", HERE / "choices.py", HERE / "result.html"),
     ]

@@ -17,12 +17,14 @@ variant    a backend that a project can be switched to, with its name: `gpu=cu12
 option     a variant as the project has it: an extra, a dependency group, or the only one there is
 cell       what one platform gets from one variant: release, backend, build and packages
 
-The modules, in the order in which they are best read: `platforms`, `facts` (what exists);
-`problems`, `answers`, `meaning` (what is typed), `grammar` (what is asked, with `words`, `slugs`,
-`urls` and `suggest`); `cells` (what each platform gets), `check`, `ways`, `likely` (what cannot be
-had, or perhaps not, and what can instead); `markers`, `plan`, `planning` (what the templates lay
-out); `refusal` (the message if there is no plan), `again` (the question if an answer cannot stand);
-`host`, `gpus`, `default_backend` (this machine), `defaults`; `invocation`, `generation` (what
-happens while cookiecutter asks), and `extension`, through which cookiecutter calls it all.
-`inverse` goes the other way, from what a project has to its answers; `adopt` calls that.
+The folders, each of which imports only those above it (`uv run lint-imports` holds that):
+
+catalog     what exists: wheels, platforms, hardware
+answers     what people type: questions, words, their proper form, their grammar
+machine     what this machine has
+resolution  what can be had: cells, problems, ways out, defaults
+project     what is written: markers, sources, the plan that templates lay out
+dialogue    what happens while cookiecutter asks
+
+`extension` is the door through which cookiecutter calls it all.
 """

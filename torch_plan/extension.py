@@ -13,13 +13,15 @@ from typing import Any
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-from torch_plan import defaults, generation
-from torch_plan.facts import load_facts
-from torch_plan.grammar import is_yes
-from torch_plan.invocation import DOCS, find_invocation
-from torch_plan.platforms import PLATFORMS, host_platform
-from torch_plan.questions import questions
-from torch_plan.slugs import default_slug, package_name
+from torch_plan.addresses import DOCS
+from torch_plan.answers.grammar import is_yes
+from torch_plan.answers.questions import questions
+from torch_plan.answers.slugs import default_slug, package_name
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.platforms import PLATFORMS, host_platform
+from torch_plan.dialogue import generation
+from torch_plan.dialogue.invocation import find_invocation
+from torch_plan.resolution import defaults
 from torch_plan.text import author, listed, toml, toml_key
 
 
@@ -147,7 +149,12 @@ def _package_files() -> dict[str, tuple[int, int]]:
     """
     package = PathFinder.find_spec(str(__package__))
     folders = package.submodule_search_locations if package else None
-    files = [path for folder in folders or () for path in Path(folder).glob("*.*")]
+    files = [
+        path
+        for folder in folders or ()
+        for suffix in ("py", "json")
+        for path in Path(folder).rglob(f"*.{suffix}")
+    ]
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
 
 

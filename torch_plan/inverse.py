@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.facts import BUILD_PLACE, CPU, TORCH, Facts, version_key
-from torch_plan.urls import written
-from torch_plan.words import BackendWord, PlatformWord, normalized
+from torch_plan.answers.urls import written
+from torch_plan.answers.words import BackendWord, PlatformWord, normalized
+from torch_plan.catalog.facts import BUILD_PLACE, CPU, TORCH, Facts, version_key
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 Place = tuple[str, str]
 """A variant, empty where a project has one build only, and a platform."""

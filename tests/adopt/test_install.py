@@ -17,7 +17,11 @@ def test_the_wheel_runs_anywhere(tmp_path: Path) -> None:
     )
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"torch_plan/builds.json", "torch_plan/cookiecutter.json", "adopt/__main__.py"} <= names
+    assert {
+        "torch_plan/catalog/builds.json",
+        "torch_plan/cookiecutter.json",
+        "adopt/__main__.py",
+    } <= names
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {
         "adopt",
         "torch_plan",

@@ -16,7 +16,7 @@ from tests.adopt.shapes import OFFICIAL, SHAPES, head, index
 from tests.helpers.interpreters import interpreter
 from tools.lib.lock import UvError, installed, run_uv
 from tools.lib.replica import Replica
-from torch_plan.facts import load_facts
+from torch_plan.catalog.facts import load_facts
 
 Got = dict[tuple[str, str], str]
 """An option and a platform -> the version of torch that uv installs there."""

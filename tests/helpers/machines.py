@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from torch_plan.host import Host
+from torch_plan.machine.host import Host
 
 ENUMERATOR = "rocm_agent_enumerator"
 """The program that names AMD's GPUs."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from torch_plan.defaults import complete
-from torch_plan.facts import load_facts
-from torch_plan.generation import refusal
-from torch_plan.invocation import find_invocation
-from torch_plan.meaning import ProperAnswers
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.catalog.facts import load_facts
+from torch_plan.dialogue.generation import refusal
+from torch_plan.dialogue.invocation import find_invocation
+from torch_plan.resolution.defaults import complete
 
 FACTS = load_facts()
 NEWEST = FACTS.releases[-1]

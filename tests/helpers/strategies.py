@@ -7,10 +7,10 @@ import string
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from torch_plan.answers import EXTRAS, GROUPS, MARKERS
-from torch_plan.defaults import complete
-from torch_plan.facts import load_facts
-from torch_plan.platforms import PLATFORMS
+from torch_plan.answers.records import EXTRAS, GROUPS, MARKERS
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.resolution.defaults import complete
 
 FACTS = load_facts()
 NAMES = ("gpu", "gpu-old", "intel", "Workstation", "a.b_c")

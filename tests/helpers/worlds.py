@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from torch_plan.facts import BUILDS_PATH, Facts, version_key
+from torch_plan.catalog.facts import BUILDS_PATH, Facts, version_key
 
 Data = dict[str, Any]
 

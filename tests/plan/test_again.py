@@ -13,13 +13,13 @@ from hypothesis.strategies import DrawFn
 
 from tests.helpers.refusals import FACTS
 from tests.helpers.strategies import MISTAKES, misspelt
-from torch_plan import generation
-from torch_plan.again import Again, question_again
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.invocation import Invocation
-from torch_plan.problems import Problem
-from torch_plan.questions import asked, questions
+from torch_plan.answers.problems import Problem
+from torch_plan.answers.questions import asked, questions
+from torch_plan.dialogue import generation
+from torch_plan.dialogue.again import Again, question_again
+from torch_plan.dialogue.invocation import Invocation
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 
 def problems_of(answers: Mapping[str, str]) -> list[Problem]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers.refusals import FACTS, command_answers, refused
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.facts import Facts
-from torch_plan.planning import make_plan
-from torch_plan.platforms import host_platform, platform_named, platform_of
-from torch_plan.slugs import slug_problem
-from torch_plan.urls import shown
-from torch_plan.words import BackendWord, PlatformWord
+from torch_plan.answers.slugs import slug_problem
+from torch_plan.answers.urls import shown
+from torch_plan.answers.words import BackendWord, PlatformWord
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.platforms import host_platform, platform_named, platform_of
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 
 @pytest.mark.parametrize("text", ["cu128", "gpu=cu128", "=cu128"])

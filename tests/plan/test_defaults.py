@@ -7,14 +7,14 @@ import sys
 import pytest
 
 from tests.helpers.worlds import until
-from torch_plan.answers import DEFAULT_PLATFORMS
-from torch_plan.check import find_problems
-from torch_plan.default_backend import detect
-from torch_plan.defaults import complete, default_python, default_release
-from torch_plan.facts import CPU, load_facts
-from torch_plan.gpus import Gpu
-from torch_plan.planning import make_plan
-from torch_plan.slugs import default_slug
+from torch_plan.answers.records import DEFAULT_PLATFORMS
+from torch_plan.answers.slugs import default_slug
+from torch_plan.catalog.facts import CPU, load_facts
+from torch_plan.machine.detection import detect
+from torch_plan.machine.gpus import Gpu
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete, default_python, default_release
 
 FACTS = load_facts()
 
@@ -56,7 +56,7 @@ def test_what_is_detected_is_accepted(
 ) -> None:
     gpu = Gpu("cu", "NVIDIA driver 595.10", driver="595.10", capabilities=(capability,))
     found = detect(release, FACTS, gpu, "linux-x86_64")
-    monkeypatch.setattr("torch_plan.default_backend.detect_here", lambda *_: found)
+    monkeypatch.setattr("torch_plan.machine.detection.detect_here", lambda *_: found)
     answers = complete({"torch_version": release}, FACTS)
     assert answers["torch_backend"] == found.backend
     assert find_problems(answers, FACTS) == []

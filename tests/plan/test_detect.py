@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.machines import ENUMERATOR, fake_host, posix, program
-from torch_plan import default_backend as module
-from torch_plan import generation
-from torch_plan.default_backend import detect
-from torch_plan.defaults import default_backend
-from torch_plan.facts import CPU, Facts, load_facts
-from torch_plan.gpus import Gpu, find_gpu
-from torch_plan.host import Host, this_host
+from torch_plan.catalog.facts import CPU, Facts, load_facts
+from torch_plan.dialogue import generation
+from torch_plan.machine import detection as module
+from torch_plan.machine.detection import detect
+from torch_plan.machine.gpus import Gpu, find_gpu
+from torch_plan.machine.host import Host, this_host
+from torch_plan.resolution.defaults import default_backend
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = load_facts()
@@ -298,8 +298,9 @@ def test_the_default_never_raises(monkeypatch: pytest.MonkeyPatch, facts: Facts)
 
 def test_a_generation_prints_the_line_once(tmp_path: Path) -> None:
     code = (
-        "import os; from torch_plan import default_backend; from torch_plan.gpus import Gpu\n"
-        "default_backend.find_gpu = lambda host: Gpu('', 'nothing')\n"
+        "import os; from torch_plan.machine import detection\n"
+        "from torch_plan.machine.gpus import Gpu\n"
+        "detection.find_gpu = lambda host: Gpu('', 'nothing')\n"
         "from cookiecutter.main import cookiecutter\n"
         f"cookiecutter({str(ROOT)!r}, no_input=True, output_dir={str(tmp_path)!r},\n"
         "    config_file=os.devnull, extra_context={'after_generation': 'nothing'})\n"

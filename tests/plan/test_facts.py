@@ -9,8 +9,8 @@ import pytest
 from tests.helpers.worlds import until
 from tools.lib.facts_file import dump_facts
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.facts import BUILDS_PATH, CPU, PYPI, load_facts, version_key
-from torch_plan.platforms import PLATFORMS, platform_of
+from torch_plan.catalog.facts import BUILDS_PATH, CPU, PYPI, load_facts, version_key
+from torch_plan.catalog.platforms import PLATFORMS, platform_of
 
 FACTS = load_facts()
 DATA = json.loads(BUILDS_PATH.read_text(encoding="utf-8"))

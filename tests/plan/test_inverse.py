@@ -8,15 +8,15 @@ import pytest
 from hypothesis import assume, given, settings
 
 from tests.helpers.strategies import drawn_answers
-from torch_plan.answers import EXTRAS, GROUPS, MARKERS
-from torch_plan.cells import Cells
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.facts import load_facts
-from torch_plan.grammar import read_answers
+from torch_plan.answers.grammar import read_answers
+from torch_plan.answers.records import EXTRAS, GROUPS, MARKERS
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.inverse import Inverse, Place, Present, index_backend
-from torch_plan.planning import make_plan
-from torch_plan.platforms import PLATFORMS
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.cells import Cells
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 FACTS = load_facts()
 USUAL = ("linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from click import ClickException
 
-from torch_plan import generation
-from torch_plan.defaults import complete
-from torch_plan.facts import load_facts
-from torch_plan.invocation import Invocation, find_invocation
-from torch_plan.questions import as_text
+from torch_plan.answers.questions import as_text
+from torch_plan.catalog.facts import load_facts
+from torch_plan.dialogue import generation
+from torch_plan.dialogue.invocation import Invocation, find_invocation
+from torch_plan.resolution.defaults import complete
 from torch_plan.text import shell_line
 
 CREATE = """

@@ -8,8 +8,8 @@ from itertools import combinations, product
 import pytest
 from packaging.markers import Marker
 
-from torch_plan.markers import environment, split
-from torch_plan.platforms import PLATFORMS
+from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.project.markers import environment, split
 
 SYSTEMS = {platform.sys_platform for platform in PLATFORMS.values()} | {"freebsd"}
 MACHINES = {platform.platform_machine for platform in PLATFORMS.values()} | {"riscv64"}

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from tests.helpers.refusals import FACTS, refused
 from tests.helpers.strategies import MISTAKES, with_slips
-from torch_plan.check import find_problems
-from torch_plan.default_backend import Detected
-from torch_plan.defaults import complete, understand
-from torch_plan.facts import Facts
-from torch_plan.planning import make_plan
+from torch_plan.catalog.facts import Facts
+from torch_plan.machine.detection import Detected
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete, understand
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_the_gpu_of_this_machine_decides(
     def detect(release: str, facts: Facts) -> Detected:
         return Detected(found, "Found it.")
 
-    monkeypatch.setattr("torch_plan.default_backend.detect_here", detect)
+    monkeypatch.setattr("torch_plan.machine.detection.detect_here", detect)
     understood = understand({"torch_backend": typed}, FACTS)
     assert understood.answers == {"torch_backend": proper}
     if proper != typed:

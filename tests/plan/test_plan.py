@@ -7,16 +7,16 @@ from fnmatch import fnmatch
 import pytest
 
 from tests.helpers.refusals import FACTS
-from torch_plan.check import examine
-from torch_plan.default_backend import runs_on
-from torch_plan.defaults import complete
-from torch_plan.facts import capability
-from torch_plan.generation import old_system_notes
-from torch_plan.likely import without_likely
-from torch_plan.plan import Plan, Source
-from torch_plan.planning import make_plan
-from torch_plan.platforms import host_system
-from torch_plan.problems import Refused
+from torch_plan.answers.problems import Refused
+from torch_plan.catalog.facts import capability
+from torch_plan.catalog.platforms import host_system
+from torch_plan.dialogue.generation import old_system_notes
+from torch_plan.machine.detection import runs_on
+from torch_plan.project.plan import Plan, Source
+from torch_plan.project.planning import make_plan
+from torch_plan.resolution.check import examine
+from torch_plan.resolution.defaults import complete
+from torch_plan.resolution.likely import without_likely
 
 
 def plan(**given: str) -> Plan:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers.refusals import FACTS, REFUSED, refused
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete
-from torch_plan.invocation import TEMPLATE
+from torch_plan.addresses import TEMPLATE
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 
 @pytest.mark.parametrize(("answers", "reason", "way"), REFUSED)

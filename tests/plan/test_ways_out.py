@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from tests.helpers.refusals import FACTS, command_answers, refused
 from tests.helpers.strategies import with_slips
-from torch_plan.check import find_problems
-from torch_plan.defaults import complete, understand
-from torch_plan.problems import Problem
-from torch_plan.refusal import refusal_text
+from torch_plan.answers.problems import Problem
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete, understand
+from torch_plan.resolution.refusal import refusal_text
 
 
 def named_answers(text: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""How `torch_plan/builds.json` is laid out, for review line by line."""
+"""How `torch_plan/catalog/builds.json` is laid out, for review line by line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from torch_plan.facts import backend_key
-from torch_plan.platforms import PLATFORMS, platform_of
+from torch_plan.catalog.facts import backend_key
+from torch_plan.catalog.platforms import PLATFORMS, platform_of
 
 Wheel = tuple[str, str, str]
 """A wheel of one version: its index, platform tag and CPython tag (`cp313t`, `py3`)."""

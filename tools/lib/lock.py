@@ -15,7 +15,7 @@ from typing import Any
 from packaging.utils import InvalidWheelFilename
 
 from tools.lib.wheel_names import WheelName, parse_wheel_name
-from torch_plan.platforms import PLATFORMS, platform_of
+from torch_plan.catalog.platforms import PLATFORMS, platform_of
 
 _ADDED = re.compile(r"^ \+ ([\w.-]+)==(\S+)", re.MULTILINE)
 

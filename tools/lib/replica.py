@@ -29,7 +29,7 @@ from packaging.utils import InvalidWheelFilename
 
 from tools.lib.server import Fault, Response, Server
 from tools.lib.wheel_names import WheelName, parse_wheel_name
-from torch_plan.facts import (
+from torch_plan.catalog.facts import (
     PYPI,
     TORCH,
     Facts,
@@ -38,7 +38,7 @@ from torch_plan.facts import (
     load_facts,
     version_key,
 )
-from torch_plan.platforms import platform_of
+from torch_plan.catalog.platforms import platform_of
 
 ROOT = ""
 """The index root, `/whl/<file>`: its files are listed by every index."""

@@ -11,15 +11,23 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from torch_plan.facts import CPU, FAMILIES, TORCH, Facts, backend_key, family_of, version_key
-from torch_plan.gpus import (
+from torch_plan.catalog.facts import (
+    CPU,
+    FAMILIES,
+    TORCH,
+    Facts,
+    backend_key,
+    family_of,
+    version_key,
+)
+from torch_plan.machine.gpus import (
     AMD_ARCHITECTURE,
     CUDA_DRIVER,
     Gpu,
     capabilities_text,
     find_gpu,
 )
-from torch_plan.host import this_host
+from torch_plan.machine.host import this_host
 from torch_plan.text import listed
 
 

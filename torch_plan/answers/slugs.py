@@ -5,7 +5,7 @@ import re
 import sys
 from typing import NamedTuple
 
-from torch_plan.facts import Facts
+from torch_plan.catalog.facts import Facts
 
 FALLBACK = "my-project"
 LONGEST = 64

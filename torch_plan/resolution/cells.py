@@ -4,11 +4,11 @@ from functools import cached_property, lru_cache
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
-from torch_plan.answers import MARKERS, Answers, Override, Variant
-from torch_plan.facts import CPU, PYPI, TORCH, Facts, family_of, labelled
-from torch_plan.platforms import PLATFORMS
-from torch_plan.suggest import nearest
-from torch_plan.words import PlatformWord
+from torch_plan.answers.records import MARKERS, Answers, Override, Variant
+from torch_plan.answers.suggest import nearest
+from torch_plan.answers.words import PlatformWord
+from torch_plan.catalog.facts import CPU, PYPI, TORCH, Facts, family_of, labelled
+from torch_plan.catalog.platforms import PLATFORMS
 
 
 class Package(NamedTuple):

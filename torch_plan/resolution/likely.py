@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch_plan.cells import Cell, Cells
-from torch_plan.facts import CPU
-from torch_plan.problems import Way, with_changes
+from torch_plan.answers.problems import Way, with_changes
+from torch_plan.catalog.facts import CPU
+from torch_plan.resolution.cells import Cell, Cells
+from torch_plan.resolution.ways import Ways
 from torch_plan.text import listed
-from torch_plan.ways import Ways
 
 
 def likely_notes(cells: Cells) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from torch_plan.facts import PYPI, Facts
-from torch_plan.invocation import DOCS
-from torch_plan.plan import Plan
+from torch_plan.addresses import DOCS
+from torch_plan.catalog.facts import PYPI, Facts
+from torch_plan.project.plan import Plan
 from torch_plan.text import listed
 
 _WITHOUT_SYNC = "`uv run --no-sync`"

@@ -4,8 +4,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
-from torch_plan import suggest
-from torch_plan.answers import (
+from torch_plan.answers import suggest
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.questions import NO, YES, as_text, choices, fixed_defaults
+from torch_plan.answers.reader import Reader
+from torch_plan.answers.records import (
     DEFAULT_PLATFORMS,
     EXTRAS,
     FREE_TEXT,
@@ -18,15 +22,20 @@ from torch_plan.answers import (
     PackageIndex,
     Variant,
 )
-from torch_plan.facts import BUILD_PLACE, CPU, FAMILIES, PYPI, Facts, Mirror, family_of, version_key
-from torch_plan.meaning import ProperAnswers
-from torch_plan.platforms import PLATFORMS
-from torch_plan.problems import Problem, Way
-from torch_plan.questions import NO, YES, as_text, choices, fixed_defaults
-from torch_plan.reader import Reader
-from torch_plan.slugs import slug_problem
-from torch_plan.urls import host_of, url_problem, written
-from torch_plan.words import BackendWord, PlatformWord, is_option_name, normalized
+from torch_plan.answers.slugs import slug_problem
+from torch_plan.answers.urls import host_of, url_problem, written
+from torch_plan.answers.words import BackendWord, PlatformWord, is_option_name, normalized
+from torch_plan.catalog.facts import (
+    BUILD_PLACE,
+    CPU,
+    FAMILIES,
+    PYPI,
+    Facts,
+    Mirror,
+    family_of,
+    version_key,
+)
+from torch_plan.catalog.platforms import PLATFORMS
 
 _AUTO = "auto"
 """uv's word for whatever this machine can run; the template detects that before it asks."""

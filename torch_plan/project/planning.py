@@ -6,18 +6,26 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from torch_plan.answers import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, PackageIndex, Variant
-from torch_plan.cells import Cell, Cells, Package
-from torch_plan.check import examine
-from torch_plan.facts import CPU, PYPI, Facts, capability, family_of, load_facts
-from torch_plan.likely import likely_notes
-from torch_plan.markers import split
-from torch_plan.meaning import ProperAnswers
-from torch_plan.plan import Demand, Floor, Index, Option, Plan, Source, next_minor
-from torch_plan.platforms import PLATFORMS
-from torch_plan.problems import Refused
-from torch_plan.slugs import package_name
-from torch_plan.urls import host_of
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.problems import Refused
+from torch_plan.answers.records import (
+    EXTRAS,
+    GROUPS,
+    LOCAL,
+    MARKERS,
+    MINIMUM,
+    PackageIndex,
+    Variant,
+)
+from torch_plan.answers.slugs import package_name
+from torch_plan.answers.urls import host_of
+from torch_plan.catalog.facts import CPU, PYPI, Facts, capability, family_of, load_facts
+from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.project.markers import split
+from torch_plan.project.plan import Demand, Floor, Index, Option, Plan, Source, next_minor
+from torch_plan.resolution.cells import Cell, Cells, Package
+from torch_plan.resolution.check import examine
+from torch_plan.resolution.likely import likely_notes
 
 
 def make_plan(answers: ProperAnswers, facts: Facts | None = None) -> Plan:

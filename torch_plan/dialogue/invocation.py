@@ -13,14 +13,7 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
-TEMPLATE = "gh:org/uv-torch-template"
-"""Where the template is to be had, for those who do not say where they have it from."""
-
-DOCS = "https://github.com/org/uv-torch-template/blob/main/docs"
-"""The pages that a project's README refers to."""
-
-PAGE = "https://org.github.io/uv-torch-template/"
-"""The page that lets people choose in the browser; answers stand behind its `#`."""
+from torch_plan.addresses import TEMPLATE
 
 _OPTIONS = {
     "checkout": "--checkout",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from torch_plan.answers import MARKERS, NO_COMPANIONS, OPTIONAL, Variant
-from torch_plan.cells import Cell, Cells
-from torch_plan.facts import CPU, TORCH
-from torch_plan.problems import Way
-from torch_plan.suggest import nearest
-from torch_plan.words import BackendWord, PlatformWord, normalized
+from torch_plan.answers.problems import Way
+from torch_plan.answers.records import MARKERS, NO_COMPANIONS, OPTIONAL, Variant
+from torch_plan.answers.suggest import nearest
+from torch_plan.answers.words import BackendWord, PlatformWord, normalized
+from torch_plan.catalog.facts import CPU, TORCH
+from torch_plan.resolution.cells import Cell, Cells
 
 
 class Ways:

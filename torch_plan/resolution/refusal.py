@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from torch_plan.problems import FindProblems, Key, Problem, Way, with_changes
+from torch_plan.answers.problems import FindProblems, Key, Problem, Way, with_changes
 from torch_plan.text import shell_line
 
 OFFERED = 3

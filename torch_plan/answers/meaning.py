@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import NamedTuple, NewType
 
-from torch_plan.answers import NO_COMPANIONS, OPTIONAL
-from torch_plan.facts import CPU, TORCH, Facts, family_of, version_key
-from torch_plan.platforms import PLATFORMS, SYSTEMS
-from torch_plan.questions import choices
-from torch_plan.urls import without_logins
-from torch_plan.words import BackendWord, PlatformWord
+from torch_plan.answers.questions import choices
+from torch_plan.answers.records import NO_COMPANIONS, OPTIONAL
+from torch_plan.answers.urls import without_logins
+from torch_plan.answers.words import BackendWord, PlatformWord
+from torch_plan.catalog.facts import CPU, TORCH, Facts, family_of, version_key
+from torch_plan.catalog.platforms import PLATFORMS, SYSTEMS
 
 _ALL = "all"
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from torch_plan.facts import capability
-from torch_plan.host import Host
+from torch_plan.catalog.facts import capability
+from torch_plan.machine.host import Host
 from torch_plan.text import listed
 
 CUDA_DRIVER = "UV_CUDA_DRIVER_VERSION"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from torch_plan import defaults
-from torch_plan.answers import MAIN_PLATFORM
-from torch_plan.facts import Facts
-from torch_plan.problems import FindProblems, Problem, Way
-from torch_plan.questions import asked, choices
-from torch_plan.refusal import OFFERED, Search, change, distinct
+from torch_plan.answers.problems import FindProblems, Problem, Way
+from torch_plan.answers.questions import asked, choices
+from torch_plan.answers.records import MAIN_PLATFORM
+from torch_plan.catalog.facts import Facts
+from torch_plan.resolution import defaults
+from torch_plan.resolution.refusal import OFFERED, Search, change, distinct
 
 
 class Again(NamedTuple):

@@ -14,20 +14,22 @@ from urllib.parse import urlencode
 
 import click
 
-from torch_plan import defaults, suggest
-from torch_plan.answers import FREE_TEXT
-from torch_plan.check import examine, find_problems
-from torch_plan.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
-from torch_plan.grammar import is_yes
-from torch_plan.invocation import PAGE, TEMPLATE, Invocation, find_invocation
-from torch_plan.meaning import ProperAnswers
-from torch_plan.plan import Plan
-from torch_plan.planning import make_plan
-from torch_plan.platforms import host_platform, host_system
-from torch_plan.problems import FindProblems, Problem, Refused, Way
-from torch_plan.questions import as_text, asked, fixed_defaults, questions, unasked
-from torch_plan.readme import Advice, Wishes, advice
-from torch_plan.slugs import default_slug
+from torch_plan.addresses import PAGE, TEMPLATE
+from torch_plan.answers import suggest
+from torch_plan.answers.grammar import is_yes
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.problems import FindProblems, Problem, Refused, Way
+from torch_plan.answers.questions import as_text, asked, fixed_defaults, questions, unasked
+from torch_plan.answers.records import FREE_TEXT
+from torch_plan.answers.slugs import default_slug
+from torch_plan.catalog.facts import CPU, FAMILIES, PYPI, Facts, family_of, load_facts, version_key
+from torch_plan.catalog.platforms import host_platform, host_system
+from torch_plan.dialogue.invocation import Invocation, find_invocation
+from torch_plan.project.plan import Plan
+from torch_plan.project.planning import make_plan
+from torch_plan.project.readme import Advice, Wishes, advice
+from torch_plan.resolution import defaults
+from torch_plan.resolution.check import examine, find_problems
 from torch_plan.text import any_shell_word, listed, shell_line
 
 OLDEST_COOKIECUTTER = "2.7.0"
@@ -49,7 +51,7 @@ def begin(context: MutableMapping[str, Any]) -> str:
     those that it asks for. So defaults can depend on them, and they are recorded like all others.
     """
     invocation = find_invocation()
-    own, template = Path(__file__).resolve().parent.parent, Path(invocation.template_root).resolve()
+    own, template = Path(__file__).resolve().parents[2], Path(invocation.template_root).resolve()
     if invocation.template_root and own != template:
         end(
             f"Python imports torch_plan from {own}, but the template is in {template}. Run the "
@@ -81,7 +83,7 @@ def begin(context: MutableMapping[str, Any]) -> str:
 def _check_given(known: Mapping[str, str], invocation: Invocation) -> None:
     """Refuse at once what no answer to a question could make right."""
     # Imported where it is needed: only a terminal has use for it.
-    from torch_plan.again import lasting_problems
+    from torch_plan.dialogue.again import lasting_problems
 
     facts = load_facts()
     unknown = {key: as_text(invocation.given[key]) for key in _unknown(invocation.given)}
@@ -103,7 +105,7 @@ def ask_again(context: MutableMapping[str, Any], key: str) -> str:
     # Imported where it is needed: only a terminal has use for it.
     from cookiecutter.prompt import read_user_variable
 
-    from torch_plan.again import question_again
+    from torch_plan.dialogue.again import question_again
 
     facts = load_facts()
     find, known = _finder(invocation, facts), _known_answers(invocation)
@@ -254,7 +256,7 @@ def refuse(given: Mapping[str, str], invocation: Invocation) -> NoReturn:
 def refusal(given: Mapping[str, str], invocation: Invocation, facts: Facts) -> str:
     """Return the message for answers that somebody gave and that cannot be served."""
     # Imported where it is needed: people wait for each import, and most answers are accepted.
-    from torch_plan.refusal import refusal_text
+    from torch_plan.resolution.refusal import refusal_text
 
     def command(answers: Mapping[str, str]) -> str:
         return shell_line(_command(answers, given, invocation, facts))
@@ -358,8 +360,8 @@ def commands_without_likely(context: Mapping[str, Any]) -> dict[str, list[str]]:
     if not platforms:
         return {}
     # Imported where it is needed: few projects have such builds.
-    from torch_plan.likely import without_likely
-    from torch_plan.refusal import Search
+    from torch_plan.resolution.likely import without_likely
+    from torch_plan.resolution.refusal import Search
 
     raw, facts, invocation = answers_of(context), load_facts(), find_invocation()
     given = {key: as_text(value) for key, value in invocation.given.items()}

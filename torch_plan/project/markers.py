@@ -7,7 +7,7 @@ from functools import cache
 from itertools import combinations, product
 from typing import NamedTuple
 
-from torch_plan.platforms import PLATFORMS
+from torch_plan.catalog.platforms import PLATFORMS
 
 _Place = tuple[str, str]
 """A system and a machine, as `sys_platform` and `platform_machine` name them."""

@@ -7,7 +7,7 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch_plan.platforms import PLATFORMS, platform_of
+from torch_plan.catalog.platforms import PLATFORMS, platform_of
 
 BUILDS_PATH = Path(__file__).with_name("builds.json")
 

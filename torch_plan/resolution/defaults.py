@@ -6,18 +6,18 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from torch_plan.answers import DEFAULT_PLATFORMS, MAIN_PLATFORM, MARKERS, Variant
-from torch_plan.cells import Cells
-from torch_plan.check import read_cells
-from torch_plan.facts import CPU, TORCH, Facts
-from torch_plan.meaning import Machine, Meaning, ProperAnswers, meaning, with_platforms
-from torch_plan.platforms import PLATFORMS, host_platform
-from torch_plan.questions import fixed_defaults
-from torch_plan.slugs import default_slug
-from torch_plan.words import PlatformWord
+from torch_plan.answers.meaning import Machine, Meaning, ProperAnswers, meaning, with_platforms
+from torch_plan.answers.questions import fixed_defaults
+from torch_plan.answers.records import DEFAULT_PLATFORMS, MAIN_PLATFORM, MARKERS, Variant
+from torch_plan.answers.slugs import default_slug
+from torch_plan.answers.words import PlatformWord
+from torch_plan.catalog.facts import CPU, TORCH, Facts
+from torch_plan.catalog.platforms import PLATFORMS, host_platform
+from torch_plan.resolution.cells import Cells
+from torch_plan.resolution.check import read_cells
 
 if TYPE_CHECKING:
-    from torch_plan.default_backend import Detected
+    from torch_plan.machine.detection import Detected
 
 
 def default_release(facts: Facts, platform: str) -> str:
@@ -56,7 +56,7 @@ def default_python(release: str, facts: Facts) -> str:
 def default_backend(release: str, facts: Facts) -> Detected:
     """Return what this machine can run, and a sentence that says why. Never raises."""
     # Imported where it is needed: whoever names a build has no use for it.
-    from torch_plan.default_backend import Detected, detect_here
+    from torch_plan.machine.detection import Detected, detect_here
 
     try:
         return detect_here(release, facts)

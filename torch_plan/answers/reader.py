@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from torch_plan.problems import Problem, Way
-from torch_plan.urls import shown, without_logins
+from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.urls import shown, without_logins
 
 INDEXES = ("pytorch_index", "package_index")
 """The answers that may be a URL, and then may hold a secret."""

@@ -11,16 +11,16 @@ from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
-from torch_plan.answers import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
-from torch_plan.cells import Cell, Cells, Package
-from torch_plan.facts import CPU, TORCH, Facts, backend_key
-from torch_plan.grammar import read_answers
-from torch_plan.meaning import ProperAnswers
-from torch_plan.problems import Problem, Way
+from torch_plan.answers.grammar import read_answers
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.records import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
+from torch_plan.answers.urls import without_logins
+from torch_plan.answers.words import BackendWord, PlatformWord
+from torch_plan.catalog.facts import CPU, TORCH, Facts, backend_key
+from torch_plan.resolution.cells import Cell, Cells, Package
+from torch_plan.resolution.ways import Ways
 from torch_plan.text import listed
-from torch_plan.urls import without_logins
-from torch_plan.ways import Ways
-from torch_plan.words import BackendWord, PlatformWord
 
 BUILD_ANSWERS = (
     "torch_version",

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parent.parent
 # A wheel has the file in the package; in the template cookiecutter wants it at the root.
 _PLACES = (_PACKAGE / "cookiecutter.json", _PACKAGE.parent / "cookiecutter.json")
 QUESTIONS_PATH = next(path for path in _PLACES if path.exists())

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch_plan.answers import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM
-from torch_plan.cells import Cell
-from torch_plan.facts import CPU, TORCH, family_of
-from torch_plan.markers import environment
-from torch_plan.platforms import PLATFORMS
+from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM
+from torch_plan.catalog.facts import CPU, TORCH, family_of
+from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.project.markers import environment
+from torch_plan.resolution.cells import Cell
 
 REQUIRED_UV = ">=0.10.0"
 """The uv that a rendered project asks for; the tests lock and sync with it."""

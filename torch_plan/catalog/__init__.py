@@ -1,0 +1,1 @@
+"""What exists: the wheels that PyTorch publishes, their platforms, and the hardware they run on."""

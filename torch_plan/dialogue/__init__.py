@@ -1,0 +1,1 @@
+"""What happens while cookiecutter asks: how it was started, notes, questions again, commands."""

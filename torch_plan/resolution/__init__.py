@@ -1,0 +1,1 @@
+"""What can be had: cells, what is wrong with them, ways out, refusals, defaults."""
