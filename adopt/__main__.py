@@ -22,7 +22,8 @@ from adopt.laying import Layout
 from adopt.project import Project
 from adopt.trial import try_lock
 from torch_plan.answers.problems import Problem, Refused
-from torch_plan.catalog.facts import TORCH, load_facts
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.versions import TORCH
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.check import BUILD_ANSWERS, find_problems

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from adopt.project import BASE, CONSTRAINTS, KINDS, OVERRIDES, UV, Line, Place, Project, value_at
 from torch_plan.answers.urls import written
-from torch_plan.catalog.facts import TORCH
+from torch_plan.catalog.versions import TORCH
 from torch_plan.project.plan import Plan, next_minor
 from torch_plan.text import listed
 

@@ -19,8 +19,9 @@ from torch_plan.answers import records
 from torch_plan.answers.grammar import build_in
 from torch_plan.answers.urls import shown, written
 from torch_plan.answers.words import normalized
-from torch_plan.catalog.facts import PYPI, TORCH, Facts
+from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.catalog.versions import PYPI, TORCH
 from torch_plan.inverse import Inverse, Present, index_backend
 from torch_plan.project.markers import compared
 from torch_plan.project.plan import Plan

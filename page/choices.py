@@ -20,8 +20,9 @@ from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way, with_changes
 from torch_plan.answers.questions import fixed_defaults
 from torch_plan.answers.records import MAIN_PLATFORM
-from torch_plan.catalog.facts import CPU, load_facts
+from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.catalog.versions import CPU
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.check import find_problems

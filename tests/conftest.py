@@ -30,7 +30,8 @@ from tests.helpers.stub_wheel import stub_wheel
 from tools.lib.lock import installed, run_uv
 from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
-from torch_plan.catalog.facts import Facts, Mirror, load_facts
+from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.mirrors import Mirror
 from torch_plan.catalog.platforms import host_platform
 from torch_plan.machine.detection import Detected, detect
 from torch_plan.machine.gpus import Gpu

@@ -15,7 +15,8 @@ from tests.helpers.interpreters import interpreter
 from tests.helpers.proof import prove
 from tools.lib.lock import UvError, installed, read_lock
 from tools.lib.replica import Replica
-from torch_plan.catalog.facts import Facts, Mirror, load_facts
+from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.mirrors import Mirror
 
 FACTS = load_facts()
 

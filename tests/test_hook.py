@@ -35,7 +35,8 @@ from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv, read_lock
 from tools.lib.replica import Replica
 from tools.lib.server import Response, Server
-from torch_plan.catalog.facts import Mirror, load_facts
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.mirrors import Mirror
 
 HTML = "application/vnd.pypi.simple.v1+html"
 

@@ -13,8 +13,9 @@ import pytest
 from tests.conftest import Bake
 from tests.helpers.proof import prove
 from torch_plan.answers.grammar import read_answers
-from torch_plan.catalog.facts import CPU, family_of, load_facts
+from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.catalog.versions import CPU, family_of
 from torch_plan.resolution.cells import Cells
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete

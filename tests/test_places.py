@@ -28,7 +28,8 @@ from tests.helpers.interpreters import install
 from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
-from torch_plan.catalog.facts import load_facts, version_key
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.versions import version_key
 
 PROJECT = "my-ml-project"
 

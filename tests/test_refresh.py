@@ -28,7 +28,8 @@ from tools.lib.replica import Replica, index_names, page
 from tools.lib.server import Response
 from tools.lib.wheel_names import parse_wheel_name
 from tools.refresh import main
-from torch_plan.catalog.facts import PYPI, Facts
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.versions import PYPI
 
 # Upload days and requirements on PyPI.
 UPLOADS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tools.docs import HEAD, LETTERS, SUPPORT, support
-from torch_plan.catalog.facts import PYPI, load_facts
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.versions import PYPI
 
 FACTS = load_facts()
 TEXT = SUPPORT.read_text(encoding="utf-8")
@@ -67,4 +68,4 @@ def test_the_page_explains_its_letters_and_what_is_broken() -> None:
     for release in FACTS.releases:
         for backend in FACTS.backends(release):
             for platform in LETTERS:
-                assert FACTS.why_broken(release, backend, platform) in TEXT
+                assert FACTS.hardware.why_broken(release, backend, platform) in TEXT

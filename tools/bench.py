@@ -31,7 +31,8 @@ from tools.docs import with_parts
 from tools.lib.guide import CHOICES, COMMON, guide_project
 from tools.lib.lock import find_uv, read_lock, run_uv
 from tools.lib.replica import Replica
-from torch_plan.catalog.facts import CPU, TORCH, load_facts
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.resolution.defaults import complete
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,8 +22,10 @@ from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.answers.problems import Refused
-from torch_plan.catalog.facts import CPU, TORCH, Mirror, load_facts
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.mirrors import Mirror
 from torch_plan.catalog.platforms import host_platform
+from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete

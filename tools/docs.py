@@ -24,7 +24,8 @@ from tabulate import tabulate
 
 from tools.lib.facts_file import dump_facts
 from torch_plan.answers.records import NO_COMPANIONS
-from torch_plan.catalog.facts import BUILDS_PATH, CPU, PYPI, TORCH, Facts, family_of
+from torch_plan.catalog.facts import BUILDS_PATH, Facts
+from torch_plan.catalog.versions import CPU, PYPI, TORCH, family_of
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete
 
@@ -82,7 +83,7 @@ def support(page: str, facts: Facts) -> str:
         for release in reversed(facts.releases)
         for backend in facts.backends(release)
         for platform in facts.platforms(TORCH, release, backend)
-        if (reason := facts.why_broken(release, backend, platform))
+        if (reason := facts.hardware.why_broken(release, backend, platform))
     ]
     table = tabulate(rows, HEAD, tablefmt="github", disable_numparse=True)
     return with_parts(page, {"table": table, "broken": "\n".join(broken)})
@@ -118,7 +119,7 @@ def letters_of(facts: Facts, release: str, backend: str) -> str:
     """Return `LA?W`: the platforms of a build, a `?` after each that is only likely."""
     return "".join(
         f"~~{letter}~~"
-        if facts.why_broken(release, backend, platform)
+        if facts.hardware.why_broken(release, backend, platform)
         else f"{letter}{'?' if facts.is_likely(TORCH, release, backend, platform) else ''}"
         for platform, letter in LETTERS.items()
         if platform in facts.platforms(TORCH, release, backend)

@@ -25,7 +25,8 @@ from markdown_it import MarkdownIt
 
 from page.choices import NAMED, ROOT, answers_of, html, said_of
 from tools.docs import SUPPORT
-from torch_plan.catalog.facts import FAMILIES, PYPI, Facts, family_of, load_facts
+from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.versions import FAMILIES, PYPI, family_of
 
 HERE = ROOT / "page"
 SITE = ROOT / "site"

@@ -38,17 +38,9 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tools.lib.facts_file import Wheel, dump_facts, tables_of, wheels_in
 from tools.lib.pages import INDEX_NAME, Repository, Wheels, cuda_build, exact, pairs_in
-from torch_plan.catalog.facts import (
-    BUILDS_PATH,
-    CPU,
-    PYPI,
-    TORCH,
-    Facts,
-    backend_key,
-    family_of,
-    version_key,
-)
+from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
+from torch_plan.catalog.versions import CPU, PYPI, TORCH, backend_key, family_of, version_key
 
 CHANGED = "Changed"
 BY_HAND = "To do by hand"

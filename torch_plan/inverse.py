@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from torch_plan.answers.urls import written
 from torch_plan.answers.words import BackendWord, PlatformWord, normalized
-from torch_plan.catalog.facts import BUILD_PLACE, CPU, TORCH, Facts, version_key
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.mirrors import BUILD_PLACE
+from torch_plan.catalog.versions import CPU, TORCH, version_key
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 

@@ -160,7 +160,7 @@ def drawn_projects(draw: DrawFn) -> str:
     release = draw(st.sampled_from(FACTS.releases[-14:]))
     likely = [it for it in FACTS.backends(release) if it in ("cpu", "cu118", "cu126", "cu128")]
     # One of them is published and does not work, and is refused.
-    backends = [it for it in likely if not FACTS.why_broken(release, it, "linux-x86_64")]
+    backends = [it for it in likely if not FACTS.hardware.why_broken(release, it, "linux-x86_64")]
     pin = draw(st.sampled_from(["torch=={}", "torch == {}", "torch~={}", "torch (=={})"]))
     pin = pin.format(release)
     companion = FACTS.companions(release)["torchvision"][0]

@@ -13,8 +13,8 @@ from packaging.markers import Marker
 from tests.conftest import BakedProject
 from tools.lib.lock import locked_wheels, read_lock
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.catalog.facts import PYPI
 from torch_plan.catalog.platforms import platform_of
+from torch_plan.catalog.versions import PYPI
 from torch_plan.resolution.cells import Cell
 
 

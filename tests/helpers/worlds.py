@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from torch_plan.catalog.facts import BUILDS_PATH, Facts, version_key
+from torch_plan.catalog.facts import BUILDS_PATH, Facts
+from torch_plan.catalog.versions import version_key
 
 Data = dict[str, Any]
 

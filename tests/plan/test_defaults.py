@@ -9,7 +9,8 @@ import pytest
 from tests.helpers.worlds import until
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.answers.slugs import default_slug
-from torch_plan.catalog.facts import CPU, load_facts
+from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.versions import CPU
 from torch_plan.machine.detection import detect
 from torch_plan.machine.gpus import Gpu
 from torch_plan.project.planning import make_plan

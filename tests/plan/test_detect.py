@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.machines import ENUMERATOR, fake_host, posix, program
-from torch_plan.catalog.facts import CPU, Facts, load_facts
+from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.versions import CPU
 from torch_plan.dialogue import generation
 from torch_plan.machine import detection as module
 from torch_plan.machine.detection import detect

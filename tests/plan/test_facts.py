@@ -9,8 +9,9 @@ import pytest
 from tests.helpers.worlds import until
 from tools.lib.facts_file import dump_facts
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.catalog.facts import BUILDS_PATH, CPU, PYPI, load_facts, version_key
+from torch_plan.catalog.facts import BUILDS_PATH, load_facts
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
+from torch_plan.catalog.versions import CPU, PYPI, version_key
 
 FACTS = load_facts()
 DATA = json.loads(BUILDS_PATH.read_text(encoding="utf-8"))
@@ -126,7 +127,7 @@ def test_oddities() -> None:
     ],
 )
 def test_cards_of_amd(release: str, build: str, newest: str) -> None:
-    cards = FACTS.amd_architectures(release, build)
+    cards = FACTS.hardware.amd_architectures(release, build)
     assert cards[0] == "gfx900"
     assert cards[-1] == newest
     assert ("gfx942" in cards) == (build not in {"rocm5.4.2", "rocm5.7"})

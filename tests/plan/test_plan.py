@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.refusals import FACTS
 from torch_plan.answers.problems import Refused
-from torch_plan.catalog.facts import capability
+from torch_plan.catalog.hardware import capability
 from torch_plan.catalog.platforms import host_system
 from torch_plan.dialogue.generation import old_system_notes
 from torch_plan.machine.detection import runs_on
@@ -99,7 +99,7 @@ def test_patterns_of_cards_say_what_a_build_runs_on(
     """For every card, also those that nobody has made yet, and where nothing is known."""
     answers = {"torch_version": release, "torch_backend": build, "platforms": platform}
     (demand,) = plan(**answers, python_version="3.10", companions="none").demands
-    compiled = FACTS.architectures(release, build, platform)
+    compiled = FACTS.hardware.architectures(release, build, platform)
     for card in range(30, 140):
         found = any(fnmatch(capability(card), pattern) for pattern in demand.gpus)
         assert found == any(runs_on(binary, card) for binary in compiled)

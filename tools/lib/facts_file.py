@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from torch_plan.catalog.facts import backend_key
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
+from torch_plan.catalog.versions import backend_key
 
 Wheel = tuple[str, str, str]
 """A wheel of one version: its index, platform tag and CPython tag (`cp313t`, `py3`)."""

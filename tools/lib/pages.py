@@ -19,8 +19,8 @@ from requests.adapters import HTTPAdapter
 from tools.lib.facts_file import tag_order
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.answers.urls import without_logins
-from torch_plan.catalog.facts import CPU, PYPI, TORCH, version_key
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
+from torch_plan.catalog.versions import CPU, PYPI, TORCH, version_key
 
 INDEX_NAME = re.compile(r"cpu|xpu|cu\d{3}|rocm\d+(\.\d+)+")
 """An index of stable wheels. `cpu-cxx11-abi`, `cu117_pypi_cudnn`, `nightly`, `test` are none."""

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.catalog.facts import CPU, Facts, labelled
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.versions import CPU, labelled
 
 _SECONDS = 10
 """How long a server may be silent before it counts as out of reach."""

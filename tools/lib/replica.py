@@ -29,16 +29,9 @@ from packaging.utils import InvalidWheelFilename
 
 from tools.lib.server import Fault, Response, Server
 from tools.lib.wheel_names import WheelName, parse_wheel_name
-from torch_plan.catalog.facts import (
-    PYPI,
-    TORCH,
-    Facts,
-    family_of,
-    labelled,
-    load_facts,
-    version_key,
-)
+from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.platforms import platform_of
+from torch_plan.catalog.versions import PYPI, TORCH, family_of, labelled, version_key
 
 ROOT = ""
 """The index root, `/whl/<file>`: its files are listed by every index."""

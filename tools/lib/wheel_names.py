@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from torch_plan.catalog.facts import labelled
 from torch_plan.catalog.platforms import platform_of
+from torch_plan.catalog.versions import labelled
 
 
 @dataclass(frozen=True)

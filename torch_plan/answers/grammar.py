@@ -25,17 +25,10 @@ from torch_plan.answers.records import (
 from torch_plan.answers.slugs import slug_problem
 from torch_plan.answers.urls import host_of, url_problem, written
 from torch_plan.answers.words import BackendWord, PlatformWord, is_option_name, normalized
-from torch_plan.catalog.facts import (
-    BUILD_PLACE,
-    CPU,
-    FAMILIES,
-    PYPI,
-    Facts,
-    Mirror,
-    family_of,
-    version_key,
-)
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.mirrors import BUILD_PLACE, Mirror
 from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.catalog.versions import CPU, FAMILIES, PYPI, family_of, version_key
 
 _AUTO = "auto"
 """uv's word for whatever this machine can run; the template detects that before it asks."""

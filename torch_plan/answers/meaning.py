@@ -14,8 +14,9 @@ from torch_plan.answers.questions import choices
 from torch_plan.answers.records import NO_COMPANIONS, OPTIONAL
 from torch_plan.answers.urls import without_logins
 from torch_plan.answers.words import BackendWord, PlatformWord
-from torch_plan.catalog.facts import CPU, TORCH, Facts, family_of, version_key
+from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS, SYSTEMS
+from torch_plan.catalog.versions import CPU, TORCH, family_of, version_key
 
 _ALL = "all"
 

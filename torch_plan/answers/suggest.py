@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from torch_plan.catalog.facts import CPU, family_of, version_key
 from torch_plan.catalog.platforms import PLATFORMS, SYSTEMS
+from torch_plan.catalog.versions import CPU, family_of, version_key
 
 _FAMILY_MEANT = {
     "gpu": "cu",

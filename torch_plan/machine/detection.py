@@ -11,15 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from torch_plan.catalog.facts import (
-    CPU,
-    FAMILIES,
-    TORCH,
-    Facts,
-    backend_key,
-    family_of,
-    version_key,
-)
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.versions import CPU, FAMILIES, TORCH, backend_key, family_of, version_key
 from torch_plan.machine.gpus import (
     AMD_ARCHITECTURE,
     CUDA_DRIVER,
@@ -170,20 +163,20 @@ def _obstacle(
     release: str, facts: Facts, build: str, platform: str, driver: str, cards: Cards
 ) -> Obstacle | None:
     """Return what keeps a build from running on these cards, None for nothing."""
-    if facts.why_broken(release, build, platform):
+    if facts.hardware.why_broken(release, build, platform):
         return Obstacle("its wheels are broken")
     if family_of(build) == "rocm":
-        kernels = facts.amd_architectures(release, build)
+        kernels = facts.hardware.amd_architectures(release, build)
         foreign = [str(card) for card in cards if card not in kernels]
         return Obstacle(f"not compiled for {listed(foreign)}") if foreign else None
     if family_of(build) != "cu":
         return None
-    least = facts.min_driver(build, platform)
+    least = facts.hardware.min_driver(build, platform)
     if not least:
         return Obstacle("it is not known which driver it needs")
     if version_key(driver) < version_key(least):
         return Obstacle(f"driver {least} needed")
-    compiled = facts.architectures(release, build, platform)
+    compiled = facts.hardware.architectures(release, build, platform)
     if cards and not compiled:
         return Obstacle("it is not known which cards it was compiled for", certain=False)
     unserved = [

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from torch_plan.catalog.facts import capability
+from torch_plan.catalog.hardware import capability
 from torch_plan.machine.host import Host
 from torch_plan.text import listed
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM
-from torch_plan.catalog.facts import CPU, TORCH, family_of
 from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.catalog.versions import CPU, TORCH, family_of
 from torch_plan.project.markers import environment
 from torch_plan.resolution.cells import Cell
 

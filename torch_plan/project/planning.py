@@ -19,8 +19,10 @@ from torch_plan.answers.records import (
 )
 from torch_plan.answers.slugs import package_name
 from torch_plan.answers.urls import host_of
-from torch_plan.catalog.facts import CPU, PYPI, Facts, capability, family_of, load_facts
+from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.hardware import capability
 from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.catalog.versions import CPU, PYPI, family_of
 from torch_plan.project.markers import split
 from torch_plan.project.plan import Demand, Floor, Index, Option, Plan, Source, next_minor
 from torch_plan.resolution.cells import Cell, Cells, Package
@@ -247,7 +249,7 @@ class _Planner:
             platforms: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
             for cell in option.cells:
                 if cell.build != CPU or cell.platform not in have_cpu:
-                    driver = self.facts.min_driver(cell.build, cell.platform)
+                    driver = self.facts.hardware.min_driver(cell.build, cell.platform)
                     key = (cell.build, driver, self.runs_on(cell))
                     platforms.setdefault(key, []).append(cell.platform)
             have_cpu.update(cell.platform for cell in option.cells if cell.build == CPU)
@@ -264,9 +266,12 @@ class _Planner:
     def gpus(self, cell: Cell) -> tuple[str, ...]:
         """Return the GPUs that a build is compiled for: `9.0` or `gfx90a`."""
         if family_of(cell.build) == "rocm":
-            return self.facts.amd_architectures(cell.release, cell.build)
+            return self.facts.hardware.amd_architectures(cell.release, cell.build)
         return tuple(
-            map(capability, self.facts.architectures(cell.release, cell.build, cell.platform))
+            map(
+                capability,
+                self.facts.hardware.architectures(cell.release, cell.build, cell.platform),
+            )
         )
 
     def lacks(self, cell: Cell) -> Iterator[str]:
@@ -286,7 +291,7 @@ class _Planner:
             yield f"what the builds of {cell.url} need"
             return
         facts = self.facts
-        driver = facts.min_driver(cell.build, cell.platform)
+        driver = facts.hardware.min_driver(cell.build, cell.platform)
         if driver:
             yield f"NVIDIA driver {driver} or newer"
         gpus = ", ".join(self.gpus(cell))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch_plan.addresses import DOCS
-from torch_plan.catalog.facts import PYPI, Facts
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.versions import PYPI
 from torch_plan.project.plan import Plan
 from torch_plan.text import listed
 

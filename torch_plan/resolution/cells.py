@@ -7,8 +7,9 @@ from typing import NamedTuple
 from torch_plan.answers.records import MARKERS, Answers, Override, Variant
 from torch_plan.answers.suggest import nearest
 from torch_plan.answers.words import PlatformWord
-from torch_plan.catalog.facts import CPU, PYPI, TORCH, Facts, family_of, labelled
+from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.catalog.versions import CPU, PYPI, TORCH, family_of, labelled
 
 
 class Package(NamedTuple):

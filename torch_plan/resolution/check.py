@@ -17,7 +17,8 @@ from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.records import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
 from torch_plan.answers.urls import without_logins
 from torch_plan.answers.words import BackendWord, PlatformWord
-from torch_plan.catalog.facts import CPU, TORCH, Facts, backend_key
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.versions import CPU, TORCH, backend_key
 from torch_plan.resolution.cells import Cell, Cells, Package
 from torch_plan.resolution.ways import Ways
 from torch_plan.text import listed
@@ -182,7 +183,7 @@ class _Checks:
                 ways=self.ways.other_cells(cell),
             )
             return
-        reason = self.facts.why_broken(cell.release, cell.backend, cell.platform)
+        reason = self.facts.hardware.why_broken(cell.release, cell.backend, cell.platform)
         if reason and not cell.url:
             self.refuse(
                 *("broken", cell.platform, self.position(cell.variant)),

@@ -11,8 +11,9 @@ from torch_plan.answers.questions import fixed_defaults
 from torch_plan.answers.records import DEFAULT_PLATFORMS, MAIN_PLATFORM, MARKERS, Variant
 from torch_plan.answers.slugs import default_slug
 from torch_plan.answers.words import PlatformWord
-from torch_plan.catalog.facts import CPU, TORCH, Facts
+from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS, host_platform
+from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.resolution.cells import Cells
 from torch_plan.resolution.check import read_cells
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch_plan.answers.problems import Way, with_changes
-from torch_plan.catalog.facts import CPU
+from torch_plan.catalog.versions import CPU
 from torch_plan.resolution.cells import Cell, Cells
 from torch_plan.resolution.ways import Ways
 from torch_plan.text import listed

@@ -8,7 +8,7 @@ from torch_plan.answers.problems import Way
 from torch_plan.answers.records import MARKERS, NO_COMPANIONS, OPTIONAL, Variant
 from torch_plan.answers.suggest import nearest
 from torch_plan.answers.words import BackendWord, PlatformWord, normalized
-from torch_plan.catalog.facts import CPU, TORCH
+from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.resolution.cells import Cell, Cells
 
 
