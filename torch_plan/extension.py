@@ -21,6 +21,7 @@ from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.platforms import PLATFORMS, host_platform
 from torch_plan.dialogue import generation
 from torch_plan.dialogue.invocation import find_invocation
+from torch_plan.project.ci import jobs_of
 from torch_plan.resolution import defaults
 from torch_plan.text import author, listed, toml, toml_key
 
@@ -101,6 +102,7 @@ class TorchPlanExtension(Extension):
             docs=DOCS,
             hook_settings=hook_settings,
             is_yes=is_yes,
+            jobs=jobs_of,
             made_with=generation.made_with,
             newest_release=defaults.default_release(facts, host_platform()),
             package_name=package_name,

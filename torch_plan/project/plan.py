@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU, TORCH, family_of
+from torch_plan.catalog.versions import TORCH, family_of
 from torch_plan.project.markers import environment
+from torch_plan.project.needs import Demand, Floor
 from torch_plan.resolution.cells import Cell
 
 REQUIRED_UV = ">=0.10.0"
@@ -17,23 +18,6 @@ IMAGE_UV = "0.13.9"
 
 _SELECTORS = {MARKERS: "", EXTRAS: "extra", GROUPS: "group"}
 """Layout -> what chooses a build: the word of uv's option, and of a source."""
-
-_CHEAPEST_FIRST = (
-    "linux-x86_64",
-    "linux-aarch64",
-    "windows-x86_64",
-    "macos-arm64",
-    "windows-arm64",
-    "macos-x86_64",
-)
-"""The platforms by what an hour of GitHub's runner costs."""
-
-_DOWNLOADS = {"cu": "about 3 GB", "rocm": "up to 5 GB", "xpu": "about 2 GB"}
-"""Family of builds -> what one of them weighs, with the packages that it brings along.
-
-CUDA as docs/cost.md has it; torch 2.10.0+rocm7.1 has 5.1 GB and is the largest of ROCm's, after 1.5
-GB of 2.0.0+rocm5.4.2; torch 2.6.0+xpu has 1.0 GB and needs 0.75 GB from Intel.
-"""
 
 
 class Source(NamedTuple):
@@ -54,17 +38,6 @@ class Index(NamedTuple):
     default: bool = False
 
 
-class Floor(NamedTuple):
-    """The oldest version of a system that a build's wheels are content with."""
-
-    system: str
-    """`glibc` or `macOS`."""
-    version: tuple[int, int]
-
-    def __str__(self) -> str:
-        return f"{self.system} {self.version[0]}.{self.version[1]} or newer"
-
-
 class Option(NamedTuple):
     """One build that the project can be switched to, or the only one."""
 
@@ -81,54 +54,6 @@ class Option(NamedTuple):
     def build_on(self, platform: str) -> str:
         """Return the build a platform gets (`cu128`), empty where the project does not name it."""
         return next((cell.build for cell in self.cells if cell.platform == platform), "")
-
-
-class Demand(NamedTuple):
-    """What one build of an option needs of the machine, for `sync.py` to choose by."""
-
-    option: Option
-    build: str
-    driver: str
-    """The least NVIDIA driver, empty for other GPUs."""
-    gpus: tuple[str, ...]
-    """The GPUs that it runs on, as patterns of a shell: `8.?`, `7.[5-9]`, `gfx90a`.
-
-    Empty where nobody knows, `*` where there is no choice.
-    """
-    platforms: tuple[str, ...]
-
-    @property
-    def machines(self) -> tuple[str, ...]:
-        """The platforms as Python names them: `sys.platform` and `platform.machine()`."""
-        entries = [PLATFORMS[platform] for platform in self.platforms]
-        return tuple(f"{entry.sys_platform}-{entry.platform_machine}" for entry in entries)
-
-
-class Job(NamedTuple):
-    """One job of CI: the platform it runs on, and the option that it installs there."""
-
-    platform: str
-    option: Option
-
-    @property
-    def name(self) -> str:
-        """The system: `linux`."""
-        return PLATFORMS[self.platform].system.lower()
-
-    @property
-    def runner(self) -> str:
-        """The runner that GitHub has for it."""
-        return PLATFORMS[self.platform].runner
-
-    @property
-    def build(self) -> str:
-        """The build that it installs."""
-        return self.option.build_on(self.platform)
-
-    @property
-    def download(self) -> str:
-        """What a large build weighs, as people say it; empty for the CPU build."""
-        return _DOWNLOADS.get(family_of(self.build), "")
 
 
 class Plan(NamedTuple):
@@ -240,25 +165,6 @@ class Plan(NamedTuple):
     def conflicts(self) -> bool:
         """Whether there are builds that exclude each other."""
         return len(self.options) > 1
-
-    @property
-    def jobs(self) -> tuple[Job, ...]:
-        """The jobs of CI: one on Linux, and one on each other system with a CPU build in the lock.
-
-        The CPU build needs no GPU and is the smallest, so it is taken wherever there is one. What
-        has neither Linux nor a CPU build runs on its first platform.
-        """
-        jobs = []
-        for system in ("linux", "darwin", "win32"):
-            cells = [
-                Job(platform, option)
-                for platform in _CHEAPEST_FIRST
-                if platform in self.platforms and PLATFORMS[platform].sys_platform == system
-                for option in self.options
-            ]
-            small = [job for job in cells if job.build == CPU]
-            jobs += (small or (cells if system == "linux" else []))[:1]
-        return tuple(jobs) or (Job(self.platforms[0], self.options[0]),)
 
     @property
     def docker_options(self) -> tuple[str, ...]:

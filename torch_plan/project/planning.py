@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -20,11 +19,10 @@ from torch_plan.answers.records import (
 from torch_plan.answers.slugs import package_name
 from torch_plan.answers.urls import host_of
 from torch_plan.catalog.facts import Facts, load_facts
-from torch_plan.catalog.hardware import capability
-from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU, PYPI, family_of
+from torch_plan.catalog.versions import CPU, PYPI
 from torch_plan.project.markers import split
-from torch_plan.project.plan import Demand, Floor, Index, Option, Plan, Source, next_minor
+from torch_plan.project.needs import Needs
+from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
 from torch_plan.resolution.cells import Cell, Cells, Package
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.likely import likely_notes
@@ -47,10 +45,12 @@ class _Planner:
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
         self.answers, self.facts = cells.answers, cells.facts
+        self.needs = Needs(cells.facts, cells.pythons)
 
     def plan(self) -> Plan:
         answers = self.answers
         options = tuple(map(self.option, answers.variants))
+        demands = self.needs.demands((option.sync, option.cells) for option in options)
         shared = options[0].requirements if answers.layout == MARKERS else ()
         return Plan(
             python=answers.python,
@@ -68,7 +68,7 @@ class _Planner:
             torch_pin=answers.torch_pin,
             package=package_name(answers.project_slug),
             smoke_command=f"{answers.project_slug}-smoke",
-            demands=tuple(sorted(self.demands(options), key=lambda demand: demand.build == CPU)),
+            demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
             notes=(*(it.sentence for it in self.cells.fallbacks), *likely_notes(self.cells)),
         )
 
@@ -84,8 +84,10 @@ class _Planner:
             name=variant.name,
             requirements=tuple(self.requirements(cells, self.requirement)),
             cells=cells,
-            needs={cell.platform: (*self.needs(cell), *self.lacks(cell)) for cell in cells},
-            floors={it.platform: floor for it in cells if (floor := self.floor(it))},
+            needs={
+                cell.platform: (*self.needs.sentences(cell), *self.lacks(cell)) for cell in cells
+            },
+            floors={cell.platform: floor for cell in cells if (floor := self.needs.floor(cell))},
             sync=self.sync_options(variant),
         )
 
@@ -239,41 +241,6 @@ class _Planner:
                 hosts.update(dict.fromkeys(self.answers.pytorch_index.hosts))
         return tuple(hosts)
 
-    def demands(self, options: Iterable[Option]) -> Iterator[Demand]:
-        """Yield what each build of an option needs, once for all platforms that need the same.
-
-        One option is enough for a platform's CPU build.
-        """
-        have_cpu: set[str] = set()
-        for option in options:
-            platforms: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
-            for cell in option.cells:
-                if cell.build != CPU or cell.platform not in have_cpu:
-                    driver = self.facts.hardware.min_driver(cell.build, cell.platform)
-                    key = (cell.build, driver, self.runs_on(cell))
-                    platforms.setdefault(key, []).append(cell.platform)
-            have_cpu.update(cell.platform for cell in option.cells if cell.build == CPU)
-            for (build, driver, gpus), names in platforms.items():
-                yield Demand(option, build, driver, gpus, tuple(names))
-
-    def runs_on(self, cell: Cell) -> tuple[str, ...]:
-        """Return patterns of the GPUs that a build runs on, empty where nobody knows."""
-        family = family_of(cell.build)
-        if family == "cu":
-            return _cards(self.gpus(cell))
-        return self.gpus(cell) if family == "rocm" else ("*",)
-
-    def gpus(self, cell: Cell) -> tuple[str, ...]:
-        """Return the GPUs that a build is compiled for: `9.0` or `gfx90a`."""
-        if family_of(cell.build) == "rocm":
-            return self.facts.hardware.amd_architectures(cell.release, cell.build)
-        return tuple(
-            map(
-                capability,
-                self.facts.hardware.architectures(cell.release, cell.build, cell.platform),
-            )
-        )
-
     def lacks(self, cell: Cell) -> Iterator[str]:
         """Yield why a cell got the CPU build, if nobody asked for it."""
         for fallback in self.cells.fallbacks:
@@ -282,65 +249,10 @@ class _Planner:
                 if fallback.nearest:
                     yield f"the nearest build is {fallback.nearest}"
 
-    def needs(self, cell: Cell) -> Iterator[str]:
-        """Yield what a build asks of the machine: driver and card, glibc or macOS.
-
-        Of the builds of an index of the platform's own nothing is known.
-        """
-        if cell.url:
-            yield f"what the builds of {cell.url} need"
-            return
-        facts = self.facts
-        driver = facts.hardware.min_driver(cell.build, cell.platform)
-        if driver:
-            yield f"NVIDIA driver {driver} or newer"
-        gpus = ", ".join(self.gpus(cell))
-        if family_of(cell.build) == "rocm":
-            yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
-            yield f"AMD GPU {gpus}"
-        elif gpus:
-            yield f"GPU of compute capability {gpus}"
-        if cell.build == "xpu":
-            yield "Intel GPU with its driver"
-        floor = self.floor(cell)
-        if floor:
-            yield str(floor)
-
-    def floor(self, cell: Cell) -> Floor | None:
-        """Return the oldest system for a cell, None where its wheels name none, or are not known.
-
-        A compressed set of platform tags is content with the oldest version in it.
-        """
-        floors = []
-        for package in cell.packages:
-            if package.pythons is None and not cell.url:
-                for tag in self.facts.platform_tags(
-                    package.name, package.version, package.origin, cell.platform, self.cells.pythons
-                ):
-                    found = re.findall(r"(macosx|manylinux)_(\d+)_(\d+)_", tag)
-                    if found:
-                        floors.append(min((int(it[1]), int(it[2])) for it in found))
-        system = "macOS" if PLATFORMS[cell.platform].sys_platform == "darwin" else "glibc"
-        return Floor(system, max(floors)) if floors else None
-
 
 def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
     if index:
         yield Index(index.name, index.url, default=True)
-
-
-def _cards(compiled: Iterable[str]) -> tuple[str, ...]:
-    """Return patterns of the compute capabilities that code for some of them runs on.
-
-    Each runs on its major version from its minor one on, as `default_backend.runs_on` has it.
-    """
-    least: dict[str, str] = {}
-    for name in compiled:
-        major, minor = name.split(".")
-        least[major] = min(minor, least.get(major, minor))
-    return tuple(
-        f"{major}.?" if minor == "0" else f"{major}.[{minor}-9]" for major, minor in least.items()
-    )
 
 
 def _index_name(index: str) -> str:
