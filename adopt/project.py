@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from adopt import Stop
 from torch_plan.answers import records
-from torch_plan.answers.grammar import build_in
+from torch_plan.answers.indexes import build_in
 from torch_plan.answers.urls import shown, written
 from torch_plan.answers.words import normalized
 from torch_plan.catalog.facts import Facts

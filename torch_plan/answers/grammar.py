@@ -1,14 +1,12 @@
 """The grammar of the answers, before any build is looked for."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 
 from torch_plan.answers import suggest
+from torch_plan.answers.builds import BuildReader
 from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.problems import Problem
 from torch_plan.answers.questions import NO, YES, as_text, choices, fixed_defaults
-from torch_plan.answers.reader import Reader
 from torch_plan.answers.records import (
     DEFAULT_PLATFORMS,
     EXTRAS,
@@ -19,26 +17,15 @@ from torch_plan.answers.records import (
     OPTIONAL,
     Answers,
     Override,
-    PackageIndex,
     Variant,
 )
 from torch_plan.answers.slugs import slug_problem
-from torch_plan.answers.urls import host_of, url_problem, written
+from torch_plan.answers.urls import url_problem, written
+from torch_plan.answers.vocabulary import NO_WORDS, YES_WORDS
 from torch_plan.answers.words import BackendWord, PlatformWord, is_option_name, normalized
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.mirrors import BUILD_PLACE, Mirror
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU, FAMILIES, PYPI, family_of, version_key
-
-_AUTO = "auto"
-"""uv's word for whatever this machine can run; the template detects that before it asks."""
-
-_PACKAGE_INDEX = "packages"
-"""The name that an index in the place of PyPI gets in a project, where it has none of its own."""
-
-_YES = ("yes", "y", "true", "t", "on", "1")
-_NO = ("no", "n", "false", "f", "off", "0")
-"""How cookiecutter lets people say yes and no, in any case."""
+from torch_plan.catalog.versions import CPU, PYPI
 
 
 def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Problem]]:
@@ -82,15 +69,14 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
 
 def is_yes(answer: object) -> bool:
     """Tell whether an answer to a yes/no question says yes."""
-    return as_text(answer).strip().lower() in _YES
+    return as_text(answer).strip().lower() in YES_WORDS
 
 
-class _AnswerReader(Reader):
+class _AnswerReader(BuildReader):
     """Reads one answer after the other and collects what is wrong with them."""
 
     def __init__(self, raw: Mapping[str, str], facts: Facts) -> None:
-        super().__init__(raw)
-        self.facts = facts
+        super().__init__(raw, facts)
         self.declared: list[str] = []
         """The names of the variants, also of those that are refused for something else."""
 
@@ -111,9 +97,9 @@ class _AnswerReader(Reader):
 
     def read_yes(self, key: str) -> bool:
         value = self.text(key).lower()
-        if value not in (*_YES, *_NO):
+        if value not in (*YES_WORDS, *NO_WORDS):
             self.refuse(key, "the answer is yes or no.", [fixed_defaults()[key], YES, NO])
-        return value in _YES
+        return value in YES_WORDS
 
     def read_slug(self) -> str:
         slug = self.text("project_slug")
@@ -121,43 +107,6 @@ class _AnswerReader(Reader):
         if problem:
             self.refuse("project_slug", problem.reason, problem.replacements)
         return slug
-
-    def read_release(self) -> str:
-        key, asked = "torch_version", self.text("torch_version")
-        release, _, label = asked.partition("+")
-        if label and self.is_release(release) and label in self.facts.all_backends:
-            backend = self.text("torch_backend")
-            heading = f"torch_version={asked} with torch_backend={backend}"
-            ways = ({key: release}, {key: release, "torch_backend": label})
-            reason = f"the version names the build {label}, but torch_backend does not."
-            self.problems.append(Problem((key, "torch_backend"), heading, reason, ways))
-        elif not self.is_release(asked):
-            near = self.near_releases(asked)
-            cut = [it for it in self.facts.releases if it.startswith(f"{asked}0.")]
-            reason = self.why_no_release(asked)
-            if cut:
-                reason = (
-                    f"it can mean {near[0]}, or {cut[-1]} if it comes from a YAML file, where a "
-                    "number without quotes loses its last zero."
-                )
-            self.refuse(key, reason, [*near[:1], *cut[-1:], *near[1:]])
-        return asked
-
-    def is_release(self, asked: str) -> bool:
-        """Tell whether a release is known, or may come next."""
-        return asked in self.facts.releases or self.facts.is_expected(asked)
-
-    def why_no_release(self, asked: str) -> str:
-        """Return why nothing that was asked for is a release."""
-        found, oldest = re.search(r"\d+(\.\d+)+", asked), self.facts.releases[0]
-        if found and version_key(found[0]) < version_key(oldest):
-            return f"the oldest release that this template knows is {oldest}."
-        return "there is no such release; docs/support.md lists all of them."
-
-    def near_releases(self, asked: str) -> list[str]:
-        """Return the releases that may have been meant, the newest one last."""
-        releases = self.facts.releases
-        return [*suggest.nearest_versions(asked.partition("+")[0], releases), releases[-1]]
 
     def read_python(self) -> str:
         asked, pythons = self.text("python_version"), self.facts.all_pythons
@@ -230,58 +179,6 @@ class _AnswerReader(Reader):
             repeats = same[0][1:] == variant[1:]
             numbered = word._replace(name=f"{name}-2")
             self.refuse_word(key, text, "twice", reason, ["" if repeats else plain, numbered])
-
-    def check_word_release(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
-        """Refuse the release of a word that there is none of."""
-        if word.release is not None and not self.is_release(word.release):
-            near = [word._replace(release=name) for name in self.near_releases(word.release)]
-            self.refuse_word(key, text, "release", self.why_no_release(word.release), near)
-
-    def check_backend(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
-        """Refuse a backend that no release has; an index that is not PyTorch's may have others.
-
-        `text` is what the word is in the answer.
-        """
-        backend = str(word.backend)
-        if backend in self.facts.all_backends:
-            return
-        if not self.mirror.known and re.fullmatch(r"cu\d{2,3}|rocm\d+(\.\d+)+", backend):
-            return
-        options, family = self.known_backends(), suggest.family_meant(backend)
-        reason = f"there is no such backend; the choices are: {' '.join(options)}."
-        replacements = [word._replace(backend=name) for name in self.near_backends(backend)]
-        needed: Way = {}
-        having = [
-            release
-            for release in self.facts.releases
-            if family in map(family_of, self.facts.backends(release))
-        ]
-        if backend == _AUTO:
-            reason = (
-                "the project records which build was chosen, so that an update on another machine "
-                "does not choose again. Leave the answer out to get the build that this machine "
-                "can run."
-            )
-        elif having and family not in map(family_of, options):
-            newest, release = having[-1], word.release or self.text("torch_version")
-            reason = f"torch {release} has no {FAMILIES[family]} build; torch {newest} has one."
-            near = suggest.nearest_backends(backend, self.facts.backends(newest))[0]
-            moved = word._replace(backend=near, release=word.release and newest)
-            replacements = [moved, *replacements]
-            needed = {} if word.release else {"torch_version": newest}
-        self.refuse_word(key, text, "backend", reason, replacements, first_needs=needed)
-
-    def known_backends(self) -> tuple[str, ...]:
-        """Return the backends of the chosen release; of all releases where it is not known."""
-        return self.facts.backends(self.text("torch_version")) or self.facts.all_backends
-
-    def near_backends(self, backend: str) -> list[str]:
-        """Return the backends that may have been meant, none where it is one."""
-        if backend in self.facts.all_backends:
-            return []
-        if backend == _AUTO:
-            return [CPU]
-        return suggest.nearest_backends(backend, self.known_backends())
 
     def near_platforms(self, platform: str) -> list[str]:
         """Return the platforms that may have been meant, none where it is one."""
@@ -377,82 +274,10 @@ class _AnswerReader(Reader):
             replacements = [str(word._replace(variant=name)) for name in others]
             self.refuse_word("platforms", text, "variant", reason, [*replacements, word.platform])
 
-    @cached_property
-    def mirror(self) -> Mirror:
-        """The index of PyTorch; what is wrong with it is said when it is read."""
-        mirrors = self.facts.pytorch_mirrors
-        answer = self.text("pytorch_index")
-        url = written(answer)
-        same = [mirror for mirror in mirrors.values() if mirror.url == url]
-        if answer in mirrors or same:
-            return mirrors.get(answer) or same[0]
-        return Mirror(url, flat=False, hosts=(host_of(url),), known=False)
-
-    def read_pytorch_index(self) -> Mirror:
-        """Refuse a URL that has a build, or the end of an index, where the build is put.
-
-        What is refused counts as a copy of PyTorch's, so that the cells are looked at all the same.
-        """
-        problems_before = len(self.problems)
-        self.check_pytorch_index()
-        return self.mirror._replace(known=len(self.problems) > problems_before or self.mirror.known)
-
-    def check_pytorch_index(self) -> None:
-        key, mirror = "pytorch_index", self.mirror
-        if mirror.known:
-            return
-        answer = self.text(key).replace(BUILD_PLACE, "build")
-        reason = url_problem(answer, self.facts.pytorch_mirrors)
-        if reason:
-            self.refuse(key, reason, self.facts.pytorch_mirrors)
-            return
-        before, _, last = mirror.url.rpartition("/")
-        parts = re.split("/", mirror.url)
-        builds = [part for part in parts[3:] if build_in(part, self.facts)]
-        if last in builds and last == build_in(last, self.facts):
-            reason = f"leave `/{last}` out of the URL; each build adds its own name to it."
-            self.refuse(key, reason, [before])
-        elif builds:
-            build = build_in(builds[-1], self.facts)
-            reason = f"it is the URL of one build, {build}; write {BUILD_PLACE} in its place."
-            replaced = builds[-1].replace(build, BUILD_PLACE)
-            general = "/".join(replaced if part == builds[-1] else part for part in parts)
-            self.refuse(key, reason, [general])
-        elif last == "nightly":
-            reason = "nightly builds have no release that a project could name."
-            self.refuse(key, reason, [before])
-        elif last == "simple" and BUILD_PLACE not in mirror.url:
-            reason = (
-                "each build adds its own name to the end of the URL, and there are no builds below "
-                f"/simple; write {BUILD_PLACE} where the URL names the build."
-            )
-            self.refuse(
-                key, reason, [f"{before}-{BUILD_PLACE}/simple", f"{before}/{BUILD_PLACE}/simple"]
-            )
-
-    def read_package_index(self) -> PackageIndex | None:
-        key, mirrors = "package_index", self.facts.package_mirrors
-        answer = self.text(key)
-        if answer == "pypi":
-            return None
-        if answer in mirrors:
-            return PackageIndex(answer, mirrors[answer])
-        reason = url_problem(answer, ("pypi", *mirrors))
-        if reason:
-            self.refuse(key, reason, ["pypi", *mirrors])
-        return PackageIndex(_PACKAGE_INDEX, written(answer))
-
 
 def _means_backend(name: str, facts: Facts) -> bool:
     """Tell whether a name is that of a backend, as uv compares names: `rocm6-4` is `rocm6.4`."""
     return normalized(name) in {normalized(backend) for backend in facts.all_backends}
-
-
-def build_in(part: str, facts: Facts) -> str:
-    """Return the build that a part of a URL names, empty for none: `cu128` for `pytorch-cu128`."""
-    words = re.split(r"[-_/]", part)
-    named = [build for build in facts.all_backends if build != PYPI and build in words]
-    return named[-1] if named else ""
 
 
 def _spelt(name: str, declared: Iterable[str]) -> str:

@@ -13,27 +13,16 @@ from typing import NamedTuple, NewType
 from torch_plan.answers.questions import choices
 from torch_plan.answers.records import NO_COMPANIONS, OPTIONAL
 from torch_plan.answers.urls import without_logins
+from torch_plan.answers.vocabulary import ANY_GPU, FAMILY_WORDS, MACHINE_WORDS, SYSTEM_WORDS
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.platforms import PLATFORMS, SYSTEMS
+from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, TORCH, family_of, version_key
 
 _ALL = "all"
 
-_FAMILIES = {"cuda": "cu", "cu": "cu", "nvidia": "cu", "rocm": "rocm", "hip": "rocm", "amd": "rocm"}
-"""What people call a toolkit or a maker -> its family of builds."""
-
-_CPU_WORDS = ("mps", "metal", "cpu-only", "cpuonly")
-"""What is held by the CPU build: Metal is in that of macOS."""
-
-_MACHINES = {
-    "x64": "x86_64",
-    "amd64": "x86_64",
-    "intel": "x86_64",
-    "arm64": "arm",
-    "aarch64": "arm",
-}
-
+_NUMBERED = ("cu", "rocm")
+"""The families whose builds have the version of a toolkit in their name."""
 
 ProperAnswers = NewType("ProperAnswers", dict[str, str])
 """Answers in their proper form. Whatever is behind this module takes nothing else."""
@@ -163,13 +152,13 @@ class _Reading:
         word = typed.lower().removeprefix("pytorch-")
         if word in self.facts.all_backends:
             return word
-        if word in _CPU_WORDS:
+        if FAMILY_WORDS.get(word) == CPU:
             if word in ("mps", "metal"):
                 self.reasons[key] = ", the macOS build, which uses Metal"
             return CPU
-        if word == "gpu" or word in _FAMILIES:
+        if word == ANY_GPU or FAMILY_WORDS.get(word) in _NUMBERED:
             found = self.machine.backend(release or self.main_release)
-            families = (_FAMILIES[word],) if word in _FAMILIES else ("cu", "rocm", "xpu")
+            families = (*_NUMBERED, "xpu") if word == ANY_GPU else (FAMILY_WORDS[word],)
             if family_of(found) in families:
                 self.reasons[key] = ", which this machine can run"
                 return found
@@ -219,7 +208,7 @@ class _Reading:
             return typed
         word = re.sub(r"[_/]", "-", re.sub(r"x86[-_]64", "x64", typed.lower()))
         name, separator, rest = word.partition("-")
-        system, machine = SYSTEMS.get(name), _MACHINES.get(rest)
+        system, machine = SYSTEM_WORDS.get(name), MACHINE_WORDS.get(rest)
         if not system or (separator and not machine):
             return typed
         if not machine:
@@ -261,9 +250,9 @@ def _number(word: str, facts: Facts) -> str:
     found = re.fullmatch(r"(cuda|cu|rocm|hip)?[-_]?v?(\d+(?:\.\d+)*)", word)
     if not found:
         return ""
-    family, number = _FAMILIES.get(found[1] or ""), found[2]
+    family, number = FAMILY_WORDS.get(found[1] or ""), found[2]
     minor = ".".join(number.split(".")[:2])
-    families = (family,) if family else ("cu", "rocm")
+    families = (family,) if family else _NUMBERED
     backends = [it for it in facts.all_backends if family_of(it) in families]
     for wanted in (number, minor):
         digits = "".join(map(str, version_key(wanted)))

@@ -6,19 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from torch_plan.catalog.platforms import PLATFORMS, SYSTEMS
+from torch_plan.answers.vocabulary import ANY_GPU, FAMILY_WORDS, SYSTEM_WORDS
+from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, family_of, version_key
-
-_FAMILY_MEANT = {
-    "gpu": "cu",
-    "nvidia": "cu",
-    "amd": "rocm",
-    "hip": "rocm",
-    "intel": "xpu",
-    "mps": CPU,
-    "metal": CPU,
-}
-"""What people call the hardware -> the family of builds for it; Metal is in macOS's CPU build."""
 
 
 def close(word: str, options: Sequence[str], count: int = 2, cutoff: float = 0.6) -> list[str]:
@@ -68,7 +58,8 @@ def nearest_versions(asked: str, versions: Sequence[str]) -> list[str]:
 
 def family_meant(asked: str) -> str:
     """Return the family of builds that a word is about: `rocm` for `amd`, any other word itself."""
-    return _FAMILY_MEANT.get(asked.lower(), family_of(asked.lower()))
+    word = asked.lower()
+    return "cu" if word == ANY_GPU else FAMILY_WORDS.get(word, family_of(word))
 
 
 def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
@@ -99,7 +90,7 @@ def nearest_platforms(asked: str) -> list[str]:
     """Return the platforms that may have been meant, the likeliest first; empty for none."""
     word = asked.lower().replace("amd64", "x86_64").replace("_", "-")
     name, dash, machine = word.partition("-")
-    spelt = [SYSTEMS[it] for it in close(name, [*SYSTEMS], count=1)] or [name]
+    spelt = [SYSTEM_WORDS[it] for it in close(name, [*SYSTEM_WORDS], count=1)] or [name]
     begin = [
         it for it in PLATFORMS if it.replace("_", "-").startswith(f"{spelt[0]}{dash}{machine}")
     ]

@@ -107,22 +107,6 @@ def platform_of(platform_tag: str) -> str:
     return ""
 
 
-SYSTEMS = {
-    "linux": "linux",
-    "ubuntu": "linux",
-    "wsl": "linux",
-    "wsl2": "linux",
-    "mac": "macos",
-    "macos": "macos",
-    "osx": "macos",
-    "darwin": "macos",
-    "win": "windows",
-    "win32": "windows",
-    "windows": "windows",
-}
-"""What people call a system -> what the names of platforms begin with."""
-
-
 def platform_named(sys_platform: str, machine: str) -> str:
     """Return the platform of `linux` and `x86_64`, empty if PyTorch has no wheels for it."""
     for name, entry in PLATFORMS.items():

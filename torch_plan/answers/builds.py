@@ -1,0 +1,106 @@
+"""The releases and backends that answers name, each alone or within a word."""
+
+import re
+
+from torch_plan.answers import suggest
+from torch_plan.answers.indexes import IndexReader
+from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.words import BackendWord, PlatformWord
+from torch_plan.catalog.versions import CPU, FAMILIES, family_of, version_key
+
+_AUTO = "auto"
+"""uv's word for whatever this machine can run; the template detects that before it asks."""
+
+
+class BuildReader(IndexReader):
+    """Reads `torch_version`, and refuses the releases and backends of words."""
+
+    def read_release(self) -> str:
+        """Return the release that was asked for, which is refused where there is none of it."""
+        key, asked = "torch_version", self.text("torch_version")
+        release, _, label = asked.partition("+")
+        if label and self.is_release(release) and label in self.facts.all_backends:
+            backend = self.text("torch_backend")
+            heading = f"torch_version={asked} with torch_backend={backend}"
+            ways = ({key: release}, {key: release, "torch_backend": label})
+            reason = f"the version names the build {label}, but torch_backend does not."
+            self.problems.append(Problem((key, "torch_backend"), heading, reason, ways))
+        elif not self.is_release(asked):
+            near = self.near_releases(asked)
+            cut = [it for it in self.facts.releases if it.startswith(f"{asked}0.")]
+            reason = self.why_no_release(asked)
+            if cut:
+                reason = (
+                    f"it can mean {near[0]}, or {cut[-1]} if it comes from a YAML file, where a "
+                    "number without quotes loses its last zero."
+                )
+            self.refuse(key, reason, [*near[:1], *cut[-1:], *near[1:]])
+        return asked
+
+    def is_release(self, asked: str) -> bool:
+        """Tell whether a release is known, or may come next."""
+        return asked in self.facts.releases or self.facts.is_expected(asked)
+
+    def why_no_release(self, asked: str) -> str:
+        """Return why nothing that was asked for is a release."""
+        found, oldest = re.search(r"\d+(\.\d+)+", asked), self.facts.releases[0]
+        if found and version_key(found[0]) < version_key(oldest):
+            return f"the oldest release that this template knows is {oldest}."
+        return "there is no such release; docs/support.md lists all of them."
+
+    def near_releases(self, asked: str) -> list[str]:
+        """Return the releases that may have been meant, the newest one last."""
+        releases = self.facts.releases
+        return [*suggest.nearest_versions(asked.partition("+")[0], releases), releases[-1]]
+
+    def check_word_release(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
+        """Refuse the release of a word that there is none of."""
+        if word.release is not None and not self.is_release(word.release):
+            near = [word._replace(release=name) for name in self.near_releases(word.release)]
+            self.refuse_word(key, text, "release", self.why_no_release(word.release), near)
+
+    def check_backend(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
+        """Refuse a backend that no release has; an index that is not PyTorch's may have others.
+
+        `text` is what the word is in the answer.
+        """
+        backend = str(word.backend)
+        if backend in self.facts.all_backends:
+            return
+        if not self.mirror.known and re.fullmatch(r"cu\d{2,3}|rocm\d+(\.\d+)+", backend):
+            return
+        options, family = self.known_backends(), suggest.family_meant(backend)
+        reason = f"there is no such backend; the choices are: {' '.join(options)}."
+        replacements = [word._replace(backend=name) for name in self.near_backends(backend)]
+        needed: Way = {}
+        having = [
+            release
+            for release in self.facts.releases
+            if family in map(family_of, self.facts.backends(release))
+        ]
+        if backend == _AUTO:
+            reason = (
+                "the project records which build was chosen, so that an update on another machine "
+                "does not choose again. Leave the answer out to get the build that this machine "
+                "can run."
+            )
+        elif having and family not in map(family_of, options):
+            newest, release = having[-1], word.release or self.text("torch_version")
+            reason = f"torch {release} has no {FAMILIES[family]} build; torch {newest} has one."
+            near = suggest.nearest_backends(backend, self.facts.backends(newest))[0]
+            moved = word._replace(backend=near, release=word.release and newest)
+            replacements = [moved, *replacements]
+            needed = {} if word.release else {"torch_version": newest}
+        self.refuse_word(key, text, "backend", reason, replacements, first_needs=needed)
+
+    def known_backends(self) -> tuple[str, ...]:
+        """Return the backends of the chosen release; of all releases where it is not known."""
+        return self.facts.backends(self.text("torch_version")) or self.facts.all_backends
+
+    def near_backends(self, backend: str) -> list[str]:
+        """Return the backends that may have been meant, none where it is one."""
+        if backend in self.facts.all_backends:
+            return []
+        if backend == _AUTO:
+            return [CPU]
+        return suggest.nearest_backends(backend, self.known_backends())
