@@ -20,8 +20,8 @@ from tests.helpers.answers import ANSWERS, SPREAD
 from tests.helpers.elsewhere import HERE, answers, contents, copy_template, run, tracked_files
 from tests.helpers.proof import indexes_of_torch
 from tools.lib.replica import Replica
-from torch_plan.catalog.platforms import host_platform
 from torch_plan.extension import hook_settings
+from torch_plan.machine.system import host_platform
 
 DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in range(10)

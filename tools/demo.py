@@ -24,8 +24,8 @@ from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.answers.problems import Refused
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.mirrors import Mirror
-from torch_plan.catalog.platforms import host_platform
 from torch_plan.catalog.versions import CPU, TORCH
+from torch_plan.machine.system import host_platform
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete

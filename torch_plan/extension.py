@@ -18,9 +18,10 @@ from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.questions import questions
 from torch_plan.answers.slugs import default_slug, package_name
 from torch_plan.catalog.facts import load_facts
-from torch_plan.catalog.platforms import PLATFORMS, host_platform
+from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.dialogue import generation
 from torch_plan.dialogue.invocation import find_invocation
+from torch_plan.machine.system import host_platform
 from torch_plan.project.ci import jobs_of
 from torch_plan.resolution import defaults
 from torch_plan.text import author, listed, toml, toml_key

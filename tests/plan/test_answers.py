@@ -9,7 +9,8 @@ from torch_plan.answers.slugs import slug_problem
 from torch_plan.answers.urls import shown
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.platforms import host_platform, platform_named, platform_of
+from torch_plan.catalog.platforms import platform_named, platform_of
+from torch_plan.machine.system import host_platform
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete

@@ -1,7 +1,5 @@
 """The platforms that PyTorch publishes wheels for, and what each is called elsewhere."""
 
-import os
-import sys
 from functools import cache
 from typing import NamedTuple
 
@@ -113,34 +111,3 @@ def platform_named(sys_platform: str, machine: str) -> str:
         if (entry.sys_platform, entry.platform_machine) == (sys_platform, machine):
             return name
     return ""
-
-
-def host_machine() -> str:
-    """Return what `platform.machine()` returns, without its import, which takes milliseconds."""
-    if sys.platform != "win32":
-        return os.uname().machine
-    import platform
-
-    return platform.machine()
-
-
-def host_platform() -> str:
-    """Return the platform that this runs on, empty if PyTorch has no wheels for it."""
-    return platform_named(sys.platform, host_machine())
-
-
-def host_system() -> tuple[str, tuple[int, ...]] | None:
-    """Return what the wheels of this system ask for: `glibc` or `macOS`, and its version here.
-
-    None on other systems, and where it cannot be told.
-    """
-    try:
-        if sys.platform == "darwin":
-            import platform
-
-            name, version = "macOS", platform.mac_ver()[0]
-        else:
-            name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
-        return name, tuple(int(part) for part in version.split(".")[:2])
-    except (AttributeError, OSError, ValueError):
-        return None

@@ -23,9 +23,9 @@ from torch_plan.answers.questions import as_text, asked, fixed_defaults, questio
 from torch_plan.answers.records import FREE_TEXT
 from torch_plan.answers.slugs import default_slug
 from torch_plan.catalog.facts import Facts, load_facts
-from torch_plan.catalog.platforms import host_platform, host_system
 from torch_plan.catalog.versions import CPU, FAMILIES, PYPI, family_of, version_key
 from torch_plan.dialogue.invocation import Invocation, find_invocation
+from torch_plan.machine.system import host_platform, host_system
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
 from torch_plan.project.readme import Advice, Wishes, advice

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from torch_plan.catalog.platforms import host_machine, platform_named
+from torch_plan.catalog.platforms import platform_named
+from torch_plan.machine.system import host_machine
 
 _SECONDS = 1.5
 """How long all commands together may take; looking at the machine stays below 2 s with that."""

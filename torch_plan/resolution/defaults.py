@@ -12,8 +12,9 @@ from torch_plan.answers.records import DEFAULT_PLATFORMS, MAIN_PLATFORM, MARKERS
 from torch_plan.answers.slugs import default_slug
 from torch_plan.answers.words import PlatformWord
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.platforms import PLATFORMS, host_platform
+from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, TORCH
+from torch_plan.machine.system import host_platform
 from torch_plan.resolution.cells import Cells
 from torch_plan.resolution.check import read_cells
 

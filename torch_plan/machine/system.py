@@ -1,0 +1,37 @@
+"""The system that this runs on, without the imports that looking for a GPU takes."""
+
+import os
+import sys
+
+from torch_plan.catalog.platforms import platform_named
+
+
+def host_machine() -> str:
+    """Return what `platform.machine()` returns, without its import, which takes milliseconds."""
+    if sys.platform != "win32":
+        return os.uname().machine
+    import platform
+
+    return platform.machine()
+
+
+def host_platform() -> str:
+    """Return the platform that this runs on, empty if PyTorch has no wheels for it."""
+    return platform_named(sys.platform, host_machine())
+
+
+def host_system() -> tuple[str, tuple[int, ...]] | None:
+    """Return what the wheels of this system ask for: `glibc` or `macOS`, and its version here.
+
+    None on other systems, and where it cannot be told.
+    """
+    try:
+        if sys.platform == "darwin":
+            import platform
+
+            name, version = "macOS", platform.mac_ver()[0]
+        else:
+            name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+        return name, tuple(int(part) for part in version.split(".")[:2])
+    except (AttributeError, OSError, ValueError):
+        return None
