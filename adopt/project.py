@@ -24,7 +24,7 @@ from torch_plan.markers import compared
 from torch_plan.plan import Plan
 from torch_plan.platforms import PLATFORMS
 from torch_plan.text import listed
-from torch_plan.urls import shown, written
+from torch_plan.urls import masked, written
 from torch_plan.words import normalized
 
 Place = tuple[str, ...]
@@ -265,7 +265,7 @@ class Project:
         if "torch_backend" in self.given:
             return PYPI
         raise Stop(
-            f"torch comes from the index {index.get('name') or shown(index['url'])}, which is not "
+            f"torch comes from the index {index.get('name') or masked(index['url'])}, which is not "
             "PyTorch's of a released build. Say torch_backend=… or, for a copy, pytorch_index=URL."
         )
 

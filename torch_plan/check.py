@@ -16,7 +16,6 @@ from torch_plan.grammar import read_answers
 from torch_plan.meaning import meaning
 from torch_plan.problems import Problem, Way
 from torch_plan.text import listed
-from torch_plan.urls import without_logins
 from torch_plan.ways import Ways
 from torch_plan.words import BackendWord, PlatformWord
 
@@ -323,7 +322,7 @@ class _Checks:
         for key, kind in (("torch_backend", BackendWord), ("platforms", PlatformWord)):
             for text in self.raw[key].split():
                 if kind.parse(text).release == release:
-                    return without_logins(f"{key}={text}")
+                    return f"{key}={text}"
         raise KeyError(release)
 
     def heading(self, cell: Cell) -> str:

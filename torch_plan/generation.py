@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from functools import lru_cache
@@ -25,7 +26,8 @@ from torch_plan.platforms import host_platform, host_system
 from torch_plan.problems import FindProblems, Problem, Refused, Way
 from torch_plan.questions import as_text, asked, fixed_defaults, questions, unasked
 from torch_plan.slugs import default_slug
-from torch_plan.text import any_shell_word, listed, shell_line
+from torch_plan.text import listed, shell_line
+from torch_plan.urls import masked
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
@@ -59,6 +61,11 @@ def begin(context: MutableMapping[str, Any]) -> str:
             f"cookiecutter {found} is too old. This template needs {OLDEST_COOKIECUTTER} or "
             "newer; `uvx cookiecutter@latest` runs the newest.",
             invocation,
+        )
+    if invocation.missing and not invocation.is_update:
+        say(
+            f"This template cannot find {listed(invocation.missing)} in cookiecutter {found}, and "
+            "so takes answers with misspelt names without a word. Check the names of your answers."
         )
     private = [key for key in {**invocation.config_defaults, **invocation.given} if _is_ours(key)]
     if private and not invocation.is_update:
@@ -294,8 +301,9 @@ def made_with(context: Mapping[str, Any]) -> str:
         for key, value in raw.items()
         if key in _ALWAYS_NAMED or (key not in _AFTERWARDS and value != usual.get(key))
     }
-    words = [any_shell_word(key, value) for key, value in named.items()]
-    return " ".join(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words])
+    words = [f"{key}={value}" for key, value in named.items()]
+    # For sh, wherever it is rendered: the README is the same on every machine.
+    return shell_line(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words], windows=False)
 
 
 def _command_problems(
@@ -317,7 +325,7 @@ def _command_problems(
         reason = "the template has no such answer; docs/answers.md lists all of them."
         yield Problem(("unknown", key), f"{key}={given[key]}", reason, tuple(ways or [{key: None}]))
     folder = invocation.output_folder / slug.strip()
-    if slug.strip() and folder.exists() and not invocation.may_overwrite:
+    if slug.strip() and _exists(folder) and not invocation.may_overwrite:
         reason = (
             f"{folder} already exists. Choose another name, or add -f to the command to "
             "overwrite its files."
@@ -329,7 +337,11 @@ def _command_problems(
 def _free_slug(folder: Path) -> str:
     """Return the name of a folder with the first number that makes it a new one."""
     numbered = (f"{folder.name}-{number}" for number in count(2))
-    return next(name for name in numbered if not (folder.parent / name).exists())
+    return next(name for name in numbered if not _exists(folder.parent / name))
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110  # Path.exists raises an OSError for a long name
 
 
 def commands_without_likely(context: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -355,7 +367,7 @@ def commands_without_likely(context: Mapping[str, Any]) -> dict[str, list[str]]:
         answers = {**explicit, **different}
         way_out = Search(answers, problems_of).way_out()
         accepted = way_out.answers if way_out else answers
-        return _command(accepted, given, invocation.overwriting(), facts)
+        return [*map(masked, _command(accepted, given, invocation.overwriting(), facts))]
 
     return {platform: command(platform) for platform in platforms}
 
@@ -403,4 +415,4 @@ def say_once(text: str) -> None:
 def say(text: str) -> None:
     """Print a text to standard error, if there is one that takes it."""
     with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        print(masked(text), file=sys.stderr, flush=True)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch_plan.problems import FindProblems, Key, Problem, Way, with_changes
 from torch_plan.text import shell_line
+from torch_plan.urls import masked
 
 OFFERED = 3
 """How many ways out one problem names."""
@@ -124,18 +125,32 @@ class Search:
         The accepted answers (`fixed`) to the same questions are tried too, last.
         """
         keys = dict.fromkeys(key for way in problem.ways for key in way)
-        ways = [*problem.ways, {key: fixed[key] for key in keys if key in fixed}]
+        ways = [*problem.ways, {key: fixed.get(key) for key in keys}]
         known = _keys(problems)
-        working: list[Way] = []
-        complete: list[Way] = []
-        for way, (_, left) in zip(ways, self._changes(self.given, ways), strict=False):
-            found = _keys(left)
-            if problem.key not in found and found <= known and way not in working:
-                working.append(way)
-                # An answer with two wrong words is better shown with both of them right.
-                if not any(key[0] in way for key in found):
-                    complete.append(way)
-        return complete or working
+        working: dict[frozenset[tuple[str, str]], Way] = {}
+        for way, (answers, left) in zip(ways, self._changes(self.given, ways), strict=False):
+            remaining = _keys(left)
+            # An answer with two wrong words is shown with both of them right, or not at all.
+            is_right = remaining <= known and not any(key[0] in way for key in remaining)
+            if is_right and problem.key not in remaining and answers != self.given:
+                changed = {key: value for key, value in way.items() if value != self.given.get(key)}
+                working.setdefault(frozenset(answers.items()), changed)
+        return [*working.values()]
+
+    def way_out_or_less(self) -> WayOut | None:
+        """Return the way out; where none was found, that of the answers that no problem is about.
+
+        None if the problems are not about what was given.
+        """
+        refused = {
+            key for it in self.problems for key in (it.key[0], *(k for way in it.ways for k in way))
+        }
+        kept = {key: value for key, value in self.given.items() if key not in refused}
+        way_out = self.way_out()
+        if way_out or kept == self.given:
+            return way_out
+        less = Search(kept, self.find_problems).way_out_or_less()
+        return less and less._replace(met=(*self.problems, *less.met))
 
 
 def refusal_text(
@@ -148,7 +163,7 @@ def refusal_text(
     `command` writes the command line for answers. Every change that the text names was tried.
     """
     search = Search(given, find_problems)
-    way_out = search.way_out()
+    way_out = search.way_out_or_less()
     answers = way_out.answers if way_out else given
     problems = distinct([*search.problems, *(way_out.met if way_out else ())])
     lines = ["This cannot be done:" if len(problems) == 1 else f"{len(problems)} problems:"]
@@ -158,11 +173,12 @@ def refusal_text(
         if working:
             lines.append("    What works: " + ", or ".join(map(change, working)))
     if way_out is None:
-        return "\n".join([*lines, "", "Nothing was written."])
+        return masked("\n".join([*lines, "", "Nothing was written."]))
     changed = {key: answers.get(key) for key in {**given, **answers}}
     changed = {key: value for key, value in changed.items() if value != given.get(key)}
     lines += ["", f"Nothing was written. To run it again {_with(changed)}:"]
-    return "\n".join([*lines, "", f"  {command(answers)}"])
+    lines += ["", f"  {command(answers)}"]
+    return masked("\n".join(lines))
 
 
 def _keys(problems: Iterable[Problem]) -> set[Key]:

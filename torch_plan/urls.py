@@ -26,7 +26,7 @@ def url_problem(url: str, names: Iterable[str]) -> str:
         named = ", ".join(names)
         options = f"one of {named}, or a URL" if named else "a URL"
         return f"it has to be {options} that begins with https:// or http://."
-    if parts.username or parts.password:
+    if parts.username or parts.password or "%40" in parts.netloc:
         return (
             "a password would stand in pyproject.toml and uv.lock for everyone to read; leave "
             "it out, and set UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD instead."
@@ -53,18 +53,46 @@ def host_of(url: str) -> str:
         return ""
 
 
-def without_logins(text: str) -> str:
-    """Return a text in which no URL has a login."""
-    return re.sub(r"(?<=://)\S*@", "…@", text)
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]+:/+")
+"""Also with a slash too few; a single letter is a drive of Windows."""
+_FIELDS = re.compile(
+    r"(?:[\w-]+=)*(?:(?:[\w.-]+:)?(?:[\d.]+\+)?(?:pypi|cpu|xpu|cu\d+|rocm[\d.]+)@)?"
+)
+"""What stands before a value, and before the URL of a platform's own index."""
+_HOST = r"[\w-]+(?:\.[\w-]+)+"
 
 
-def shown(url: str) -> str:
-    """Return a URL, or what was meant as one, with its scheme and its host alone.
+def masked(text: str) -> str:
+    """Return a text in which nothing that may be a login, a query or a fragment of a URL is left.
 
-    The rest may hold a password or a token, also where a person forgot the scheme or put a slash
-    into the password: whatever stands before the last `@` is taken for a login.
+    What a text is decides, not where it stands: a login ends at the last `@`, since a password may
+    hold any character, and a person may have forgotten the scheme or a slash of it.
     """
-    scheme = re.match(r"([A-Za-z][\w+.-]*://)?", url)[0]  # type: ignore[index]  # always matches
-    address = url[len(scheme) :].rpartition("@")[2]
-    host = re.split(r"[/?#]", address, maxsplit=1)[0]
-    return scheme + host + ("/…" if address != host else "")
+    return re.sub(r"\S+", lambda word: _masked_word(word[0]), text)
+
+
+def _masked_word(word: str) -> str:
+    quotes = re.match(r"[\"'(\[{`]*", word)[0]  # type: ignore[index]  # always matches
+    word = word[len(quotes) :]
+    scheme = _SCHEME.search(word)
+    end = scheme.end() if scheme else _FIELDS.match(word).end()  # type: ignore[union-attr]
+    before, url = word[:end], word[end:]
+    if scheme:
+        before = _masked_word(before[: scheme.start()]) + scheme[0]
+    login, at, rest = re.fullmatch(r"(?:(.*)(@|%40))?(.*)", url).groups("")  # type: ignore[union-attr]
+    if at and _is_login(login, rest, scheme[0] if scheme else ""):
+        url = f"…@{rest}"
+    place = r"[?#]" if scheme or re.match(rf"(…@)?{_HOST}(:\d+)?/", url) else r"\?(?=[^?]*=)"
+    # What closes a quotation or a sentence is left, so that a command stays one.
+    secret = re.compile(rf"(?<=[^?#])({place})(?=.*\w).*?(?=[\"'`)\]}}>,;.]*$)")
+    return quotes + before + secret.sub(r"\1…", url, count=1)
+
+
+def _is_login(text: str, rest: str, scheme: str) -> bool:
+    """Tell whether what stands before an `@` may be one; `rest` is what follows."""
+    if scheme:
+        is_user_of_ssh = "ssh" in scheme and re.fullmatch(r"[\w-]+", text)
+        # A path may have an `@`: Azure writes `feed@view`.
+        return not is_user_of_ssh and not re.fullmatch(rf"{_HOST}/[^:?#]*", text)
+    is_path = re.match(r"[A-Za-z]:[\\/]|[/.~]", text)
+    return not is_path and (":" in text or bool(re.match(r"[\w.-]+(:\d+)?/", rest)))

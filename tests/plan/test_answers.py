@@ -9,9 +9,9 @@ from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.facts import Facts
 from torch_plan.planning import make_plan
-from torch_plan.platforms import host_platform, platform_named, platform_of
+from torch_plan.platforms import PLATFORMS, host_platform, platform_named, platform_of
 from torch_plan.slugs import slug_problem
-from torch_plan.urls import shown
+from torch_plan.urls import masked
 from torch_plan.words import BackendWord, PlatformWord
 
 
@@ -39,8 +39,8 @@ def test_a_platform_is_written_as_it_was_read(text: str) -> None:
     ],
 )
 def test_no_secret_of_a_url_is_shown(url: str) -> None:
-    assert "host.example" in shown(url)
-    assert "sec" not in shown(url)
+    assert "host.example" in masked(url)
+    assert "sec" not in masked(url)
     assert "sec" not in refused({"pytorch_index": url, "package_index": url}).split("What works")[0]
 
 
@@ -130,12 +130,7 @@ def test_platforms_are_known_by_their_tags_and_by_their_machine() -> None:
     assert platform_of("manylinux_2_28_s390x") == ""
     assert platform_named("win32", "AMD64") == "windows-x86_64"
     assert platform_named("linux", "riscv64") == ""
-    assert host_platform() in {
-        "",
-        platform_named("linux", "x86_64"),
-        "linux-aarch64",
-        "macos-arm64",
-    }
+    assert host_platform() in {"", *PLATFORMS}
 
 
 def test_the_build_may_stand_anywhere_in_the_url_of_an_index() -> None:

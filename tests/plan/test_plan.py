@@ -279,7 +279,7 @@ def test_words_of_a_platform_that_are_refused(word: str, reason: str) -> None:
     with pytest.raises(Refused) as refused:
         plan(torch_backend="cpu", platforms=f"linux-x86_64 {word}")
     assert any(reason in problem.reason for problem in refused.value.problems)
-    assert "secret" not in refused.value.problems[0].heading
+    assert "secret" not in str(refused.value)
 
 
 def test_this_system_is_told_by_its_own_name() -> None:
