@@ -122,20 +122,27 @@ class Search:
     ) -> list[Way]:
         """Return the ways out that solve a problem and cause none that is not in `problems`.
 
-        The accepted answers (`fixed`) to the same questions are tried too, last.
+        Where none does, the accepted answers (`fixed`) to the same questions are tried.
         """
         keys = dict.fromkeys(key for way in problem.ways for key in way)
-        ways = [*problem.ways, {key: fixed.get(key) for key in keys}]
-        known = _keys(problems)
-        working: dict[frozenset[tuple[str, str]], Way] = {}
-        for way, (answers, left) in zip(ways, self._changes(self.given, ways), strict=False):
-            remaining = _keys(left)
+        fixed_way = {key: fixed.get(key) for key in keys}
+        return self._working(problem, problems, problem.ways) or self._working(
+            problem, problems, [fixed_way]
+        )
+
+    def _working(
+        self, problem: Problem, problems: Sequence[Problem], ways: Sequence[Way]
+    ) -> list[Way]:
+        known = _keys(problems) - {problem.key}
+        working: list[Way] = []
+        trials = ((way, left) for way in ways for _, left in self._changes(self.given, [way]))
+        for way, left in trials:
+            changed = {key: value for key, value in way.items() if value != self.given.get(key)}
             # An answer with two wrong words is shown with both of them right, or not at all.
-            is_right = remaining <= known and not any(key[0] in way for key in remaining)
-            if is_right and problem.key not in remaining and answers != self.given:
-                changed = {key: value for key, value in way.items() if value != self.given.get(key)}
-                working.setdefault(frozenset(answers.items()), changed)
-        return [*working.values()]
+            is_right = _keys(left) <= known and not any(key[0] in way for key in _keys(left))
+            if is_right and changed and changed not in working:
+                working.append(changed)
+        return working
 
     def way_out_or_less(self) -> WayOut | None:
         """Return the way out; where none was found, that of the answers that no problem is about.

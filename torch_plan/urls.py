@@ -55,10 +55,9 @@ def host_of(url: str) -> str:
 
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]+:/+")
 """Also with a slash too few; a single letter is a drive of Windows."""
-_FIELDS = re.compile(
-    r"(?:[\w-]+=)*(?:(?:[\w.-]+:)?(?:[\d.]+\+)?(?:pypi|cpu|xpu|cu\d+|rocm[\d.]+)@)?"
-)
-"""What stands before a value, and before the URL of a platform's own index."""
+_BUILD = r"(?:[\d.]+\+)?(?:pypi|cpu|xpu|cu\d+|rocm[\d.]+)"
+_FIELDS = re.compile(rf"(?:[\w-]+=|[\"'(\[{{`])*(?:(?:[\w.-]+:)?{_BUILD}@)?")
+"""What stands before a value: answers, quotes; and before the URL of a platform's own index."""
 _HOST = r"[\w-]+(?:\.[\w-]+)+"
 
 
@@ -72,8 +71,6 @@ def masked(text: str) -> str:
 
 
 def _masked_word(word: str) -> str:
-    quotes = re.match(r"[\"'(\[{`]*", word)[0]  # type: ignore[index]  # always matches
-    word = word[len(quotes) :]
     scheme = _SCHEME.search(word)
     end = scheme.end() if scheme else _FIELDS.match(word).end()  # type: ignore[union-attr]
     before, url = word[:end], word[end:]
@@ -85,7 +82,7 @@ def _masked_word(word: str) -> str:
     place = r"[?#]" if scheme or re.match(rf"(…@)?{_HOST}(:\d+)?/", url) else r"\?(?=[^?]*=)"
     # What closes a quotation or a sentence is left, so that a command stays one.
     secret = re.compile(rf"(?<=[^?#])({place})(?=.*\w).*?(?=[\"'`)\]}}>,;.]*$)")
-    return quotes + before + secret.sub(r"\1…", url, count=1)
+    return before + secret.sub(r"\1…", url, count=1)
 
 
 def _is_login(text: str, rest: str, scheme: str) -> bool:
