@@ -14,10 +14,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from adopt.project import BASE, CONSTRAINTS, KINDS, OVERRIDES, UV, Line, Place, Project, value_at
-from torch_plan.answers.urls import written
 from torch_plan.catalog.versions import TORCH
 from torch_plan.project.plan import Plan, next_minor
 from torch_plan.text import listed
+from torch_plan.urls import written
 
 _REASONS = {
     "environments": "the lock is for the platforms that have wheels, each with its own build",

@@ -17,7 +17,6 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from adopt import Stop
 from torch_plan.answers import records
 from torch_plan.answers.indexes import build_in
-from torch_plan.answers.urls import shown, written
 from torch_plan.answers.words import normalized
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
@@ -27,6 +26,7 @@ from torch_plan.project.markers import compared
 from torch_plan.project.plan import Plan
 from torch_plan.resolution.defaults import complete
 from torch_plan.text import listed
+from torch_plan.urls import masked, written
 
 Place = tuple[str, ...]
 """A key, as a path from the root of the file."""
@@ -266,7 +266,7 @@ class Project:
         if "torch_backend" in self.given:
             return PYPI
         raise Stop(
-            f"torch comes from the index {index.get('name') or shown(index['url'])}, which is not "
+            f"torch comes from the index {index.get('name') or masked(index['url'])}, which is not "
             "PyTorch's of a released build. Say torch_backend=… or, for a copy, pytorch_index=URL."
         )
 

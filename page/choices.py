@@ -28,7 +28,7 @@ from torch_plan.project.planning import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, default_release, understand
 from torch_plan.resolution.refusal import OFFERED, Search, distinct
-from torch_plan.text import any_shell_word, author, toml, toml_key
+from torch_plan.text import NOT_QUOTABLE, author, shell_line, toml, toml_key
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,9 +48,6 @@ _ITS_OWN = {
 """Table -> the lines of it that such a project has of its own."""
 
 _DEV = '# without "dev" where the project has no such group'
-
-_UNQUOTABLE = r"""[\x00-\x1f"“”„$`\\%!]"""
-"""What a shell reads in its own way between double quotes: sh, cmd and PowerShell."""
 
 
 def answers_of(choice: Mapping[str, str]) -> ProperAnswers:
@@ -92,9 +89,9 @@ def _problems(choice: tuple[tuple[str, str], ...]) -> list[Problem]:
 
 def _quoting_problems(choice: Mapping[str, str]) -> Iterator[Problem]:
     for key, value in choice.items():
-        if re.search(_UNQUOTABLE, value):
+        if re.search(NOT_QUOTABLE, value):
             reason = 'no quotes keep " $ ` \\ % and ! as they are in sh, cmd and PowerShell alike.'
-            ways = ({key: re.sub(_UNQUOTABLE, "", value)},)
+            ways = ({key: re.sub(NOT_QUOTABLE, "", value)},)
             yield Problem((key, "quotes"), f"{key}={value}", reason, ways)
 
 
@@ -102,8 +99,8 @@ def command_of(choice: Mapping[str, str]) -> list[str]:
     """Return the words that start a project, quoted for sh, cmd and PowerShell."""
     answers = answers_of(choice)
     named = [key for key in answers if key in choice or key in NAMED]
-    words = (any_shell_word(key, answers[key]) for key in named)
-    return ["uvx", "cookiecutter", TEMPLATE, "--no-input", *words]
+    words = ["uvx", "cookiecutter", TEMPLATE, "--no-input"]
+    return [shell_line([word]) for word in [*words, *(f"{key}={answers[key]}" for key in named)]]
 
 
 def part_of(pyproject: str) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from torch_plan.answers.urls import written
 from torch_plan.answers.words import BackendWord, PlatformWord, normalized
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.mirrors import BUILD_PLACE
 from torch_plan.catalog.versions import CPU, TORCH, version_key
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
+from torch_plan.urls import written
 
 Place = tuple[str, str]
 """A variant, empty where a project has one build only, and a platform."""

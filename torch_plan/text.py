@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from torch_plan.urls import masked
+
 
 def listed(names: Sequence[str], last: str = "and") -> str:
     """Return `a, b and c`."""
@@ -35,30 +37,39 @@ def author(text: str) -> Author:
     return Author(name, match[2]) if match and name and name.isprintable() else Author(text, "")
 
 
-def shell_line(words: Iterable[str]) -> str:
-    """Return words as the shell of this system takes them."""
-    # Imported where it is needed: only a refusal prints a command.
-    if os.name == "nt":
-        import subprocess
+NOT_QUOTABLE = r"""[\x00-\x1f"“”„$`\\%!]"""
+"""What sh, cmd or PowerShell reads in its own way between double quotes.
 
-        return subprocess.list2cmdline(list(words))
-    import shlex
-
-    return shlex.join(words)
+PowerShell takes typographic quotes for quotes.
+"""
+_WINDOWS_ONLY = r"""[\x00-\x1f"“”„$`]|%.*%"""
+"""The same without sh: cmd leaves a single percent sign alone."""
 
 
-def any_shell_word(key: str, value: str) -> str:
-    """Return `key=value` as sh, cmd and PowerShell take it, where one writing serves all of them.
+def shell_line(words: Iterable[str], *, windows: bool | None = None) -> str:
+    """Return words as a shell of this system takes them, or of the system that is asked for.
 
-    A value that some of them would expand between double quotes is written for sh.
+    Nothing that may be a secret of a URL is written. Where one writing serves sh, cmd and
+    PowerShell, it is that one; else that of sh, or on Windows that of PowerShell 7.3 or newer.
     """
-    if re.fullmatch(r"[\w./:+-]+", value, re.ASCII):
-        return f"{key}={value}"
-    if not re.search(r'["$`\\!%]', value):
-        return f'{key}="{value}"'
+    on_windows = os.name == "nt" if windows is None else windows
+    return " ".join(_shell_word(masked(word), windows=on_windows) for word in words)
+
+
+def _shell_word(word: str, *, windows: bool) -> str:
+    if re.fullmatch(r"--?[a-z][a-z-]*|[\w./:+=][\w./:+=-]*", word, re.ASCII):
+        return word
+    key, value = re.fullmatch(r"(\w+=)?(.*)", word, re.ASCII | re.DOTALL).groups("")  # type: ignore[union-attr]
+    if not re.search(_WINDOWS_ONLY if windows else NOT_QUOTABLE, value):
+        # A backslash before the last quote would take that for a part of the word.
+        slashes = value[len(value.rstrip("\\")) :]
+        return f'{key}"{value}{slashes}"'
+    if windows:
+        return f"{key}'" + re.sub("(['\u2018-\u201b])", r"\1\1", value) + "'"
+    # Imported where it is needed: only some refusals print such a word.
     import shlex
 
-    return f"{key}={shlex.quote(value)}"
+    return f"{key}{shlex.quote(value)}"
 
 
 def toml(text: object) -> str:

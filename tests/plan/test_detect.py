@@ -267,6 +267,15 @@ def test_commands_that_hang_take_less_than_2_seconds_together(
     assert time.monotonic() - started < 2
 
 
+@posix
+def test_a_command_that_hangs_leaves_no_child(tmp_path: Path) -> None:
+    program(tmp_path, "nvidia-smi", f"sleep 60 & echo $! > {tmp_path}/child; wait")
+    assert this_host().run((str(tmp_path / "nvidia-smi"),)) == ""
+    status = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
+    # A child that was killed may wait as a zombie for whoever inherits it.
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
 def test_this_machine_is_looked_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

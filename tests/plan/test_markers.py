@@ -71,6 +71,27 @@ def test_short_forms() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("group", "rest", "marker"),
+    [
+        (
+            ("linux-x86_64", "linux-aarch64", "macos-arm64"),
+            ("macos-x86_64",),
+            "sys_platform == 'linux' or platform_machine == 'arm64'",
+        ),
+        (
+            ("linux-x86_64", "macos-x86_64", "windows-x86_64"),
+            ("linux-aarch64", "macos-arm64", "windows-arm64"),
+            "platform_machine == 'x86_64' or platform_machine == 'AMD64'",
+        ),
+    ],
+)
+def test_two_comparisons_are_shorter_than_a_list(
+    group: tuple[str, ...], rest: tuple[str, ...], marker: str
+) -> None:
+    assert split([group, rest], [*group, *rest])[0] == marker
+
+
 def test_environments_are_exact() -> None:
     for name in PLATFORMS:
         assert [other for other in PLATFORMS if on(environment(name), other)] == [name]

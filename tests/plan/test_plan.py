@@ -12,6 +12,7 @@ from torch_plan.catalog.hardware import capability
 from torch_plan.dialogue.generation import old_system_notes
 from torch_plan.machine.detection import runs_on
 from torch_plan.machine.system import host_system
+from torch_plan.project.ci import jobs_of
 from torch_plan.project.plan import Plan, Source
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.check import examine
@@ -279,9 +280,63 @@ def test_words_of_a_platform_that_are_refused(word: str, reason: str) -> None:
     with pytest.raises(Refused) as refused:
         plan(torch_backend="cpu", platforms=f"linux-x86_64 {word}")
     assert any(reason in problem.reason for problem in refused.value.problems)
-    assert "secret" not in refused.value.problems[0].heading
+    assert "secret" not in str(refused.value)
 
 
 def test_this_system_is_told_by_its_own_name() -> None:
     found = host_system()
     assert found is None or (found[0] in ("glibc", "macOS") and len(found[1]) == 2)
+
+
+def test_an_extra_of_the_cpu_keeps_its_build() -> None:
+    made = plan(
+        torch_version="2.8.0",
+        torch_backend="cpu cu128",
+        layout="extras",
+        companions="none",
+        platforms="linux-x86_64 linux-aarch64=cu129",
+    )
+    assert [option.build_on("linux-aarch64") for option in made.options] == ["cpu", "cu129"]
+
+
+def test_a_build_that_pytorch_broke_may_be_had_elsewhere() -> None:
+    word = f"linux-x86_64=2.6.0+cu126@{JETSON}"
+    assert plan(companions="none", platforms=word).default.build_on("linux-x86_64") == "cu126"
+
+
+def test_a_platform_s_own_index_that_is_only_likely_is_replaced_by_the_cpu_build() -> None:
+    platforms = f"linux-x86_64 linux-aarch64=cpu@{JETSON}"
+    raw = complete(
+        {"torch_version": "2.9.1", "python_version": "3.11", "platforms": platforms}, FACTS
+    )
+    changed = without_likely(examine(raw, FACTS)[0], raw, "linux-aarch64")
+    assert changed["platforms"] == "linux-x86_64 linux-aarch64=cpu"
+
+
+def test_an_index_may_serve_a_platform_that_pytorch_does_not() -> None:
+    """Its Pythons are those of the release, as far as anybody knows."""
+    made = plan(companions="none", platforms=f"linux-x86_64 macos-x86_64=cpu@{JETSON}")
+    (cell,) = (cell for cell in made.default.cells if cell.platform == "macos-x86_64")
+    assert cell.torch.wheels == FACTS.pythons_of("2.9.1") != FACTS.all_pythons
+
+
+def test_the_lock_of_a_library_ends_with_its_wheels() -> None:
+    made = plan(torch_pin="minimum", platforms="linux-x86_64")
+    (environment,) = made.environments
+    assert environment.endswith(" and python_full_version < '3.15'")
+    assert "python_full_version" not in plan(platforms="linux-x86_64").environments[0]
+
+
+@pytest.mark.parametrize(
+    ("platforms", "runner"),
+    [
+        ("linux-aarch64 linux-x86_64", "ubuntu-latest"),
+        ("windows-arm64 windows-x86_64", "windows-latest"),
+        ("macos-x86_64 macos-arm64", "macos-latest"),
+        ("linux-aarch64", "ubuntu-24.04-arm"),
+    ],
+)
+def test_ci_takes_the_cheapest_runner_of_a_system(platforms: str, runner: str) -> None:
+    release = "2.2.2" if "macos" in platforms else "2.9.1"
+    made = plan(torch_version=release, companions="none", platforms=platforms)
+    assert [job.runner for job in jobs_of(made)] == [runner]

@@ -15,7 +15,7 @@ def test_reason_and_way_out_are_named(answers: dict[str, str], reason: str, way:
     text = refused(answers)
     assert reason in text
     offered = [line for line in text.splitlines() if "What works:" in line]
-    assert any(way in line.replace("'", "") for line in offered), text
+    assert any(way in line.replace('"', "") for line in offered), text
 
 
 def test_a_password_is_not_repeated() -> None:

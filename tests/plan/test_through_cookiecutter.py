@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from click import ClickException
+from cookiecutter import main, prompt
 from cookiecutter.main import cookiecutter
 
 from tests.conftest import ROOT
 from tests.helpers.command_line import Run, command
+from torch_plan.dialogue import invocation
 
 
 def test_a_misspelt_answer_is_refused_with_the_one_that_was_meant(run: Run) -> None:
@@ -175,3 +177,43 @@ def test_an_answer_is_never_a_template(run: Run) -> None:
     run(str(ROOT), "--no-input", f"description={text}", "after_generation=nothing")
     project = tomllib.loads(Path("my-ml-project/pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["description"] == text
+
+
+def test_what_was_typed_is_read_where_a_default_platform_needs_another_build(run: Run) -> None:
+    words = ["torch_version=v2.4.1", "torch_backend=CUDA 12.4", "after_generation=nothing"]
+    run(str(ROOT), "--no-input", *words)
+    project = tomllib.loads(Path("my-ml-project/pyproject.toml").read_text(encoding="utf-8"))
+    assert "torch==2.4.1" in project["project"]["dependencies"]
+
+
+@pytest.mark.parametrize("key", ["project_name", "project_slug"])
+@pytest.mark.parametrize("length", [255, 256, 5000])
+def test_a_name_that_no_file_can_have_is_refused(run: Run, key: str, length: int) -> None:
+    refused = run(str(ROOT), "--no-input", f"{key}={'a' * length}", status=1)
+    assert "longer than 64 characters" in refused.output
+    run(*command(refused), "after_generation=nothing")
+
+
+@pytest.mark.parametrize("name", [*invocation._READ, ""])
+def test_a_cookiecutter_with_other_names_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its code is run as it is, but for the name of one variable."""
+    for function in (main.cookiecutter, prompt.prompt_for_config):
+        code = function.__code__
+        renamed = [
+            tuple("renamed" if variable == name else variable for variable in variables)
+            for variables in (code.co_varnames, code.co_cellvars, code.co_freevars)
+        ]
+        kinds = ("co_varnames", "co_cellvars", "co_freevars")
+        changed = code.replace(**dict(zip(kinds, renamed, strict=True)))
+        monkeypatch.setattr(function, "__code__", changed)
+    if name == "extra_context":
+        monkeypatch.setattr(
+            "cookiecutter.cli.cookiecutter",
+            lambda *given, extra_context, **named: main.cookiecutter(
+                *given, renamed=extra_context, **named
+            ),
+        )
+    told = run(str(ROOT), "--no-input", "after_generation=nothing").output
+    assert told.count(f"This template cannot find {name} in cookiecutter") == bool(name)

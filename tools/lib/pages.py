@@ -18,9 +18,9 @@ from requests.adapters import HTTPAdapter
 
 from tools.lib.facts_file import tag_order
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.answers.urls import without_logins
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, version_key
+from torch_plan.urls import masked
 
 INDEX_NAME = re.compile(r"cpu|xpu|cu\d{3}|rocm\d+(\.\d+)+")
 """An index of stable wheels. `cpu-cxx11-abi`, `cu117_pypi_cudnn`, `nightly`, `test` are none."""
@@ -95,7 +95,7 @@ class Repository:
     def _read(self, url: str, get: Callable[[], Answer], expected: bool) -> Answer | None:
         if self._is_down:
             return None
-        print(without_logins(url), file=sys.stderr, flush=True)
+        print(masked(url), file=sys.stderr, flush=True)
         try:
             return get()
         # Whatever a page does to its parser, the other pages are read.
@@ -105,7 +105,7 @@ class Repository:
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
                 rest = "; nothing was asked for after that" if self._is_down else ""
                 said = reason if url in reason else f"{url}: {reason}"
-                self._unread.append(without_logins(f"{said}{rest}"))
+                self._unread.append(masked(f"{said}{rest}"))
             return None
 
 

@@ -20,12 +20,12 @@ from torch_plan.answers.records import (
     Variant,
 )
 from torch_plan.answers.slugs import slug_problem
-from torch_plan.answers.urls import url_problem, written
 from torch_plan.answers.vocabulary import NO_WORDS, YES_WORDS
 from torch_plan.answers.words import BackendWord, PlatformWord, is_option_name, normalized
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, PYPI
+from torch_plan.urls import url_problem, written
 
 
 def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Problem]]:

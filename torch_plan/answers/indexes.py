@@ -6,10 +6,10 @@ from functools import cached_property
 
 from torch_plan.answers.reader import Reader
 from torch_plan.answers.records import PackageIndex
-from torch_plan.answers.urls import host_of, url_problem, written
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.mirrors import BUILD_PLACE, Mirror
 from torch_plan.catalog.versions import PYPI
+from torch_plan.urls import host_of, url_problem, written
 
 _PACKAGE_INDEX = "packages"
 """The name that an index in the place of PyPI gets in a project, where it has none of its own."""

@@ -12,8 +12,12 @@ from typing import NamedTuple, NewType
 
 from torch_plan.answers.questions import choices
 from torch_plan.answers.records import NO_COMPANIONS, OPTIONAL
-from torch_plan.answers.urls import without_logins
-from torch_plan.answers.vocabulary import ANY_GPU, FAMILY_WORDS, MACHINE_WORDS, SYSTEM_WORDS
+from torch_plan.answers.vocabulary import (
+    ANY_GPU,
+    FAMILY_WORDS,
+    MACHINE_WORDS,
+    SYSTEM_WORDS,
+)
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
@@ -87,14 +91,14 @@ class _Reading:
             proper = self.proper[key]
             if typed != proper and typed.split() != proper.split():
                 reason = self.reasons.get(key, "")
-                yield without_logins(f"{key}={typed.strip()} is taken for {proper}{reason}.")
+                yield f"{key}={typed.strip()} is taken for {proper}{reason}."
 
     def read_release(self) -> None:
         """Understand `torch_version`, which may name a build too, as PyTorch's versions do."""
         typed = self.typed.get("torch_version", "").strip()
         release, _, label = self.release(typed).partition("+")
-        if not label:
-            self.proper.update({"torch_version": release} if typed else {})
+        if not label or not release:
+            self.proper.update({"torch_version": release or typed} if typed else {})
             return
         backend = _number(label.lower(), self.facts) or label
         words = _split(self.typed.get("torch_backend", backend))
@@ -230,7 +234,9 @@ class _Reading:
 def _split(text: str) -> tuple[str, ...]:
     """Return the words of a list: between spaces, commas and semicolons, `CUDA 12.8` is one."""
     text = re.sub(r"(?i)\b(cuda|cu|rocm|hip) +(?=\d)", r"\1", text)
-    spaced = (word if "://" in word else re.sub("[,;]", " ", word) for word in text.split())
+    spaced = (
+        word if re.search("://|@", word) else re.sub("[,;]", " ", word) for word in text.split()
+    )
     return tuple(word.strip(",;") for word in " ".join(spaced).split())
 
 

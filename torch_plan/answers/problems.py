@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from torch_plan.urls import masked
+
 Key = tuple[str, ...]
 Way = Mapping[str, "str | None"]
 """Changes of answers: key -> the value to give it, None to leave it out."""
@@ -37,5 +39,6 @@ class Refused(Exception):
     """The answers cannot be planned; `problems` says why, every one of them."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(f"{problem.heading}: {problem.reason}" for problem in problems))
+        text = "; ".join(f"{problem.heading}: {problem.reason}" for problem in problems)
+        super().__init__(masked(text))
         self.problems = tuple(problems)

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from torch_plan.answers.problems import Problem, Way
-from torch_plan.answers.urls import shown, without_logins
-
-INDEXES = ("pytorch_index", "package_index")
-"""The answers that may be a URL, and then may hold a secret."""
 
 
 class Reader:
@@ -29,8 +25,7 @@ class Reader:
     def refuse(self, key: str, reason: str, replacements: Iterable[str]) -> None:
         """Refuse a whole answer; each replacement is a way out."""
         ways = tuple({key: value} for value in dict.fromkeys(replacements) if value)
-        value = shown(self.text(key)) if key in INDEXES else self.text(key)
-        self.problems.append(Problem((key,), f"{key}={value}", reason, ways))
+        self.problems.append(Problem((key,), f"{key}={self.text(key)}", reason, ways))
 
     def refuse_word(
         self,
@@ -63,4 +58,4 @@ class Reader:
                 ways.append({**needed, key: " ".join(kept)})
         heading = f"{word} in {key}={self.text(key)}" if len(words) > 1 else f"{key}={word}"
         key_of = (key, word, about)
-        self.problems.append(Problem(key_of, without_logins(heading), reason, (*ways, *also)))
+        self.problems.append(Problem(key_of, heading, reason, (*ways, *also)))

@@ -6,6 +6,7 @@ import sys
 from typing import NamedTuple
 
 from torch_plan.catalog.facts import Facts
+from torch_plan.urls import masked
 
 FALLBACK = "my-project"
 LONGEST = 64
@@ -23,7 +24,7 @@ class SlugProblem(NamedTuple):
 
 def slugify(text: str) -> str:
     """Return the PEP 503 normal form of a name, without the characters that cannot be in it."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", masked(text).lower()).strip("-")
 
 
 def default_slug(project_name: str) -> str:

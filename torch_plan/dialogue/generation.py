@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from functools import lru_cache
@@ -31,7 +32,8 @@ from torch_plan.project.planning import make_plan
 from torch_plan.project.readme import Advice, Wishes, advice
 from torch_plan.resolution import defaults
 from torch_plan.resolution.check import examine, find_problems
-from torch_plan.text import any_shell_word, listed, shell_line
+from torch_plan.text import listed, shell_line
+from torch_plan.urls import masked
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
@@ -65,6 +67,11 @@ def begin(context: MutableMapping[str, Any]) -> str:
             f"cookiecutter {found} is too old. This template needs {OLDEST_COOKIECUTTER} or "
             "newer; `uvx cookiecutter@latest` runs the newest.",
             invocation,
+        )
+    if invocation.missing and not invocation.is_update:
+        say(
+            f"This template cannot find {listed(invocation.missing)} in cookiecutter {found}, and "
+            "so takes answers with misspelt names without a word. Check the names of your answers."
         )
     private = [key for key in {**invocation.config_defaults, **invocation.given} if _is_ours(key)]
     if private and not invocation.is_update:
@@ -302,8 +309,9 @@ def advice_of(context: Mapping[str, Any]) -> Advice:
 
 def made_with(context: Mapping[str, Any]) -> str:
     """Return the command that makes a project with these answers, the same on every machine."""
-    words = [any_shell_word(key, value) for key, value in _named_answers(context).items()]
-    return " ".join(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words])
+    words = [f"{key}={value}" for key, value in _named_answers(context).items()]
+    # For sh, wherever it is rendered: the README is the same on every machine.
+    return shell_line(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words], windows=False)
 
 
 def _named_answers(context: Mapping[str, Any]) -> dict[str, str]:
@@ -340,7 +348,7 @@ def _command_problems(
         reason = "the template has no such answer; docs/answers.md lists all of them."
         yield Problem(("unknown", key), f"{key}={given[key]}", reason, tuple(ways or [{key: None}]))
     folder = invocation.output_folder / slug.strip()
-    if slug.strip() and folder.exists() and not invocation.may_overwrite:
+    if slug.strip() and _exists(folder) and not invocation.may_overwrite:
         reason = (
             f"{folder} already exists. Choose another name, or add -f to the command to "
             "overwrite its files."
@@ -352,7 +360,11 @@ def _command_problems(
 def _free_slug(folder: Path) -> str:
     """Return the name of a folder with the first number that makes it a new one."""
     numbered = (f"{folder.name}-{number}" for number in count(2))
-    return next(name for name in numbered if not (folder.parent / name).exists())
+    return next(name for name in numbered if not _exists(folder.parent / name))
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110  # Path.exists raises an OSError for a long name
 
 
 def commands_without_likely(context: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -378,7 +390,7 @@ def commands_without_likely(context: Mapping[str, Any]) -> dict[str, list[str]]:
         answers = {**explicit, **different}
         way_out = Search(answers, problems_of).way_out()
         accepted = way_out.answers if way_out else answers
-        return _command(accepted, given, invocation.overwriting(), facts)
+        return [*map(masked, _command(accepted, given, invocation.overwriting(), facts))]
 
     return {platform: command(platform) for platform in platforms}
 
@@ -431,4 +443,4 @@ def say_once(text: str) -> None:
 def say(text: str) -> None:
     """Print a text to standard error, if there is one that takes it."""
     with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        print(masked(text), file=sys.stderr, flush=True)

@@ -45,6 +45,8 @@ class Invocation(NamedTuple):
     """The answers of a project that is updated, with those that were given to change them."""
     template_root: str = ""
     """The folder that the template was found in, empty where nothing tells."""
+    missing: tuple[str, ...] = ()
+    """The variables of cookiecutter or cruft that were not found under their names."""
 
     @property
     def given(self) -> Mapping[str, Any]:
@@ -114,6 +116,7 @@ def find_invocation() -> Invocation:
     """Return what is known of the command that is running; nothing is certain to be found."""
     cruft_command, key, prompts, template_root = "", "", False, ""
     recorded: Mapping[str, Any] = {}
+    names: set[str] = set()
     parameters: dict[str, Any] = {}
     config_defaults: Mapping[str, Any] = {}
     frame: FrameType | None = sys._getframe()  # noqa: SLF001  # there is no public way to the first frame
@@ -132,10 +135,15 @@ def find_invocation() -> Invocation:
         template_root = str(local.get("cookiecutter_template_dir") or template_root)
         if isinstance(local.get("config_dict"), dict):
             config_defaults = local["config_dict"].get("default_context") or {}
+        names |= local.keys()
         frame = frame.f_back
+    names -= set() if parameters else {"extra_context"}  # also a variable of functions within
+    missing = tuple(name for name in _READ if name not in names)
     return Invocation(
-        cruft_command, parameters, config_defaults, prompts, key, recorded, template_root
+        cruft_command, parameters, config_defaults, prompts, key, recorded, template_root, missing
     )
 
 
+_READ = ("extra_context", "config_dict", "key", "no_input")
+"""The variables without which it is not known what a person typed."""
 _WATCHED = ("prompt_for_config", "cookiecutter", "generate_cookiecutter_context")

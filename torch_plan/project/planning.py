@@ -17,7 +17,6 @@ from torch_plan.answers.records import (
     Variant,
 )
 from torch_plan.answers.slugs import package_name
-from torch_plan.answers.urls import host_of
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import CPU, PYPI
 from torch_plan.project.markers import split
@@ -26,6 +25,7 @@ from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
 from torch_plan.resolution.cells import Cell, Cells, Package
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.likely import likely_notes
+from torch_plan.urls import host_of
 
 
 def make_plan(answers: ProperAnswers, facts: Facts | None = None) -> Plan:

@@ -15,7 +15,6 @@ from torch_plan.answers.grammar import read_answers
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.records import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
-from torch_plan.answers.urls import without_logins
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import CPU, TORCH, backend_key
@@ -340,7 +339,7 @@ class _Checks:
         for key, kind in (("torch_backend", BackendWord), ("platforms", PlatformWord)):
             for text in self.raw[key].split():
                 if kind.parse(text).release == release:
-                    return without_logins(f"{key}={text}")
+                    return f"{key}={text}"
         raise KeyError(release)
 
     def heading(self, cell: Cell) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch_plan.answers.problems import FindProblems, Key, Problem, Way, with_changes
 from torch_plan.text import shell_line
+from torch_plan.urls import masked
 
 OFFERED = 3
 """How many ways out one problem names."""
@@ -121,21 +122,42 @@ class Search:
     ) -> list[Way]:
         """Return the ways out that solve a problem and cause none that is not in `problems`.
 
-        The accepted answers (`fixed`) to the same questions are tried too, last.
+        Where none does, the accepted answers (`fixed`) to the same questions are tried.
         """
         keys = dict.fromkeys(key for way in problem.ways for key in way)
-        ways = [*problem.ways, {key: fixed[key] for key in keys if key in fixed}]
-        known = _keys(problems)
+        fixed_way = {key: fixed.get(key) for key in keys}
+        return self._working(problem, problems, problem.ways) or self._working(
+            problem, problems, [fixed_way]
+        )
+
+    def _working(
+        self, problem: Problem, problems: Sequence[Problem], ways: Sequence[Way]
+    ) -> list[Way]:
+        known = _keys(problems) - {problem.key}
         working: list[Way] = []
-        complete: list[Way] = []
-        for way, (_, left) in zip(ways, self._changes(self.given, ways), strict=False):
-            found = _keys(left)
-            if problem.key not in found and found <= known and way not in working:
-                working.append(way)
-                # An answer with two wrong words is better shown with both of them right.
-                if not any(key[0] in way for key in found):
-                    complete.append(way)
-        return complete or working
+        trials = ((way, left) for way in ways for _, left in self._changes(self.given, [way]))
+        for way, left in trials:
+            changed = {key: value for key, value in way.items() if value != self.given.get(key)}
+            # An answer with two wrong words is shown with both of them right, or not at all.
+            is_right = _keys(left) <= known and not any(key[0] in way for key in _keys(left))
+            if is_right and changed and changed not in working:
+                working.append(changed)
+        return working
+
+    def way_out_or_less(self) -> WayOut | None:
+        """Return the way out; where none was found, that of the answers that no problem is about.
+
+        None if the problems are not about what was given.
+        """
+        refused = {
+            key for it in self.problems for key in (it.key[0], *(k for way in it.ways for k in way))
+        }
+        kept = {key: value for key, value in self.given.items() if key not in refused}
+        way_out = self.way_out()
+        if way_out or kept == self.given:
+            return way_out
+        less = Search(kept, self.find_problems).way_out_or_less()
+        return less and less._replace(met=(*self.problems, *less.met))
 
 
 def refusal_text(
@@ -148,7 +170,7 @@ def refusal_text(
     `command` writes the command line for answers. Every change that the text names was tried.
     """
     search = Search(given, find_problems)
-    way_out = search.way_out()
+    way_out = search.way_out_or_less()
     answers = way_out.answers if way_out else given
     problems = distinct([*search.problems, *(way_out.met if way_out else ())])
     lines = ["This cannot be done:" if len(problems) == 1 else f"{len(problems)} problems:"]
@@ -158,11 +180,12 @@ def refusal_text(
         if working:
             lines.append("    What works: " + ", or ".join(map(change, working)))
     if way_out is None:
-        return "\n".join([*lines, "", "Nothing was written."])
+        return masked("\n".join([*lines, "", "Nothing was written."]))
     changed = {key: answers.get(key) for key in {**given, **answers}}
     changed = {key: value for key, value in changed.items() if value != given.get(key)}
     lines += ["", f"Nothing was written. To run it again {_with(changed)}:"]
-    return "\n".join([*lines, "", f"  {command(answers)}"])
+    lines += ["", f"  {command(answers)}"]
+    return masked("\n".join(lines))
 
 
 def _keys(problems: Iterable[Problem]) -> set[Key]:
