@@ -52,7 +52,7 @@ SECRETS = [
 ]
 """URLs, and what was meant as one, with a secret."""
 
-PLACES = [*fixed_defaults(), "pytorch_indx", "package-index", "extra_index_url", "tokn"]
+PLACES = [*fixed_defaults(), "pytorch_index_url", "package-index", "extra_index_url", "tokens"]
 """The answers that one may be given for, also misspelt."""
 
 FORMS = ["{}", "linux-x86_64 linux-aarch64=cu126@{}", "linux-aarch64=gpu:2.8.0+cu126@{}", "a={}"]
