@@ -770,8 +770,33 @@ def test_no_python(bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[st
             "error: No solution found\n"
             "  cause: Because torch was not found in the package registry\n"
             "hint: An index (http://a:b@index.org/whl/cpu) returned a 401 Unauthorized error.",
-            "index.org answers 401 Unauthorized: it needs a login, or does not have the file.",
+            "index.org answers 401 Unauthorized: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
+            " UV_INDEX_<NAME>_PASSWORD, with the index's name in pyproject.toml.",
             id="login",
+        ),
+        pytest.param(
+            "error: No solution found\n"
+            "  cause: Because torch was not found in the package registry\n"
+            "hint: An index URL (http://a:b@index.org/whl/cpu) could not be queried due to a lack of"
+            " valid authentication credentials (401 Unauthorized)",
+            "index.org answers 401 Unauthorized: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
+            " UV_INDEX_<NAME>_PASSWORD, with the index's name in pyproject.toml.",
+            id="login-0.10",
+        ),
+        pytest.param(
+            "error: Failed to fetch: http://index.org/torch.whl\n"
+            "  cause: HTTP status client error (401 Unauthorized) for url (http://index.org/t.whl)",
+            "index.org answers 401 Unauthorized: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
+            " UV_INDEX_<NAME>_PASSWORD, with the index's name in pyproject.toml.",
+            id="login-of-a-file",
+        ),
+        pytest.param(
+            "error: No solution found\n"
+            "  cause: Because torch was not found in the package registry\n"
+            "hint: An index (http://index.org/whl/cpu) returned a 403 Forbidden error. Check that"
+            " the index URL is correct and the credentials are valid.",
+            "index.org answers 403 Forbidden: it needs a login, or does not have the file.",
+            id="forbidden",
         ),
         pytest.param(
             "error: Failed to download `torch==2.13.0+cpu`\n  cause: operation timed out",
