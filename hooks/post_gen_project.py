@@ -7,14 +7,12 @@ command to run next, and nothing is taken back. Messages go to standard error, w
 from __future__ import annotations
 
 import os
+import platform
+import re
+import shutil
+import subprocess
 import sys
-
-# Every import makes the user wait. Where there is nothing to run, these would take longer than all
-# the rest.
-if "nothing" not in "{{ cookiecutter.after_generation }}":
-    import re
-    import subprocess
-    from pathlib import Path
+from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,9 +119,6 @@ CAUSES = (
 )
 """What uv prints, and what it means in plain words, groups filled in; the first that fits."""
 
-WORKSPACE = rb"(?m)^\s*\[?\s*(tool\.uv\.)?workspace\b"
-"""What a `pyproject.toml` with a workspace holds, in each spelling."""
-
 
 class Stopped(Exception):
     """A step that could not be done; the text is a plain sentence that says why.
@@ -162,25 +157,14 @@ def main() -> None:
         say_kept(f"Something unforeseen happened ({type(error).__name__}: {error}).", settings)
 
 
-def here() -> Path:
-    """Return the project's folder."""
-    from pathlib import Path
-
-    return Path.cwd()
-
-
 def is_scratch() -> bool:
     """Tell whether cruft only renders to compare: it does so in folders of `tempfile`."""
-    import re
-
-    return re.fullmatch(r"tmp[a-z0-9_]{8}", here().parent.name) is not None
+    return re.fullmatch(r"tmp[a-z0-9_]{8}", Path.cwd().parent.name) is not None
 
 
 def remove_empty(name: str) -> None:
     """Remove a folder of which no file was rendered."""
-    import shutil
-
-    if not any(path.is_file() for path in (here() / name).rglob("*")):
+    if not any(path.is_file() for path in Path(name).rglob("*")):
         shutil.rmtree(name, ignore_errors=True)
 
 
@@ -190,9 +174,8 @@ def start_repository() -> None:
     Without git nothing happens, and nothing is said.
     """
     import re
-    import shutil
 
-    project, git = here(), shutil.which("git")
+    project, git = Path.cwd(), shutil.which("git")
     if not git or any((folder / ".git").exists() for folder in (project, *project.parents)):
         return
     variables = {name: it for name, it in os.environ.items() if not re.fullmatch(GITS, name)}
@@ -252,7 +235,8 @@ def say_variables() -> list[str]:
 
 def refuse_workspace(uv: str) -> None:
     """Raise `Stopped` where uv would lock somebody's workspace instead of the project."""
-    project, root = Path.cwd(), workspace_root(uv)
+    project = Path.cwd()
+    root = Path(run([uv, "workspace", "dir"], environment()).stdout.strip() or project)
     if root.samefile(project):
         return
     member = project.relative_to(root).as_posix()
@@ -280,23 +264,21 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> list[str]:
         raise doubted(stopped.printed, settings) or stopped from None
     if not Path("uv.lock").is_file():
         raise Stopped("uv succeeded, but left no uv.lock in the project.")
-    why, files = check(uv, settings)
-    facts, options = personal_facts(why, files), []
+    why = why_outdated(uv, settings)
+    facts, options = personal_facts(why), []
     if (why or facts) and not re.search("missing remote index|exclude newer", why):
         remake(uv, settings, old, facts)
-        why, files = check(uv, settings)
-        kept = personal_facts(why, files)
-        if not kept or kept != facts:
+        kept = personal_facts("")
+        if why or kept != facts:
             options = ["--frozen"]
             say(
-                f"A uv.toml of yours changes uv.lock{facts}, so it was made without it. As"
-                " long as you keep that setting, run uv with `--frozen` here, or it changes uv.lock"
-                " again."
+                f"A uv.toml of yours changes uv.lock{facts}, so it was made without it. As long as"
+                " you keep that setting, run uv with `--frozen` here, or it changes uv.lock again."
             )
-        facts = kept
+        why, facts = "", kept
     if why or facts:
         say_dependence(why, facts)
-    refuse_strays(uv, settings, old)
+    refuse_strays(settings, old)
     return options
 
 
@@ -311,7 +293,7 @@ def remake(uv: str, settings: dict[str, Any], old: bytes | None, facts: str) -> 
     if again.returncode:
         raise Stopped(
             f"A uv.toml of yours changes uv.lock{facts}, and without it uv cannot lock:"
-            f" {cause(again.stderr, settings['requires_python'])} Remove that setting."
+            f" {cause(unwrapped(again.stderr), settings['requires_python'])} Remove that setting."
         )
 
 
@@ -339,21 +321,36 @@ def say_dependence(why: str, facts: str) -> None:
         )
 
 
-def refuse_strays(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
+def refuse_strays(settings: dict[str, Any], old: bytes | None) -> None:
     """Raise `Stopped` if a package does not come from where the plan has it, or is another version.
 
     A setting of the whole machine does that: nobody can tell uv to leave it out.
     """
     strays = find_strays(Path("uv.lock").read_text(encoding="utf-8"), settings["sources"])
     if strays:
-        files = check(uv, settings, own=True)[1]
         restore(old)
+        files = " or ".join(settings_files())
         raise Stopped(
             f"uv locked {' and '.join(strays)}, which is not what this project asks for: a setting"
-            f" of uv overrules pyproject.toml, such as `no-sources` or `no-sources-package`"
-            f"{' in ' + ' or '.join(files) if files else ''}. So that lock is removed. Remove the"
-            " setting."
+            " of uv overrules pyproject.toml, such as `no-sources` or `no-sources-package`"
+            f"{' in ' + files if files else ''}. That lock is not kept. Remove the setting."
         )
+
+
+def settings_files(own: bool = True) -> list[str]:
+    """Return the files of settings that uv reads here besides pyproject.toml.
+
+    Without the caller's `own` these are the ones that `environment` cannot hide. uv looks for them
+    as https://docs.astral.sh/uv/concepts/configuration-files/ has it.
+    """
+    seen = os.environ.get
+    roots = ["/etc", seen("PROGRAMDATA", "")]
+    if own:
+        user = seen("XDG_CONFIG_HOME") or f"{seen('HOME', '')}/.config"
+        machine = seen("XDG_CONFIG_DIRS") or "/etc/xdg"
+        roots += [user, seen("APPDATA", ""), *machine.split(os.pathsep)]
+    files = [Path("uv.toml"), *(Path(root, "uv/uv.toml") for root in roots if root)]
+    return [str(path) for path in files if path.is_file()]
 
 
 def find_strays(lock: str, sources: dict[str, tuple[list[str], list[str]]]) -> list[str]:
@@ -384,7 +381,7 @@ def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
     other = r"exclude-newer|401 Unauthorized|403 Forbidden"
     if "No solution found" not in printed or re.search(other, printed):
         return None
-    split = re.search(r"for split \(markers: (.+)\)", printed)
+    split = re.search(r"for split \(markers: (.+?)\):? (cause:|\u2570)", printed)
     likely = settings["likely"]
     named = [where for where in likely if split and all(it in split[1] for it in where.split())]
     for where in [*named, *likely][:1]:
@@ -396,28 +393,25 @@ def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
     return None
 
 
-def check(uv: str, settings: dict[str, Any], own: bool = False) -> tuple[str, list[str]]:
-    """Return why uv would lock anew, empty if not, and the settings files that it reads.
-
-    Unless they are the caller's `own`, only those are read which nothing can hide.
-    """
+def why_outdated(uv: str, settings: dict[str, Any]) -> str:
+    """Return why uv would lock anew for somebody without the caller's settings; empty if not."""
     command = [uv, *lock_command(settings), "--check", "--offline", "--verbose"]
-    told = run(command, environment(own))
-    why = re.search(r"existing lockfile due to (.+)", told.stderr) if told.returncode else None
-    files = re.findall(r"Found \w+ configuration (?:in: |at `)(.+uv\.toml)", told.stderr)
-    return why[1] if why else "", files
+    told = run(command, environment(own=False))
+    found = re.search(r"existing lockfile due to (.+)", told.stderr) if told.returncode else None
+    return found[1] if found else ""
 
 
-def personal_facts(why: str, files: list[str]) -> str:
+def personal_facts(why: str) -> str:
     """Return what the lock has from its maker's settings, in brackets: an index, folders, options.
 
-    uv does not report a folder as long as it exists, nor what stands in `files`, which it reads for
-    everybody here. Options that are `false` are the project's own: they exempt packages from a
-    cooldown.
+    uv does not report a folder as long as it exists, nor settings of the whole machine. Options
+    that are `false` are the project's own: they exempt packages from a cooldown.
     """
     text = Path("uv.lock").read_text(encoding="utf-8")
     head = re.split(r"\n\[(?!options)", text.partition("\n[options")[2])[0]
-    options = re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why or files else []
+    options = (
+        re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why or settings_files(own=False) else []
+    )
     metadata = re.findall(r"\n\[\[manifest\.(dependency-metadata)\]\]", text)
     folders = re.findall(r'registry = "((?!https?://)[^"]+)"', text)
     index = re.findall(r"missing remote index: .* from `(?:(\w+://)[^/@]*@)?([^?#`]+)", why)
@@ -456,15 +450,13 @@ def lock_command(settings: dict[str, Any]) -> list[str]:
 
 def smoke_command(settings: dict[str, Any]) -> list[str]:
     """Return the smoke test's command, with the build to expect if the plan names this machine."""
-    import platform
-
     build = settings["expect"].get(f"{sys.platform} {platform.machine()}")
     return [settings["command"], *(["--expect", build] if build else [])]
 
 
 def next_command(settings: dict[str, Any], project: Path | None = None) -> list[str]:
     """Return the one command that does all that the answers asked for, whatever is done already."""
-    begin = ["uv", "--directory", str(project or here())]
+    begin = ["uv", "--directory", str(project or Path.cwd())]
     if settings["after_generation"] == "smoke":
         return [*begin, "run", *settings["sync"], *smoke_command(settings)]
     return [*begin, *lock_command(settings)]
@@ -482,7 +474,13 @@ def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
     quick = {"UV_HTTP_TIMEOUT": "10", **environment(), "UV_HTTP_RETRIES": "0", "NO_COLOR": "1"}
     again = run(command, quick)
     if again.returncode:
-        raise Stopped(cause(again.stderr, settings["requires_python"]), printed=again.stderr)
+        printed = unwrapped(again.stderr)
+        raise Stopped(cause(printed, settings["requires_python"]), printed=printed)
+
+
+def unwrapped(printed: str) -> str:
+    """Return what uv printed on one line: before 0.12 it breaks sentences, as a terminal would."""
+    return re.sub(r"[\s\u2502]+", " ", printed)
 
 
 def cause(printed: str, python: str) -> str:
@@ -498,32 +496,11 @@ def cause(printed: str, python: str) -> str:
     return "uv failed, as it says above."
 
 
-def workspace_root(uv: str) -> Path:
-    """Return the folder in which uv would lock the project: its own, or that of a workspace.
-
-    A uv that cannot tell (older than `uv workspace dir`) is not trusted beneath a workspace, of
-    which the project may be no member. Without a `pyproject.toml` above there is no workspace.
-    """
-    manifests = [folder / "pyproject.toml" for folder in Path.cwd().parents]
-    manifests = [manifest for manifest in manifests if manifest.is_file()]
-    if not manifests:
-        return Path.cwd()
-    told = run([uv, "workspace", "dir"], environment())
-    if told.returncode == 0 and Path(told.stdout.strip()).is_dir():
-        return Path(told.stdout.strip())
-    for manifest in manifests:
-        if re.search(WORKSPACE, manifest.read_bytes()):
-            return manifest.parent
-    return Path.cwd()
-
-
 def find_uv() -> str:
     """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH.
 
     `tools/lib/lock.py` does the same: a hook cannot import it.
     """
-    import shutil
-
     uv = shutil.which(os.environ.get("UV") or "uv") or shutil.which("uv")
     if not uv:
         raise Stopped(
@@ -560,8 +537,6 @@ def run(
 
     What it prints is caught, unless it is `shown` to the user.
     """
-    import subprocess
-
     program = "git" if command[1] == "init" else "uv"
     try:
         return subprocess.run(
@@ -590,7 +565,7 @@ def quote(word: str) -> str:
 
 def say_ready(settings: dict[str, Any], options: list[str]) -> None:
     """Say where the project is, which torch it has, and what to type next, with uv's `options`."""
-    project = settings["project"] or str(here())
+    project = settings["project"] or str(Path.cwd())
     after, options = settings["after_generation"], [*options, *settings["sync"]]
     step = ["run", *options, settings["command"]] if after == "smoke" else ["sync", *options]
     text = f"The project is in {project}, with {settings['torch']}. The next step:"
@@ -611,10 +586,10 @@ def say_kept(
     """Say why a step could not be done, and the command that does it later, or another instead."""
     commands = [instead or next_command(settings, outside)]
     if outside:
-        commands.insert(0, ["move" if os.name == "nt" else "mv", str(here()), str(outside)])
+        commands.insert(0, ["move" if os.name == "nt" else "mv", str(Path.cwd()), str(outside)])
     step = "make it again without that build" if instead else "complete it"
     say(f"{reason} The project is kept. To {step}, run:", *commands)
-    if not (here() / "uv.lock").exists():
+    if not Path("uv.lock").exists():
         say_commit(settings)
 
 
