@@ -259,7 +259,7 @@ HOSTS = [
         fake_host({}, nvidia(driver, "9.0"))
         for driver in (
             *("No devices were found", "NVIDIA-SMI has failed because", "[N/A]", "ERR!"),
-            *("570", "99999.1", "525.9999999", "1570.10", "driver 570.10", "v570.10", "9" * 6),
+            *("570", "99999.1", "525.999999", "1570.10", "driver 570.10", "v570.10", "9" * 6),
         )
     ),
     *(
