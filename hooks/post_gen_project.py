@@ -329,7 +329,7 @@ def refuse_strays(settings: dict[str, Any], old: bytes | None) -> None:
     strays = find_strays(Path("uv.lock").read_text(encoding="utf-8"), settings["sources"])
     if strays:
         restore(old)
-        files = " or ".join(settings_files())
+        files = " or ".join(settings_files(own=False) or settings_files())
         raise Stopped(
             f"uv locked {' and '.join(strays)}, which is not what this project asks for: a setting"
             " of uv overrules pyproject.toml, such as `no-sources` or `no-sources-package`"
