@@ -155,6 +155,8 @@ def main() -> None:
         say_kept(str(stopped), settings, stopped.outside, stopped.instead)
     except Exception as error:  # noqa: BLE001  # of a hook that fails, cookiecutter removes the project
         say_kept(f"Something unforeseen happened ({type(error).__name__}: {error}).", settings)
+    if settings["github_actions"] and not Path("uv.lock").exists():
+        say("That makes uv.lock. Commit it: CI fails without it.")
 
 
 def is_scratch() -> bool:
@@ -329,7 +331,7 @@ def refuse_strays(settings: dict[str, Any], old: bytes | None) -> None:
     strays = find_strays(Path("uv.lock").read_text(encoding="utf-8"), settings["sources"])
     if strays:
         restore(old)
-        files = " or ".join(settings_files(own=False) or settings_files())
+        files = " or ".join(settings_files())
         raise Stopped(
             f"uv locked {' and '.join(strays)}, which is not what this project asks for: a setting"
             " of uv overrules pyproject.toml, such as `no-sources` or `no-sources-package`"
@@ -337,20 +339,13 @@ def refuse_strays(settings: dict[str, Any], old: bytes | None) -> None:
         )
 
 
-def settings_files(own: bool = True) -> list[str]:
-    """Return the files of settings that uv reads here besides pyproject.toml.
+def settings_files() -> list[str]:
+    """Return the files of settings that `environment` cannot hide from uv: the whole machine's.
 
-    Without the caller's `own` these are the ones that `environment` cannot hide. uv looks for them
-    as https://docs.astral.sh/uv/concepts/configuration-files/ has it.
+    Where they lie: https://docs.astral.sh/uv/concepts/configuration-files/
     """
-    seen = os.environ.get
-    roots = ["/etc", seen("PROGRAMDATA", "")]
-    if own:
-        user = seen("XDG_CONFIG_HOME") or f"{seen('HOME', '')}/.config"
-        machine = seen("XDG_CONFIG_DIRS") or "/etc/xdg"
-        roots += [user, seen("APPDATA", ""), *machine.split(os.pathsep)]
-    files = [Path("uv.toml"), *(Path(root, "uv/uv.toml") for root in roots if root)]
-    return [str(path) for path in files if path.is_file()]
+    roots = ["/etc/uv", os.path.expandvars(r"$PROGRAMDATA/uv"), "."]
+    return [str(path) for root in roots if (path := Path(root, "uv.toml")).is_file()]
 
 
 def find_strays(lock: str, sources: dict[str, tuple[list[str], list[str]]]) -> list[str]:
@@ -409,9 +404,7 @@ def personal_facts(why: str) -> str:
     """
     text = Path("uv.lock").read_text(encoding="utf-8")
     head = re.split(r"\n\[(?!options)", text.partition("\n[options")[2])[0]
-    options = (
-        re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why or settings_files(own=False) else []
-    )
+    options = re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why or settings_files() else []
     metadata = re.findall(r"\n\[\[manifest\.(dependency-metadata)\]\]", text)
     folders = re.findall(r'registry = "((?!https?://)[^"]+)"', text)
     index = re.findall(r"missing remote index: .* from `(?:(\w+://)[^/@]*@)?([^?#`]+)", why)
@@ -573,8 +566,6 @@ def say_ready(settings: dict[str, Any], options: list[str]) -> None:
         say(text, ["uv", "--directory", project, *step])
     else:
         say(text, ["cd", project], ["uv", *step])
-    if after == "nothing":
-        say_commit(settings)
 
 
 def say_kept(
@@ -589,14 +580,6 @@ def say_kept(
         commands.insert(0, ["move" if os.name == "nt" else "mv", str(Path.cwd()), str(outside)])
     step = "make it again without that build" if instead else "complete it"
     say(f"{reason} The project is kept. To {step}, run:", *commands)
-    if not Path("uv.lock").exists():
-        say_commit(settings)
-
-
-def say_commit(settings: dict[str, Any]) -> None:
-    """Say that the lock, which is still to be made, belongs to the project, where CI needs it."""
-    if settings["github_actions"]:
-        say("That makes uv.lock. Commit it: CI fails without it.")
 
 
 def say(text: str, *commands: list[str]) -> None:

@@ -61,10 +61,15 @@ def take(step: list[str]) -> None:
     subprocess.run(line, shell=True, check=True, cwd="/")
 
 
-def uv_toml(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Let the user have a uv.toml with this text, beneath a folder."""
+def uv_toml(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    names: tuple[str, ...] = ("XDG_CONFIG_HOME", "APPDATA"),
+) -> None:
+    """Let the user have a uv.toml with this text, beneath a folder that variables name."""
     path = folder / "config/uv/uv.toml"
     path.parent.mkdir(parents=True)
     path.write_text(text + "\n", encoding="utf-8")
-    for name in ("XDG_CONFIG_HOME", "APPDATA"):
+    for name in names:
         monkeypatch.setenv(name, str(folder / "config"))

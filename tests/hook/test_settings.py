@@ -164,6 +164,40 @@ def test_settings_of_the_user_are_kept_out(
     check_next_step(project, printed)
 
 
+@pytest.mark.parametrize("setting", ["no-sources = true", 'no-sources-package = ["torch"]'])
+def test_settings_of_a_system_that_variables_name(
+    bake: Bake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    setting: str,
+) -> None:
+    uv_toml(tmp_path, monkeypatch, setting, ("XDG_CONFIG_DIRS",))
+    project = bake(**{**ANSWERS, **EXTRAS})
+    check_locked(project.path)
+    printed = said(capfd)
+    assert "A uv.toml of yours changes uv.lock" in printed
+    assert next_step(printed)[3:6] == ["uv", "sync", "--frozen"]
+
+
+def test_an_index_of_a_user_who_leaves_sources_out(
+    bake: Bake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Their index is not heeded then, but neither is PyPI's torch in the lock."""
+    with CompanyIndex() as company:
+        index = f'[[index]]\nurl = "http://me:hunter2@{company.host}/simple"\ndefault = true'
+        uv_toml(tmp_path, monkeypatch, f"no-sources = true\n{index}")
+        project = bake(**{**ANSWERS, "python_version": PYTHON})
+    printed = said(capfd)
+    check_locked(project.path)
+    check_for_others(project)
+    assert "A uv.toml of yours changes uv.lock" in printed
+    assert "hunter2" not in printed
+
+
 @pytest.mark.parametrize("where", ["variable", "uv.toml"])
 def test_an_index_of_the_user_is_heeded_and_said(
     bake: Bake,
