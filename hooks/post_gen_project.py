@@ -7,14 +7,12 @@ command to run next, and nothing is taken back. Messages go to standard error, w
 from __future__ import annotations
 
 import os
+import platform
+import re
+import shutil
+import subprocess
 import sys
-
-# Every import makes the user wait. Where there is nothing to run, these would take longer than all
-# the rest.
-if "nothing" not in "{{ cookiecutter.after_generation }}":
-    import re
-    import subprocess
-    from pathlib import Path
+from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +23,11 @@ SETTINGS: dict[str, Any] = {}
 """What the plan decided: which steps, with which options, and the build to expect."""
 # Rendering fills it in: {{ "\n" }}SETTINGS = {{ hook_settings(cookiecutter) }}
 
+MINUTES = {"lock": 15, "sync": 120, "run": 30}
+"""What uv may take for a step, at most; for anything else, one minute."""
+
 OWN = r"UV_(DEFAULT_|EXTRA_)?INDEX(?!.*_(USERNAME|PASSWORD)$).*|UV_EXCLUDE_NEWER.*"
-"""Variables that uv heeds here, and that uv.lock shows: which index, and a cooldown."""
+"""Variables that uv heeds here, and that uv.lock may show: which index, and a cooldown."""
 
 ACCESS = (
     r"UV_INDEX_.*_(USERNAME|PASSWORD)|UV_(CACHE|CREDENTIALS)_DIR|UV_NO_CACHE|UV_LINK_MODE"
@@ -40,6 +41,9 @@ ACCESS = (
 
 uv's other variables are ignored here: they are about another project, or overrule this one.
 """
+
+GITS = r"GIT_(?!(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)|TEMPLATE_DIR|DEFAULT_HASH|EXEC_PATH)$).*"
+"""Variables about another repository, such as that of a git hook which makes this project."""
 
 CAUSES = (
     (
@@ -82,11 +86,13 @@ CAUSES = (
         " the platforms of the project",
     ),
     (r"invalid peer certificate", "The certificate of {hosts} is not trusted"),
-    (r"status (?:client|server) error \((.+?)\)", "{hosts} answers {0}"),
     (
-        r"returned an? (\d{3} [\w ]+) error",
-        "{hosts} answers {0}: it needs a login, or does not have the file",
+        r"(401 Unauthorized)",
+        "{hosts} answers {0}: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
+        " UV_INDEX_<NAME>_PASSWORD, with the index's name in pyproject.toml",
     ),
+    (r"(403 Forbidden)", "{hosts} answers {0}: it needs a login, or does not have the file"),
+    (r"status (?:client|server) error \((.+?)\)", "{hosts} answers {0}"),
     (r"timed out", "{hosts} does not answer in time"),
     (
         r"error decoding response body|end of file before message|Connection reset",
@@ -113,9 +119,6 @@ CAUSES = (
 )
 """What uv prints, and what it means in plain words, groups filled in; the first that fits."""
 
-WORKSPACE = rb"(?m)^\s*\[?\s*(tool\.uv\.)?workspace\b"
-"""What a `pyproject.toml` with a workspace holds, in each spelling."""
-
 
 class Stopped(Exception):
     """A step that could not be done; the text is a plain sentence that says why.
@@ -135,44 +138,34 @@ class Stopped(Exception):
         self.outside, self.instead, self.printed = outside, instead, printed
 
 
-class WrongHash(Stopped):
-    """A download that is not what its index, or the lock, promised."""
-
-
 def main() -> None:
     """Run the steps that the answers ask for; whatever fails, the project stands."""
     settings = SETTINGS
-    if settings["is_cruft"] and is_scratch():
-        return
-    if not settings["github_actions"]:
-        remove_empty(".github")
     try:
+        if settings["is_cruft"] and is_scratch():
+            return
+        if not settings["github_actions"]:
+            remove_empty(".github")
         if settings["git"]:
             start_repository()
-        if settings["after_generation"] != "nothing":
-            complete(settings)
-        say_ready(settings)
+        say_ready(settings, complete(settings))
     except KeyboardInterrupt:
         say_kept("Interrupted.", settings)
     except Stopped as stopped:
         say_kept(str(stopped), settings, stopped.outside, stopped.instead)
-    except OSError as error:
-        say_kept(f"uv cannot be run ({error}).", settings)
+    except Exception as error:  # noqa: BLE001  # of a hook that fails, cookiecutter removes the project
+        say_kept(f"Something unforeseen happened ({type(error).__name__}: {error}).", settings)
+    if settings["github_actions"] and not Path("uv.lock").exists():
+        say("That makes uv.lock. Commit it: CI fails without it.")
 
 
 def is_scratch() -> bool:
     """Tell whether cruft only renders to compare: it does so in folders of `tempfile`."""
-    import re
-    from pathlib import Path
-
     return re.fullmatch(r"tmp[a-z0-9_]{8}", Path.cwd().parent.name) is not None
 
 
 def remove_empty(name: str) -> None:
     """Remove a folder of which no file was rendered."""
-    import shutil
-    from pathlib import Path
-
     if not any(path.is_file() for path in Path(name).rglob("*")):
         shutil.rmtree(name, ignore_errors=True)
 
@@ -182,33 +175,38 @@ def start_repository() -> None:
 
     Without git nothing happens, and nothing is said.
     """
-    import subprocess
-    from pathlib import Path
+    import re
 
-    project = Path.cwd()
-    if any((folder / ".git").exists() for folder in (project, *project.parents)):
+    project, git = Path.cwd(), shutil.which("git")
+    if not git or any((folder / ".git").exists() for folder in (project, *project.parents)):
         return
-    command = ["git", "init", "--quiet", "--initial-branch=main"]
+    variables = {name: it for name, it in os.environ.items() if not re.fullmatch(GITS, name)}
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
-    except OSError:
-        return
-    if done.returncode:
-        told = done.stderr.decode(errors="replace").strip()
-        say(f"git could not make the project a repository: {told}")
+        done = run([git, "init", "--quiet", "--initial-branch=main"], variables)
+        why = done.stderr.strip() if done.returncode else ""
+    except Stopped as stopped:
+        why = str(stopped)
+    if why:
+        say(f"git could not make the project a repository: {why}")
 
 
-def complete(settings: dict[str, Any]) -> None:
-    """Lock, and for `smoke` install and test; `Stopped` says what could not be done."""
+def complete(settings: dict[str, Any]) -> list[str]:
+    """Lock, and for `smoke` install and test; `Stopped` says what could not be done.
+
+    Returns the options with which uv leaves the lock as it is.
+    """
+    if settings["after_generation"] == "nothing":
+        return []
     uv = find_uv()
     refuse_old_uv(uv, settings["required_uv"])
-    say_variables(settings)
+    options = say_variables()
     refuse_workspace(uv)
     old = Path("uv.lock").read_bytes() if Path("uv.lock").exists() else None
-    lock(uv, settings, old)
+    options = lock(uv, settings, old) or options
     if settings["after_generation"] == "smoke":
         sync(uv, settings, old)
         smoke(uv, settings)
+    return options
 
 
 def refuse_old_uv(uv: str, required: str) -> None:
@@ -217,26 +215,30 @@ def refuse_old_uv(uv: str, required: str) -> None:
     Before 0.9.25 uv drops all settings where it meets one that it does not know, `required-version`
     among them, and locks something else in silence.
     """
-    told = re.search(r"\d+\.\d+\.\d+", ask([uv, "--version"], environment(), seconds=60).stdout)
+    told = re.search(r"\d+\.\d+\.\d+", run([uv, "--version"], environment()).stdout)
     least = required.removeprefix(">=")
     if told and [int(part) for part in told[0].split(".")] < [int(it) for it in least.split(".")]:
         raise Stopped(f"This is uv {told[0]}, and the project needs {least} or newer; update it.")
 
 
-def say_variables(settings: dict[str, Any]) -> None:
-    """Say which of the caller's variables end up in uv.lock, and which are set aside."""
+def say_variables() -> list[str]:
+    """Say which of the caller's variables uv uses, and which are set aside.
+
+    Returns the option with which uv leaves the lock alone where those are set.
+    """
     own, aside = inherited(os.environ)
     if own:
-        say(f"Your environment sets {', '.join(own)}: uv uses it here, and uv.lock records it.")
+        say(f"Your environment sets {', '.join(own)}: uv uses it here.")
     if aside:
-        settings["frozen"] = ["--frozen"]
         names = ", ".join(aside)
         say(f"Your environment sets {names}: uv ignores it here, so that uv.lock suits all.")
+    return ["--frozen"] if aside else []
 
 
 def refuse_workspace(uv: str) -> None:
     """Raise `Stopped` where uv would lock somebody's workspace instead of the project."""
-    project, root = Path.cwd(), workspace_root(uv)
+    project = Path.cwd()
+    root = Path(run([uv, "workspace", "dir"], environment()).stdout.strip() or project)
     if root.samefile(project):
         return
     member = project.relative_to(root).as_posix()
@@ -249,68 +251,132 @@ def refuse_workspace(uv: str) -> None:
     )
 
 
-def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
+def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> list[str]:
     """Write uv.lock, for everybody, with any interpreter that fits, the pinned one or another.
 
     The caller's settings may be needed to reach the indexes, so they are heeded at first. uv then
     tells whether the lock is right for somebody without them. If not, it is made again without
     them; unless it depends on an index or a cooldown of theirs, which is their decision.
+
+    Returns the options with which uv leaves the lock as it is.
     """
     try:
         run_uv(uv, lock_command(settings), settings)
     except Stopped as stopped:
         raise doubted(stopped.printed, settings) or stopped from None
-    locked = Path("uv.lock")
-    if not locked.is_file():
+    if not Path("uv.lock").is_file():
         raise Stopped("uv succeeded, but left no uv.lock in the project.")
     why = why_outdated(uv, settings)
-    facts = personal_facts(locked.read_text(encoding="utf-8"), why)
-    if not why and not facts:
-        return
-    about = f" ({', '.join(facts)})" if facts else ""
-    cooldown = re.search(
-        r'exclude-newer-span = (".+")|exclude-newer = (".+")', "\n".join(facts[::-1])
-    )
-    if "exclude newer" in why and cooldown:
-        setting = f"exclude-newer = {cooldown[1] or cooldown[2]}"
-        say(
-            "uv.lock records your cooldown: `uv sync --locked` fails wherever it is not set, CI"
-            f" included. To set it for everybody, put `{setting}` under [tool.uv] in pyproject.toml"
-            " and run `uv lock`."
-        )
-        return
-    if re.search("missing remote index|exclude newer", why):
-        say(
-            f"uv.lock depends on your own settings of uv{about}: `uv sync --locked` fails"
-            " wherever they are missing, CI included."
-        )
-        return
-    locked.unlink()
+    facts, options = personal_facts(why), []
+    if (why or facts) and not re.search("missing remote index|exclude newer", why):
+        remake(uv, settings, old, facts)
+        kept = personal_facts("")
+        if why or kept != facts:
+            options = ["--frozen"]
+            say(
+                f"A uv.toml of yours changes uv.lock{facts}, so it was made without it. As long as"
+                " you keep that setting, run uv with `--frozen` here, or it changes uv.lock again."
+            )
+        why, facts = "", kept
+    if why or facts:
+        say_dependence(why, facts)
+    refuse_strays(settings, old)
+    return options
+
+
+def remake(uv: str, settings: dict[str, Any], old: bytes | None, facts: str) -> None:
+    """Make uv.lock again, without the caller's settings."""
+    Path("uv.lock").unlink()
     try:
-        again = ask([uv, *lock_command(settings)], environment(own=False), seconds=600)
+        again = run([uv, *lock_command(settings)], environment(own=False), MINUTES["lock"])
     finally:
-        if old is not None and not locked.exists():
-            locked.write_bytes(old)
+        if not Path("uv.lock").exists():
+            restore(old)
     if again.returncode:
         raise Stopped(
-            f"A uv.toml of yours changes uv.lock{about}, and without it uv cannot lock:"
-            f" {cause(again.stderr, settings['requires_python'])} Remove that setting."
+            f"A uv.toml of yours changes uv.lock{facts}, and without it uv cannot lock:"
+            f" {cause(unwrapped(again.stderr), settings['requires_python'])} Remove that setting."
         )
-    settings["frozen"] = ["--frozen"]
-    say(
-        f"A uv.toml of yours changes uv.lock{about}, so it was made without it. As long as you keep"
-        " that setting, run uv with `--frozen` here, or it changes uv.lock again."
-    )
+
+
+def restore(old: bytes | None) -> None:
+    """Put back the lock from before; where there was none, there is none."""
+    if old is None:
+        Path("uv.lock").unlink(missing_ok=True)
+    else:
+        Path("uv.lock").write_bytes(old)
+
+
+def say_dependence(why: str, facts: str) -> None:
+    """Say that the lock holds for those alone who have the same settings."""
+    spans = re.findall(r'exclude-newer(?:-span)? = ("[^"]+")', facts)
+    if "exclude newer" in why and spans:
+        say(
+            "uv.lock records your cooldown: `uv sync --locked` fails wherever it is not set, CI"
+            f" included. To set it for everybody, put `exclude-newer = {spans[-1]}` under [tool.uv]"
+            " in pyproject.toml and run `uv lock`."
+        )
+    else:
+        say(
+            f"uv.lock depends on your own settings of uv{facts}: `uv sync --locked` fails"
+            " wherever they are missing, CI included."
+        )
+
+
+def refuse_strays(settings: dict[str, Any], old: bytes | None) -> None:
+    """Raise `Stopped` if a package does not come from where the plan has it, or is another version.
+
+    A setting of the whole machine does that: nobody can tell uv to leave it out.
+    """
+    strays = find_strays(Path("uv.lock").read_text(encoding="utf-8"), settings["sources"])
+    if strays:
+        restore(old)
+        files = " or ".join(settings_files())
+        raise Stopped(
+            f"uv locked {' and '.join(strays)}, which is not what this project asks for: a setting"
+            " of uv overrules pyproject.toml, such as `no-sources` or `no-sources-package`"
+            f"{' in ' + files if files else ''}. That lock is not kept. Remove the setting."
+        )
+
+
+def settings_files() -> list[str]:
+    """Return the files of settings that `environment` cannot hide from uv: the whole machine's.
+
+    Where they lie: https://docs.astral.sh/uv/concepts/configuration-files/
+    """
+    roots = ["/etc/uv", os.path.expandvars(r"$PROGRAMDATA/uv"), "."]
+    return [str(path) for root in roots if (path := Path(root, "uv.toml")).is_file()]
+
+
+def find_strays(lock: str, sources: dict[str, tuple[list[str], list[str]]]) -> list[str]:
+    """Return what a lock has against the plan, as `torch 2.13.0 from https://…`.
+
+    `sources` is package -> (the indexes that it may come from, its public versions): an empty index
+    stands for any, but then one of the others has to be there too; no version for any.
+    """
+    entry = r'(?m)^name = "(.+)"\nversion = "(.+)"\nsource = \{ \w+ = "([^"?#]*?)/*["?#]'
+    packages = re.findall(entry, re.sub(r'(?<=://)[^/@"]*@', "", lock))
+    strays = []
+    for name, (indexes, versions) in sources.items():
+        locked = [(version, url) for other, version, url in packages if other == name]
+        served = not versions or any(url in indexes for _, url in locked)
+        for version, url in locked:
+            known = not versions or version.partition("+")[0] in versions
+            if not (served and known and {url, ""} & {*indexes}):
+                strays.append(f"{name} {version} from {url}")
+    return strays
 
 
 def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
     """Return what to do where uv did not find a build that is only likely, None where it is not so.
 
-    uv names the platforms that it could not serve where it looked at some of them alone.
+    uv names the platforms that it could not serve where it looked at some of them alone. An index
+    that wants a login may have the build.
     """
-    if "No solution found" not in printed or "exclude-newer" in printed:
+    other = r"exclude-newer|401 Unauthorized|403 Forbidden"
+    if "No solution found" not in printed or re.search(other, printed):
         return None
-    split = re.search(r"for split \(markers: (.+)\)", printed)
+    split = re.search(r"for split \(markers: (.+?)\):? (cause:|\u2570)", printed)
     likely = settings["likely"]
     named = [where for where in likely if split and all(it in split[1] for it in where.split())]
     for where in [*named, *likely][:1]:
@@ -324,23 +390,26 @@ def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
 
 def why_outdated(uv: str, settings: dict[str, Any]) -> str:
     """Return why uv would lock anew for somebody without the caller's settings; empty if not."""
-    check = [uv, *lock_command(settings), "--check", "--offline", "--verbose"]
-    told = ask(check, environment(own=False), seconds=60)
+    command = [uv, *lock_command(settings), "--check", "--offline", "--verbose"]
+    told = run(command, environment(own=False))
     found = re.search(r"existing lockfile due to (.+)", told.stderr) if told.returncode else None
     return found[1] if found else ""
 
 
-def personal_facts(lock: str, why: str) -> list[str]:
-    """Return what a lock has from its maker's settings: an index, folders, options of uv.
+def personal_facts(why: str) -> str:
+    """Return what the lock has from its maker's settings, in brackets: an index, folders, options.
 
-    uv does not report a folder as long as it exists. Options that are `false` are the project's
-    own: they exempt packages from a cooldown.
+    uv does not report a folder as long as it exists, nor settings of the whole machine. Options
+    that are `false` are the project's own: they exempt packages from a cooldown.
     """
-    head = re.split(r"\n\[(?!options)", lock.partition("\n[options")[2])[0]
-    options = re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why else []
-    folders = re.findall(r'registry = "((?!https?://)[^"]+)"', lock)
+    text = Path("uv.lock").read_text(encoding="utf-8")
+    head = re.split(r"\n\[(?!options)", text.partition("\n[options")[2])[0]
+    options = re.findall(r"(?m)^[\w-]+ = (?!false).+", head) if why or settings_files() else []
+    metadata = re.findall(r"\n\[\[manifest\.(dependency-metadata)\]\]", text)
+    folders = re.findall(r'registry = "((?!https?://)[^"]+)"', text)
     index = re.findall(r"missing remote index: .* from `(?:(\w+://)[^/@]*@)?([^?#`]+)", why)
-    return [*map("".join, index), *dict.fromkeys(folders), *options]
+    facts = [*map("".join, index), *dict.fromkeys(folders + metadata), *options]
+    return f" ({', '.join(facts)})" if facts else ""
 
 
 def sync(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
@@ -350,17 +419,17 @@ def sync(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     """
     try:
         run_uv(uv, ["sync", "--frozen", *settings["sync"]], settings)
-    except WrongHash as wrong:
-        if old is not None:
+    except Stopped as stopped:
+        if old is not None or "Hash mismatch" not in stopped.printed:
             raise
         Path("uv.lock").unlink()
-        raise Stopped(f"{wrong} So uv.lock is removed.") from None
+        raise Stopped(f"{stopped} So uv.lock is removed.") from None
 
 
 def smoke(uv: str, settings: dict[str, Any]) -> None:
     """Run the smoke test, and demand the build that the plan gives this machine."""
     command = [uv, "run", "--no-sync", *smoke_command(settings)]
-    status = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL).returncode
+    status = run(command, environment(), MINUTES["run"], shown=True).returncode
     if status == 1:
         raise Stopped("The smoke test found a problem, which it names above.")
     if status:
@@ -374,18 +443,16 @@ def lock_command(settings: dict[str, Any]) -> list[str]:
 
 def smoke_command(settings: dict[str, Any]) -> list[str]:
     """Return the smoke test's command, with the build to expect if the plan names this machine."""
-    import platform
-
     build = settings["expect"].get(f"{sys.platform} {platform.machine()}")
     return [settings["command"], *(["--expect", build] if build else [])]
 
 
 def next_command(settings: dict[str, Any], project: Path | None = None) -> list[str]:
     """Return the one command that does all that the answers asked for, whatever is done already."""
-    here = ["uv", "--directory", str(project or Path.cwd())]
+    begin = ["uv", "--directory", str(project or Path.cwd())]
     if settings["after_generation"] == "smoke":
-        return [*here, "run", *settings["sync"], *smoke_command(settings)]
-    return [*here, *lock_command(settings)]
+        return [*begin, "run", *settings["sync"], *smoke_command(settings)]
+    return [*begin, *lock_command(settings)]
 
 
 def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
@@ -395,13 +462,18 @@ def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
     retries, so that it takes 10 seconds where the first run took 130.
     """
     command = [uv, *arguments]
-    if subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL).returncode == 0:
+    if run(command, environment(), MINUTES[arguments[0]], shown=True).returncode == 0:
         return
     quick = {"UV_HTTP_TIMEOUT": "10", **environment(), "UV_HTTP_RETRIES": "0", "NO_COLOR": "1"}
-    again = ask(command, quick, seconds=60)
+    again = run(command, quick)
     if again.returncode:
-        kind = WrongHash if "Hash mismatch" in again.stderr else Stopped
-        raise kind(cause(again.stderr, settings["requires_python"]), printed=again.stderr)
+        printed = unwrapped(again.stderr)
+        raise Stopped(cause(printed, settings["requires_python"]), printed=printed)
+
+
+def unwrapped(printed: str) -> str:
+    """Return what uv printed on one line: before 0.12 it breaks sentences, as a terminal would."""
+    return re.sub(r"[\s\u2502]+", " ", printed)
 
 
 def cause(printed: str, python: str) -> str:
@@ -417,32 +489,11 @@ def cause(printed: str, python: str) -> str:
     return "uv failed, as it says above."
 
 
-def workspace_root(uv: str) -> Path:
-    """Return the folder in which uv would lock the project: its own, or that of a workspace.
-
-    A uv that cannot tell (older than `uv workspace dir`) is not trusted beneath a workspace, of
-    which the project may be no member. Without a `pyproject.toml` above there is no workspace.
-    """
-    manifests = [folder / "pyproject.toml" for folder in Path.cwd().parents]
-    manifests = [manifest for manifest in manifests if manifest.is_file()]
-    if not manifests:
-        return Path.cwd()
-    told = ask([uv, "workspace", "dir"], environment(), seconds=60)
-    if told.returncode == 0 and Path(told.stdout.strip()).is_dir():
-        return Path(told.stdout.strip())
-    for manifest in manifests:
-        if re.search(WORKSPACE, manifest.read_bytes()):
-            return manifest.parent
-    return Path.cwd()
-
-
 def find_uv() -> str:
     """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH.
 
     `tools/lib/lock.py` does the same: a hook cannot import it.
     """
-    import shutil
-
     uv = shutil.which(os.environ.get("UV") or "uv") or shutil.which("uv")
     if not uv:
         raise Stopped(
@@ -472,22 +523,29 @@ def environment(own: bool = True) -> dict[str, str]:
     return heeded if own else {**heeded, **nowhere}
 
 
-def ask(
-    command: list[str], variables: dict[str, str], seconds: int
+def run(
+    command: list[str], variables: dict[str, str], minutes: int = 1, shown: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and catch what it prints; raises `Stopped` if it takes longer."""
+    """Run uv or git; raises `Stopped` if it does not start, or takes longer.
+
+    What it prints is caught, unless it is `shown` to the user.
+    """
+    program = "git" if command[1] == "init" else "uv"
     try:
         return subprocess.run(
             command,
             env=variables,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            capture_output=not shown,
             encoding="utf-8",
             errors="replace",
-            timeout=seconds,
+            timeout=60 * minutes,
         )
     except subprocess.TimeoutExpired:
-        raise Stopped("uv failed, as it says above.") from None
+        told = f"`{program} {command[1]}` took longer than {minutes} min, so it was stopped."
+        raise Stopped(told) from None
+    except OSError as error:
+        raise Stopped(f"{program} cannot be run ({error}).") from None
 
 
 def quote(word: str) -> str:
@@ -498,23 +556,16 @@ def quote(word: str) -> str:
     return f'"{word}"' if os.name == "nt" else "'" + word.replace("'", "'\"'\"'") + "'"
 
 
-def say_ready(settings: dict[str, Any]) -> None:
-    """Say where the project is, which torch it has, and what to type next."""
-    project = settings["project"]
-    if not project:
-        from pathlib import Path
-
-        project = str(Path.cwd())
-    after = settings["after_generation"]
-    options = [*settings.get("frozen", []), *settings["sync"]]
+def say_ready(settings: dict[str, Any], options: list[str]) -> None:
+    """Say where the project is, which torch it has, and what to type next, with uv's `options`."""
+    project = settings["project"] or str(Path.cwd())
+    after, options = settings["after_generation"], [*options, *settings["sync"]]
     step = ["run", *options, settings["command"]] if after == "smoke" else ["sync", *options]
     text = f"The project is in {project}, with {settings['torch']}. The next step:"
     if os.name == "nt":  # where not every shell knows `&&`
         say(text, ["uv", "--directory", project, *step])
     else:
         say(text, ["cd", project], ["uv", *step])
-    if after == "nothing":
-        say_commit(settings)
 
 
 def say_kept(
@@ -529,14 +580,6 @@ def say_kept(
         commands.insert(0, ["move" if os.name == "nt" else "mv", str(Path.cwd()), str(outside)])
     step = "make it again without that build" if instead else "complete it"
     say(f"{reason} The project is kept. To {step}, run:", *commands)
-    if not Path("uv.lock").exists():
-        say_commit(settings)
-
-
-def say_commit(settings: dict[str, Any]) -> None:
-    """Say that the lock, which is still to be made, belongs to the project, where CI needs it."""
-    if settings["github_actions"]:
-        say("That makes uv.lock. Commit it: CI fails without it.")
 
 
 def say(text: str, *commands: list[str]) -> None:

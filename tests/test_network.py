@@ -1,7 +1,7 @@
 """Nothing is lost: the network, the disk or the user fails, and one command completes the project.
 
 Every fault of the replica strikes a real uv. What the hook makes of uv's words alone, and a uv or
-an interpreter that is not there, is in `test_hook.py`.
+an interpreter that is not there, is in `tests/hook`.
 """
 
 from __future__ import annotations

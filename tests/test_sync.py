@@ -250,10 +250,28 @@ def test_no_build_that_runs_is_an_error(bake: Bake, sync: Sync, host: Host, reas
 
 
 HOSTS = [
-    fake_host({}, nvidia(driver, *cards))
-    for driver in ("450.80.02", "525.60.13", "570.86.16", "580.65.06")
-    for cards in (["5.0"], ["6.1"], ["7.5"], ["8.6"], ["9.0"], ["12.1"], ["6.1", "12.0"], [])
+    *(
+        fake_host({}, nvidia(driver, *cards))
+        for driver in ("450.80.02", "525.60.13", "570.86.16", "580.65.06")
+        for cards in (["5.0"], ["6.1"], ["7.5"], ["8.6"], ["9.0"], ["12.1"], ["6.1", "12.0"], [])
+    ),
+    *(
+        fake_host({}, nvidia(driver, "9.0"))
+        for driver in (
+            *("No devices were found", "NVIDIA-SMI has failed because", "[N/A]", "ERR!"),
+            *("570", "99999.1", "525.999999", "1570.10", "driver 570.10", "v570.10", "9" * 6),
+        )
+    ),
+    *(
+        fake_host({}, nvidia("580.65.06", card))
+        for card in ("8,6", "9.0 (x)", "ERR!", "[Not Supported]", "9", "12.x", "6.1 ", "1e1")
+    ),
+    *(
+        fake_host({}, nvidia("580.65.06", "9.0"), UV_CUDA_DRIVER_VERSION=driver)
+        for driver in ("garbage", "", "570", " 535.54.03 ", "535.54.03 or so", "0")
+    ),
 ]
+"""Machines, and what programs and people say of them that is no driver or card."""
 
 
 def test_it_chooses_as_the_template_does(bake: Bake, sync: Sync) -> None:
@@ -270,6 +288,32 @@ def test_it_chooses_as_the_template_does(bake: Bake, sync: Sync) -> None:
         expected = detect(RELEASE, facts, find_gpu(host), "linux-x86_64").backend
         ran = sync(project, host)
         assert ran.command == ["uv", "sync", "--extra", expected], ran.err
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "gfx90a:sramecc+:xnack-",
+        "\n",
+        "Traceback (most recent call last):\n  File x, line 1\nKeyError: gfx90a",
+        "gfx000\ngfx000\n",
+        "GFX90A",
+        "gfx90a gfx1100",
+        "gfx000\n  gfx90a  \n",
+    ],
+)
+@pytest.mark.parametrize("variable", [False, True])
+def test_what_is_no_card_of_amd(
+    others: BakedProject, sync: Sync, printed: str, variable: bool
+) -> None:
+    if variable:
+        host = fake_host(UV_AMD_GPU_ARCHITECTURE=printed)
+    else:
+        host = fake_host({}, {ENUMERATOR: printed})
+    group = ["--no-group", "cpu", "--group", "amd"] if find_gpu(host).family else []
+    ran = sync(others, host)
+    assert ran.command == ["uv", "sync", *group], ran.err
+    assert ("Found AMD" in ran.err) == bool(group)
 
 
 @posix
@@ -313,10 +357,12 @@ def cache_of_uv() -> str:
 
 
 @posix
-def test_without_uv(cuda: BakedProject, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["empty", None])
+def test_without_uv(cuda: BakedProject, path: str | None) -> None:
+    """Python looks in the usual places where there is no PATH at all; uv is in none of them."""
     done = subprocess.run(
         [sys.executable, cuda.path / "sync.py"],
-        env={"PATH": str(tmp_path)},
+        env={"PATH": path} if path else {},
         capture_output=True,
         encoding="utf-8",
         check=False,

@@ -20,7 +20,7 @@ from tests.helpers.answers import ANSWERS, SPREAD
 from tests.helpers.elsewhere import HERE, answers, contents, copy_template, run, tracked_files
 from tests.helpers.proof import indexes_of_torch
 from tools.lib.replica import Replica
-from torch_plan.extension import hook_settings
+from torch_plan.dialogue.hook_settings import hook_settings
 from torch_plan.machine.system import host_platform
 
 DEVICES = {"con", "prn", "aux", "nul"} | {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.questions import questions
 from torch_plan.answers.slugs import default_slug, package_name
 from torch_plan.catalog.facts import load_facts
-from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.dialogue import generation
+from torch_plan.dialogue.hook_settings import hook_settings
 from torch_plan.dialogue.invocation import find_invocation
 from torch_plan.machine.system import host_platform
 from torch_plan.project.ci import jobs_of
 from torch_plan.resolution import defaults
-from torch_plan.text import author, listed, toml, toml_key
+from torch_plan.text import author, toml, toml_key
 
 
 def markdown(text: object) -> str:
@@ -39,36 +38,6 @@ def code(text: object) -> str:
     longest = max(map(len, re.findall("`+", line)), default=0)
     fence = "`" * (longest + 1)
     return f"{fence} {line} {fence}" if longest else f"`{line}`"
-
-
-def hook_settings(context: Mapping[str, Any]) -> str:
-    """Return what the hook needs, as Python: which steps, what to say, the build of each host.
-
-    `project` is the project's folder as the user would type it.
-    """
-    plan, answers = generation.plan_of(context), generation.answers_of(context)
-    builds = dict.fromkeys(cell.build for cell in plan.cells)
-    hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
-    without = generation.commands_without_likely(context)
-    likely = {
-        f"{PLATFORMS[name].sys_platform} {PLATFORMS[name].platform_machine}": (name, command)
-        for name, command in without.items()
-    }
-    settings = {
-        "after_generation": answers["after_generation"],
-        "is_cruft": "_commit" in context,
-        "github_actions": is_yes(answers["github_actions"]),
-        "git": is_yes(answers["git"]),
-        "project": str(find_invocation().output_folder / answers["project_slug"]),
-        "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
-        "command": plan.smoke_command,
-        "requires_python": plan.requires_python,
-        "required_uv": plan.required_uv,
-        "likely": likely,
-        "sync": [*plan.default.sync],
-        "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
-    }
-    return ascii(settings)
 
 
 class TorchPlanExtension(Extension):

@@ -1,0 +1,83 @@
+"""What the hook is told of a project, since it can import nothing of the template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from socket import inet_aton, inet_ntoa
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from torch_plan.answers.grammar import is_yes
+from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.catalog.versions import PYPI
+from torch_plan.dialogue import generation
+from torch_plan.dialogue.invocation import find_invocation
+from torch_plan.project.plan import Plan
+from torch_plan.text import listed
+
+
+def hook_settings(context: Mapping[str, Any]) -> str:
+    """Return what the hook needs, as Python: which steps, what to say, the build of each host.
+
+    `project` is the project's folder as the user would type it.
+    """
+    plan, answers = generation.plan_of(context), generation.answers_of(context)
+    builds = dict.fromkeys(cell.build for cell in plan.cells)
+    hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
+    without = generation.commands_without_likely(context)
+    likely = {
+        f"{PLATFORMS[name].sys_platform} {PLATFORMS[name].platform_machine}": (name, command)
+        for name, command in without.items()
+    }
+    settings = {
+        "after_generation": answers["after_generation"],
+        "is_cruft": "_commit" in context,
+        "github_actions": is_yes(answers["github_actions"]),
+        "git": is_yes(answers["git"]),
+        "project": str(find_invocation().output_folder / answers["project_slug"]),
+        "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
+        "command": plan.smoke_command,
+        "requires_python": plan.requires_python,
+        "required_uv": plan.required_uv,
+        "likely": likely,
+        "sync": [*plan.default.sync],
+        "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
+        "sources": locked_sources(plan),
+    }
+    return ascii(settings)
+
+
+def locked_sources(plan: Plan) -> dict[str, tuple[list[str], list[str]]]:
+    """Return package -> the indexes that a lock may have it from, and its public versions.
+
+    The empty index stands for PyPI, or what takes its place; no versions where the plan leaves them
+    open. A package that comes from PyPI everywhere is left out: the plan gives it no source.
+    """
+    urls = {index.name: as_locked(index.url) for index in plan.indexes}
+    locked = {}
+    for name, sources in plan.sources.items():
+        packages = [package for cell in plan.cells if (package := cell.package(name))]
+        indexes = {urls[source.index_name] for source in sources}
+        indexes.update("" for package in packages if package.origin == PYPI)
+        versions = {package.version for package in packages}
+        locked[name] = sorted(indexes), [] if "" in versions else sorted(versions)
+    return locked
+
+
+def as_locked(url: str) -> str:
+    """Return the URL of an index as uv writes it into a lock, but for a slash at its end.
+
+    That is how browsers write it (https://url.spec.whatwg.org): the host in lower case, an IPv4
+    address as four numbers, no port that goes without saying, no `.` or `..` in the path.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    if re.search(r"(^|\.)(0x[0-9a-f]*|[0-9]+)$", host):
+        with suppress(OSError):
+            host = inet_ntoa(inet_aton(host))
+    host = f"[{host}]" if ":" in host else host
+    if port and port != {"http": 80, "https": 443}[parts.scheme]:
+        host = f"{host}:{port}"
+    return urljoin(f"{parts.scheme}://{host}", parts.path).rstrip("/")
