@@ -9,7 +9,6 @@ from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.facts import Facts
 from torch_plan.planning import make_plan
-from torch_plan.platforms import host_platform, platform_named, platform_of
 from torch_plan.slugs import slug_problem
 from torch_plan.urls import shown
 from torch_plan.words import BackendWord, PlatformWord
@@ -123,19 +122,6 @@ def test_a_companion_that_ended_is_refused_for_the_release() -> None:
     (problem,) = find_problems(complete({"companions": "torchaudio"}, facts), facts)
     assert problem.key == ("companions", "torchaudio")
     assert problem.ways[0] == {"companions": "none"}
-
-
-def test_platforms_are_known_by_their_tags_and_by_their_machine() -> None:
-    assert platform_of("manylinux_2_17_x86_64.manylinux2014_x86_64") == "linux-x86_64"
-    assert platform_of("manylinux_2_28_s390x") == ""
-    assert platform_named("win32", "AMD64") == "windows-x86_64"
-    assert platform_named("linux", "riscv64") == ""
-    assert host_platform() in {
-        "",
-        platform_named("linux", "x86_64"),
-        "linux-aarch64",
-        "macos-arm64",
-    }
 
 
 def test_the_build_may_stand_anywhere_in_the_url_of_an_index() -> None:
