@@ -177,7 +177,7 @@ def difference(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     ]
     lines = [*changes(*(entries(files["pyproject.toml"]) for files in (before, after)))]
     if not lines:
-        return f"{' and '.join(what)}."
+        return f"{' and '.join(what) or 'changes nothing'}."
     head = f"{' and '.join([*what, 'changes `pyproject.toml`'])}:"
     return "\n".join([head, "```diff", *lines, "```"])
 
