@@ -27,7 +27,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from packaging.utils import InvalidWheelFilename
 
-from tools.lib.server import Fault, Response, Server
+from tools.lib.server import Response, Server
 from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.facts import (
     PYPI,
@@ -206,12 +206,10 @@ class Replica(Server):
         self,
         facts: Facts | None = None,
         wheels: Iterable[Path] = (),
-        port: int = 0,
-        fault: Fault | None = None,
         *,
         likely: bool = False,
     ) -> None:
-        super().__init__(port, fault)
+        super().__init__()
         facts = facts or load_facts()
         self.facts = facts if likely else facts.published
         self._triton = triton_names(self.facts)
