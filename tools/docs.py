@@ -1,10 +1,7 @@
-"""Write anew what follows from the facts and the template, after something was added.
-
-    uv run -m tools.docs
+"""Write anew what follows from the facts and the template: `uv run -m tools.docs`.
 
 That is the layout of `torch_plan/builds.json`, the table of `docs/support.md` with its list of
-broken builds, and the examples of `docs/answers.md`. A test fails where one of them is older than
-the facts or the template.
+broken builds, and the examples of `docs/answers.md`. A test fails where one of them is older.
 """
 
 from __future__ import annotations

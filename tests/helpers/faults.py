@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from tools.lib.replica import Replica
-from tools.lib.server import Request, Response
+from tools.lib.server import Response
 
 
 class Fault(Enum):
@@ -56,7 +56,7 @@ class FaultyReplica(Replica):
     def answer(self, path: str) -> Response:
         """Return what the fault makes of the response."""
         if self.fault is Fault.HANG:
-            self.requests.append(Request(path, 0))
+            self.requests.append(path)
             while self.fault is Fault.HANG:
                 time.sleep(0.02)
             raise ConnectionResetError
@@ -71,8 +71,8 @@ def spoilt(response: Response, path: str, fault: Fault | None) -> Response:
     if not end or not path.endswith(end) or response.status != HTTPStatus.OK:
         return response
     if fault is Fault.SHORT_METADATA:
-        return replace(response, body=response.content[: len(response.content) // 2])
+        return replace(response, body=response.body[: len(response.body) // 2])
     if fault is Fault.WRONG_HASH:
-        wrong = re.sub(rb"(?<=#sha256=)[0-9a-f]+", b"0" * 64, response.content)
+        wrong = re.sub(rb"(?<=#sha256=)[0-9a-f]+", b"0" * 64, response.body)
         return replace(response, body=wrong)
     return replace(response, is_cut=True)

@@ -29,15 +29,7 @@ from packaging.utils import InvalidWheelFilename
 
 from tools.lib.server import Response, Server
 from tools.lib.wheel_names import WheelName, parse_wheel_name
-from torch_plan.facts import (
-    PYPI,
-    TORCH,
-    Facts,
-    family_of,
-    labelled,
-    load_facts,
-    version_key,
-)
+from torch_plan.facts import PYPI, TORCH, Facts, family_of, labelled, load_facts, version_key
 from torch_plan.platforms import platform_of
 
 ROOT = ""
@@ -292,7 +284,9 @@ class Replica(Server):
             return FORBIDDEN
         if filename != place[-1]:
             return Response(HTTPStatus.OK, "text/plain", wheel.metadata)
-        return Response(HTTPStatus.OK, "application/zip", wheel.path) if wheel.path else FORBIDDEN
+        if not wheel.path:
+            return FORBIDDEN
+        return Response(HTTPStatus.OK, "application/zip", wheel.path.read_bytes())
 
 
 def _identity(name: WheelName) -> tuple[str, ...]:

@@ -8,41 +8,30 @@ import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
 class Response:
-    """An answer; a `Path` as body stands for the content of that file."""
+    """An answer; one that is cut breaks off in the middle, and the connection with it."""
 
     status: int
     content_type: str
-    body: bytes | Path
+    body: bytes
     is_cut: bool = False
-    """Whether it breaks off in the middle, and the connection with it."""
-
-    @property
-    def content(self) -> bytes:
-        """The whole body."""
-        return self.body.read_bytes() if isinstance(self.body, Path) else self.body
-
-
-class Request(NamedTuple):
-    """A request that came in, and how many bytes its answer has, headers left out."""
-
-    path: str
-    bytes_sent: int
 
 
 class Server(ThreadingHTTPServer):
-    """A server of the block that it is entered for, on any free port; `requests` is the record."""
+    """A server of the block that it is entered for, on any free port.
+
+    `requests` are the paths that it was asked for.
+    """
 
     request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler, bind_and_activate=False)
-        self.requests: list[Request] = []
+        self.requests: list[str] = []
 
     def __enter__(self) -> Self:
         self.server_bind()
@@ -80,13 +69,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         response = self.server.answer(self.path)
-        status, content = response.status, response.content
+        status, content = response.status, response.body
         etag = f'"{hashlib.sha256(content).hexdigest()}"'
         if self.headers["If-None-Match"] == etag:
             status, content = HTTPStatus.NOT_MODIFIED, b""
-        sent = content[: len(content) // 2] if response.is_cut else content
         self.close_connection = response.is_cut or self.close_connection
-        self.server.requests.append(Request(self.path, len(sent)))
+        self.server.requests.append(self.path)
         self.send_response(status)
         self.send_header("Content-Type", response.content_type)
         self.send_header("ETag", etag)
@@ -95,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         if status != HTTPStatus.NOT_MODIFIED:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(sent)
+        self.wfile.write(content[: len(content) // 2] if response.is_cut else content)
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: `Server.requests` is the record."""
