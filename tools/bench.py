@@ -162,7 +162,8 @@ def main() -> None:
         rows = [rendering(folder / "render"), importing(), locking(folder / "lock", replica.url)]
         rows += against_the_guide(folder / "guide", replica)
     table = tabulate(rows, HEAD, tablefmt="pipe", disable_numparse=True)
-    text = f"Last run: {datetime.date.today()}, on {os.cpu_count()} processors.\n\n{table}"
+    machine = f"{os.cpu_count()} processors with a load of {os.getloadavg()[1]:.0f}"
+    text = f"Last run: {datetime.date.today()}, on {machine}.\n\n{table}"
     PAGE.write_text(with_parts(PAGE.read_text("utf-8"), {"table": text}), encoding="utf-8")
     print(text)
 
