@@ -27,6 +27,7 @@ from tests.helpers.command_line import Run
 from tests.helpers.interpreters import install, interpreter
 from tests.helpers.missing import missing
 from tests.helpers.stub_wheel import stub_wheel
+from tools.lib import template
 from tools.lib.lock import installed, run_uv
 from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
@@ -39,10 +40,7 @@ from torch_plan.project.plan import REQUIRED_UV, Plan
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete
 
-ROOT = Path(__file__).resolve().parent.parent
-
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-"""The Python that runs the tests, and the only one that is certainly there."""
+ROOT, PYTHON, empty_config = template.ROOT, template.PYTHON, template.empty_config
 
 
 def pytest_configure() -> None:
@@ -280,16 +278,6 @@ def bake(tmp_path: Path, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> B
         return BakedProject(Path(path), complete(given, load_facts()))
 
     return render
-
-
-def empty_config(folder: Path) -> Path:
-    """Write a cookiecutter configuration of its own, so that no user's defaults reach a test."""
-    config = folder / "cookiecutter.yaml"
-    config.write_text(
-        f"replay_dir: {folder / 'replay'}\ncookiecutters_dir: {folder / 'clones'}\n",
-        encoding="utf-8",
-    )
-    return config
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -25,11 +25,11 @@ import pytest
 from tests.conftest import PYTHON, Bake, empty_config
 from tests.helpers import answers
 from tests.helpers.elsewhere import generate
+from tests.helpers.faults import Fault, FaultyReplica
 from tests.helpers.hook import next_step, said, take
 from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
-from tools.lib.server import Fault
 
 ANSWERS = {**answers.ANSWERS, "python_version": PYTHON}
 """A project that can be installed here, where no other Python needs to be."""
@@ -89,7 +89,7 @@ def check_kept(project: Path) -> None:
 
 
 def test_replica_is_healed_on_its_port() -> None:
-    with Replica(fault=Fault.REFUSE) as replica:
+    with FaultyReplica(Fault.REFUSE) as replica:
         host = replica.host
         with pytest.raises(URLError, match="refused"):
             urlopen(f"{replica.url}/cpu/torch/", timeout=10)
@@ -104,7 +104,7 @@ def test_replica_is_healed_on_its_port() -> None:
 
 @pytest.mark.parametrize("healed", [True, False], ids=["healed", "ended"])
 def test_whoever_hangs_on_the_replica_is_let_go(healed: bool) -> None:
-    with Replica(fault=Fault.HANG) as replica:
+    with FaultyReplica(Fault.HANG) as replica:
         client = socket.create_connection(("127.0.0.1", replica.server_port), timeout=10)
         client.sendall(b"GET /whl/cpu/torch/ HTTP/1.1\r\n\r\n")
         while not replica.requests:
@@ -133,7 +133,7 @@ def test_fault(
     fault: Fault,
 ) -> None:
     in_wheels = fault in IN_WHEELS
-    with Replica(wheels=[stub_torch_wheel] if in_wheels else (), fault=fault) as replica:
+    with FaultyReplica(fault, [stub_torch_wheel] if in_wheels else ()) as replica:
         began = time.monotonic()
         with monkeypatch.context() as hurried:
             # Of its own: an earlier replica may have had the same port.
@@ -196,7 +196,7 @@ def test_a_lock_from_before_is_not_removed(
 ) -> None:
     """It says which files somebody chose once: other ones must not get in."""
     chosen = {**ANSWERS, "after_generation": "smoke"}
-    with Replica(wheels=[stub_torch_wheel], fault=Fault.WRONG_HASH) as replica:
+    with FaultyReplica(Fault.WRONG_HASH, [stub_torch_wheel]) as replica:
         bake(**ANSWERS, pytorch_index=replica.url)
         lock = tmp_path / "my-ml-project/uv.lock"
         before = lock.read_bytes()
@@ -211,7 +211,7 @@ def test_a_lock_from_before_is_not_removed(
 def test_interrupt_of_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a terminal: Ctrl-C reaches cookiecutter, the hook and uv alike."""
     monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))
-    with Replica(fault=Fault.HANG) as replica:
+    with FaultyReplica(Fault.HANG) as replica:
         running = subprocess.Popen(
             generate(replica, f"--output-dir={tmp_path}", **ANSWERS),
             stdout=subprocess.PIPE,

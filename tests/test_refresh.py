@@ -317,7 +317,6 @@ def test_likely_stays_where_a_page_is_not_whole(run: Run, kind: str) -> None:
 
 
 def halved(response: Response) -> Response:
-    assert isinstance(response.body, bytes)
     return replace(response, body=response.body[: len(response.body) // 2])
 
 

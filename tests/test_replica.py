@@ -334,8 +334,7 @@ def test_requests_are_recorded_and_caches_are_spared() -> None:
     with Replica() as replica:
         url = f"{replica.url}/cu132/torch/"
         with urlopen(url, timeout=10) as response:
-            size, etag = len(response.read()), response.headers["ETag"]
+            etag = response.headers["ETag"]
         assert status(url, **{"If-None-Match": etag}) == 304
         assert status(f"{replica.url}/cu999/") == 403
-        assert replica.requests[:2] == [("/whl/cu132/torch/", size), ("/whl/cu132/torch/", 0)]
-        assert len(replica.requests) == 3
+        assert replica.requests == ["/whl/cu132/torch/", "/whl/cu132/torch/", "/whl/cu999/"]

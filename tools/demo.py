@@ -20,6 +20,7 @@ from cookiecutter.main import cookiecutter
 from tools.lib.lock import UvError, installed, locked_wheels
 from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
+from tools.lib.template import PYTHON, ROOT
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.answers.problems import Refused
 from torch_plan.catalog.facts import load_facts
@@ -30,9 +31,6 @@ from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete
 from torch_plan.text import shell_line
-
-ROOT = Path(__file__).resolve().parent.parent
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,15 +1,11 @@
-"""Write anew what follows from the facts and the template, after something was added.
+"""Write anew what follows from the facts and the template: `uv run -m tools.docs`.
 
-    uv run -m tools.docs
-
-That is the layout of `builds.json`, the table of `docs/support.md` with its list of broken builds,
-and the examples of `docs/answers.md`. A test fails where one of them is older than the facts or the
-template.
+That is the layout of `builds.json`, the table of `docs/support.md` with its list of
+broken builds, and the examples of `docs/answers.md`. A test fails where one of them is older.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -23,13 +19,14 @@ from cookiecutter.main import cookiecutter
 from tabulate import tabulate
 
 from tools.lib.facts_file import dump_facts
+from tools.lib.markdown import with_parts
+from tools.lib.template import ROOT, empty_config
 from torch_plan.answers.records import NO_COMPANIONS
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, family_of
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete
 
-ROOT = Path(__file__).resolve().parent.parent
 SUPPORT, ANSWERS = ROOT / "docs/support.md", ROOT / "docs/answers.md"
 
 LETTERS = {
@@ -50,23 +47,16 @@ COMMAND = re.compile(r"^cookiecutter .* --no-input (.*)$", re.MULTILINE)
 """The command that the examples are compared with."""
 
 EXAMPLE = re.compile(
-    r"(?P<line>^`(?P<answers>[^`\n]+)`(?: in (?P<files>`[^\n]+`))?:\n\n```diff)\n.*?^```$",
-    re.MULTILINE | re.DOTALL,
+    r"^`(?P<answers>\w+=[^`\n]+)` (?:adds|leaves out|changes)[^\n]*(?:\n```diff\n(?s:.*?)^```)?$",
+    re.MULTILINE,
 )
-"""Answers, and the difference that they make in the files of that line, or in pyproject.toml."""
+"""Answers, and the difference that they make."""
 
+FOLLOWS = "exclude-newer-package"
+"""The key that is left out: it names every package with a source."""
 
-def with_parts(page: str, parts: Mapping[str, str]) -> str:
-    """Return a page with new parts: each stands between `<!-- name -->` and `<!-- end -->`.
-
-    Raises `KeyError` for a part that the page has no place for.
-    """
-    for name, text in parts.items():
-        place = re.search(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", page, re.DOTALL)
-        if place is None:
-            raise KeyError(f"the page has no place for {name}")
-        page = f"{page[: place.start()]}\n{text}\n\n{page[place.end() :]}"
-    return page
+Entries = dict[tuple[str, str], list[str]]
+"""Table and key -> the lines of the value, of a pyproject.toml."""
 
 
 # --- docs/support.md -----------------------------------------------------------------------------
@@ -154,35 +144,90 @@ def examples(page: str) -> str:
 
         def example(found: re.Match[str]) -> str:
             after = render(Path(folder, str(found.start())), f"{base} {found['answers']}")
-            files = re.findall("`([^`]+)`", found["files"] or "`pyproject.toml`")
-            return "\n".join([found["line"], *differences(before, after, files), "```"])
+            return f"`{found['answers']}` {difference(before, after)}"
 
         return EXAMPLE.sub(example, page)
 
 
-def render(folder: Path, words: str) -> Path:
-    """Render a project, without a user's configuration, and return its folder."""
+def render(folder: Path, words: str) -> dict[str, str]:
+    """Render a project, without a user's configuration, and return file -> text."""
     folder.mkdir()
     answers = dict(word.split("=", 1) for word in shlex.split(words))
-    config = folder / "config.yaml"
-    config.write_text(f"replay_dir: {folder / 'replay'}\n", encoding="utf-8")
-    with mock.patch.dict(os.environ, {"COOKIECUTTER_CONFIG": str(config)}):
-        options = {"no_input": True, "accept_hooks": False}
-        return Path(cookiecutter(str(ROOT), extra_context=answers, output_dir=folder, **options))
+    with mock.patch.dict(os.environ, {"COOKIECUTTER_CONFIG": str(empty_config(folder))}):
+        options = {"no_input": True, "accept_hooks": False, "output_dir": folder}
+        project = Path(cookiecutter(str(ROOT), extra_context=answers, **options))
+    return {
+        path.relative_to(project).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(project.rglob("*"))
+        if path.is_file()
+    }
 
 
-def differences(before: Path, after: Path, files: Sequence[str]) -> Iterator[str]:
-    """Yield the changed lines of files; pyproject.toml alone needs no name."""
-    for name in files:
-        # A file that one of them does not have, has no lines there.
-        old, new = (
-            path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-            for path in (before / name, after / name)
+def difference(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """Say which files come and go between two projects, and what changes in pyproject.toml."""
+    what = [
+        f"{verb} {' and '.join(f'`{name}`' for name in names)}"
+        for verb, names in (
+            ("adds", sorted(after.keys() - before.keys())),
+            ("leaves out", sorted(before.keys() - after.keys())),
         )
-        if files != ["pyproject.toml"]:
-            yield f"  {name}"
-        diff = list(difflib.unified_diff(old, new, n=0, lineterm=""))[2:]
-        yield from (line for line in diff if not line.startswith("@@") and line not in ("+", "-"))
+        if names
+    ]
+    lines = [*changes(*(entries(files["pyproject.toml"]) for files in (before, after)))]
+    if not lines:
+        return f"{' and '.join(what) or 'changes nothing'}."
+    head = f"{' and '.join([*what, 'changes `pyproject.toml`'])}:"
+    return "\n".join([head, "```diff", *lines, "```"])
+
+
+def entries(text: str) -> Entries:
+    """Return the entries of a pyproject.toml; comments are left out."""
+    found: Entries = {}
+    table, key = "", ""
+    for line in text.splitlines():
+        if line.startswith("["):
+            table = line
+        elif start := re.match(r"([\w-]+) = (.*)", line):
+            key, value = start.groups()
+            # One of several tables of this name: its first key tells them apart.
+            table += f"  # {value}" if table.startswith("[[") and key == "name" else ""
+            found[table, key] = [value]
+        elif line and not line.startswith("#"):
+            found[table, key].append(line)
+    return {(table, key): found[table, key] for table, key in found if key != FOLLOWS}
+
+
+def changes(old: Entries, new: Entries) -> Iterator[str]:
+    """Yield the lines of a diff: the tables, and in each what comes and goes.
+
+    Keys of a table that change alike share their lines: `torch, torchvision = [`.
+    """
+    alike: dict[str, dict[tuple[str, str], list[str]]] = {}
+    for table, key in {**new, **old}:
+        was, now = ("\n".join(side.get((table, key), ())) for side in (old, new))
+        if was != now:
+            alike.setdefault(table, {}).setdefault((was, now), []).append(key)
+    for table, values in alike.items():
+        if table not in {name for name, _ in new}:
+            yield f"-{table}"
+            continue
+        yield f" {table}"
+        for (was, now), keys in values.items():
+            yield from change(", ".join(keys), was.splitlines(), now.splitlines())
+
+
+def change(keys: str, was: Sequence[str], now: Sequence[str]) -> Iterator[str]:
+    """Yield what changes in a value; of a list that stays one, the entries alone."""
+    if was[:1] == now[:1]:
+        yield f" {keys} = {was[0]}"
+        yield from (f"-{line}" for line in was if line not in now)
+        yield from (f"+{line}" for line in now if line not in was)
+        return
+    if was:
+        yield f"-{keys} = {was[0]}{' … ]' if was[1:] else ''}"
+    if now:
+        yield f"+{keys} = {now[0]}"
+        yield from (f"+{line}" for line in now[1:])
 
 
 def main() -> None:

@@ -196,17 +196,11 @@ class Refresh:
         known = wheels_in(versions.get(version, {}))
         found: set[Wheel] = set()
         for (name, index), page in self.pages.items():
-            if name != package or version not in page:
-                continue
-            wheels = page[version]
+            wheels = page.get(version, {}) if name == package else {}
             is_new = index not in {it[0] for it in known}
             if package != TORCH or self.add_triton(version, index, wheels, is_new):
                 found |= {(index, *tags) for tags in wheels}
-            for (tag, _), file in wheels.items():
-                label = self.old.label(package, version, index, platform_of(tag))
-                if bool(label) != (f"+{index}-" in unquote(file.filename)):
-                    line = f"{package} {version} on `{index}`: `labelled_since` of "
-                    self.say(BY_HAND, line + platform_of(tag))
+            self.check_labels(package, version, index, wheels)
         if found - known:
             versions[version] = tables_of(known | found)
             self.data["wheels"][package] = by_version(versions)
@@ -216,37 +210,44 @@ class Refresh:
                 text = "; ".join(f"{tags} for {pythons}" for tags, pythons in table.items())
                 self.say(title, f"{package} {version} on `{indexes}`: {text}")
 
+    def check_labels(self, package: str, version: str, index: str, wheels: Wheels) -> None:
+        """Report wheels that carry a label where the facts have none, or the other way round."""
+        for (tag, _), file in wheels.items():
+            platform = platform_of(tag)
+            label = self.old.label(package, version, index, platform)
+            if bool(label) != (f"+{index}-" in unquote(file.filename)):
+                line = f"{package} {version} on `{index}`: `labelled_since` of {platform}"
+                self.say(BY_HAND, line)
+
     def add_triton(self, release: str, index: str, wheels: Wheels, is_new: bool) -> bool:
         """Complete the triton package that the ROCm or XPU build of a release requires.
 
-        False where the build is new and its METADATA cannot be read: without the package that it
-        requires a build is no use.
+        False where the build is new and nobody can read its METADATA: it may lack a package.
         """
-        family = family_of(index)
-        if family not in ("rocm", "xpu"):
+        family, entry = family_of(index), self.data["releases"][release]
+        if not wheels or family not in ("rocm", "xpu"):
             return True
-        tritons = self.data["releases"][release].get("triton", {})
-        entry = {"requirement": "", "platforms": "", **tritons.get(family, {})}
-        platforms = {*entry["platforms"].split()}
-        is_pinned = "==" in entry["requirement"]
-        if is_pinned and not is_new and platforms.issuperset(platform_of(tag) for tag, _ in wheels):
-            return True
-        requirements = self.index.requirements(wheels)
+        known = entry.get("triton", {}).get(family, {"requirement": "", "platforms": ""})
+        platforms = {*known["platforms"].split()}
+        is_served = platforms.issuperset(platform_of(tag) for tag, _ in wheels)
+        is_whole = is_served and "==" in known["requirement"]
+        requirements = {} if is_whole and not is_new else self.index.requirements(wheels)
         if is_new and None in requirements.values():
             return False
-        for platform, needed in requirements.items():
-            for requirement in needed or ():
-                name = canonicalize_name(requirement.name)
-                # Plain `triton` is PyPI's.
-                if name.endswith(f"triton-{family}"):
-                    platforms.add(platform)
-                    if "==" not in entry["requirement"]:
-                        entry["requirement"] = "==".join(filter(None, (name, exact(requirement))))
-        entry["platforms"] = " ".join(it for it in PLATFORMS if it in platforms)
-        if platforms and entry != tritons.get(family):
-            every = sorted({**tritons, family: entry}.items())
-            self.data["releases"][release]["triton"] = dict(every)
-            self.say(CHANGED, f"torch {release}: {entry['requirement']} on {entry['platforms']}")
+        tritons = {
+            platform: "==".join(filter(None, (name, exact(requirement))))
+            for platform, needed in requirements.items()
+            for requirement in needed or ()
+            # Plain `triton` is PyPI's.
+            if (name := canonicalize_name(requirement.name)).endswith(f"triton-{family}")
+        }
+        names = [known["requirement"], *tritons.values()]
+        name = next((name for name in names if "==" in name), names[-1])
+        ordered = " ".join(it for it in PLATFORMS if it in platforms | {*tritons})
+        triton = {"requirement": name, "platforms": ordered}
+        if triton != known:
+            entry["triton"] = dict(sorted({**entry.get("triton", {}), family: triton}.items()))
+            self.say(CHANGED, f"torch {release}: {name} on {ordered}")
         return True
 
     def settle_likely(self) -> None:
@@ -275,8 +276,9 @@ class Refresh:
 
     def text(self) -> str:
         """Return what the run did and did not, in Markdown."""
-        nothing = f"Nothing to change after {len(self.pages)} pages."
-        parts = [] if self.report[CHANGED] else [nothing]
+        parts = (
+            [] if self.report[CHANGED] else [f"Nothing to change after {len(self.pages)} pages."]
+        )
         for title, entries in self.report.items():
             if entries:
                 lines = "\n".join(f"- {entry}" for entry in dict.fromkeys(entries))

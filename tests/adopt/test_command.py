@@ -14,8 +14,8 @@ from adopt.trial import try_lock
 from tests.adopt import shapes
 from tests.adopt.shapes import head, index
 from tests.conftest import ROOT
+from tests.helpers.faults import Fault, FaultyReplica
 from tools.lib.replica import Replica
-from tools.lib.server import Fault
 
 CPU = head() + 'dependencies = ["torch==2.9.1"]\n\n[tool.uv.sources]\ntorch.index = "cpu"\n'
 
@@ -171,7 +171,7 @@ def test_written_where_the_lock_tells_nothing(
 ) -> None:
     """The index is out of reach, or something else cannot be locked, before and after."""
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    with Replica(fault=fault) as replica:
+    with FaultyReplica(fault) as replica:
         missing = "torch==2.9.1" if fault else 'torch==2.9.1", "rich==0.0.0.0.1'
         path = put(project, against(replica).replace("torch==2.9.1", missing))
         assert main([str(project), f"pytorch_index={replica.url}", "--write"]) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from tools.lib.lock import find_uv
+from tools.lib.template import PYTHON
 
 _PRETEND = """\
 import collections, sys, sysconfig
@@ -26,7 +27,7 @@ SAY_VERSION = "import platform; print(platform.python_version())"
 @cache
 def interpreter(python: str) -> str:
     """Return an interpreter of this minor version: the running one, or one that says it is."""
-    if python == f"{sys.version_info[0]}.{sys.version_info[1]}":
+    if python == PYTHON:
         return sys.executable
     return stand_in(python, sys.executable)
 

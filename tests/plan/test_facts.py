@@ -102,17 +102,29 @@ def test_labels(package: str, version: str, platform: str, label: str) -> None:
     assert FACTS.label(package, version, PYPI, platform) == ""
 
 
-def test_oddities() -> None:
+def test_companions_whose_version_follows_from_no_rule() -> None:
     assert FACTS.companions("2.0.1")["torchaudio"] == ("2.0.2",)
     assert FACTS.companions("2.15.0")["torchvision"] == ("0.29.2",)
     assert FACTS.companions("2.15.0")["torchaudio"] == ("2.11.0",)
     assert FACTS.companions("2.9.1")["torchcodec"] == ("0.9.1", "0.9.0", "0.8.1", "0.8.0")
     assert not FACTS.wheels("torchaudio", "2.11.0", "cu132")
+
+
+def test_pypi_has_cuda_for_linux_on_arm_since_2_11() -> None:
     assert FACTS.build("2.11.0", PYPI, "linux-aarch64") == "cu130"
     assert FACTS.build("2.10.0", PYPI, "linux-aarch64") == CPU
+
+
+def test_triton_is_another_for_another_release() -> None:
     assert FACTS.triton("2.9.1", "rocm6.4") != FACTS.triton("2.10.0", "rocm7.1")
+
+
+def test_numpy_1_holds_until_2_4_0_on_windows() -> None:
     assert FACTS.numpy_1_platforms("2.4.0") == ("windows-x86_64",)
     assert FACTS.numpy_1_platforms("2.4.1") == ()
+
+
+def test_pythons_differ_by_platform() -> None:
     assert "3.15" in FACTS.pythons("torch", "2.13.0", CPU, "linux-x86_64")
     assert "3.15" not in FACTS.pythons("torch", "2.13.0", CPU, "macos-arm64")
 

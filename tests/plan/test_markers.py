@@ -58,7 +58,7 @@ def test_every_partition(among: tuple[str, ...]) -> None:
             assert both == [], (groups, first, second)
 
 
-def test_short_forms() -> None:
+def test_markers_are_as_short_as_they_can_be() -> None:
     usual = ["linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64"]
     assert split([usual], usual) == [""]
     assert split([usual[:2], usual[2:]], usual) == [

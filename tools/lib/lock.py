@@ -8,14 +8,11 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from packaging.utils import InvalidWheelFilename
-
 from tools.lib.wheel_names import WheelName, parse_wheel_name
-from torch_plan.catalog.platforms import PLATFORMS, platform_of
+from torch_plan.catalog.platforms import PLATFORMS
 
 _ADDED = re.compile(r"^ \+ ([\w.-]+)==(\S+)", re.MULTILINE)
 
@@ -37,11 +34,9 @@ def run_uv(project: Path, *arguments: str, **environment: str) -> str:
 
     uv only warns about settings it cannot read and then drops them, so such a warning fails too.
     """
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
-    }
+    inherited = dict(os.environ)
+    for name in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT"):
+        inherited.pop(name, None)
     done = subprocess.run(
         [find_uv(), *arguments],
         cwd=project,
@@ -61,8 +56,7 @@ def installed(project: Path, platform: str, *options: str) -> dict[str, str]:
     """Return package -> version that `uv sync` would install on a platform, by its own dry run.
 
     `options` select extras, groups or the interpreter. Whatever is installed already does not
-    count. macOS 14 is assumed, which torch needs from
-    2.12.0 on; uv itself assumes macOS 13.
+    count. macOS 14 is assumed, which torch needs from 2.12.0 on; uv itself assumes macOS 13.
     """
     with tempfile.TemporaryDirectory() as nothing:
         printed = run_uv(
@@ -78,26 +72,16 @@ def installed(project: Path, platform: str, *options: str) -> dict[str, str]:
 
 def read_lock(project: Path) -> list[dict[str, Any]]:
     """Return the packages of uv.lock."""
-    return _packages((project / "uv.lock").read_text(encoding="utf-8"))
-
-
-@lru_cache(maxsize=8)
-def _packages(lock: str) -> list[dict[str, Any]]:
-    packages: list[dict[str, Any]] = tomllib.loads(lock)["package"]
-    return packages
+    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
+    return list(lock["package"])
 
 
 def locked_wheels(project: Path, package: str, version: str, platform: str) -> list[WheelName]:
     """Return the wheels of a locked version that fit a platform, whatever the Python."""
-    found = []
-    for entry in read_lock(project):
-        if (entry["name"], entry["version"]) != (package, version):
-            continue
-        for wheel in entry.get("wheels", []):
-            try:
-                name = parse_wheel_name(wheel["url"].rpartition("/")[2])
-            except InvalidWheelFilename:
-                continue
-            if platform_of(name.platform_tag) == platform:
-                found.append(name)
-    return found
+    names = [
+        parse_wheel_name(wheel["url"].rpartition("/")[2])
+        for entry in read_lock(project)
+        if (entry["name"], entry["version"]) == (package, version)
+        for wheel in entry.get("wheels", [])
+    ]
+    return [name for name in names if name.platform == platform]

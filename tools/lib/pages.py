@@ -17,9 +17,11 @@ from pypi_simple import DistributionPackage, PyPISimple
 from requests.adapters import HTTPAdapter
 
 from tools.lib.facts_file import tag_order
+from tools.lib.template import PYTHON
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, version_key
+from torch_plan.project.markers import compared
 from torch_plan.urls import masked
 
 INDEX_NAME = re.compile(r"cpu|xpu|cu\d{3}|rocm\d+(\.\d+)+")
@@ -161,16 +163,8 @@ def _first(wheels: Wheels) -> tuple[str, str]:
 
 def active(requirements: Iterable[Requirement], platform: str, python: str) -> list[Requirement]:
     """Return the requirements that hold on a platform and a CPython tag, without any extra."""
-    entry = PLATFORMS[platform]
-    environment = {
-        "sys_platform": entry.sys_platform,
-        "platform_machine": entry.platform_machine,
-        "platform_system": entry.system.replace("macOS", "Darwin"),
-        "os_name": "nt" if entry.sys_platform == "win32" else "posix",
-    }
-    if python != "py3":
-        minor = python[3:].rstrip("t")
-        environment |= {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.0"}
+    minor = python[3:].rstrip("t")
+    environment = compared(platform, f"3.{minor}" if minor else PYTHON)
     return [it for it in requirements if it.marker is None or it.marker.evaluate(environment)]
 
 

@@ -27,7 +27,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from packaging.utils import InvalidWheelFilename
 
-from tools.lib.server import Fault, Response, Server
+from tools.lib.server import Response, Server
 from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.platforms import platform_of
@@ -199,12 +199,10 @@ class Replica(Server):
         self,
         facts: Facts | None = None,
         wheels: Iterable[Path] = (),
-        port: int = 0,
-        fault: Fault | None = None,
         *,
         likely: bool = False,
     ) -> None:
-        super().__init__(port, fault)
+        super().__init__()
         facts = facts or load_facts()
         self.facts = facts if likely else facts.published
         self._triton = triton_names(self.facts)
@@ -287,7 +285,9 @@ class Replica(Server):
             return FORBIDDEN
         if filename != place[-1]:
             return Response(HTTPStatus.OK, "text/plain", wheel.metadata)
-        return Response(HTTPStatus.OK, "application/zip", wheel.path) if wheel.path else FORBIDDEN
+        if not wheel.path:
+            return FORBIDDEN
+        return Response(HTTPStatus.OK, "application/zip", wheel.path.read_bytes())
 
 
 def _identity(name: WheelName) -> tuple[str, ...]:

@@ -137,7 +137,9 @@ def find_invocation() -> Invocation:
             config_defaults = local["config_dict"].get("default_context") or {}
         names |= local.keys()
         frame = frame.f_back
-    names -= set() if parameters else {"extra_context"}  # also a variable of functions within
+    names -= (
+        set() if parameters or recorded else {"extra_context"}
+    )  # also a variable of functions within
     missing = tuple(name for name in _READ if name not in names)
     return Invocation(
         cruft_command, parameters, config_defaults, prompts, key, recorded, template_root, missing

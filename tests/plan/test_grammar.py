@@ -8,8 +8,6 @@ from tests.helpers.refusals import FACTS, command_answers, refused
 from torch_plan.answers.slugs import slug_problem
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.platforms import PLATFORMS, platform_named, platform_of
-from torch_plan.machine.system import host_platform
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
@@ -124,14 +122,6 @@ def test_a_companion_that_ended_is_refused_for_the_release() -> None:
     (problem,) = find_problems(complete({"companions": "torchaudio"}, facts), facts)
     assert problem.key == ("companions", "torchaudio")
     assert problem.ways[0] == {"companions": "none"}
-
-
-def test_platforms_are_known_by_their_tags_and_by_their_machine() -> None:
-    assert platform_of("manylinux_2_17_x86_64.manylinux2014_x86_64") == "linux-x86_64"
-    assert platform_of("manylinux_2_28_s390x") == ""
-    assert platform_named("win32", "AMD64") == "windows-x86_64"
-    assert platform_named("linux", "riscv64") == ""
-    assert host_platform() in {"", *PLATFORMS}
 
 
 def test_the_build_may_stand_anywhere_in_the_url_of_an_index() -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers.refusals import FACTS, REFUSED, refused
+from tests.helpers.refusals import FACTS, REFUSED, refused, rerun_answers
 from torch_plan.addresses import TEMPLATE
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 
 
 @pytest.mark.parametrize(("answers", "reason", "way"), REFUSED)
-def test_reason_and_way_out_are_named(answers: dict[str, str], reason: str, way: str) -> None:
+def test_a_refusal_names_reason_and_way_and_a_command_that_works(
+    answers: dict[str, str], reason: str, way: str
+) -> None:
     text = refused(answers)
     assert reason in text
     offered = [line for line in text.splitlines() if "What works:" in line]
     assert any(way in line.replace('"', "") for line in offered), text
+    assert find_problems(rerun_answers(text), FACTS) == []
 
 
 def test_a_password_is_not_repeated() -> None:

@@ -54,6 +54,14 @@ def nvidia(driver: str, *capabilities: int) -> Gpu:
     return Gpu("cu", "a GPU", driver, capabilities)
 
 
+def id_of(value: object) -> str | None:
+    """Return the id of a GPU in a table of cases: its family, driver and architectures."""
+    if not isinstance(value, Gpu):
+        return None
+    words = (value.family or "none", value.driver, *value.capabilities, *value.architectures)
+    return "-".join(str(word) for word in words if word)
+
+
 L40 = "NVIDIA driver 535.54.03, compute capability 8.9"
 
 
@@ -199,6 +207,7 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ("2.13.0", Gpu("", "macOS"), "macos-arm64", CPU, "uses the GPU by Metal"),
         ("2.13.0", Gpu("", "nothing"), "linux-x86_64", CPU, "Found nothing, so the default"),
     ],
+    ids=id_of,
 )
 def test_what_is_chosen(release: str, gpu: Gpu, platform: str, backend: str, reason: str) -> None:
     detected = detect(release, FACTS, gpu, platform)
