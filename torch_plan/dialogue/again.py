@@ -10,7 +10,8 @@ from torch_plan.answers.questions import asked, choices
 from torch_plan.answers.records import MAIN_PLATFORM
 from torch_plan.catalog.facts import Facts
 from torch_plan.resolution import defaults
-from torch_plan.resolution.refusal import OFFERED, Search, change, distinct
+from torch_plan.resolution.refusal import change
+from torch_plan.resolution.search import OFFERED, Search, distinct
 
 
 class Again(NamedTuple):
