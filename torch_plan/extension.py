@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from functools import partial
 from importlib.machinery import PathFinder
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
@@ -120,14 +120,16 @@ def _package_files() -> dict[str, tuple[int, int]]:
     That need not be the folder of this file: after a checkout by cruft it is another one.
     """
     package = PathFinder.find_spec(str(__package__))
-    folders = package.submodule_search_locations if package else None
-    files = [
-        path
-        for folder in folders or ()
-        for suffix in ("py", "json")
-        for path in Path(folder).rglob(f"*.{suffix}")
-    ]
-    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+    folders = [*((package and package.submodule_search_locations) or ())]
+    files = {}
+    for folder in folders:
+        # `Path.rglob` takes ten times as long, and this runs three times while a person waits.
+        for entry in os.scandir(folder):
+            if entry.is_dir() and entry.name != "__pycache__":
+                folders.append(entry.path)
+            elif entry.name.endswith((".py", ".json")):
+                files[entry.path] = (entry.stat().st_mtime_ns, entry.stat().st_size)
+    return files
 
 
 _LOADED = _package_files()

@@ -52,7 +52,6 @@ class Session:
         self.facts = facts
         self._invocation = invocation
         self._proper: dict[tuple[tuple[str, str], ...], ProperAnswers] = {}
-        self._plans: dict[tuple[tuple[str, str], ...], Plan] = {}
 
     @cached_property
     def invocation(self) -> Invocation:
@@ -176,13 +175,10 @@ class Session:
         A replay renders no check, so answers that are refused end in the same message here.
         """
         answers = self.answers_of(context)
-        identity = tuple(answers.items())
-        if identity not in self._plans:
-            try:
-                self._plans[identity] = make_plan(answers, self.facts)
-            except Refused:
-                self.refuse(answers)
-        return self._plans[identity]
+        try:
+            return make_plan(answers, self.facts)
+        except Refused:
+            self.refuse(answers)
 
     def default_python(self, release: str) -> str:
         """Return the default Python of a release, however that was typed."""
