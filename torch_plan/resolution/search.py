@@ -151,7 +151,10 @@ class Search:
         None if the problems are not about what was given.
         """
         refused = {
-            key for it in self.problems for key in (it.key[0], *(k for way in it.ways for k in way))
+            key
+            for problem in self.problems
+            for way in (problem.key[:1], *problem.ways)
+            for key in way
         }
         kept = {key: value for key, value in self.given.items() if key not in refused}
         way_out = self.way_out()
