@@ -4,7 +4,7 @@ from functools import cached_property, lru_cache
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
-from torch_plan.answers.records import MARKERS, Answers, Override, Variant
+from torch_plan.answers.records import MARKERS, Answers, Variant, WantedBuild
 from torch_plan.answers.suggest import nearest
 from torch_plan.answers.words import PlatformWord
 from torch_plan.catalog.facts import Facts
@@ -91,7 +91,7 @@ class Cells:
     def __init__(self, answers: Answers, facts: Facts) -> None:
         self.answers, self.facts = answers, facts
         self._versions: dict[tuple[str, str], str] = {}
-        self._cells: dict[tuple[Variant, str, Override], Cell] = {}
+        self._cells: dict[tuple[Variant, str, WantedBuild], Cell] = {}
 
     @cached_property
     def all(self) -> tuple[Cell, ...]:
@@ -108,23 +108,23 @@ class Cells:
 
     def with_build(self, variant: Variant, platform: str, backend: str, release: str = "") -> Cell:
         """Return the cell that a platform would have with a backend, or a release too."""
-        return self._cell(variant, platform, Override(release or variant.release, backend))
+        return self._cell(variant, platform, WantedBuild(release or variant.release, backend))
 
-    def _wanted(self, variant: Variant, platform: str) -> Override:
+    def _wanted(self, variant: Variant, platform: str) -> WantedBuild:
         """Return what a cell gets, its release filled in."""
         override = self.override(variant, platform)
         if override:
             return override._replace(release=override.release or variant.release)
         exists = self.exists(variant.release, variant.backend, platform)
-        return Override(variant.release, variant.backend if exists else CPU)
+        return WantedBuild(variant.release, variant.backend if exists else CPU)
 
-    def _cell(self, variant: Variant, platform: str, wanted: Override) -> Cell:
+    def _cell(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
         asked = variant, platform, wanted
         if asked not in self._cells:
             self._cells[asked] = self._made_cell(*asked)
         return self._cells[asked]
 
-    def _made_cell(self, variant: Variant, platform: str, wanted: Override) -> Cell:
+    def _made_cell(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
         facts, release, backend = self.facts, wanted.release, wanted.backend
         names = [TORCH, *(it for it in self.answers.companions if it in facts.companions(release))]
         packages = [
@@ -148,7 +148,7 @@ class Cells:
         """
         chosen = self.answers.companions
         names = [it for it in self.facts.companions(cell.release) if it not in chosen]
-        wanted = Override(cell.release, cell.backend, cell.url)
+        wanted = WantedBuild(cell.release, cell.backend, cell.url)
         packages = [
             self._package(name, self.version(name, cell.release), cell.platform, wanted)
             for name in names
@@ -186,7 +186,7 @@ class Cells:
             )
         return self._versions[package, release]
 
-    def _package(self, name: str, version: str, platform: str, wanted: Override) -> Package:
+    def _package(self, name: str, version: str, platform: str, wanted: WantedBuild) -> Package:
         """Return torch or a companion as a platform gets it, with the wheels that there are."""
         known = self.answers.pytorch_index.known
         return _package(self.facts, name, version, platform, wanted, known)
@@ -219,7 +219,7 @@ class Cells:
         of_family = [it for it in facts.backends(variant.release) if family_of(it) == family]
         return nearest(variant.backend, of_family, facts.all_backends)
 
-    def override(self, variant: Variant, platform: str) -> Override | None:
+    def override(self, variant: Variant, platform: str) -> WantedBuild | None:
         """Return what the answer `platforms` demands here, None if it demands nothing.
 
         `linux-aarch64=cu128`, which names no variant, is not meant for a CPU variant: there is one
@@ -234,7 +234,7 @@ class Cells:
 
     def exists(self, release: str, backend: str, platform: str) -> bool:
         """Tell whether torch has, or very likely has, a wheel for the chosen Python there."""
-        torch = self._package(TORCH, release, platform, Override(release, backend))
+        torch = self._package(TORCH, release, platform, WantedBuild(release, backend))
         return self.answers.python in torch.wheels
 
     def is_invented(self, cell: Cell) -> bool:
@@ -308,7 +308,7 @@ class Cells:
 # Choices that are tried one after another, as for a refusal, have most packages in common.
 @lru_cache(maxsize=4096)
 def _package(
-    facts: Facts, name: str, version: str, platform: str, wanted: Override, is_known: bool
+    facts: Facts, name: str, version: str, platform: str, wanted: WantedBuild, is_known: bool
 ) -> Package:
     """Return a package from PyTorch's index, one that mirrors it, or one that nobody knows."""
     index = _index(platform, wanted)
@@ -334,6 +334,6 @@ def _may_exist(index: str, platform: str) -> bool:
     return index != PYPI and (index == CPU or not is_macos)
 
 
-def _index(platform: str, wanted: Override) -> str:
+def _index(platform: str, wanted: WantedBuild) -> str:
     """Return the name of the index of a build; one of the platform's own has the platform in it."""
     return f"{wanted.backend}-{platform}" if wanted.url else wanted.backend
