@@ -121,12 +121,18 @@ class Cells:
     def _cell(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
         asked = variant, platform, wanted
         if asked not in self._cells:
-            self._cells[asked] = self._made_cell(*asked)
+            self._cells[asked] = self._fill(*asked)
         return self._cells[asked]
 
-    def _made_cell(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
+    def _fill(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
+        """Return a cell with its packages: torch, the companions as answered, then triton.
+
+        The requirements and sources of a project keep this order. An optional companion is taken
+        out last, since it is held against the build of the whole cell.
+        """
         facts, release, backend = self.facts, wanted.release, wanted.backend
-        names = [TORCH, *(it for it in self.answers.companions if it in facts.companions(release))]
+        pairs = facts.companions(release)
+        names = [TORCH, *(name for name in self.answers.companions if name in pairs)]
         packages = [
             self._package(name, self.version(name, release), platform, wanted) for name in names
         ]
@@ -137,28 +143,25 @@ class Cells:
             packages.append(Package(triton.name, version, index, pythons, pythons=pythons))
         build = facts.build(release, backend, platform)
         cell = Cell(variant, platform, release, backend, build, tuple(packages), wanted.url)
-        optional = self.answers.optional
-        kept = [it for it in packages if it.name not in optional or not self.why_missing(it, cell)]
-        return cell._replace(packages=tuple(kept))
+        optional = [package for package in packages if package.name in self.answers.optional]
+        missing = [package for package in optional if self.why_missing(package, cell)]
+        return cell._replace(packages=tuple(item for item in packages if item not in missing))
 
     def spare(self, cell: Cell) -> tuple[Package, ...]:
         """Return the companions that were not chosen, but exist for a cell.
 
         If another package requires one, it has to be the version that goes with torch.
         """
-        chosen = self.answers.companions
-        names = [it for it in self.facts.companions(cell.release) if it not in chosen]
         wanted = WantedBuild(cell.release, cell.backend, cell.url)
-        packages = [
-            self._package(name, self.version(name, cell.release), cell.platform, wanted)
-            for name in names
-        ]
-        return tuple(
-            it
-            for it in packages
-            if not self.why_missing(it, cell)
-            and (cell.url or self.facts.pythons(it.name, it.version, it.origin, cell.platform))
-        )
+        packages = []
+        for name in self.facts.companions(cell.release):
+            if name not in self.answers.companions:
+                version = self.version(name, cell.release)
+                package = self._package(name, version, cell.platform, wanted)
+                pythons = self.facts.pythons(name, version, package.origin, cell.platform)
+                if (cell.url or pythons) and not self.why_missing(package, cell):
+                    packages.append(package)
+        return tuple(packages)
 
     def version(self, package: str, release: str) -> str:
         """Return the version of torch or a companion that goes with a release.
@@ -171,6 +174,8 @@ class Cells:
         if len(versions) == 1:
             return versions[0]
         if (package, release) not in self._versions:
+            # The newest may lack wheels that an older one has, of a build or for an old Python, and
+            # one cell without wheels refuses the whole project.
             cells = [
                 (platform, wanted)
                 for variant in self.answers.variants
@@ -216,7 +221,7 @@ class Cells:
     def alike(self, variant: Variant) -> list[str]:
         """Return the other backends of the release that are of the same family, nearest first."""
         facts, family = self.facts, family_of(variant.backend)
-        of_family = [it for it in facts.backends(variant.release) if family_of(it) == family]
+        of_family = [name for name in facts.backends(variant.release) if family_of(name) == family]
         return nearest(variant.backend, of_family, facts.all_backends)
 
     def override(self, variant: Variant, platform: str) -> WantedBuild | None:
