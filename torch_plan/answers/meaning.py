@@ -76,10 +76,11 @@ class _Reading:
             "python_version": self.python,
             "torch_backend": self.backends,
             "companions": self.companions,
-            "platforms": self.platforms,
             "pytorch_index": partial(_as_one_of, self.facts.pytorch_mirrors),
             "package_index": partial(_as_one_of, ("pypi", *self.facts.package_mirrors)),
             **{key: partial(_as_one_of, options) for key, options in choices().items()},
+            # Last: what `all` stands for depends on the answers above, which have to be proper.
+            "platforms": self.platforms,
         }
         for key, step in steps.items():
             if key in self.proper:
