@@ -1,0 +1,434 @@
+"""Answers are a change that somebody asks for: from what a project has, to what a plan says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from adopt import Stop
+from adopt.edit import Edit, add_index, exclude_each_other, source_edit
+from adopt.find import Seen, View, is_pypi
+from adopt.parse import (
+    BASE,
+    CONSTRAINTS,
+    KINDS,
+    SOURCES,
+    UV,
+    Keys,
+    Line,
+    Option,
+    base_of,
+    build_of_url,
+    default_groups,
+    normal,
+    unique,
+    value_at,
+)
+from torch_plan.answers import EXTRAS, LOCAL, MARKERS, MINIMUM, NO_COMPANIONS, OPTIONAL, PUBLIC
+from torch_plan.check import find_problems
+from torch_plan.defaults import complete
+from torch_plan.facts import CPU, PYPI, TORCH, version_key
+from torch_plan.plan import Plan
+from torch_plan.plan import Option as Build
+from torch_plan.planning import make_plan
+from torch_plan.problems import Refused
+from torch_plan.refusal import refusal_text
+from torch_plan.text import shell_line
+from torch_plan.words import BackendWord, PlatformWord
+
+ANSWERS = (
+    "torch_version",
+    "torch_backend",
+    "layout",
+    "companions",
+    "platforms",
+    "python_version",
+    "torch_pin",
+    "numpy_guard",
+    "pytorch_index",
+)
+"""The answers of the template that are about torch."""
+
+_BUILDS = {"torch_backend", "layout", "platforms", "pytorch_index"}
+"""The answers that choose indexes."""
+
+_LAYOUTS = {"extra": EXTRAS, "group": "groups", "": MARKERS}
+
+
+class Change(NamedTuple):
+    """What answers change, and the plan that they lead to."""
+
+    edits: tuple[Edit, ...]
+    plan: Plan
+
+
+# --- What a project has ---------------------------------------------------------------------------
+
+
+def variants(view: View) -> list[Option]:
+    """Return the extras or groups that choose a build; the first option with torch, if none do."""
+    named = [
+        option
+        for option in view.project.options
+        if option.kind
+        and any(option.kind in one.entry for one in view.project.sources_of(TORCH, option))
+    ]
+    having = [seen.place.option for seen in view.seen if seen.torch]
+    return named if len(named) > 1 else having[:1]
+
+
+def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the answers that give what was measured, or defaults where there is no torch."""
+    options = variants(view)
+    seen = {
+        option: unique_platforms([one for one in view.seen if one.torch and one.place[0] == option])
+        for option in options
+    }
+    read = {"project_slug": "adopted-project", **pinned(view), **named_index(view, given)}
+    pythons = [place.python for place in view.cells] or [""]
+    read["python_version"] = min(pythons, key=version_key)
+    if not any(seen.values()):
+        return complete(
+            {key: value for key, value in {**read, **given}.items() if value}, view.facts
+        )
+    first = [seen[option][0] for option in options if seen[option]]
+    release = first[0].torch.public if first[0].torch else ""
+    words = [backend_word(view, one, release) for one in first]
+    read |= {
+        "torch_version": release,
+        "torch_backend": " ".join(words),
+        "layout": _LAYOUTS[options[0].kind if len(options) > 1 else ""],
+        "platforms": " ".join(unique(one.place.platform for own in seen.values() for one in own)),
+    }
+    answers = complete(read, view.facts)
+    return {**answers, "platforms": " ".join(platform_words(view, answers, seen))}
+
+
+def unique_platforms(seen: Sequence[Seen]) -> list[Seen]:
+    """Return the cells of the oldest Python of each platform, an accelerator's first."""
+    oldest = {one.place.platform: one for one in reversed(seen)}
+    return sorted(oldest.values(), key=lambda one: one.build == CPU)
+
+
+def backend_word(view: View, seen: Seen, release: str) -> str:
+    """Return the word of `torch_backend` for the first cell of an option."""
+    if not seen.torch:
+        return PYPI
+    backend = PYPI if is_pypi(seen.torch) else seen.build or PYPI
+    own = None if seen.torch.public == release else seen.torch.public
+    name = seen.place.option.name if len(variants(view)) > 1 else ""
+    is_named = name and normal(name) != normal(backend)
+    return str(BackendWord(name if is_named else None, backend, own))
+
+
+def platform_words(
+    view: View, answers: Mapping[str, str], seen: Mapping[Option, Sequence[Seen]]
+) -> list[str]:
+    """Return the words of `platforms`: those that get another build or release than the plan's."""
+    platforms = answers["platforms"].split()
+    if find_problems(answers, view.facts):
+        return platforms
+    overrides: dict[str, list[str]] = {name: [name] for name in platforms}
+    for option, build in zip(seen, make_plan(answers, view.facts).options, strict=False):
+        cells = {cell.platform: cell for cell in build.cells}
+        for one in seen[option]:
+            cell, torch = cells.get(one.place.platform), one.torch
+            if cell and torch and (cell.release, cell.build) != (torch.public, one.build):
+                is_own = torch.public != cell.release
+                word = PlatformWord(
+                    one.place.platform,
+                    build.name if len(seen) > 1 else None,
+                    PYPI if is_pypi(torch) else one.build,
+                    torch.public if is_own else None,
+                    None if build_of_url(torch.registry, view.facts) else own_url(torch.registry),
+                )
+                kept = [known for known in overrides[one.place.platform] if "=" in known]
+                overrides[one.place.platform] = [*kept, str(word)]
+    return [word for words in overrides.values() for word in words]
+
+
+def own_url(url: str) -> str | None:
+    """Return the index of a platform's own, None for PyPI."""
+    return None if url.rstrip("/").endswith("/simple") else url
+
+
+def pinned(view: View) -> dict[str, str]:
+    """Return how torch is pinned, and which companions are required."""
+    project = view.project
+    lines = [line for line in project.of(TORCH) if line.keys[0] != "tool"]
+    held = any(line.is_exact for line in project.of(TORCH) if line.keys == CONSTRAINTS)
+    is_bound = held and any(not line.is_exact for line in lines)
+    pin = LOCAL if any(line.label for line in lines) else PUBLIC
+    required = {line.name: line for line in project.lines if line.keys[0] != "tool"}
+    companions = [
+        f"{name}{OPTIONAL if required[name].requirement.marker else ''}"
+        for name in view.facts.all_companions
+        if name in required
+    ]
+    return {
+        "torch_pin": MINIMUM if is_bound else pin,
+        "companions": " ".join(companions) or NO_COMPANIONS,
+    }
+
+
+def named_index(view: View, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the answer that names the index of PyTorch, or the copy, that the files name."""
+    mirrors = {mirror.url: name for name, mirror in view.facts.pytorch_mirrors.items()}
+    bases = [base_of(index.url, view.facts) for index in view.project.indexes]
+    base = next((base for base in bases if base), "")
+    found = {"pytorch_index": mirrors.get(base, base)} if base else {}
+    return found | {key: value for key, value in given.items() if key == "pytorch_index"}
+
+
+# --- What is asked for ------------------------------------------------------------------------------
+
+
+def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Change:
+    """Return the edits that answers ask for. Raises `Stop` where they cannot be served."""
+    read = read_answers(view, given)
+    check_several(view, read, given)
+    answers = {**read, **given}
+    if {"torch_backend", "layout"} & given.keys() and "platforms" not in given:
+        words = read["platforms"].split()
+        answers["platforms"] = " ".join(unique(word.partition("=")[0] for word in words))
+    if not variants(view):
+        answers = complete({**read, **given}, view.facts)
+    try:
+        plan = make_plan(answers, view.facts)
+    except Refused:
+        raise Stop(refusal(view, answers, given, command)) from None
+    before = None if find_problems(read, view.facts) else make_plan(read, view.facts)
+    edits = [*line_edits(view, plan, before), *setting_edits(view, plan, before)]
+    if _BUILDS & given.keys() or (before and before.sources != plan.sources):
+        edits += source_edits(view, plan, before, is_asked=bool(_BUILDS & given.keys()))
+    if plan.selector:
+        edits += option_edits(view, plan)
+    return Change(tuple(edits), plan)
+
+
+def check_several(view: View, read: Mapping[str, str], given: Mapping[str, str]) -> None:
+    """Refuse one build for a project that can be switched between several."""
+    asked = given.get("torch_backend", "").split()
+    if read.get("layout") != MARKERS and len(asked) == 1 and "layout" not in given:
+        raise Stop(
+            f"The project has several builds: torch_backend={read['torch_backend']!r}. Name all that "
+            f"it is to have, or leave one with torch_backend={asked[0]} layout=markers."
+        )
+
+
+def refusal(
+    view: View, answers: Mapping[str, str], given: Mapping[str, str], command: Sequence[str]
+) -> str:
+    """Return why no plan can be made, and the command that makes one."""
+
+    def line(changed: Mapping[str, str]) -> str:
+        words = {
+            key: value
+            for key, value in changed.items()
+            if key in given or answers.get(key) != value
+        }
+        return shell_line([*command, *(f"{key}={value}" for key, value in words.items())])
+
+    known = {key: answers[key] for key in ANSWERS if key in answers}
+    return refusal_text(
+        known, lambda changed: find_problems({**answers, **changed}, view.facts), line
+    )
+
+
+def build_for(view: View, plan: Plan, keys: Keys) -> Build | None:
+    """Return the option of a plan that a list of requirements belongs to."""
+    if not plan.selector:
+        return plan.default
+    named = [one for one in plan.options if normal(one.name) == normal(keys[-1])]
+    return named[0] if named else plan.default
+
+
+def line_edits(view: View, plan: Plan, before: Plan | None) -> Iterator[Edit]:
+    """Yield the edits of requirements: another release, where a line does not admit it.
+
+    What the plan of before says word for word becomes what the plan says.
+    """
+    ours = {*(before.constraints if before else ())}
+    moved = bool(plan.selector) and not (before and before.selector)
+    lines = [line for line in view.project.lines if line.name in view.family]
+    for keys, name in unique((line.keys, line.name) for line in lines):
+        group = [line for line in lines if (line.keys, line.name) == (keys, name)]
+        old, new = planned(view, before, keys, name), planned(view, plan, keys, name)
+        is_gone = (moved and keys == BASE) or keys in gone(view, plan)
+        if not is_gone and old == [line.text for line in group]:
+            for before_text, after_text in zip_longest(old, new):
+                if before_text != after_text:
+                    yield Edit(group[0].path, keys, before_text, after_text)
+            continue
+        for line in group:
+            text = None if is_gone else respecified(view, plan, line)
+            if line.text not in ours and text != line.text:
+                yield Edit(line.path, keys, line.text, text)
+    if not plan.selector and not view.project.of(TORCH):
+        guards = [text for text in plan.dependencies if text.startswith("numpy<")]
+        for text in [*plan.default.requirements, *guards]:
+            yield Edit(view.project.manifest.path, BASE, None, text)
+
+
+def planned(view: View, plan: Plan | None, keys: Keys, name: str) -> list[str]:
+    """Return the requirements of a package that a plan puts into a list."""
+    build = build_for(view, plan, keys) if plan and keys[0] != "tool" else None
+    texts = build.requirements if build else ()
+    return [text for text in texts if re.match(rf"{re.escape(name)}(?![\w.-])", text)]
+
+
+def gone(view: View, plan: Plan) -> list[Keys]:
+    """Return the extras and groups that chose a build, and that the plan does not have."""
+    kept = {normal(option.name) for option in plan.options} if plan.selector else set()
+    options = [option for option in variants(view) if option.kind]
+    return [(*KINDS[one.kind], one.name) for one in options if normal(one.name) not in kept]
+
+
+def respecified(view: View, plan: Plan, line: Line) -> str | None:
+    """Return a requirement with the version of a plan; a bound or a pin that admits it stays."""
+    build = build_for(view, plan, line.keys)
+    cells = [
+        (cell, package)
+        for cell in (build.cells if build else ())
+        if (package := cell.package(line.name)) and package.version
+        if line.requirement.marker is None
+        or any(line.holds(cell.platform, python) for python in plan.pythons)
+    ]
+    if line.name in view.facts.all_tritons:
+        texts = [text for text in (build.requirements if build else ()) if "triton" in text]
+        return (
+            line.text if cells and line.public.contains(cells[0][1].version) else [*texts, None][0]
+        )
+    versions = [package.full_version if line.label else package.version for _, package in cells]
+    labels = {package.label for _, package in cells}
+    fits = all(line.public.contains(package.version) for _, package in cells)
+    if not versions or line.requirement.url or (fits and (not line.label or line.label in labels)):
+        return line.text
+    version = max(versions, key=versions.count)
+    if line.keys[0] == "tool" and not line.is_exact:
+        bounds = (
+            view.facts.pair_bounds(line.name, cells[0][0].release) if line.name != TORCH else ""
+        )
+        pin = bounds or f"=={version}"
+    else:
+        pin = f"=={version}" if line.is_exact or not line.is_lower else f">={version}"
+    bare, separator, marker = line.text.partition(";")
+    name = re.match(r"\s*[\w.-]+\s*(\[[^\]]*\])?", bare)
+    return (
+        f"{name[0].strip() if name else line.name}{pin}{f' {separator}' if marker else ''}{marker}"
+    )
+
+
+def setting_edits(view: View, plan: Plan, before: Plan | None) -> Iterator[Edit]:
+    """Yield the edits of settings that say what the plan of before says: they follow."""
+    if before is None:
+        return
+    project, root = view.project, view.project.root
+    python: Keys = ("project", "requires-python")
+    if value_at(project.manifest.data, python) == before.requires_python != plan.requires_python:
+        yield Edit(project.manifest.path, python, None, plan.requires_python, whole=True)
+    for key in ("environments", "required-environments"):
+        value = root.uv.get(key)
+        for old, new in (
+            ([*before.environments], [*plan.environments]),
+            ([" or ".join(before.environments)], [" or ".join(plan.environments)]),
+        ):
+            if value == old != new:
+                yield Edit(root.path, (*UV, key), None, new, whole=True)
+    constraints = root.uv.get("constraint-dependencies", [])
+    kept = [text for text in constraints if text not in before.constraints]
+    if len(kept) < len(constraints) and before.constraints != plan.constraints:
+        new = [*plan.constraints, *(text for text in kept if text not in plan.constraints)]
+        yield Edit(root.path, CONSTRAINTS, None, new, whole=True)
+    spared = root.uv.get("exclude-newer-package")
+    if spared:
+        wanted = {
+            name: value for name, value in spared.items() if name not in before.explicit_packages
+        }
+        wanted = {**dict.fromkeys(plan.explicit_packages, False), **wanted}
+        if wanted != spared:
+            yield Edit(root.path, (*UV, "exclude-newer-package"), None, wanted, whole=True)
+
+
+def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool) -> Iterator[Edit]:
+    """Yield the edits of sources and indexes: those of the plan for what the project has."""
+    project, names = view.project, dict[str, str]()
+    for index in plan.indexes:
+        same = [
+            one
+            for one in project.indexes
+            if one.name and one.url.rstrip("/") == index.url.rstrip("/")
+        ]
+        names[index.name] = same[0].name if same else index.name
+        if not same and not index.default:
+            flat = {"format": "flat"} if index.flat else {}
+            entry = {"name": index.name, "url": index.url, **flat, "explicit": True}
+            clash = project.index_named(index.name)
+            old = raw_index(view, index.name) if clash else None
+            yield Edit(clash.path if clash else project.root.path, (*UV, "index"), old, entry)
+    installed = {name for cell in view.cells.values() for name in (*cell.packages, *cell.missing)}
+    required = {line.name for line in project.lines} | installed
+    required |= {*plan.tritons, *plan.companions, TORCH}
+    used: set[str] = set()
+    for package in unique([*plan.sources, *(one.name for one in project.sources)]):
+        if package not in view.family:
+            continue
+        entries = [source_entry(names, one) for one in plan.sources.get(package, ())]
+        sources = project.sources_of(package)
+        wanted = entries if package in required else []
+        key = sources[0].key if sources else package
+        path = sources[0].path if sources else project.manifest.path
+        value: Any = wanted[0] if len(wanted) == 1 else wanted or None
+        if [dict(one.entry) for one in sources] != wanted:
+            yield Edit(path, (*SOURCES, key), None, value, whole=True)
+        used |= {entry["index"] for entry in wanted}
+    for declared in project.indexes:
+        others = [one for one in project.sources if one.name not in view.family]
+        used |= {one.entry.get("index", "") for one in others}
+        is_ours = declared.setting == "index" and base_of(declared.url, view.facts)
+        if is_ours and declared.name not in used:
+            yield Edit(declared.path, (*UV, "index"), raw_index(view, declared.name), None)
+
+
+def source_entry(names: Mapping[str, str], source: Any) -> dict[str, str]:
+    """Return a source of a plan as the file says it."""
+    entry = {"index": names[source.index_name], "extra": source.extra, "group": source.group}
+    entry["marker"] = source.marker
+    return {key: value for key, value in entry.items() if value}
+
+
+def raw_index(view: View, name: str) -> Any:
+    """Return the table of an index, as the file has it."""
+    for manifest in (view.project.manifest, view.project.root):
+        for entry in manifest.uv.get("index", []):
+            if entry.get("name") == name:
+                return entry
+    return None
+
+
+def option_edits(view: View, plan: Plan) -> Iterator[Edit]:
+    """Yield the extras or groups of a plan that the project does not have, and that they conflict."""
+    project, path = view.project, view.project.manifest.path
+    kind = KINDS[plan.selector]
+    here = {normal(name): name for name in value_at(project.manifest.data, kind) or {}}
+    for option in plan.options:
+        name = here.get(normal(option.name), option.name)
+        if not any(line.name == TORCH for line in project.lines if line.keys == (*kind, name)):
+            for text in option.requirements:
+                yield Edit(path, (*kind, name), None, text)
+    entry = exclude_each_other(project, [(plan.selector, one.name) for one in plan.options])
+    wanted = {normal(option.name) for option in plan.options}
+    known = project.root.uv.get("conflicts", [])
+    old = [one for one in known if {*names_in(one)} & {keys[-1] for keys in gone(view, plan)}]
+    if old or not any(wanted <= {normal(name) for name in names_in(one)} for one in known):
+        yield entry._replace(old=[*old, None][0])
+    if plan.groups and not any(option.name in default_groups(project) for option in plan.options):
+        names = [*default_groups(project), plan.default.name]
+        yield Edit(project.root.path, (*UV, "default-groups"), None, names, whole=True)
+
+
+def names_in(conflict: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the extras and groups that a conflict is between."""
+    return [item[kind] for item in conflict for kind in KINDS if kind in item]
