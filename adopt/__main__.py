@@ -25,7 +25,7 @@ from adopt.report import as_json, finding_lines, name_all, table_lines
 from torch_plan.facts import Facts, load_facts
 from torch_plan.text import listed, shell_line
 
-_ROUNDS = 4
+_ROUNDS = 8
 """How often what was mended is measured again; one mend can show the next fault."""
 
 
@@ -75,21 +75,26 @@ class Command:
         """Mend what can be mended, and measure after each round; what does not help is undone."""
         mended: tuple[Finding, ...] = ()
         useless: set[str] = set()
+        is_careful = False
         for _ in range(_ROUNDS):
             chosen = [
                 finding
                 for finding in state.findings
                 if finding.level in levels and finding.edits and finding.text not in useless
             ]
+            chosen = chosen[: 1 if is_careful else None]
             texts = apply(state.texts, [edit for finding in chosen for edit in finding.edits])
             if texts == state.texts:
                 break
             after = self.look(state.projects, texts)
             left = {finding.text for finding in after.findings}
-            unhelpful = {finding.text for finding in chosen} & left
             if after.table.why_nothing and not state.table.why_nothing:
-                raise Stop(not_lockable(after.table))
-            if unhelpful:
+                # One of them is why it does not lock any more, so they are tried one by one.
+                left = {finding.text for finding in chosen} if len(chosen) == 1 else left
+                useless |= left & {finding.text for finding in chosen}
+                is_careful = True
+                continue
+            if unhelpful := {finding.text for finding in chosen} & left:
                 useless |= unhelpful
                 continue
             mended, state = (*mended, *chosen), after

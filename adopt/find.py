@@ -101,6 +101,27 @@ class View:
         """Tell whether an index has a version of a package for a platform."""
         return bool(self.facts.pythons(name, version, build, platform))
 
+    def exists(self, name: str, got: Got, place: Place) -> bool:
+        """Tell whether the index of a package has a wheel for a cell that got none."""
+        build = build_of_url(got.registry, self.facts)
+        pythons = self.facts.pythons(name, got.public, build, place.platform) if build else ()
+        return place.python in pythons
+
+    def has_arm(self, got: Got) -> bool:
+        """Tell whether a build is of a family that Linux on ARM has wheels of, in any release."""
+        build = got.label or build_of_url(got.registry, self.facts)
+        return not build.startswith(("rocm", "xpu"))
+
+    @property
+    def names_arm(self) -> bool:
+        """Whether the files name Linux on ARM."""
+        return any("aarch64" in one.text for one in (self.project.manifest, self.project.root))
+
+    def is_variant(self, option: Option) -> bool:
+        """Tell whether an extra or a group chooses a build: torch has a source for it."""
+        sources = self.project.sources_of(TORCH, option)
+        return any(option.kind in source.entry for source in sources)
+
     def sources_at(self, name: str, place: Place) -> list[Source]:
         """Return the sources of a package that hold in a cell."""
         sources = self.project.sources_of(name, place.option)
@@ -174,6 +195,7 @@ def find(project: Project, table: Table, facts: Facts) -> list[Finding]:
         find_settings_of_others,
     )
     found = [finding for rule in rules for finding in rule(view)]
+    found = found if any(one.level == BROKEN for one in found) else [*found, *find_no_solution(view)]
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
 
 
@@ -213,9 +235,11 @@ def find_labels_without_index(view: View) -> Iterator[Finding]:
     lines = [line for line in project.lines if line.label and line.name in view.family]
     builds = unique(line.label for line in lines)
     declared = {build_of_url(index.url, facts) for index in project.indexes}
-    if not view.table.why_nothing or len(builds) != 1 or {*builds} & declared:
+    why = view.table.why_nothing
+    known = "no version of" in why and any(f"+{build}" in why for build in builds)
+    if not known or len(builds) != 1 or {*builds} & declared:
         return
-    build = builds[0]
+    (build,) = (*builds,)
     torch = next((line for line in lines if line.name == TORCH), lines[0])
     platforms = [one for one in USUAL if view.has_wheel(TORCH, torch.release, build, one)]
     others = [one for one in USUAL if one not in platforms]
@@ -269,6 +293,14 @@ def find_missing_triton(view: View) -> Iterator[Finding]:
             )
 
 
+def find_no_solution(view: View) -> Iterator[Finding]:
+    """Find requirements that no lock can meet, as far as all indexes answered."""
+    why = view.table.why_nothing
+    if "No solution found" in why and not re.search(r"40[13] |offline|network", why):
+        text = "Nobody can lock: uv finds no solution, for the reason above."
+        yield Finding(BROKEN, text, way="Change the requirements that uv names.")
+
+
 def find_extra_in_marker(view: View) -> Iterator[Finding]:
     """Find sources with `extra == …` in their marker, which uv drops."""
     for source in view.project.sources:
@@ -294,20 +326,27 @@ def find_no_wheel(view: View) -> Iterator[Finding]:
         ((name, got), place)
         for place, cell in view.cells.items()
         # What cannot be installed for other reasons is not PyTorch's matter.
-        if cell.missing.keys() <= view.family
+        if cell.missing.keys() <= view.family and not is_served_otherwise(view, place)
         for name, got in cell.missing.items()
     ]
     for (name, got), places in grouped(lacking):
+        mixed = [place for place in places if view.exists(name, got, place)]
         whole = [place for place in places if is_everywhere(view, place, name)]
+        # Nobody has named a Linux on ARM, as GPUs for data centers have it: told, and left alone.
+        named = [place for place in whole if place.platform != "linux-aarch64" or view.names_arm]
+        if mixed:
+            yield find_wrong_wheel(view, name, got, mixed)
+            continue
+        for level, own in ((BROKEN, named), (ADVICE, [one for one in whole if one not in named])):
+            if own and (level == BROKEN or view.has_arm(got)):
+                yield Finding(
+                    level,
+                    f"{name} {got.version} has no wheel for {view.victims(own)}.",
+                    view.beside(own),
+                    tuple(mend_no_wheel(view, name, got, own)),
+                    "Take another release or build: torch_version=… torch_backend=…",
+                )
         some = [place for place in places if place not in whole]
-        if whole:
-            yield Finding(
-                BROKEN,
-                f"{name} {got.version} has no wheel for {view.victims(whole)}.",
-                view.beside(whole),
-                tuple(mend_no_wheel(view, name, got, whole)),
-                "Take another release or build: torch_version=… torch_backend=…",
-            )
         if some:
             pythons = sorted({place.python for place in some}, key=version_key)
             oldest = min((place.python for place in view.cells), key=version_key)
@@ -318,6 +357,31 @@ def find_no_wheel(view: View) -> Iterator[Finding]:
                 tuple(some),
                 way="Leave it out of requires-python, or take another release: torch_version=…",
             )
+
+
+def find_wrong_wheel(view: View, name: str, got: Got, places: Sequence[Place]) -> Finding:
+    """Say that uv locked a version that other platforms have: one index holds several labels."""
+    root = view.project.root
+    exact = [environment(platform) for platform in view.platforms]
+    keys = (*UV, "environments")
+    return Finding(
+        BROKEN,
+        f"uv locked {name} {got.version} for {view.victims(places)}, which is a wheel of other "
+        f"platforms: {name} {got.public} exists there.",
+        tuple(view.cells),
+        () if root.uv.get("environments") else (Edit(root.path, keys, None, exact, whole=True),),
+        "Name each platform exactly in `environments`.",
+    )
+
+
+def is_served_otherwise(view: View, place: Place) -> bool:
+    """Tell whether a platform that an extra or a group is not for gets torch with another one."""
+    others = [
+        seen.place.option
+        for seen in view.seen
+        if seen.torch and seen.place[1:] == place[1:] and not seen.cell.missing
+    ]
+    return view.is_variant(place.option) and any(map(view.is_variant, others))
 
 
 def is_everywhere(view: View, place: Place, name: str) -> bool:
@@ -447,7 +511,7 @@ def find_through_others(view: View) -> Iterator[Finding]:
         elif not option.kind:
             yield Finding(
                 BROKEN,
-                f"`{option}` installs PyPI's torch on {view.victims(places)}, since another package "
+                f"`{option}` installs PyPI's torch on {listed(platforms_in(places))}: another package "
                 "requires it; the builds that the file names come with extras or groups alone.",
                 tuple(places),
                 way="A group can be the default, an extra cannot: layout=groups",
@@ -499,7 +563,8 @@ def find_other_builds(view: View) -> Iterator[Finding]:
     """Find companions that were compiled for another build than that of their torch."""
     pairs = [
         ((name, got.version, demanded, seen.build), seen.place)
-        for name, got, seen, _ in companions_of(view)
+        for name, got, seen, release in companions_of(view)
+        if got.public in view.facts.companions(release).get(name, ())
         if (demanded := demanded_build(view, name, got, seen.place.platform))
         if seen.build and demanded != seen.build
     ]

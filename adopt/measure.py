@@ -120,7 +120,8 @@ def run_uv(folder: Path, deadline: float, *words: str) -> str:
     uv = os.environ.get("UV") or shutil.which("uv")
     if not uv:
         raise UvFailed("uv is neither in $UV nor on PATH.")
-    aside = {"VIRTUAL_ENV", *(f"UV_{name}" for name in _SET_ASIDE)}
+    # With COLUMNS uv breaks its lines, and what it says is read.
+    aside = {"VIRTUAL_ENV", "COLUMNS", *(f"UV_{name}" for name in _SET_ASIDE)}
     kept = {name: value for name, value in os.environ.items() if name not in aside}
     kept |= dict.fromkeys(_VERSIONS, "0.0.0") | {"NO_COLOR": "1"}
     try:
@@ -310,7 +311,13 @@ def export(copy: Path, deadline: float, project: Project, option: Option) -> Pyl
     if option.kind:
         words += [f"--{option.kind}", option.name, *deselected(project, option)]
     try:
-        return Pylock.from_dict(tomllib.loads(run_uv(copy, deadline, *words)))
+        data = tomllib.loads(run_uv(copy, deadline, *words))
+        for package in data.get("packages", []):
+            # An override such as `sys_platform == 'never'` leaves a package without any file.
+            if not {"wheels", "sdist", "archive", "directory", "vcs"} & package.keys():
+                name = f"{package['name'].replace('-', '_')}-{package['version']}-cp00-no-no.whl"
+                package["wheels"] = [{"name": name, "path": name, "hashes": {"none": "0"}}]
+        return Pylock.from_dict(data)
     except (PylockValidationError, ValueError) as error:
         raise UvFailed(f"What uv exports cannot be read: {error}") from None
 

@@ -33,6 +33,8 @@ def table_lines(title: str, table: Table, views: Sequence[View]) -> Iterator[str
                 empty += options
     if empty:
         yield f"  Without torch: {name_all(empty, views)}"
+    if not any(view.project.of(TORCH) or any(seen.torch for seen in view.seen) for view in views):
+        yield "  Nothing here requires torch. An answer such as torch_backend=cu128 adds it."
     for name, why in table.unmeasured.items():
         yield f"  {name}: not measured. {without_logins(why).strip()}"
 
@@ -94,7 +96,7 @@ def finding_lines(findings: Iterable[Finding], mended: Iterable[str] = ()) -> It
     done = {*mended}
     for finding in findings:
         yield f"{finding.level}: {finding.text}"
-        if finding.way and not finding.edits and finding.text not in done:
+        if finding.way and finding.text not in done:
             yield f"  {finding.way}"
 
 
