@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from adopt import Stop
-from adopt.edit import Edit, add_index, exclude_each_other, source_edit
+from adopt.edit import Edit, constrain, exclude_each_other
 from adopt.find import Seen, View, is_pypi
 from adopt.parse import (
     BASE,
     CONSTRAINTS,
     KINDS,
+    INDEXES,
     SOURCES,
     UV,
     Keys,
@@ -36,6 +37,7 @@ from torch_plan.planning import make_plan
 from torch_plan.problems import Refused
 from torch_plan.refusal import refusal_text
 from torch_plan.text import shell_line
+from torch_plan.urls import written
 from torch_plan.words import BackendWord, PlatformWord
 
 ANSWERS = (
@@ -95,7 +97,7 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
         )
     first = [seen[option][0] for option in options if seen[option]]
     release = first[0].torch.public if first[0].torch else ""
-    words = [backend_word(view, one, release) for one in first]
+    words = [backend_word(view, one, release, given) for one in first]
     read |= {
         "torch_version": release,
         "torch_backend": " ".join(words),
@@ -103,7 +105,7 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
         "platforms": " ".join(unique(one.place.platform for own in seen.values() for one in own)),
     }
     answers = complete(read, view.facts)
-    return {**answers, "platforms": " ".join(platform_words(view, answers, seen))}
+    return {**answers, "platforms": " ".join(platform_words(view, answers, seen, given))}
 
 
 def unique_platforms(seen: Sequence[Seen]) -> list[Seen]:
@@ -112,19 +114,30 @@ def unique_platforms(seen: Sequence[Seen]) -> list[Seen]:
     return sorted(oldest.values(), key=lambda one: one.build == CPU)
 
 
-def backend_word(view: View, seen: Seen, release: str) -> str:
+def has_own_release(view: View, seen: Seen, release: str, given: Mapping[str, str]) -> bool:
+    """Tell whether a cell has another release than the project, and would not take a new one."""
+    asked = given.get("torch_version", "")
+    lines = view.lines_at(TORCH, seen.place)
+    takes = bool(asked and lines) and all(line.public.contains(asked) for line in lines)
+    return bool(seen.torch) and seen.torch.public != release and not takes
+
+
+def backend_word(view: View, seen: Seen, release: str, given: Mapping[str, str]) -> str:
     """Return the word of `torch_backend` for the first cell of an option."""
     if not seen.torch:
         return PYPI
     backend = PYPI if is_pypi(seen.torch) else seen.build or PYPI
-    own = None if seen.torch.public == release else seen.torch.public
+    own = seen.torch.public if has_own_release(view, seen, release, given) else None
     name = seen.place.option.name if len(variants(view)) > 1 else ""
     is_named = name and normal(name) != normal(backend)
     return str(BackendWord(name if is_named else None, backend, own))
 
 
 def platform_words(
-    view: View, answers: Mapping[str, str], seen: Mapping[Option, Sequence[Seen]]
+    view: View,
+    answers: Mapping[str, str],
+    seen: Mapping[Option, Sequence[Seen]],
+    given: Mapping[str, str],
 ) -> list[str]:
     """Return the words of `platforms`: those that get another build or release than the plan's."""
     platforms = answers["platforms"].split()
@@ -135,8 +148,8 @@ def platform_words(
         cells = {cell.platform: cell for cell in build.cells}
         for one in seen[option]:
             cell, torch = cells.get(one.place.platform), one.torch
-            if cell and torch and (cell.release, cell.build) != (torch.public, one.build):
-                is_own = torch.public != cell.release
+            is_own = bool(cell) and has_own_release(view, one, cell.release, given)
+            if cell and torch and (is_own or cell.build != one.build):
                 word = PlatformWord(
                     one.place.platform,
                     build.name if len(seen) > 1 else None,
@@ -193,19 +206,32 @@ def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Chan
     if {"torch_backend", "layout"} & given.keys() and "platforms" not in given:
         words = read["platforms"].split()
         answers["platforms"] = " ".join(unique(word.partition("=")[0] for word in words))
-    if not variants(view):
-        answers = complete({**read, **given}, view.facts)
+    if not variants(view) and "torch_version" not in given:
+        answers = newest_that_can_be(view, read, given)
     try:
         plan = make_plan(answers, view.facts)
     except Refused:
         raise Stop(refusal(view, answers, given, command)) from None
-    before = None if find_problems(read, view.facts) else make_plan(read, view.facts)
-    edits = [*line_edits(view, plan, before), *setting_edits(view, plan, before)]
+    is_known = bool(variants(view)) and not find_problems(read, view.facts)
+    before = make_plan(read, view.facts) if is_known else None
+    edits = [*line_edits(view, plan, before, given), *setting_edits(view, plan, before)]
     if _BUILDS & given.keys() or (before and before.sources != plan.sources):
         edits += source_edits(view, plan, before, is_asked=bool(_BUILDS & given.keys()))
     if plan.selector:
         edits += option_edits(view, plan)
     return Change(tuple(edits), plan)
+
+
+def newest_that_can_be(
+    view: View, read: Mapping[str, str], given: Mapping[str, str]
+) -> dict[str, str]:
+    """Return answers with the newest release that has what is asked for, else with the newest."""
+    known = {key: value for key, value in {**read, **given}.items() if key != "torch_version"}
+    trials = [
+        complete({**known, "torch_version": release, **given}, view.facts)
+        for release in reversed(view.facts.releases)
+    ]
+    return next((one for one in trials if not find_problems(one, view.facts)), trials[0])
 
 
 def check_several(view: View, read: Mapping[str, str], given: Mapping[str, str]) -> None:
@@ -245,13 +271,15 @@ def build_for(view: View, plan: Plan, keys: Keys) -> Build | None:
     return named[0] if named else plan.default
 
 
-def line_edits(view: View, plan: Plan, before: Plan | None) -> Iterator[Edit]:
+def line_edits(
+    view: View, plan: Plan, before: Plan | None, asked: Collection[str]
+) -> Iterator[Edit]:
     """Yield the edits of requirements: another release, where a line does not admit it.
 
     What the plan of before says word for word becomes what the plan says.
     """
     ours = {*(before.constraints if before else ())}
-    moved = bool(plan.selector) and not (before and before.selector)
+    moved = bool(plan.selector) and not any(option.kind for option in variants(view))
     lines = [line for line in view.project.lines if line.name in view.family]
     for keys, name in unique((line.keys, line.name) for line in lines):
         group = [line for line in lines if (line.keys, line.name) == (keys, name)]
@@ -266,6 +294,12 @@ def line_edits(view: View, plan: Plan, before: Plan | None) -> Iterator[Edit]:
             text = None if is_gone else respecified(view, plan, line)
             if line.text not in ours and text != line.text:
                 yield Edit(line.path, keys, line.text, text)
+    loose = [line for line in view.project.of(TORCH) if not line.is_exact and not line.label]
+    held = [text for text in plan.constraints if text.startswith(f"{TORCH}==")]
+    if loose and not held and len(plan.releases) == 1 and "torch_version" in asked:
+        pins = [line for line in view.project.of(TORCH) if line.is_exact and line.keys[0] == "tool"]
+        if not pins:
+            yield constrain(view.project, f"{TORCH}=={plan.releases[0]}")
     if not plan.selector and not view.project.of(TORCH):
         guards = [text for text in plan.dependencies if text.startswith("numpy<")]
         for text in [*plan.default.requirements, *guards]:
@@ -281,9 +315,9 @@ def planned(view: View, plan: Plan | None, keys: Keys, name: str) -> list[str]:
 
 def gone(view: View, plan: Plan) -> list[Keys]:
     """Return the extras and groups that chose a build, and that the plan does not have."""
-    kept = {normal(option.name) for option in plan.options} if plan.selector else set()
+    kept = {(plan.selector, normal(option.name)) for option in plan.options}
     options = [option for option in variants(view) if option.kind]
-    return [(*KINDS[one.kind], one.name) for one in options if normal(one.name) not in kept]
+    return [(*KINDS[one.kind], one.name) for one in options if (one.kind, normal(one.name)) not in kept]
 
 
 def respecified(view: View, plan: Plan, line: Line) -> str | None:
@@ -356,24 +390,17 @@ def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool)
     """Yield the edits of sources and indexes: those of the plan for what the project has."""
     project, names = view.project, dict[str, str]()
     for index in plan.indexes:
-        same = [
-            one
-            for one in project.indexes
-            if one.name and one.url.rstrip("/") == index.url.rstrip("/")
-        ]
+        same = [one for one in project.indexes if one.name and written(one.url) == written(index.url)]
         names[index.name] = same[0].name if same else index.name
-        if not same and not index.default:
-            flat = {"format": "flat"} if index.flat else {}
-            entry = {"name": index.name, "url": index.url, **flat, "explicit": True}
-            clash = project.index_named(index.name)
-            old = raw_index(view, index.name) if clash else None
-            yield Edit(clash.path if clash else project.root.path, (*UV, "index"), old, entry)
     installed = {name for cell in view.cells.values() for name in (*cell.packages, *cell.missing)}
     required = {line.name for line in project.lines} | installed
     required |= {*plan.tritons, *plan.companions, TORCH}
     used: set[str] = set()
     for package in unique([*plan.sources, *(one.name for one in project.sources)]):
-        if package not in view.family:
+        ours = [source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())]
+        own = [dict(one.entry) for one in project.sources_of(package)]
+        if package not in view.family or (own and own != ours and not is_asked):
+            used |= {entry.get("index", "") for entry in own}
             continue
         entries = [source_entry(names, one) for one in plan.sources.get(package, ())]
         sources = project.sources_of(package)
@@ -384,17 +411,26 @@ def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool)
         if [dict(one.entry) for one in sources] != wanted:
             yield Edit(path, (*SOURCES, key), None, value, whole=True)
         used |= {entry["index"] for entry in wanted}
+    for index in plan.indexes:
+        if names[index.name] == index.name in used and not index.default:
+            flat = {"format": "flat"} if index.flat else {}
+            entry = {"name": index.name, "url": index.url, **flat, "explicit": True}
+            clash = project.index_named(index.name)
+            if not clash or written(clash.url) != written(index.url):
+                path = clash.path if clash else project.root.path
+                yield Edit(path, INDEXES, raw_index(view, index.name), entry)
     for declared in project.indexes:
         others = [one for one in project.sources if one.name not in view.family]
         used |= {one.entry.get("index", "") for one in others}
         is_ours = declared.setting == "index" and base_of(declared.url, view.facts)
         if is_ours and declared.name not in used:
-            yield Edit(declared.path, (*UV, "index"), raw_index(view, declared.name), None)
+            yield Edit(declared.path, INDEXES, raw_index(view, declared.name), None)
 
 
 def source_entry(names: Mapping[str, str], source: Any) -> dict[str, str]:
     """Return a source of a plan as the file says it."""
-    entry = {"index": names[source.index_name], "extra": source.extra, "group": source.group}
+    name = names.get(source.index_name, source.index_name)
+    entry = {"index": name, "extra": source.extra, "group": source.group}
     entry["marker"] = source.marker
     return {key: value for key, value in entry.items() if value}
 
@@ -415,20 +451,23 @@ def option_edits(view: View, plan: Plan) -> Iterator[Edit]:
     here = {normal(name): name for name in value_at(project.manifest.data, kind) or {}}
     for option in plan.options:
         name = here.get(normal(option.name), option.name)
-        if not any(line.name == TORCH for line in project.lines if line.keys == (*kind, name)):
-            for text in option.requirements:
+        present = {line.name for line in project.lines if line.keys == (*kind, name)}
+        for text in option.requirements:
+            package = re.match(r"[\w.-]+", text)
+            if TORCH not in present or (package and package[0] in {*plan.tritons} - present):
                 yield Edit(path, (*kind, name), None, text)
     entry = exclude_each_other(project, [(plan.selector, one.name) for one in plan.options])
-    wanted = {normal(option.name) for option in plan.options}
+    wanted = {(plan.selector, normal(option.name)) for option in plan.options}
     known = project.root.uv.get("conflicts", [])
-    old = [one for one in known if {*names_in(one)} & {keys[-1] for keys in gone(view, plan)}]
-    if old or not any(wanted <= {normal(name) for name in names_in(one)} for one in known):
+    left = {(kind, normal(keys[-1])) for keys in gone(view, plan) for kind in KINDS if keys[:-1] == KINDS[kind]}
+    old = [one for one in known if chosen_in(one) & left]
+    if old or not any(wanted <= chosen_in(one) for one in known):
         yield entry._replace(old=[*old, None][0])
     if plan.groups and not any(option.name in default_groups(project) for option in plan.options):
         names = [*default_groups(project), plan.default.name]
         yield Edit(project.root.path, (*UV, "default-groups"), None, names, whole=True)
 
 
-def names_in(conflict: Sequence[Mapping[str, str]]) -> list[str]:
+def chosen_in(conflict: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:
     """Return the extras and groups that a conflict is between."""
-    return [item[kind] for item in conflict for kind in KINDS if kind in item]
+    return {(kind, normal(item[kind])) for item in conflict for kind in KINDS if kind in item}

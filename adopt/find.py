@@ -663,7 +663,8 @@ def find_different_releases(view: View) -> Iterator[Finding]:
                 DRIFTS,
                 f"The requirements let platforms lock different releases: torch {listed(parts)}.",
                 tuple(view.cells),
-                way=f"One for all: torch_version={releases[0]}",
+                (edit.constrain(view.project, f"{TORCH}=={releases[0]}"),),
+                f"One for all: --drifts, or torch_version={releases[0]}",
             )
 
 
@@ -717,7 +718,8 @@ def find_unused_sources(view: View) -> Iterator[Finding]:
 
 def find_torch_backend(view: View) -> Iterator[Finding]:
     """Find `torch-backend`, which `uv pip` reads and `uv sync` does not."""
-    asked = value_at(view.project.root.data, (*UV, "pip", "torch-backend"))
+    keys = (*UV, "pip", "torch-backend")
+    asked = value_at(view.project.root.data, keys)
     places = [
         seen.place
         for seen in view.seen
@@ -732,7 +734,8 @@ def find_torch_backend(view: View) -> Iterator[Finding]:
             BROKEN if places else ADVICE,
             f'`torch-backend = "{asked}"` holds for `uv pip` alone: `uv sync` does not read it{hurt}.',
             tuple(places),
-            way=f"`uv sync` reads sources and indexes: torch_backend={backend}",
+            () if places else (Edit(view.project.root.path, keys, None, None, whole=True),),
+            f"`uv sync` reads sources and indexes: torch_backend={backend}",
         )
 
 
