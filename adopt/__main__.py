@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from adopt import Stop
-from adopt.answers import ANSWERS, change
-from adopt.edit import Edit, apply
+from adopt.answers import ANSWERS, change, missed
+from adopt.edit import apply
 from adopt.files import parsed, replace_files
 from adopt.find import ADVICE, BROKEN, DRIFTS, Finding, View, find
 from adopt.measure import Place, Table, changed, copied, measure
 from adopt.parse import Manifest, Project, read_project, read_projects
 from adopt.report import as_json, finding_lines, name_all, table_lines
 from torch_plan.facts import Facts, load_facts
-from torch_plan.text import listed, shell_line
+from torch_plan.text import listed
 
 _ROUNDS = 8
 """How often what was mended is measured again; one mend can show the next fault."""
@@ -57,6 +57,7 @@ class Command:
 
     def __init__(self, options: argparse.Namespace, facts: Facts, copy: Path) -> None:
         self.options, self.facts, self.copy = options, facts, copy
+        self.notes: list[str] = []
 
     def look(self, projects: Sequence[Project], texts: Mapping[Path, str] | None = None) -> State:
         """Measure projects, with other texts in their files if there are any."""
@@ -111,11 +112,12 @@ class Command:
                 f"says:\n\n{state.table.why_nothing}"
             )
         command = ["uv-torch-adopt", str(self.options.path)]
-        edits: tuple[Edit, ...] = change(state.views[0], given, command).edits
-        texts = apply(state.texts, edits)
+        asked = change(state.views[0], given, command)
+        texts = apply(state.texts, asked.edits)
         after = self.look(state.projects, texts) if texts != state.texts else state
         if after.table.why_nothing and not (state.table.why_nothing and self.options.unmeasured):
             raise Stop(not_lockable(after.table))
+        self.notes = [*asked.plan.notes, *missed(after.views[0], asked.plan)]
         return after
 
 
@@ -221,11 +223,11 @@ def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
     elif not asked.table.why_nothing:
         refuse_unasked(asked, after, then.places)
     if not options.json:
-        show(before, after, mends, options)
+        show(before, after, mends, options, command.notes)
     if options.write and after.texts != before.texts:
         write(before, after, options)
     if options.json:
-        show(before, after, mends, options)
+        show(before, after, mends, options, command.notes)
     return 0
 
 
@@ -255,7 +257,11 @@ def refuse_unasked(before: State, after: State, asked: Collection[Place]) -> Non
 
 
 def show(
-    before: State, after: State, mends: Sequence[Finding], options: argparse.Namespace
+    before: State,
+    after: State,
+    mends: Sequence[Finding],
+    options: argparse.Namespace,
+    notes: Sequence[str],
 ) -> None:
     """Print both tables, what was found, and the difference of the files."""
     lines = [
@@ -269,7 +275,7 @@ def show(
     if options.json:
         tables = {"today": (before.table, before.views)}
         tables |= {} if is_same else {"after": (after.table, after.views)}
-        print(json.dumps(as_json(tables, before.findings, difference=lines)))
+        print(json.dumps(as_json(tables, before.findings, difference=lines, notes=notes)))
         return
     texts = {finding.text for finding in mends}
     print(*table_lines("Today", before.table, before.views), "", sep="\n")
@@ -278,6 +284,7 @@ def show(
         print("Nothing is to be changed.")
         return
     print("", *lines, "", *table_lines("After", after.table, after.views), "", sep="\n")
+    print(*notes, sep="\n", end="\n" * bool(notes))
     known = {finding.text for finding in before.findings}
     print(*finding_lines(one for one in after.findings if one.text not in known), sep="\n")
     if not options.write:

@@ -139,27 +139,26 @@ def platform_words(
     seen: Mapping[Option, Sequence[Seen]],
     given: Mapping[str, str],
 ) -> list[str]:
-    """Return the words of `platforms`: those that get another build or release than the plan's."""
-    platforms = answers["platforms"].split()
-    if find_problems(answers, view.facts):
-        return platforms
-    overrides: dict[str, list[str]] = {name: [name] for name in platforms}
-    for option, build in zip(seen, make_plan(answers, view.facts).options, strict=False):
-        cells = {cell.platform: cell for cell in build.cells}
+    """Return the words of `platforms`: those that get another build or release than their option."""
+    facts, words = view.facts, {name: [name] for name in answers["platforms"].split()}
+    backends = [BackendWord.parse(word) for word in answers["torch_backend"].split()]
+    for option, backend in zip(seen, backends, strict=False):
+        release = backend.release or answers["torch_version"]
         for one in seen[option]:
-            cell, torch = cells.get(one.place.platform), one.torch
-            is_own = bool(cell) and has_own_release(view, one, cell.release, given)
-            if cell and torch and (is_own or cell.build != one.build):
+            platform, torch = one.place.platform, one.torch
+            is_served = facts.pythons(TORCH, release, backend.backend, platform)
+            build = facts.build(release, backend.backend if is_served else CPU, platform)
+            is_own = has_own_release(view, one, release, given)
+            if torch and (is_own or one.build != build):
                 word = PlatformWord(
-                    one.place.platform,
-                    build.name if len(seen) > 1 else None,
+                    platform,
+                    (backend.name or backend.backend) if len(seen) > 1 else None,
                     PYPI if is_pypi(torch) else one.build,
                     torch.public if is_own else None,
-                    None if build_of_url(torch.registry, view.facts) else own_url(torch.registry),
+                    None if build_of_url(torch.registry, facts) else own_url(torch.registry),
                 )
-                kept = [known for known in overrides[one.place.platform] if "=" in known]
-                overrides[one.place.platform] = [*kept, str(word)]
-    return [word for words in overrides.values() for word in words]
+                words[platform] = [*(known for known in words[platform] if "=" in known), str(word)]
+    return [word for each in words.values() for word in each]
 
 
 def own_url(url: str) -> str | None:
@@ -285,8 +284,11 @@ def line_edits(
         group = [line for line in lines if (line.keys, line.name) == (keys, name)]
         old, new = planned(view, before, keys, name), planned(view, plan, keys, name)
         is_gone = (moved and keys == BASE) or keys in gone(view, plan)
-        if not is_gone and old == [line.text for line in group]:
-            for before_text, after_text in zip_longest(old, new):
+        texts = [line.text for line in group]
+        # A label is for some platforms; with another build the others need lines of their own.
+        is_labelled = keys[0] != "tool" and bool(_BUILDS & {*asked}) and "+" in "".join(texts)
+        if not is_gone and (old == texts or is_labelled):
+            for before_text, after_text in zip_longest(texts, new):
                 if before_text != after_text:
                     yield Edit(group[0].path, keys, before_text, after_text)
             continue
@@ -357,9 +359,10 @@ def respecified(view: View, plan: Plan, line: Line) -> str | None:
 
 def setting_edits(view: View, plan: Plan, before: Plan | None) -> Iterator[Edit]:
     """Yield the edits of settings that say what the plan of before says: they follow."""
-    if before is None:
-        return
     project, root = view.project, view.project.root
+    exact = " or ".join(root.uv.get("environments", []))
+    if before is None or exact != " or ".join(before.environments):
+        return
     python: Keys = ("project", "requires-python")
     if value_at(project.manifest.data, python) == before.requires_python != plan.requires_python:
         yield Edit(project.manifest.path, python, None, plan.requires_python, whole=True)
@@ -471,3 +474,22 @@ def option_edits(view: View, plan: Plan) -> Iterator[Edit]:
 def chosen_in(conflict: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:
     """Return the extras and groups that a conflict is between."""
     return {(kind, normal(item[kind])) for item in conflict for kind in KINDS if kind in item}
+
+
+def missed(view: View, plan: Plan) -> list[str]:
+    """Return what was asked for, and is not what uv gives: something else holds it."""
+    chosen = {normal(option.name): option for option in variants(view)}
+    sentences = []
+    for option in plan.options:
+        place = chosen.get(normal(option.name)) if plan.selector else next(iter(chosen.values()), None)
+        cells = {cell.platform: cell for cell in option.cells}
+        for seen in view.seen:
+            cell = cells.get(seen.place.platform)
+            if seen.torch and cell and seen.place.option == place:
+                got, wanted = (seen.torch.public, seen.build), (cell.release, cell.build)
+                if got != wanted:
+                    sentences.append(
+                        f"Not as asked: torch {got[0]} ({got[1]}) is installed on {cell.platform} "
+                        f"(`{seen.place.option}`), and not {wanted[0]} ({wanted[1]})."
+                    )
+    return unique(sentences)
