@@ -19,7 +19,7 @@ from adopt.answers import ANSWERS, change, missed
 from adopt.edit import apply
 from adopt.files import parsed, replace_files
 from adopt.find import ADVICE, BROKEN, DRIFTS, Finding, View, find
-from adopt.measure import Place, Table, changed, copied, measure
+from adopt.measure import Place, Table, copied, measure
 from adopt.parse import Manifest, Project, read_project, read_projects
 from adopt.report import as_json, finding_lines, name_all, table_lines
 from torch_plan.facts import Facts, load_facts
@@ -246,8 +246,12 @@ def refuse_unasked(before: State, after: State, asked: Collection[Place]) -> Non
     """Raise `Stop` where a cell changed that no mend was for."""
     if before.table.why_nothing:
         return
-    names = {"numpy", *(name for view in before.views for name in view.family)}
-    moved = [place for place in changed(before.table, after.table, names) if place not in asked]
+    moved = [
+        place
+        for old, new in zip(before.views, after.views, strict=True)
+        for place in dict.fromkeys([*old.cells, *new.cells])
+        if place not in asked and old.essence(place) != new.essence(place)
+    ]
     if moved:
         cells = listed([*dict.fromkeys(f"{one.platform} (`{one.option}`)" for one in moved)])
         raise Stop(

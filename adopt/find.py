@@ -101,6 +101,18 @@ class View:
         """Tell whether an index has a version of a package for a platform."""
         return bool(self.facts.pythons(name, version, build, platform))
 
+    def essence(self, place: Place) -> Any:
+        """Return what a cell is to somebody: releases and builds, wherever they come from."""
+        cell = self.table.cells.get(place)
+        if cell is None:
+            return None
+        packages = [
+            (name, got.public, demanded_build(self, name, got, place.platform) or got.label)
+            for name, got in sorted(cell.packages.items())
+            if name in self.family or name == "numpy"
+        ]
+        return packages, sorted(cell.missing), cell.is_locked
+
     def exists(self, name: str, got: Got, place: Place) -> bool:
         """Tell whether the index of a package has a wheel for a cell that got none."""
         build = build_of_url(got.registry, self.facts)
@@ -581,6 +593,8 @@ def find_other_builds(view: View) -> Iterator[Finding]:
 
 def demanded_build(view: View, name: str, got: Got, platform: str) -> str:
     """Return the build of torch that a companion was compiled for, empty for any."""
+    if name not in view.facts.all_companions:
+        return view.build(got, platform)
     on_pypi = view.facts.pypi_build(name, got.public, platform)
     return on_pypi if is_pypi(got) or not on_pypi else view.build(got, platform)
 

@@ -457,27 +457,3 @@ def tags_of(platform: str, python: str) -> tuple[Tag, ...]:
         *cpython_tags(version, abis=[interpreter], platforms=platforms),
         *compatible_tags(version, interpreter=interpreter, platforms=platforms),
     )
-
-
-def changed(before: Table, after: Table, packages: Collection[str]) -> list[Place]:
-    """Return the places that get something else of some packages than before."""
-
-    def view(cell: Cell | None) -> Any:
-        if cell is None:
-            return None
-        kept = [{name: of.get(name) for name in packages} for of in (cell.packages, cell.missing)]
-        return (*kept, cell.is_locked, bool({*cell.missing} - {*packages}))
-
-    places = dict.fromkeys([*before.cells, *after.cells])
-    return [one for one in places if view(before.cells.get(one)) != view(after.cells.get(one))]
-
-
-def python_spans(
-    table: Table, facts: Facts
-) -> Iterator[tuple[Option, str, list[tuple[str, Cell]]]]:
-    """Yield option and platform with the cells of their Pythons, oldest first."""
-    pairs = dict.fromkeys((place.option, place.platform) for place in table.cells)
-    for option, platform in pairs:
-        of_pair = product([option], [platform], facts.all_pythons)
-        places = [place for place in (Place(*one) for one in of_pair) if place in table.cells]
-        yield option, platform, [(place.python, table.cells[place]) for place in places]

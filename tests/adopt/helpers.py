@@ -96,7 +96,7 @@ class Shop:
         try:
             project = tomllib.loads(text.removeprefix("\ufeff")).get("project", {})
             admitted = SpecifierSet(project.get("requires-python", ""))
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         python = next((one for one in _PYTHONS if admitted.contains(f"{one}.1")), PYTHON)
         self.patch.setenv("UV_PYTHON", interpreter(python))
