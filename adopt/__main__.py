@@ -66,7 +66,8 @@ class Command:
                 read_project(with_text(one.manifest, texts), with_text(one.root, texts))
                 for one in projects
             ]
-        table = measure(projects, self.facts, texts, locked=self.options.locked, copy=self.copy)
+        is_changed, locked = texts is not None, self.options.locked
+        table = measure(projects, self.facts, self.copy, is_changed=is_changed, locked=locked)
         views = [View(project, table, self.facts) for project in projects]
         findings = [finding for view in views for finding in find(view.project, table, self.facts)]
         unique = {finding.text: finding for finding in findings}

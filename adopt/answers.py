@@ -319,7 +319,9 @@ def gone(view: View, plan: Plan) -> list[Keys]:
     """Return the extras and groups that chose a build, and that the plan does not have."""
     kept = {(plan.selector, normal(option.name)) for option in plan.options}
     options = [option for option in variants(view) if option.kind]
-    return [(*KINDS[one.kind], one.name) for one in options if (one.kind, normal(one.name)) not in kept]
+    return [
+        (*KINDS[one.kind], one.name) for one in options if (one.kind, normal(one.name)) not in kept
+    ]
 
 
 def respecified(view: View, plan: Plan, line: Line) -> str | None:
@@ -393,14 +395,18 @@ def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool)
     """Yield the edits of sources and indexes: those of the plan for what the project has."""
     project, names = view.project, dict[str, str]()
     for index in plan.indexes:
-        same = [one for one in project.indexes if one.name and written(one.url) == written(index.url)]
+        same = [
+            one for one in project.indexes if one.name and written(one.url) == written(index.url)
+        ]
         names[index.name] = same[0].name if same else index.name
     installed = {name for cell in view.cells.values() for name in (*cell.packages, *cell.missing)}
     required = {line.name for line in project.lines} | installed
     required |= {*plan.tritons, *plan.companions, TORCH}
     used: set[str] = set()
     for package in unique([*plan.sources, *(one.name for one in project.sources)]):
-        ours = [source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())]
+        ours = [
+            source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())
+        ]
         own = [dict(one.entry) for one in project.sources_of(package)]
         if package not in view.family or (own and own != ours and not is_asked):
             used |= {entry.get("index", "") for entry in own}
@@ -462,7 +468,12 @@ def option_edits(view: View, plan: Plan) -> Iterator[Edit]:
     entry = exclude_each_other(project, [(plan.selector, one.name) for one in plan.options])
     wanted = {(plan.selector, normal(option.name)) for option in plan.options}
     known = project.root.uv.get("conflicts", [])
-    left = {(kind, normal(keys[-1])) for keys in gone(view, plan) for kind in KINDS if keys[:-1] == KINDS[kind]}
+    left = {
+        (kind, normal(keys[-1]))
+        for keys in gone(view, plan)
+        for kind in KINDS
+        if keys[:-1] == KINDS[kind]
+    }
     old = [one for one in known if chosen_in(one) & left]
     if old or not any(wanted <= chosen_in(one) for one in known):
         yield entry._replace(old=[*old, None][0])
@@ -481,7 +492,9 @@ def missed(view: View, plan: Plan) -> list[str]:
     chosen = {normal(option.name): option for option in variants(view)}
     sentences = []
     for option in plan.options:
-        place = chosen.get(normal(option.name)) if plan.selector else next(iter(chosen.values()), None)
+        place = (
+            chosen.get(normal(option.name)) if plan.selector else next(iter(chosen.values()), None)
+        )
         cells = {cell.platform: cell for cell in option.cells}
         for seen in view.seen:
             cell = cells.get(seen.place.platform)

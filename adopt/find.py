@@ -104,14 +104,14 @@ class View:
     def essence(self, place: Place) -> Any:
         """Return what a cell is to somebody: releases and builds, wherever they come from."""
         cell = self.table.cells.get(place)
-        if cell is None:
-            return None
+        if cell is None or cell.missing:
+            return cell is not None
         packages = [
             (name, got.public, demanded_build(self, name, got, place.platform) or got.label)
             for name, got in sorted(cell.packages.items())
             if name in self.family or name == "numpy"
         ]
-        return packages, sorted(cell.missing), cell.is_locked
+        return packages, cell.is_locked
 
     def exists(self, name: str, got: Got, place: Place) -> bool:
         """Tell whether the index of a package has a wheel for a cell that got none."""
@@ -207,7 +207,9 @@ def find(project: Project, table: Table, facts: Facts) -> list[Finding]:
         find_settings_of_others,
     )
     found = [finding for rule in rules for finding in rule(view)]
-    found = found if any(one.level == BROKEN for one in found) else [*found, *find_no_solution(view)]
+    found = (
+        found if any(one.level == BROKEN for one in found) else [*found, *find_no_solution(view)]
+    )
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
 
 

@@ -9,9 +9,8 @@ import subprocess
 import tempfile
 import time
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -20,15 +19,13 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import (
     Package,
-    PackageArchive,
     Pylock,
-    PylockSelectError,
     PylockValidationError,
 )
 from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from adopt.parse import Option, Project, conflicts, default_groups, holds
+from adopt.parse import Option, Project, conflicts, default_groups, holds, normal
 from torch_plan.facts import TORCH, Facts
 from torch_plan.markers import compared
 from torch_plan.platforms import PLATFORMS
@@ -56,6 +53,14 @@ _WITHOUT_GIT = re.compile(
 )
 """The files that are copied where there is no git: for projects, builds and their sources."""
 
+_NO_CHOICE = {
+    "extras": frozenset[str](),
+    "dependency_groups": frozenset[str](),
+    "platform_release": "",
+    "platform_version": "",
+}
+"""What an export does not ask: it was made for one choice."""
+
 _SKIPPED = re.compile(r"\..+|node_modules|__pycache__|build|dist|venv|wandb|.*\.egg-info")
 
 
@@ -80,12 +85,11 @@ class Got(NamedTuple):
 class Cell(NamedTuple):
     """What one platform gets with one Python."""
 
-    packages: Mapping[str, Got]
-    missing: Mapping[str, Got]
+    packages: dict[str, Got]
+    missing: dict[str, Got]
     """The packages that are locked and have no wheel for it, and no source to build from."""
     is_locked: bool = True
     """Whether the lock is for it at all."""
-    error: str = ""
 
 
 class Place(NamedTuple):
@@ -99,8 +103,8 @@ class Place(NamedTuple):
 class Table(NamedTuple):
     """What was measured."""
 
-    cells: Mapping[Place, Cell]
-    unmeasured: Mapping[str, str]
+    cells: dict[Place, Cell]
+    unmeasured: dict[str, str]
     """What was not measured -> why. Under an empty name, why nothing was."""
     lock: str = ""
     """Whose lock it is, in words."""
@@ -148,58 +152,35 @@ def run_uv(folder: Path, deadline: float, *words: str) -> str:
 def copied(projects: Sequence[Project]) -> Iterator[Path]:
     """Copy what uv needs to lock; yields the copy of the root's folder."""
     root = projects[0].root.path.resolve().parent
-    trees = {tree_of(root): None} | dict.fromkeys(outside(projects, root))
+    trees = dict([tree_of(root)])
+    places = [one.path.parent / one.entry.get("path", "") for p in projects for one in p.sources]
+    for place in (one.resolve() for one in places):
+        if place.exists() and not any(place.is_relative_to(tree) for tree in trees):
+            trees[place] = [place] if place.is_file() else tree_of(place)[1]
     above = Path(os.path.commonpath(trees))
     with tempfile.TemporaryDirectory(prefix="uv-torch-adopt-") as name:
-        for tree in trees:
-            for file in files_of(tree):
-                target = Path(name, "copy", file.relative_to(above))
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, target)
-        folder = Path(name, "copy", root.relative_to(above))
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
+        for file in (file for files in trees.values() for file in files):
+            target = Path(name, "copy", file.relative_to(above))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        yield Path(name, "copy", root.relative_to(above))
 
 
-def tree_of(folder: Path) -> Path:
-    """Return the folder that git keeps, or this one without git."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--show-toplevel"], cwd=folder, capture_output=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return folder
-    top = done.stdout.decode("utf-8", "replace").strip()
-    return Path(top).resolve() if not done.returncode and top else folder
-
-
-def outside(projects: Sequence[Project], root: Path) -> list[Path]:
-    """Return the folders that path sources lead to, beside the tree of the project."""
-    tree = tree_of(root)
-    places = [
-        (source.path.parent / source.entry["path"]).resolve()
-        for project in projects
-        for source in project.sources
-        if "path" in source.entry
+def tree_of(folder: Path) -> tuple[Path, list[Path]]:
+    """Return a folder, or all that git keeps with it, and the files that are worth a copy."""
+    top = Path(git(folder, "rev-parse", "--show-toplevel").strip()).resolve()
+    tracked, others = [
+        [top / name for name in git(top, "ls-files", "-z", *words).split("\0") if name]
+        for words in (["--cached"], ["--others", "--exclude-standard"])
     ]
-    return [one for one in places if one.exists() and not one.is_relative_to(tree)]
-
-
-def files_of(tree: Path) -> Iterator[Path]:
-    """Yield the files of a folder that are worth a copy: those git lists, else those of builds."""
-    if tree.is_file():
-        yield tree
-        return
-    listed = git_files(tree)
-    if listed is None:
-        for folder, folders, names in os.walk(tree):
-            folders[:] = [one for one in folders if not _SKIPPED.fullmatch(one)]
-            files = [Path(folder, name) for name in names if _WITHOUT_GIT.fullmatch(name)]
-            yield from (file for file in files if is_small(file))
-        return
-    tracked, others = listed
-    yield from (file for file in tracked if file.is_file())
-    yield from (file for file in others if is_small(file))
+    # A folder that somebody's repository ignores is not in it.
+    if folder / "pyproject.toml" in (*tracked, *others):
+        return top, [one for one in tracked if one.is_file()] + [*filter(is_small, others)]
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _SKIPPED.fullmatch(name)]
+        found += [Path(place, name) for name in names if _WITHOUT_GIT.fullmatch(name)]
+    return folder, [*filter(is_small, found)]
 
 
 def is_small(file: Path) -> bool:
@@ -207,50 +188,30 @@ def is_small(file: Path) -> bool:
     return file.is_file() and (file.stat().st_size < LARGEST or file.name == "uv.lock")
 
 
-def git_files(tree: Path) -> tuple[list[Path], list[Path]] | None:
-    """Return the files that git tracks, and those that it neither tracks nor ignores."""
-    found = []
-    for words in (["--cached"], ["--others", "--exclude-standard"]):
-        try:
-            done = subprocess.run(
-                ["git", "ls-files", "-z", *words], cwd=tree, capture_output=True, timeout=20
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        if done.returncode:
-            return None
-        names = os.fsdecode(done.stdout).split("\0")
-        found.append([tree / name for name in names if name])
-    # An ignored folder within somebody's repository lists nothing.
-    named = {tree / "pyproject.toml", *tree.glob("*/pyproject.toml")} & {*found[0], *found[1]}
-    return (found[0], found[1]) if named or not (tree / "pyproject.toml").exists() else None
+def git(folder: Path, *words: str) -> str:
+    """Return what git says in a folder, nothing without git or a repository."""
+    try:
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if done.returncode else os.fsdecode(done.stdout)
 
 
 def measure(
-    projects: Sequence[Project],
-    facts: Facts,
-    texts: Mapping[Path, str] | None = None,
-    *,
-    locked: bool = False,
-    copy: Path | None = None,
+    projects: Sequence[Project], facts: Facts, copy: Path, *, is_changed: bool, locked: bool
 ) -> Table:
-    """Measure projects of one workspace, with other `texts` in their files if any are given.
+    """Measure projects of one workspace, in a copy that gets their texts.
 
-    `locked` reads uv.lock as it is and asks no index. A `copy` made before is used again.
+    `locked` reads uv.lock as it is and asks no index. A project that `is_changed` is locked anew.
     """
-    if copy is None:
-        with copied(projects) as folder:
-            return measure(projects, facts, texts, locked=locked, copy=folder)
     deadline = time.monotonic() + SECONDS
     root = projects[0].root.path.parent
-    for project in projects:
-        for manifest in (project.manifest, project.root):
-            place = copy / manifest.path.relative_to(root)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            text = (texts or {}).get(manifest.path, manifest.text)
-            place.write_bytes(text.encode("utf-8"))
+    for manifest in (one for project in projects for one in (project.manifest, project.root)):
+        place = copy / manifest.path.relative_to(root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(manifest.text.encode("utf-8"))
     try:
-        lock = lock_copy(copy, deadline, is_changed=texts is not None, locked=locked)
+        lock = lock_copy(copy, deadline, is_changed=is_changed, locked=locked)
     except UvFailed as failed:
         return Table({}, {"": str(failed).replace(str(copy), str(root))})
     return read_lock(projects, facts, copy, deadline, lock)
@@ -258,50 +219,43 @@ def measure(
 
 def lock_copy(copy: Path, deadline: float, *, is_changed: bool, locked: bool) -> str:
     """Lock a copy, and say whose lock it is. Raises `UvFailed`."""
-    has_lock = (copy / "uv.lock").exists()
+    lock, told = copy / "uv.lock", "a lock made just now"
+    if locked and not lock.exists():
+        raise UvFailed("There is no uv.lock. `uv lock` makes it.")
     if locked:
-        if not has_lock:
-            raise UvFailed("There is no uv.lock. `uv lock` makes it.")
         return "uv.lock, not compared with pyproject.toml"
-    if has_lock and not is_changed:
+    if lock.exists() and not is_changed:
         try:
             run_uv(copy, deadline, "lock", "--check")
         except UvFailed as failed:
+            told += ", since uv.lock does not belong to pyproject.toml"
             if "Failed to parse `uv.lock`" in str(failed):
-                (copy / "uv.lock").unlink()
-            run_uv(copy, deadline, "lock")
-            return "a lock made just now, since uv.lock does not belong to pyproject.toml"
-        return "uv.lock"
+                lock.unlink()
+        else:
+            return "uv.lock"
     run_uv(copy, deadline, "lock")
-    return "a lock made just now"
+    return told
 
 
 def read_lock(
     projects: Sequence[Project], facts: Facts, copy: Path, deadline: float, lock: str
 ) -> Table:
     """Read what each option of each project gets of a lock."""
-    cells: dict[Place, Cell] = {}
-    unmeasured: dict[str, str] = {}
+    table = Table({}, {}, lock)
     options = [(project, option) for project in projects for option in project.options]
-    for number, (project, option) in enumerate(options):
-        name = shown_option(option, projects)
-        if number >= MOST_OPTIONS:
-            unmeasured[name] = f"{MOST_OPTIONS} extras and groups are measured at most."
-            continue
+    for project, option in options[:MOST_OPTIONS]:
         try:
             exported = export(copy, deadline, project, option)
         except UvFailed as failed:
-            unmeasured[name] = str(failed)
+            table.unmeasured[str(option)] = str(failed)
             continue
-        for platform in platforms_of(project):
-            for python in pythons_of(project, facts):
-                cells[Place(option, platform, python)] = select(exported, platform, python)
-    return Table(cells, unmeasured, lock)
-
-
-def shown_option(option: Option, projects: Sequence[Project]) -> str:
-    """Return how people choose an option, with its package where there are several."""
-    return f"{option.package}: {option}" if len(projects) > 1 else f"{option}"
+        for platform, python in product(platforms_of(project), pythons_of(project, facts)):
+            cell = select(exported, platform, python)
+            table.cells[Place(option, platform, python)] = cell
+    for _, option in options[MOST_OPTIONS:]:
+        why = f"{MOST_OPTIONS} extras and groups are measured at most."
+        table.unmeasured[str(option)] = why
+    return table
 
 
 def export(copy: Path, deadline: float, project: Project, option: Option) -> Pylock:
@@ -324,38 +278,29 @@ def export(copy: Path, deadline: float, project: Project, option: Option) -> Pyl
 
 def deselected(project: Project, option: Option) -> list[str]:
     """Return the default groups that an option excludes, as options of uv."""
-    chosen = (option.kind, str(canonicalize_name(option.name)))
+    chosen = (option.kind, normal(option.name))
     excluded = {one for entry in conflicts(project) if chosen in entry for one in entry - {chosen}}
-    names = [
-        name
-        for name in default_groups(project)
-        if ("group", str(canonicalize_name(name))) in excluded
-    ]
+    names = [name for name in default_groups(project) if ("group", normal(name)) in excluded]
     return [word for name in names for word in ("--no-group", name)]
 
 
 def platforms_of(project: Project) -> list[str]:
-    """Return the usual platforms, and those that the files name by their markers."""
+    """Return the usual platforms, and those whose system and machine some marker names."""
     uv = project.root.uv
-    markers = [
-        str(one) for key in ("environments", "required-environments") for one in uv.get(key, [])
+    markers = [*uv.get("environments", []), *uv.get("required-environments", [])]
+    markers += [line.requirement.marker for line in project.of(TORCH)]
+    markers += [source.marker for source in project.sources_of(TORCH)]
+    said = [{*re.findall(r"== [\"'](\w+)[\"']", str(marker))} for marker in markers]
+    return [
+        name
+        for name, one in PLATFORMS.items()
+        if name in USUAL
+        or any(
+            one.platform_machine in words
+            and {one.sys_platform, compared(name, "3.12")["platform_system"]} & words
+            for words in said
+        )
     ]
-    markers += [str(line.requirement.marker) for line in project.of(TORCH)]
-    markers += [str(source.marker) for source in project.sources_of(TORCH)]
-    named = {name for name in PLATFORMS if any(names(marker, name) for marker in markers)}
-    return [name for name in PLATFORMS if name in USUAL or name in named]
-
-
-def names(marker: str, platform: str) -> bool:
-    """Tell whether a marker names a platform by its machine, and does not only leave it out."""
-    entry = PLATFORMS[platform]
-    said = re.findall(r"(\w+) == [\"'](\w+)[\"']", marker)
-    systems = {value for name, value in said if name in ("sys_platform", "platform_system")}
-    machines = {value for name, value in said if name == "platform_machine"}
-    system = compared(platform, "3.12")
-    return entry.platform_machine in machines and bool(
-        systems & {entry.sys_platform, system["platform_system"]}
-    )
 
 
 def pythons_of(project: Project, facts: Facts) -> list[str]:
@@ -368,72 +313,59 @@ def pythons_of(project: Project, facts: Facts) -> list[str]:
 
 
 def select(exported: Pylock, platform: str, python: str) -> Cell:
-    """Return what a platform gets of an export."""
+    """Return what a platform gets of an export; `Pylock.select` stops at the first missing wheel."""
     environment: Any = {
         **compared(platform, python),
-        "implementation_version": f"{python}.0",
-        "platform_release": "",
-        "platform_version": "",
+        **_NO_CHOICE,
+        "implementation_version": python,
     }
-    tags = tags_of(platform, python)
     if exported.environments and not any(
         holds(marker, platform, python) for marker in exported.environments
     ):
         return Cell({}, {}, is_locked=False)
-    # A Python of which a patch is admitted counts, whatever its first one.
-    open_lock = replace(exported, environments=None, requires_python=None)
-    try:
-        chosen = [package for package, _ in open_lock.select(environment=environment, tags=tags)]
-    except PylockSelectError:
-        return select_each(open_lock, environment, tags)
-    return split_missing(chosen, tags)
-
-
-def select_each(exported: Pylock, environment: Any, tags: Sequence[Tag]) -> Cell:
-    """Select package by package, since the first one without a wheel hides all others."""
-    chosen, lacking = [], {}
+    tags = tags_of(platform, python)
+    cell = Cell({}, {})
     for package in exported.packages:
-        one = replace(exported, packages=[package])
-        try:
-            chosen += [found for found, _ in one.select(environment=environment, tags=tags)]
-        except PylockSelectError:
-            lacking[str(package.name)] = got(package)
-    cell = split_missing(chosen, tags)
-    return cell._replace(missing={**cell.missing, **lacking})
+        if not package.marker or package.marker.evaluate(environment, context="lock_file"):
+            kept = cell.packages if is_installable(package, tags) else cell.missing
+            kept[str(package.name)] = got(package)
+    return cell
 
 
-def split_missing(packages: Collection[Package], tags: Sequence[Tag]) -> Cell:
-    """Return a cell; a wheel that stands by its URL may be one for another platform."""
-    lacking = [package for package in packages if not fits(package.archive, tags)]
-    return Cell(
-        {str(package.name): got(package) for package in packages if package not in lacking},
-        {str(package.name): got(package) for package in lacking},
-    )
-
-
-def fits(archive: PackageArchive | None, tags: Sequence[Tag]) -> bool:
-    """Tell whether an archive can be installed with some tags."""
-    name = unquote(urlsplit((archive and archive.url) or "").path).rpartition("/")[2]
-    if not name.endswith(".whl"):
+def is_installable(package: Package, tags: frozenset[Tag]) -> bool:
+    """Tell whether a package can be installed with some tags, or built from its source."""
+    if package.vcs or package.directory or package.sdist:
         return True
-    try:
-        return not parse_wheel_filename(name)[3].isdisjoint(tags)
-    except InvalidWheelFilename:
-        return True
-
-
-def got(package: Package) -> Got:
-    """Return what is locked of a package."""
-    version = str(package.version or "")
-    if package.archive and package.archive.url:
-        name = unquote(urlsplit(package.archive.url).path).rpartition("/")[2]
-        version = version or (name.split("-")[1] if name.endswith(".whl") else "")
-    return Got(version, package.index or "")
+    if package.archive:
+        names = [file_name(package.archive.url or "")]
+        return not names[0].endswith(".whl") or fits(names[0], tags)
+    return any(fits(wheel.filename, tags) for wheel in package.wheels or ())
 
 
 @cache
-def tags_of(platform: str, python: str) -> tuple[Tag, ...]:
-    """Return the tags of a machine that is as new as one can be; the first ones are the best."""
+def fits(wheel: str, tags: frozenset[Tag]) -> bool:
+    """Tell whether the file of a wheel is for some tags."""
+    try:
+        return not parse_wheel_filename(wheel)[3].isdisjoint(tags)
+    except InvalidWheelFilename:
+        return False
+
+
+def file_name(url: str) -> str:
+    """Return the name of the file that a URL leads to."""
+    return unquote(urlsplit(url).path).rpartition("/")[2]
+
+
+def got(package: Package) -> Got:
+    """Return what is locked of a package; a wheel that stands by its URL has its version there."""
+    name = file_name(package.archive.url or "") if package.archive else ""
+    named = name.split("-")[1] if name.endswith(".whl") else ""
+    return Got(str(package.version or named), package.index or "")
+
+
+@cache
+def tags_of(platform: str, python: str) -> frozenset[Tag]:
+    """Return the tags of a machine that is as new as one can be."""
     system, _, machine = platform.partition("-")
     if system == "macos":
         platforms = [*mac_platforms((15, 0), machine)]
@@ -453,7 +385,5 @@ def tags_of(platform: str, python: str) -> tuple[Tag, ...]:
         platforms.append(f"linux_{machine}")
     major, minor = map(int, python.split("."))
     version, interpreter = (major, minor), f"cp{major}{minor}"
-    return (
-        *cpython_tags(version, abis=[interpreter], platforms=platforms),
-        *compatible_tags(version, interpreter=interpreter, platforms=platforms),
-    )
+    own = cpython_tags(version, abis=[interpreter], platforms=platforms)
+    return frozenset([*own, *compatible_tags(version, interpreter, platforms)])
