@@ -58,6 +58,7 @@ class Command:
     def __init__(self, options: argparse.Namespace, facts: Facts, copy: Path) -> None:
         self.options, self.facts, self.copy = options, facts, copy
         self.notes: list[str] = []
+        self.names_arm = False
 
     def look(self, projects: Sequence[Project], texts: Mapping[Path, str] | None = None) -> State:
         """Measure projects, with other texts in their files if there are any."""
@@ -68,8 +69,12 @@ class Command:
             ]
         is_changed, locked = texts is not None, self.options.locked
         table = measure(projects, self.facts, self.copy, is_changed=is_changed, locked=locked)
-        views = [View(project, table, self.facts) for project in projects]
-        findings = [finding for view in views for finding in find(view.project, table, self.facts)]
+        if texts is None:
+            files = [one for project in projects for one in (project.manifest, project.root)]
+            self.names_arm = any("aarch64" in one.text for one in files)
+        arm = self.names_arm
+        views = [View(project, table, self.facts, names_arm=arm) for project in projects]
+        findings = [finding for view in views for finding in find(view)]
         unique = {finding.text: finding for finding in findings}
         return State(projects, table, views, [*unique.values()])
 

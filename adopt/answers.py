@@ -119,7 +119,7 @@ def has_own_release(view: View, seen: Seen, release: str, given: Mapping[str, st
     asked = given.get("torch_version", "")
     lines = view.lines_at(TORCH, seen.place)
     takes = bool(asked and lines) and all(line.public.contains(asked) for line in lines)
-    return bool(seen.torch) and seen.torch.public != release and not takes
+    return seen.torch is not None and seen.torch.public != release and not takes
 
 
 def backend_word(view: View, seen: Seen, release: str, given: Mapping[str, str]) -> str:

@@ -69,10 +69,11 @@ class Seen(NamedTuple):
 
 
 class View:
-    """A project and what was measured of it."""
+    """A project and what was measured of it; `names_arm` says whether its owner named that."""
 
-    def __init__(self, project: Project, table: Table, facts: Facts) -> None:
+    def __init__(self, project: Project, table: Table, facts: Facts, *, names_arm: bool) -> None:
         self.project, self.table, self.facts = project, table, facts
+        self.names_arm = names_arm
         self.family = family(facts)
         own = {*project.options}
         self.cells = {
@@ -123,11 +124,6 @@ class View:
         """Tell whether a build is of a family that Linux on ARM has wheels of, in any release."""
         build = got.label or build_of_url(got.registry, self.facts)
         return not build.startswith(("rocm", "xpu"))
-
-    @property
-    def names_arm(self) -> bool:
-        """Whether the files name Linux on ARM."""
-        return any("aarch64" in one.text for one in (self.project.manifest, self.project.root))
 
     def is_variant(self, option: Option) -> bool:
         """Tell whether an extra or a group chooses a build: torch has a source for it."""
@@ -183,9 +179,8 @@ class View:
         return tuple(place for place in self.cells if place.platform in platforms)
 
 
-def find(project: Project, table: Table, facts: Facts) -> list[Finding]:
+def find(view: View) -> list[Finding]:
     """Return everything that is wrong with a project, the worst first."""
-    view = View(project, table, facts)
     rules = (
         find_missing_conflicts,
         find_labels_without_index,
@@ -247,13 +242,13 @@ def find_labels_without_index(view: View) -> Iterator[Finding]:
     """Find pins such as `2.9.1+cu128` where no index has such a version."""
     facts, project = view.facts, view.project
     lines = [line for line in project.lines if line.label and line.name in view.family]
-    builds = unique(line.label for line in lines)
+    builds = {line.label for line in lines}
     declared = {build_of_url(index.url, facts) for index in project.indexes}
     why = view.table.why_nothing
     known = "no version of" in why and any(f"+{build}" in why for build in builds)
-    if not known or len(builds) != 1 or {*builds} & declared:
+    if not known or len(builds) != 1 or builds & declared:
         return
-    (build,) = (*builds,)
+    build = "".join(builds)
     torch = next((line for line in lines if line.name == TORCH), lines[0])
     platforms = [one for one in USUAL if view.has_wheel(TORCH, torch.release, build, one)]
     others = [one for one in USUAL if one not in platforms]
@@ -562,6 +557,9 @@ def find_unfit_pairs(view: View) -> Iterator[Finding]:
         is_alone = [one for (other, _, one), _ in groups if other == name] == [release]
         is_pinned = any(line.is_exact for line in view.project.of(name))
         bound = f"{name}{facts.pair_bounds(name, release)}" if fitting else ""
+        others = [one for one in view.platforms if one not in platforms_in(places)]
+        if bound and others:
+            bound += f" ; {split([platforms_in(places), others], view.platforms)[0]}"
         mends = bound and is_alone and not is_pinned
         yield Finding(
             BROKEN,

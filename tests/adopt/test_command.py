@@ -16,6 +16,7 @@ from adopt import __main__ as command
 from adopt.edit import Edit
 from adopt.files import replace_files
 from adopt.find import BROKEN, Finding
+from adopt import measure as original
 from adopt.measure import MOST_OPTIONS
 from tests.adopt.helpers import LINUX, OFFICIAL, WINDOWS, Shop
 from tests.adopt.test_answers import HEAD, index
@@ -151,8 +152,8 @@ def test_a_cell_that_nobody_asked_to_change_stops_the_command(
     before = path.read_bytes()
     edit = Edit(path, ("project", "dependencies"), "torch==2.9.1", "torch==2.8.0")
 
-    def find(project: Any, table: Any, facts: Any) -> list[Finding]:
-        is_old = "2.9.1" in project.manifest.text
+    def find(view: Any) -> list[Finding]:
+        is_old = "2.9.1" in view.project.manifest.text
         return [Finding(BROKEN, "a mend that is wrong", (), (edit,))] if is_old else []
 
     monkeypatch.setattr(command, "find", find)
@@ -225,7 +226,7 @@ def test_what_changed_meanwhile_is_not_overwritten(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = shop.put(BROKEN_FILE)
-    measure = command.measure
+    measure = original.measure
 
     def slow(*words: Any, **options: Any) -> Any:
         path.write_text("# mine\n" + BROKEN_FILE, encoding="utf-8")
