@@ -24,5 +24,4 @@ had, or perhaps not, and what can instead); `markers`, `plan`, `planning` (what 
 out); `refusal` (the message if there is no plan), `again` (the question if an answer cannot stand);
 `host`, `gpus`, `default_backend` (this machine), `defaults`; `invocation`, `generation` (what
 happens while cookiecutter asks), and `extension`, through which cookiecutter calls it all.
-`inverse` goes the other way, from what a project has to its answers; `adopt` calls that.
 """
