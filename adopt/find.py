@@ -11,7 +11,7 @@ from packaging.markers import Marker
 
 from adopt import edit
 from adopt.edit import Edit
-from adopt.measure import USUAL, Cell, Got, Place, Table
+from adopt.measure import USUAL, Cell, Got, Place, Table, is_unsolvable
 from adopt.parse import (
     BASE,
     KINDS,
@@ -304,8 +304,7 @@ def find_missing_triton(view: View) -> Iterator[Finding]:
 
 def find_no_solution(view: View) -> Iterator[Finding]:
     """Find requirements that no lock can meet, as far as all indexes answered."""
-    why = view.table.why_nothing
-    if "No solution found" in why and not re.search(r"40[13] |offline|network", why):
+    if is_unsolvable(view.table.why_nothing):
         text = "Nobody can lock: uv finds no solution, for the reason above."
         yield Finding(BROKEN, text, way="Change the requirements that uv names.")
 
@@ -557,9 +556,12 @@ def find_unfit_pairs(view: View) -> Iterator[Finding]:
         is_alone = [one for (other, _, one), _ in groups if other == name] == [release]
         is_pinned = any(line.is_exact for line in view.project.of(name))
         bound = f"{name}{facts.pair_bounds(name, release)}" if fitting else ""
-        others = [one for one in view.platforms if one not in platforms_in(places)]
-        if bound and others:
-            bound += f" ; {split([platforms_in(places), others], view.platforms)[0]}"
+        others = platforms_in(
+            one.place for one in view.seen if one.torch and one.torch.public != release
+        )
+        if bound and others and is_alone:
+            held = [one for one in view.platforms if one not in others]
+            bound += f" ; {split([held, others], view.platforms)[0]}"
         mends = bound and is_alone and not is_pinned
         yield Finding(
             BROKEN,
@@ -636,6 +638,7 @@ def find_numpy(view: View) -> Iterator[Finding]:
             f"{view.victims(places)}.",
             view.beside(places),
             (edit.constrain(view.project, f"numpy<2{marker}"),),
+            "Require numpy<2, or take a newer torch.",
         )
 
 

@@ -25,7 +25,20 @@ from packaging.pylock import (
 from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from adopt.parse import Option, Project, conflicts, default_groups, holds, normal
+from adopt.edit import Edit, apply
+from adopt.files import parsed
+from adopt.parse import (
+    INDEXES,
+    Manifest,
+    Option,
+    Project,
+    build_of_url,
+    conflicts,
+    default_groups,
+    holds,
+    normal,
+    unique,
+)
 from torch_plan.facts import TORCH, Facts
 from torch_plan.markers import compared
 from torch_plan.platforms import PLATFORMS
@@ -45,7 +58,12 @@ LARGEST = 1_000_000
 _SET_ASIDE = ("FROZEN", "LOCKED", "NO_SOURCES", "PROJECT", "WORKING_DIR", "PROJECT_ENVIRONMENT")
 """Variables of uv's that would make it lock something else, or nothing, or elsewhere."""
 
-_VERSIONS = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION", "UV_DYNAMIC_VERSIONING")
+_VERSIONS = (
+    "SETUPTOOLS_SCM_PRETEND_VERSION",
+    "PDM_BUILD_SCM_VERSION",
+    "UV_DYNAMIC_VERSIONING_BYPASS",
+    "POETRY_DYNAMIC_VERSIONING_BYPASS",
+)
 """Variables that give a version to a copy which has no history."""
 
 _WITHOUT_GIT = re.compile(
@@ -204,15 +222,33 @@ def measure(
 
     `locked` reads uv.lock as it is and asks no index. A project that `is_changed` is locked anew.
     """
+    files = unique(one for project in projects for one in (project.manifest, project.root))
+    return measure_files(projects, facts, copy, files, is_changed=is_changed, locked=locked)
+
+
+def measure_files(
+    projects: Sequence[Project],
+    facts: Facts,
+    copy: Path,
+    files: Sequence[Manifest],
+    *,
+    is_changed: bool,
+    locked: bool,
+) -> Table:
+    """Measure projects with these files in the copy."""
     deadline = time.monotonic() + SECONDS
     root = projects[0].root.path.parent
-    for manifest in (one for project in projects for one in (project.manifest, project.root)):
+    for manifest in files:
         place = copy / manifest.path.relative_to(root)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(manifest.text.encode("utf-8"))
     try:
         lock = lock_copy(copy, deadline, is_changed=is_changed, locked=locked)
     except UvFailed as failed:
+        texts = [(one, without_403(one, str(failed), facts)) for one in files]
+        if any(text != one.text for one, text in texts):
+            eased = [one._replace(text=text, data=parsed(one.path, text)) for one, text in texts]
+            return measure_files(projects, facts, copy, eased, is_changed=True, locked=locked)
         return Table({}, {"": str(failed).replace(str(copy), str(root))})
     return read_lock(projects, facts, copy, deadline, lock)
 
@@ -233,8 +269,33 @@ def lock_copy(copy: Path, deadline: float, *, is_changed: bool, locked: bool) ->
                 lock.unlink()
         else:
             return "uv.lock"
-    run_uv(copy, deadline, "lock")
+    try:
+        run_uv(copy, deadline, "lock")
+    except UvFailed as failed:
+        if is_changed or is_unsolvable(str(failed)) or not lock.exists():
+            raise
+        cause = [line for line in str(failed).splitlines() if line.startswith("error")]
+        return f"uv.lock as it is, since uv could not lock: {' '.join(cause)[:200]}"
     return told
+
+
+def is_unsolvable(said: str) -> bool:
+    """Tell whether uv says that the requirements contradict each other, all indexes answering."""
+    return "No solution found" in said and not re.search(r"40[13] |offline|network", said)
+
+
+def without_403(manifest: Manifest, failed: str, facts: Facts) -> str:
+    """Return a text in which a copy of PyTorch's index may answer 403 for what it lacks.
+
+    uv takes it so from PyTorch's own, which is a bucket that does not say what it has.
+    """
+    entries = manifest.uv.get("index", []) if "403 Forbidden" in failed else []
+    edits = [
+        Edit(manifest.path, INDEXES, entry, {**entry, "ignore-error-codes": [403]})
+        for entry in entries
+        if build_of_url(entry["url"], facts) and "ignore-error-codes" not in entry
+    ]
+    return apply({manifest.path: manifest.text}, edits)[manifest.path]
 
 
 def read_lock(

@@ -134,7 +134,11 @@ def test_an_extra_of_another_release_in_a_project_that_cannot_be_locked(shop: Sh
         + index("xpu")
     )
     assert shop.run("--check").levels == ["broken"]
-    words = ("torch_version=2.7.1", "layout=groups", "torch_backend=cuda=2.7.1+cu126 xpu=2.11.0+xpu")
+    words = (
+        "torch_version=2.7.1",
+        "layout=groups",
+        "torch_backend=cuda=2.7.1+cu126 xpu=2.11.0+xpu",
+    )
     said = shop.run(*words, "--write")
     assert said.status == 0
     assert said.builds(LINUX, when="after") == "2.7.1+cu126"

@@ -18,10 +18,6 @@ def put(shop: Shop, name: str) -> None:
     """Put the files of a case into the shop."""
     for path in sorted((CASES / name).rglob("pyproject.toml")):
         shop.put(path.read_text(encoding="utf-8"), str(path.relative_to(CASES / name)))
-    if name == "f11":
-        # The replica refuses what it lacks, and PyTorch's index has these packages.
-        text = (shop.folder / "pyproject.toml").read_text(encoding="utf-8")
-        shop.put(f"{text}ignore-error-codes = [403]\n")
 
 
 def row(said: Said, option: str = "uv sync", when: str = "today", python: str = "") -> list[str]:

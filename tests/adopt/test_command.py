@@ -335,9 +335,7 @@ def test_an_edit_goes_where_uv_reads_it(shop: Shop) -> None:
 def test_a_neighbour_outside_of_the_project_is_found(shop: Shop) -> None:
     head = HEAD.replace("sample", "other")
     other = shop.put(head + 'dependencies = ["torch==2.9.1"]\n', "../other/pyproject.toml")
-    shop.put(
-        HEAD + 'dependencies = ["other"]\n[tool.uv.sources]\nother = { path = "../other" }\n'
-    )
+    shop.put(HEAD + 'dependencies = ["other"]\n[tool.uv.sources]\nother = { path = "../other" }\n')
     said = shop.run("--check")
     assert (said.status, said.builds(LINUX)) == (0, "2.9.1+cu128")
     assert [one.name for one in other.parent.iterdir()] == ["pyproject.toml"]
