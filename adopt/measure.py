@@ -26,9 +26,9 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from adopt.edit import Edit, apply
-from adopt.files import parsed
 from adopt.parse import (
     INDEXES,
+    UV,
     Manifest,
     Option,
     Project,
@@ -223,34 +223,24 @@ def measure(
     `locked` reads uv.lock as it is and asks no index. A project that `is_changed` is locked anew.
     """
     files = unique(one for project in projects for one in (project.manifest, project.root))
-    return measure_files(projects, facts, copy, files, is_changed=is_changed, locked=locked)
-
-
-def measure_files(
-    projects: Sequence[Project],
-    facts: Facts,
-    copy: Path,
-    files: Sequence[Manifest],
-    *,
-    is_changed: bool,
-    locked: bool,
-) -> Table:
-    """Measure projects with these files in the copy."""
-    deadline = time.monotonic() + SECONDS
-    root = projects[0].root.path.parent
-    for manifest in files:
-        place = copy / manifest.path.relative_to(root)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(manifest.text.encode("utf-8"))
-    try:
-        lock = lock_copy(copy, deadline, is_changed=is_changed, locked=locked)
-    except UvFailed as failed:
-        texts = [(one, without_403(one, str(failed), facts)) for one in files]
-        if any(text != one.text for one, text in texts):
-            eased = [one._replace(text=text, data=parsed(one.path, text)) for one, text in texts]
-            return measure_files(projects, facts, copy, eased, is_changed=True, locked=locked)
-        return Table({}, {"": str(failed).replace(str(copy), str(root))})
-    return read_lock(projects, facts, copy, deadline, lock)
+    failure = ""
+    for texts in ({one.path: one.text for one in files}, {}):
+        deadline = time.monotonic() + SECONDS
+        root = projects[0].root.path.parent
+        eased = texts or {one.path: without_403(one, failure, facts) for one in files}
+        if failure and all(eased[one.path] == one.text for one in files):
+            break
+        for path, text in eased.items():
+            place = copy / path.relative_to(root)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(text.encode("utf-8"))
+        try:
+            lock = lock_copy(copy, deadline, is_changed=is_changed, locked=locked)
+        except UvFailed as failed:
+            failure = failure or str(failed).replace(str(copy), str(root))
+        else:
+            return read_lock(projects, facts, copy, deadline, lock)
+    return Table({}, {"": failure})
 
 
 def lock_copy(copy: Path, deadline: float, *, is_changed: bool, locked: bool) -> str:
@@ -284,17 +274,21 @@ def is_unsolvable(said: str) -> bool:
     return "No solution found" in said and not re.search(r"40[13] |offline|network", said)
 
 
-def without_403(manifest: Manifest, failed: str, facts: Facts) -> str:
+def without_403(manifest: Manifest, failure: str, facts: Facts) -> str:
     """Return a text in which a copy of PyTorch's index may answer 403 for what it lacks.
 
     uv takes it so from PyTorch's own, which is a bucket that does not say what it has.
     """
-    entries = manifest.uv.get("index", []) if "403 Forbidden" in failed else []
-    edits = [
-        Edit(manifest.path, INDEXES, entry, {**entry, "ignore-error-codes": [403]})
-        for entry in entries
-        if build_of_url(entry["url"], facts) and "ignore-error-codes" not in entry
-    ]
+    edits = []
+    for entry in manifest.uv.get("index", []) if "403 Forbidden" in failure else []:
+        if build_of_url(entry["url"], facts) and "ignore-error-codes" not in entry:
+            new = {**entry, "ignore-error-codes": [403]}
+            edits.append(Edit(manifest.path, INDEXES, entry, new))
+    for url in manifest.uv.get("extra-index-url", []) if "403 Forbidden" in failure else []:
+        if build_of_url(url, facts):
+            edits.append(Edit(manifest.path, (*UV, "extra-index-url"), url, None))
+            new = {"url": url, "ignore-error-codes": [403]}
+            edits.append(Edit(manifest.path, INDEXES, None, new))
     return apply({manifest.path: manifest.text}, edits)[manifest.path]
 
 
