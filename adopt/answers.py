@@ -262,101 +262,94 @@ def refusal(
     )
 
 
-def build_for(view: View, plan: Plan, keys: Keys) -> Build | None:
-    """Return the option of a plan that a list of requirements belongs to."""
-    if not plan.selector:
-        return plan.default
-    named = [one for one in plan.options if normal(one.name) == normal(keys[-1])]
-    return named[0] if named else plan.default
-
-
 def line_edits(
     view: View, plan: Plan, before: Plan | None, asked: Collection[str]
 ) -> Iterator[Edit]:
-    """Yield the edits of requirements: another release, where a line does not admit it.
-
-    What the plan of before says word for word becomes what the plan says.
-    """
-    ours = {*(before.constraints if before else ())}
-    moved = bool(plan.selector) and not any(option.kind for option in variants(view))
+    """Yield the edits of requirements, list by list, and add torch where there is none."""
     lines = [line for line in view.project.lines if line.name in view.family]
-    for keys, name in unique((line.keys, line.name) for line in lines):
+    for path, keys, name in unique((line.path, line.keys, line.name) for line in lines):
         group = [line for line in lines if (line.keys, line.name) == (keys, name)]
-        old, new = planned(view, before, keys, name), planned(view, plan, keys, name)
-        is_gone = (moved and keys == BASE) or keys in gone(view, plan)
-        texts = [line.text for line in group]
-        # A label is for some platforms; with another build the others need lines of their own.
-        is_labelled = keys[0] != "tool" and bool(_BUILDS & {*asked}) and "+" in "".join(texts)
-        if not is_gone and (old == texts or is_labelled):
-            for before_text, after_text in zip_longest(texts, new):
-                if before_text != after_text:
-                    yield Edit(group[0].path, keys, before_text, after_text)
-            continue
-        for line in group:
-            text = None if is_gone else respecified(view, plan, line)
-            if line.text not in ours and text != line.text:
-                yield Edit(line.path, keys, line.text, text)
-    loose = [line for line in view.project.of(TORCH) if not line.is_exact and not line.label]
-    held = [text for text in plan.constraints if text.startswith(f"{TORCH}==")]
-    if loose and not held and len(plan.releases) == 1 and "torch_version" in asked:
-        pins = [line for line in view.project.of(TORCH) if line.is_exact and line.keys[0] == "tool"]
-        if not pins:
-            yield constrain(view.project, f"{TORCH}=={plan.releases[0]}")
-    if not plan.selector and not view.project.of(TORCH):
-        guards = [text for text in plan.dependencies if text.startswith("numpy<")]
-        for text in [*plan.default.requirements, *guards]:
-            yield Edit(view.project.manifest.path, BASE, None, text)
+        old = [line.text for line in group]
+        for one, other in zip_longest(old, new_lines(view, plan, before, asked, group)):
+            if one != other:
+                yield Edit(path, keys, one, other)
+    torch = view.project.of(TORCH)
+    is_held = any(line.is_exact and line.keys[0] == "tool" for line in torch)
+    is_loose = any(not line.is_exact for line in torch) and not is_held
+    if "torch_version" in asked and is_loose and len(plan.releases) == 1 and not plan.is_library:
+        yield constrain(view.project, f"{TORCH}=={plan.releases[0]}")
+    guards = [text for text in plan.dependencies if text.startswith("numpy<")]
+    for text in () if plan.selector or torch else (*plan.default.requirements, *guards):
+        yield Edit(view.project.manifest.path, BASE, None, text)
+
+
+def new_lines(
+    view: View, plan: Plan, before: Plan | None, asked: Collection[str], group: Sequence[Line]
+) -> list[str]:
+    """Return the requirements in the place of those of one package in one list.
+
+    What the plan of before says word for word becomes what the plan says; so does a label, which
+    is for some platforms, where another build is asked for. All others get another release.
+    """
+    keys, name = group[0].keys, group[0].name
+    if keys in gone(view, plan) or (keys == BASE and is_first_choice(view, plan)):
+        return []
+    texts, new = [line.text for line in group], planned(view, plan, keys, name)
+    is_labelled = bool(_BUILDS & {*asked}) and any(line.label for line in group)
+    is_planned = texts == planned(view, before, keys, name) or name in view.facts.all_tritons
+    if keys[0] != "tool" and (is_planned or is_labelled):
+        return new
+    ours = before.constraints if before else ()
+    return [line.text if line.text in ours else respecified(view, plan, line) for line in group]
+
+
+def is_first_choice(view: View, plan: Plan) -> bool:
+    """Tell whether builds can be chosen from now on, and could not before."""
+    return bool(plan.selector) and not any(option.kind for option in variants(view))
 
 
 def planned(view: View, plan: Plan | None, keys: Keys, name: str) -> list[str]:
     """Return the requirements of a package that a plan puts into a list."""
-    build = build_for(view, plan, keys) if plan and keys[0] != "tool" else None
-    texts = build.requirements if build else ()
+    texts = build_for(plan, keys).requirements if plan and keys[0] != "tool" else ()
     return [text for text in texts if re.match(rf"{re.escape(name)}(?![\w.-])", text)]
+
+
+def build_for(plan: Plan, keys: Keys) -> Build:
+    """Return the option of a plan that a list of requirements belongs to."""
+    named = [one for one in plan.options if plan.selector and normal(one.name) == normal(keys[-1])]
+    return named[0] if named else plan.default
 
 
 def gone(view: View, plan: Plan) -> list[Keys]:
     """Return the extras and groups that chose a build, and that the plan does not have."""
     kept = {(plan.selector, normal(option.name)) for option in plan.options}
-    options = [option for option in variants(view) if option.kind]
-    return [
-        (*KINDS[one.kind], one.name) for one in options if (one.kind, normal(one.name)) not in kept
+    options = [
+        one for one in variants(view) if one.kind and (one.kind, normal(one.name)) not in kept
     ]
+    return [(*KINDS[one.kind], one.name) for one in options]
 
 
-def respecified(view: View, plan: Plan, line: Line) -> str | None:
+def respecified(view: View, plan: Plan, line: Line) -> str:
     """Return a requirement with the version of a plan; a bound or a pin that admits it stays."""
-    build = build_for(view, plan, line.keys)
-    cells = [
+    packages = [
         (cell, package)
-        for cell in (build.cells if build else ())
+        for cell in build_for(plan, line.keys).cells
         if (package := cell.package(line.name)) and package.version
-        if line.requirement.marker is None
-        or any(line.holds(cell.platform, python) for python in plan.pythons)
+        if any(line.holds(cell.platform, python) for python in plan.pythons)
     ]
-    if line.name in view.facts.all_tritons:
-        texts = [text for text in (build.requirements if build else ()) if "triton" in text]
-        return (
-            line.text if cells and line.public.contains(cells[0][1].version) else [*texts, None][0]
-        )
-    versions = [package.full_version if line.label else package.version for _, package in cells]
-    labels = {package.label for _, package in cells}
-    fits = all(line.public.contains(package.version) for _, package in cells)
-    if not versions or line.requirement.url or (fits and (not line.label or line.label in labels)):
+    fits = all(line.public.contains(package.version) for _, package in packages)
+    labels = {package.label for _, package in packages} if line.label else {""}
+    if not packages or line.requirement.url or (fits and line.label in labels):
         return line.text
-    version = max(versions, key=versions.count)
-    if line.keys[0] == "tool" and not line.is_exact:
-        bounds = (
-            view.facts.pair_bounds(line.name, cells[0][0].release) if line.name != TORCH else ""
-        )
-        pin = bounds or f"=={version}"
-    else:
-        pin = f"=={version}" if line.is_exact or not line.is_lower else f">={version}"
+    cell, package = packages[0]
+    pin = f"=={package.full_version if line.label else package.version}"
+    if not line.is_exact and line.keys[0] == "tool" and line.name != TORCH:
+        pin = view.facts.pair_bounds(line.name, cell.release)
+    elif line.is_lower:
+        pin = f">={package.version}"
     bare, separator, marker = line.text.partition(";")
-    name = re.match(r"\s*[\w.-]+\s*(\[[^\]]*\])?", bare)
-    return (
-        f"{name[0].strip() if name else line.name}{pin}{f' {separator}' if marker else ''}{marker}"
-    )
+    name = re.sub(r"\s*[(<>=!~].*", "", bare.strip())
+    return f"{name}{pin}{f' {separator}' if marker else ''}{marker}"
 
 
 def setting_edits(view: View, plan: Plan, before: Plan | None) -> Iterator[Edit]:
@@ -393,44 +386,51 @@ def setting_edits(view: View, plan: Plan, before: Plan | None) -> Iterator[Edit]
 
 def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool) -> Iterator[Edit]:
     """Yield the edits of sources and indexes: those of the plan for what the project has."""
-    project, names = view.project, dict[str, str]()
-    for index in plan.indexes:
-        same = [
-            one for one in project.indexes if one.name and written(one.url) == written(index.url)
-        ]
-        names[index.name] = same[0].name if same else index.name
-    installed = {name for cell in view.cells.values() for name in (*cell.packages, *cell.missing)}
-    required = {line.name for line in project.lines} | installed
-    required |= {*plan.tritons, *plan.companions, TORCH}
-    used: set[str] = set()
+    project, used = view.project, set[str]()
+    names = {index.name: declared_name(view, index.url) or index.name for index in plan.indexes}
     for package in unique([*plan.sources, *(one.name for one in project.sources)]):
+        sources = project.sources_of(package)
+        old = [dict(one.entry) for one in sources]
         ours = [
             source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())
         ]
-        own = [dict(one.entry) for one in project.sources_of(package)]
-        if package not in view.family or (own and own != ours and not is_asked):
-            used |= {entry.get("index", "") for entry in own}
+        if package not in view.family or (old and old != ours and not is_asked):
+            used |= {entry.get("index", "") for entry in old}
             continue
-        entries = [source_entry(names, one) for one in plan.sources.get(package, ())]
-        sources = project.sources_of(package)
-        wanted = entries if package in required else []
-        key = sources[0].key if sources else package
-        path = sources[0].path if sources else project.manifest.path
-        value: Any = wanted[0] if len(wanted) == 1 else wanted or None
-        if [dict(one.entry) for one in sources] != wanted:
-            yield Edit(path, (*SOURCES, key), None, value, whole=True)
-        used |= {entry["index"] for entry in wanted}
+        is_needed = package in {*plan.tritons, *plan.companions, TORCH} or is_present(view, package)
+        new = [source_entry(names, one) for one in plan.sources.get(package, ()) if is_needed]
+        used |= {entry["index"] for entry in new}
+        if old != new:
+            path = sources[0].path if sources else project.manifest.path
+            keys = (*SOURCES, sources[0].key if sources else package)
+            yield Edit(path, keys, None, new[0] if len(new) == 1 else new or None, whole=True)
+    yield from index_edits(view, plan, used)
+
+
+def declared_name(view: View, url: str) -> str:
+    """Return the name of an index that the files declare, empty for none."""
+    same = [one.name for one in view.project.indexes if written(one.url) == written(url)]
+    return "".join(same[:1])
+
+
+def is_present(view: View, package: str) -> bool:
+    """Tell whether a package is named by the files, or installed anywhere."""
+    cells = view.cells.values()
+    installed = any(package in cell.packages or package in cell.missing for cell in cells)
+    return installed or bool(view.project.of(package))
+
+
+def index_edits(view: View, plan: Plan, used: Collection[str]) -> Iterator[Edit]:
+    """Yield the edits of indexes: those that sources name are declared, those of no use go."""
+    project = view.project
     for index in plan.indexes:
-        if names[index.name] == index.name in used and not index.default:
+        if index.name in used and not index.default and not declared_name(view, index.url):
             flat = {"format": "flat"} if index.flat else {}
             entry = {"name": index.name, "url": index.url, **flat, "explicit": True}
             clash = project.index_named(index.name)
-            if not clash or written(clash.url) != written(index.url):
-                path = clash.path if clash else project.root.path
-                yield Edit(path, INDEXES, raw_index(view, index.name), entry)
+            path = clash.path if clash else project.root.path
+            yield Edit(path, INDEXES, raw_index(view, index.name), entry)
     for declared in project.indexes:
-        others = [one for one in project.sources if one.name not in view.family]
-        used |= {one.entry.get("index", "") for one in others}
         is_ours = declared.setting == "index" and base_of(declared.url, view.facts)
         if is_ours and declared.name not in used:
             yield Edit(declared.path, INDEXES, raw_index(view, declared.name), None)
@@ -455,27 +455,21 @@ def raw_index(view: View, name: str) -> Any:
 
 def option_edits(view: View, plan: Plan) -> Iterator[Edit]:
     """Yield the extras or groups of a plan that the project does not have, and that they conflict."""
-    project, path = view.project, view.project.manifest.path
-    kind = KINDS[plan.selector]
+    project, kind = view.project, KINDS[plan.selector]
     here = {normal(name): name for name in value_at(project.manifest.data, kind) or {}}
     for option in plan.options:
-        name = here.get(normal(option.name), option.name)
-        present = {line.name for line in project.lines if line.keys == (*kind, name)}
+        keys = (*kind, here.get(normal(option.name), option.name))
+        present = {line.name for line in project.lines if line.keys == keys}
         for text in option.requirements:
-            package = re.match(r"[\w.-]+", text)
-            if TORCH not in present or (package and package[0] in {*plan.tritons} - present):
-                yield Edit(path, (*kind, name), None, text)
-    entry = exclude_each_other(project, [(plan.selector, one.name) for one in plan.options])
+            package = re.split(r"[^\w.-]", text)[0]
+            if TORCH not in present or package in {*plan.tritons} - present:
+                yield Edit(project.manifest.path, keys, None, text)
     wanted = {(plan.selector, normal(option.name)) for option in plan.options}
+    left = {keys[-1] for keys in gone(view, plan)}
     known = project.root.uv.get("conflicts", [])
-    left = {
-        (kind, normal(keys[-1]))
-        for keys in gone(view, plan)
-        for kind in KINDS
-        if keys[:-1] == KINDS[kind]
-    }
-    old = [one for one in known if chosen_in(one) & left]
+    old = [one for one in known if {name for _, name in chosen_in(one)} & {*map(normal, left)}]
     if old or not any(wanted <= chosen_in(one) for one in known):
+        entry = exclude_each_other(project, [(plan.selector, one.name) for one in plan.options])
         yield entry._replace(old=[*old, None][0])
     if plan.groups and not any(option.name in default_groups(project) for option in plan.options):
         names = [*default_groups(project), plan.default.name]
