@@ -13,8 +13,8 @@ from adopt.find import Seen, View, is_pypi
 from adopt.parse import (
     BASE,
     CONSTRAINTS,
-    KINDS,
     INDEXES,
+    KINDS,
     SOURCES,
     UV,
     Keys,
@@ -31,8 +31,8 @@ from torch_plan.answers import EXTRAS, LOCAL, MARKERS, MINIMUM, NO_COMPANIONS, O
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.facts import CPU, PYPI, TORCH, version_key
-from torch_plan.plan import Plan
 from torch_plan.plan import Option as Build
+from torch_plan.plan import Plan
 from torch_plan.planning import make_plan
 from torch_plan.problems import Refused
 from torch_plan.refusal import refusal_text
@@ -139,7 +139,7 @@ def platform_words(
     seen: Mapping[Option, Sequence[Seen]],
     given: Mapping[str, str],
 ) -> list[str]:
-    """Return the words of `platforms`: those that get another build or release than their option."""
+    """Return the words of `platforms`, with what gets another build or release than its option."""
     facts, words = view.facts, {name: [name] for name in answers["platforms"].split()}
     backends = [BackendWord.parse(word) for word in answers["torch_backend"].split()]
     for option, backend in zip(seen, backends, strict=False):
@@ -194,13 +194,13 @@ def named_index(view: View, given: Mapping[str, str]) -> dict[str, str]:
     return found | {key: value for key, value in given.items() if key == "pytorch_index"}
 
 
-# --- What is asked for ------------------------------------------------------------------------------
+# --- What is asked for ----------------------------------------------------------------------------
 
 
 def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Change:
     """Return the edits that answers ask for. Raises `Stop` where they cannot be served."""
     read = read_answers(view, given)
-    check_several(view, read, given)
+    check_several(read, given)
     answers = {**read, **given}
     if {"torch_backend", "layout"} & given.keys() and "platforms" not in given:
         words = read["platforms"].split()
@@ -233,13 +233,13 @@ def newest_that_can_be(
     return next((one for one in trials if not find_problems(one, view.facts)), trials[0])
 
 
-def check_several(view: View, read: Mapping[str, str], given: Mapping[str, str]) -> None:
+def check_several(read: Mapping[str, str], given: Mapping[str, str]) -> None:
     """Refuse one build for a project that can be switched between several."""
     asked = given.get("torch_backend", "").split()
     if read.get("layout") != MARKERS and len(asked) == 1 and "layout" not in given:
         raise Stop(
-            f"The project has several builds: torch_backend={read['torch_backend']!r}. Name all that "
-            f"it is to have, or leave one with torch_backend={asked[0]} layout=markers."
+            f"The project has several builds: torch_backend={read['torch_backend']!r}. Name all "
+            f"that it is to have, or leave one: torch_backend={asked[0]} layout=markers."
         )
 
 
@@ -294,9 +294,9 @@ def new_lines(
     keys, name = group[0].keys, group[0].name
     if keys in gone(view, plan) or (keys == BASE and is_first_choice(view, plan)):
         return []
-    texts, new = [line.text for line in group], planned(view, plan, keys, name)
+    texts, new = [line.text for line in group], planned(plan, keys, name)
     is_labelled = bool(_BUILDS & {*asked}) and any(line.label for line in group)
-    is_planned = texts == planned(view, before, keys, name) or name in view.facts.all_tritons
+    is_planned = texts == planned(before, keys, name) or name in view.facts.all_tritons
     if keys[0] != "tool" and (is_planned or is_labelled):
         return new
     ours = before.constraints if before else ()
@@ -308,7 +308,7 @@ def is_first_choice(view: View, plan: Plan) -> bool:
     return bool(plan.selector) and not any(option.kind for option in variants(view))
 
 
-def planned(view: View, plan: Plan | None, keys: Keys, name: str) -> list[str]:
+def planned(plan: Plan | None, keys: Keys, name: str) -> list[str]:
     """Return the requirements of a package that a plan puts into a list."""
     texts = build_for(plan, keys).requirements if plan and keys[0] != "tool" else ()
     return [text for text in texts if re.match(rf"{re.escape(name)}(?![\w.-])", text)]
@@ -454,7 +454,7 @@ def raw_index(view: View, name: str) -> Any:
 
 
 def option_edits(view: View, plan: Plan) -> Iterator[Edit]:
-    """Yield the extras or groups of a plan that the project does not have, and that they conflict."""
+    """Yield the extras or groups of a plan that the project does not have, and their conflict."""
     project, kind = view.project, KINDS[plan.selector]
     here = {normal(name): name for name in value_at(project.manifest.data, kind) or {}}
     for option in plan.options:

@@ -8,8 +8,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from packaging.utils import canonicalize_name
-
 from adopt.document import rewrite
 from adopt.files import BOM, parsed
 from adopt.parse import (

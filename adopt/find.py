@@ -417,12 +417,12 @@ def mend_no_wheel(view: View, name: str, got: Got, places: Sequence[Place]) -> l
         ]
         edits = edit.limit_sources(unique([*sources, *beside]), platforms, view.platforms)
         return [*edits, *edit.without_labels(lines)] if edits else []
-    indexes = view.facts.indexes(name, got.public)
-    known = any(view.has_wheel(name, got.public, one, at) for one in indexes for at in platforms)
+    builds = view.facts.indexes(name, got.public)
+    known = any(view.has_wheel(name, got.public, one, at) for one in builds for at in platforms)
     return [] if known or name == TORCH else edit.limit_lines(lines, platforms, view.platforms)
 
 
-# --- Another build than the file asks for -----------------------------------------------------------
+# --- Another build than the file asks for ---------------------------------------------------------
 
 
 def cpu_of_pypi(view: View) -> Iterator[tuple[Source, Place]]:
@@ -450,8 +450,8 @@ def find_amd64(view: View) -> Iterator[Finding]:
         ]
         yield Finding(
             BROKEN,
-            f"PyPI's CPU build of torch is installed on {view.victims(places)}, and not that of the "
-            f"index {source.entry['index']}: Windows says AMD64, and the source says x86_64.",
+            f"PyPI's CPU build of torch is installed on {view.victims(places)}, and not that of "
+            f"the index {source.entry['index']}: Windows says AMD64, and the source x86_64.",
             view.beside(places),
             tuple(edits),
         )
@@ -493,8 +493,8 @@ def find_newest_of_any_index(view: View) -> Iterator[Finding]:
         if places:
             yield Finding(
                 BROKEN,
-                f"The file names the index of {build} ({index.setting}), and PyPI's CPU build of torch is "
-                f"installed on {view.victims(places)}: uv took the newest release of any index.",
+                f"The file names the index of {build} ({index.setting}), and PyPI's CPU build of "
+                f"torch is installed on {view.victims(places)}: uv took the newest of any index.",
                 tuple(places),
                 way=f"Say which build it is: torch_backend={build}",
             )
@@ -511,22 +511,22 @@ def find_through_others(view: View) -> Iterator[Finding]:
         if held := [place for place in places if view.sources_at(TORCH, place)]:
             yield Finding(
                 BROKEN,
-                "Another package brings torch, from PyPI and not from the index that the file names, on "
-                f"{view.victims(held)}: a source holds only where torch is required by name.",
+                "Another package brings torch, from PyPI and not from the index of the file, "
+                f"on {view.victims(held)}: a source holds only where torch is required by name.",
                 tuple(view.cells),
                 (Edit(view.project.manifest.path, BASE, None, TORCH),),
             )
         elif not option.kind:
             yield Finding(
                 BROKEN,
-                f"`{option}` installs PyPI's torch on {listed(platforms_in(places))}: another package "
-                "requires it; the builds that the file names come with extras or groups alone.",
+                f"`{option}` installs PyPI's torch on {listed(platforms_in(places))}: another "
+                "package requires it; the builds of the file come with extras or groups alone.",
                 tuple(places),
                 way="A group can be the default, an extra cannot: layout=groups",
             )
 
 
-# --- Pairs that do not work -------------------------------------------------------------------------
+# --- Pairs that do not work -----------------------------------------------------------------------
 
 
 def companions_of(view: View) -> Iterator[tuple[str, Got, Seen, str]]:
@@ -559,10 +559,10 @@ def find_unfit_pairs(view: View) -> Iterator[Finding]:
         others = platforms_in(
             one.place for one in view.seen if one.torch and one.torch.public != release
         )
-        if bound and others and is_alone:
-            held = [one for one in view.platforms if one not in others]
-            bound += f" ; {split([held, others], view.platforms)[0]}"
-        mends = bound and is_alone and not is_pinned
+        # uv's constraints know platforms, and no extras or groups.
+        limit = edit.without(others, view.platforms) if others else ""
+        mends = bound and is_alone and not is_pinned and bool(limit) == bool(others)
+        bound += f" ; {limit}" if limit else ""
         yield Finding(
             BROKEN,
             f"{name} {version} was not made for torch {release}, and is installed beside it on "
@@ -585,8 +585,8 @@ def find_other_builds(view: View) -> Iterator[Finding]:
     for (name, version, demanded, build), places in grouped(pairs):
         yield Finding(
             BROKEN,
-            f"{name} {version} was compiled for the {demanded} build of torch, and is installed beside "
-            f"the {build} build on {view.victims(places)}.",
+            f"{name} {version} was compiled for the {demanded} build of torch, and is installed "
+            f"beside the {build} build on {view.victims(places)}.",
             view.beside(places),
             tuple(mend_other_build(view, name, places)),
             f"Give {name} the sources of torch.",
@@ -655,11 +655,11 @@ def find_known_faults(view: View) -> Iterator[Finding]:
         yield Finding(BROKEN, f"{reason}.", tuple(places), way=way)
 
 
-# --- Platforms, or days, can lock different releases --------------------------------------------------
+# --- Platforms, or days, can lock different releases ----------------------------------------------
 
 
 def find_different_releases(view: View) -> Iterator[Finding]:
-    """Find options whose platforms got different releases, though each admits those of the others."""
+    """Find options whose platforms got different releases, though each admits all of them."""
     told: list[list[str]] = []
     oldest = min((place.python for place in view.cells), key=version_key, default="")
     for option in view.project.options:
@@ -711,13 +711,13 @@ def find_foreign_packages(view: View) -> Iterator[Finding]:
         if names:
             yield Finding(
                 DRIFTS,
-                f"{listed(sorted(names))} comes from PyTorch's index ({index.name or index.setting}), "
-                "which serves any package and has few versions of it.",
+                f"PyTorch's index ({index.name or index.setting}) serves {listed(sorted(names))} "
+                "too, of which it has few versions.",
                 way="Make the index `explicit = true`, and name it as the source of torch.",
             )
 
 
-# --- It works, and does not say what it seems to say --------------------------------------------------
+# --- It works, and does not say what it seems to say ----------------------------------------------
 
 
 def find_unused_sources(view: View) -> Iterator[Finding]:
@@ -749,7 +749,7 @@ def find_torch_backend(view: View) -> Iterator[Finding]:
         backend = "cu128" if asked == "auto" else asked
         yield Finding(
             BROKEN if places else ADVICE,
-            f'`torch-backend = "{asked}"` holds for `uv pip` alone: `uv sync` does not read it{hurt}.',
+            f'`torch-backend = "{asked}"` is for `uv pip`: `uv sync` does not read it{hurt}.',
             tuple(places),
             () if places else (Edit(view.project.root.path, keys, None, None, whole=True),),
             f"`uv sync` reads sources and indexes: torch_backend={backend}",
@@ -786,7 +786,7 @@ def texts_in(value: Any) -> Iterator[str]:
             yield from texts_in(one)
 
 
-# --- Words ------------------------------------------------------------------------------------------
+# --- Words ----------------------------------------------------------------------------------------
 
 
 def is_pypi(got: Got) -> bool:

@@ -368,7 +368,7 @@ def pythons_of(project: Project, facts: Facts) -> list[str]:
 
 
 def select(exported: Pylock, platform: str, python: str) -> Cell:
-    """Return what a platform gets of an export; `Pylock.select` stops at the first missing wheel."""
+    """Return what a platform gets of an export; `Pylock.select` would stop at a missing wheel."""
     environment: Any = {
         **compared(platform, python),
         **_NO_CHOICE,

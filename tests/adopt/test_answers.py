@@ -152,7 +152,7 @@ def test_where_nothing_is_measured_both_answers_are_asked_for(shop: Shop) -> Non
     assert "say torch_version=… and torch_backend=… both" in said.error
 
 
-# --- From other tools ---------------------------------------------------------------------------
+# --- From other tools -----------------------------------------------------------------------------
 
 
 def requirements(shop: Shop, text: str) -> None:
@@ -176,7 +176,7 @@ def test_from_requirements_with_labels(shop: Shop) -> None:
 
 @pytest.mark.parametrize("option", ["--extra-index-url", "--index-url"])
 def test_from_requirements_with_an_index(option: str, shop: Shop) -> None:
-    """uv drops the index: that is told, with the answer that brings it back."""
+    """Uv drops the index: that is told, with the answer that brings it back."""
     requirements(shop, f"{option} {OFFICIAL}/cpu\ntorch==2.9.1\n")
     said = shop.run("--check")
     found = [one for one in said.data["findings"] if one["text"].startswith("requirements.txt")]
@@ -212,7 +212,7 @@ def test_setup_py(shop: Shop) -> None:
 
 
 def test_dependencies_of_another_file(shop: Shop) -> None:
-    """uv builds what is dynamic, in the copy: nothing is left in the project."""
+    """Uv builds what is dynamic, in the copy: nothing is left in the project."""
     shop.put(
         HEAD
         + 'dynamic = ["dependencies"]\n[build-system]\nrequires = ["setuptools"]\n'

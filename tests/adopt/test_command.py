@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from adopt import __main__ as command
+from adopt import measure as original
 from adopt.edit import Edit
 from adopt.files import replace_files
 from adopt.find import BROKEN, Finding
-from adopt import measure as original
 from adopt.measure import MOST_OPTIONS
 from tests.adopt.helpers import LINUX, OFFICIAL, WINDOWS, Shop
 from tests.adopt.test_answers import HEAD, index

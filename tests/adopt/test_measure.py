@@ -31,7 +31,12 @@ cu126 = ["torch==2.6.0", "torchvision==0.21.0"]
 conflicts = [[{ extra = "cpu" }, { extra = "cu126" }]]
 [tool.uv.sources]
 torch = [{ index = "pytorch-cpu", extra = "cpu" }, { index = "pytorch-cu126", extra = "cu126" }]
-torchvision = [{ index = "pytorch-cpu", extra = "cpu" }, { index = "pytorch-cu126", extra = "cu126" }]
+[[tool.uv.sources.torchvision]]
+index = "pytorch-cpu"
+extra = "cpu"
+[[tool.uv.sources.torchvision]]
+index = "pytorch-cu126"
+extra = "cu126"
 """
     + index("cpu")
     + index("cu126")
@@ -122,7 +127,7 @@ def test_a_build_that_ended_lets_platforms_drift(shop: Shop) -> None:
     assert [said.builds(one, when="after").partition("+")[0] for one in USUAL] == ["2.11.0"] * 4
 
 
-# --- Files that nobody lists ------------------------------------------------------------------------
+# --- Files that nobody lists ----------------------------------------------------------------------
 
 
 @st.composite
