@@ -47,13 +47,11 @@ ANSWERS = (
     "companions",
     "platforms",
     "python_version",
-    "torch_pin",
-    "numpy_guard",
     "pytorch_index",
 )
 """The answers of the template that are about torch."""
 
-_BUILDS = {"torch_backend", "layout", "platforms", "pytorch_index"}
+_BUILDS = {"torch_backend", "layout", "companions", "platforms", "pytorch_index"}
 """The answers that choose indexes."""
 
 _LAYOUTS = {"extra": EXTRAS, "group": "groups", "": MARKERS}
@@ -213,7 +211,7 @@ def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Chan
         raise Stop(refusal(view, answers, given, command)) from None
     is_known = bool(variants(view)) and not find_problems(read, view.facts)
     before = make_plan(read, view.facts) if is_known else None
-    edits = [*line_edits(view, plan, before, given), *setting_edits(view, plan, before)]
+    edits = [*line_edits(view, plan, before, given), *setting_edits(view, plan, before, given)]
     if _BUILDS & given.keys() or (before and before.sources != plan.sources):
         edits += source_edits(view, plan, before, is_asked=bool(_BUILDS & given.keys()))
     if plan.selector:
@@ -279,7 +277,11 @@ def line_edits(
     if "torch_version" in asked and is_loose and len(plan.releases) == 1 and not plan.is_library:
         yield constrain(view.project, f"{TORCH}=={plan.releases[0]}")
     guards = [text for text in plan.dependencies if text.startswith("numpy<")]
-    for text in () if plan.selector or torch else (*plan.default.requirements, *guards):
+    texts = [*plan.default.requirements, *guards] * (not plan.selector and not torch)
+    if torch and "companions" in asked:
+        names = [name for name in plan.companions if not view.project.of(name)]
+        texts = [text for name in names for text in planned(plan, BASE, name)]
+    for text in texts:
         yield Edit(view.project.manifest.path, BASE, None, text)
 
 
@@ -352,36 +354,37 @@ def respecified(view: View, plan: Plan, line: Line) -> str:
     return f"{name}{pin}{f' {separator}' if marker else ''}{marker}"
 
 
-def setting_edits(view: View, plan: Plan, before: Plan | None) -> Iterator[Edit]:
-    """Yield the edits of settings that say what the plan of before says: they follow."""
-    project, root = view.project, view.project.root
-    exact = " or ".join(root.uv.get("environments", []))
-    if before is None or exact != " or ".join(before.environments):
-        return
+def setting_edits(
+    view: View, plan: Plan, before: Plan | None, asked: Collection[str]
+) -> Iterator[Edit]:
+    """Yield the edits of settings: those asked for, and in a project of the template all others."""
+    root, manifest = view.project.root, view.project.manifest
+    named = root.uv.get("environments", [])
+    is_ours = before is not None and " or ".join(named) == " or ".join(before.environments)
     python: Keys = ("project", "requires-python")
-    if value_at(project.manifest.data, python) == before.requires_python != plan.requires_python:
-        yield Edit(project.manifest.path, python, None, plan.requires_python, whole=True)
-    for key in ("environments", "required-environments"):
-        value = root.uv.get(key)
-        for old, new in (
-            ([*before.environments], [*plan.environments]),
-            ([" or ".join(before.environments)], [" or ".join(plan.environments)]),
-        ):
-            if value == old != new:
-                yield Edit(root.path, (*UV, key), None, new, whole=True)
+    old = value_at(manifest.data, python)
+    if "python_version" in asked or (is_ours and before and old == before.requires_python):
+        yield Edit(manifest.path, python, None, plan.requires_python, whole=True)
+    if "platforms" in asked or is_ours:
+        exact = [*plan.environments]
+        new = [" or ".join(exact)] if len(named) == 1 else exact
+        yield Edit(root.path, (*UV, "environments"), None, new, whole=True)
+        yield Edit(root.path, (*UV, "required-environments"), None, exact, whole=True)
+    if is_ours and before:
+        yield from own_setting_edits(view, plan, before)
+
+
+def own_setting_edits(view: View, plan: Plan, before: Plan) -> Iterator[Edit]:
+    """Yield the edits of what the template writes: constraints, and what no cooldown is for."""
+    root = view.project.root
     constraints = root.uv.get("constraint-dependencies", [])
     kept = [text for text in constraints if text not in before.constraints]
-    if len(kept) < len(constraints) and before.constraints != plan.constraints:
-        new = [*plan.constraints, *(text for text in kept if text not in plan.constraints)]
-        yield Edit(root.path, CONSTRAINTS, None, new, whole=True)
-    spared = root.uv.get("exclude-newer-package")
-    if spared:
-        wanted = {
-            name: value for name, value in spared.items() if name not in before.explicit_packages
-        }
-        wanted = {**dict.fromkeys(plan.explicit_packages, False), **wanted}
-        if wanted != spared:
-            yield Edit(root.path, (*UV, "exclude-newer-package"), None, wanted, whole=True)
+    new = [*plan.constraints, *(text for text in kept if text not in plan.constraints)]
+    yield Edit(root.path, CONSTRAINTS, None, new, whole=True)
+    if spared := root.uv.get("exclude-newer-package"):
+        others = {name: spared[name] for name in spared if name not in before.explicit_packages}
+        wanted = {**dict.fromkeys(plan.explicit_packages, False), **others}
+        yield Edit(root.path, (*UV, "exclude-newer-package"), None, wanted, whole=True)
 
 
 def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool) -> Iterator[Edit]:

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from adopt.parse import base_of
 from tests.adopt.helpers import ARM, LINUX, MAC, OFFICIAL, WINDOWS, Shop
+from tests.helpers.interpreters import interpreter
 from tools.lib.lock import run_uv
+from torch_plan.facts import load_facts
 
 HEAD = '[project]\nname = "sample"\nversion = "0"\nrequires-python = ">=3.11,<3.14"\n'
 USUAL = (LINUX, ARM, MAC, WINDOWS)
@@ -91,6 +94,36 @@ def test_a_release_of_one_platform_stays(shop: Shop) -> None:
     assert said.builds("macos-x86_64") == "2.2.2+cpu"
     assert said.builds("macos-x86_64", when="after") == "2.2.2+cpu"
     assert said.builds(LINUX, when="after") == "2.9.1+cu128"
+
+
+def test_companions_platforms_and_a_python(shop: Shop) -> None:
+    shop.put(HEAD + 'dependencies = ["torch==2.9.1"]\n')
+    shop.patch.setenv("UV_PYTHON", interpreter("3.12"))
+    words = ("companions=torchvision", "torch_backend=cu128", "python_version=3.12")
+    said = shop.run(*words, f"platforms={LINUX} {WINDOWS}", "--write")
+    assert said.status == 0
+    project, uv = shop.read()["project"], uv_settings(shop)
+    assert project["dependencies"] == ["torch==2.9.1", "torchvision==0.24.1"]
+    assert project["requires-python"] == ">=3.12,<3.15"
+    assert len(uv["environments"]) == len(uv["required-environments"]) == 2
+    assert shop.run("--check", "--strict").findings == []
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://download.pytorch.org/whl/cu128", "https://download.pytorch.org/whl"),
+        ("https://host.example/mirror/whl/cpu/", "https://host.example/mirror/whl"),
+        (
+            "https://host.example/pytorch-cu126/simple",
+            "https://host.example/pytorch-{build}/simple",
+        ),
+        ("https://host.example/simple", ""),
+        ("https://download.pytorch.org/whl", ""),
+    ],
+)
+def test_the_index_that_a_url_belongs_to(url: str, base: str) -> None:
+    assert base_of(url, load_facts()) == base
 
 
 def test_extras_that_become_groups(shop: Shop) -> None:
