@@ -175,9 +175,7 @@ def stopped(options: argparse.Namespace, why: str) -> int:
     return 2
 
 
-def read_arguments(
-    arguments: Sequence[str] | None,
-) -> tuple[argparse.Namespace, dict[str, str]]:
+def read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, str]]:
     """Take the command line apart; options, answers and the path stand in any order."""
     parser = argparse.ArgumentParser(prog="uv-torch-adopt", description=__doc__)
     parser.add_argument(

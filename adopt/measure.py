@@ -17,11 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from packaging.pylock import (
-    Package,
-    Pylock,
-    PylockValidationError,
-)
+from packaging.pylock import Package, Pylock, PylockValidationError
 from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
