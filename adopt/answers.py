@@ -138,30 +138,33 @@ def platform_words(
     given: Mapping[str, str],
 ) -> list[str]:
     """Return the words of `platforms`, with what gets another build or release than its option."""
-    facts, words = view.facts, {name: [name] for name in answers["platforms"].split()}
+    words = {name: [name] for name in answers["platforms"].split()}
     backends = [BackendWord.parse(word) for word in answers["torch_backend"].split()]
     for option, backend in zip(seen, backends, strict=False):
         release = backend.release or answers["torch_version"]
+        name = (backend.name or backend.backend) if len(seen) > 1 else None
         for one in seen[option]:
-            platform, torch = one.place.platform, one.torch
-            is_served = facts.pythons(TORCH, release, backend.backend, platform)
-            build = facts.build(release, backend.backend if is_served else CPU, platform)
             is_own = has_own_release(view, one, release, given)
-            if torch and (is_own or one.build != build):
-                word = PlatformWord(
-                    platform,
-                    (backend.name or backend.backend) if len(seen) > 1 else None,
-                    PYPI if is_pypi(torch) else one.build,
-                    torch.public if is_own else None,
-                    None if build_of_url(torch.registry, facts) else own_url(torch.registry),
-                )
-                words[platform] = [*(known for known in words[platform] if "=" in known), str(word)]
+            if is_own or one.build != usual_build(view, release, backend.backend, one):
+                known = words[one.place.platform]
+                overrides = [word for word in known if "=" in word]
+                words[one.place.platform] = [*overrides, override(view, one, name, is_own=is_own)]
     return [word for each in words.values() for word in each]
 
 
-def own_url(url: str) -> str | None:
-    """Return the index of a platform's own, None for PyPI."""
-    return None if url.rstrip("/").endswith("/simple") else url
+def usual_build(view: View, release: str, backend: str, seen: Seen) -> str:
+    """Return the build that a platform gets of a backend: that, or the CPU's without wheels."""
+    is_served = view.facts.pythons(TORCH, release, backend, seen.place.platform)
+    return view.facts.build(release, backend if is_served else CPU, seen.place.platform)
+
+
+def override(view: View, seen: Seen, name: str | None, *, is_own: bool) -> str:
+    """Return the word of `platforms` for a cell as it is."""
+    registry, version = (seen.torch.registry, seen.torch.public) if seen.torch else ("", "")
+    is_known = build_of_url(registry, view.facts) or registry.rstrip("/").endswith("/simple")
+    backend = PYPI if seen.torch and is_pypi(seen.torch) else seen.build
+    release, url = version if is_own else None, None if is_known else registry
+    return str(PlatformWord(seen.place.platform, name, backend, release, url))
 
 
 def pinned(view: View) -> dict[str, str]:
@@ -271,18 +274,24 @@ def line_edits(
         for one, other in zip_longest(old, new_lines(view, plan, before, asked, group)):
             if one != other:
                 yield Edit(path, keys, one, other)
+    yield from added_lines(view, plan, asked)
+
+
+def added_lines(view: View, plan: Plan, asked: Collection[str]) -> Iterator[Edit]:
+    """Yield the edits that add what is asked for and no list has; a bound gets a constraint."""
     torch = view.project.of(TORCH)
     is_held = any(line.is_exact and line.keys[0] == "tool" for line in torch)
     is_loose = any(not line.is_exact for line in torch) and not is_held
     if "torch_version" in asked and is_loose and len(plan.releases) == 1 and not plan.is_library:
         yield constrain(view.project, f"{TORCH}=={plan.releases[0]}")
-    guards = [text for text in plan.dependencies if text.startswith("numpy<")]
-    texts = [*plan.default.requirements, *guards] * (not plan.selector and not torch)
-    if torch and "companions" in asked:
+    texts: list[str] = []
+    if not torch and not plan.selector:
+        guards = [text for text in plan.dependencies if text.startswith("numpy<")]
+        texts = [*plan.default.requirements, *guards]
+    elif torch and "companions" in asked:
         names = [name for name in plan.companions if not view.project.of(name)]
         texts = [text for name in names for text in planned(plan, BASE, name)]
-    for text in texts:
-        yield Edit(view.project.manifest.path, BASE, None, text)
+    yield from (Edit(view.project.manifest.path, BASE, None, text) for text in texts)
 
 
 def new_lines(
@@ -467,16 +476,21 @@ def option_edits(view: View, plan: Plan) -> Iterator[Edit]:
             package = re.split(r"[^\w.-]", text)[0]
             if TORCH not in present or package in {*plan.tritons} - present:
                 yield Edit(project.manifest.path, keys, None, text)
-    wanted = {(plan.selector, normal(option.name)) for option in plan.options}
-    left = {keys[-1] for keys in gone(view, plan)}
-    known = project.root.uv.get("conflicts", [])
-    old = [one for one in known if {name for _, name in chosen_in(one)} & {*map(normal, left)}]
-    if old or not any(wanted <= chosen_in(one) for one in known):
-        entry = exclude_each_other(project, [(plan.selector, one.name) for one in plan.options])
-        yield entry._replace(old=[*old, None][0])
     if plan.groups and not any(option.name in default_groups(project) for option in plan.options):
         names = [*default_groups(project), plan.default.name]
         yield Edit(project.root.path, (*UV, "default-groups"), None, names, whole=True)
+    yield from conflict_edits(view, plan)
+
+
+def conflict_edits(view: View, plan: Plan) -> Iterator[Edit]:
+    """Yield the edit by which the extras or groups of a plan exclude each other."""
+    wanted = {(plan.selector, normal(option.name)) for option in plan.options}
+    left = {normal(keys[-1]) for keys in gone(view, plan)}
+    known = view.project.root.uv.get("conflicts", [])
+    old = [one for one in known if {name for _, name in chosen_in(one)} & left]
+    if old or not any(wanted <= chosen_in(one) for one in known):
+        names = [(plan.selector, one.name) for one in plan.options]
+        yield exclude_each_other(view.project, names)._replace(old=[*old, None][0])
 
 
 def chosen_in(conflict: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:

@@ -240,30 +240,33 @@ def find_missing_conflicts(view: View) -> Iterator[Finding]:
 
 def find_labels_without_index(view: View) -> Iterator[Finding]:
     """Find pins such as `2.9.1+cu128` where no index has such a version."""
-    facts, project = view.facts, view.project
+    facts, project, why = view.facts, view.project, view.table.why_nothing
     lines = [line for line in project.lines if line.label and line.name in view.family]
-    builds = {line.label for line in lines}
+    torch = next((line for line in lines if line.name == TORCH), None)
     declared = {build_of_url(index.url, facts) for index in project.indexes}
-    why = view.table.why_nothing
-    known = "no version of" in why and any(f"+{build}" in why for build in builds)
-    if not known or len(builds) != 1 or builds & declared:
-        return
-    build = "".join(builds)
-    torch = next((line for line in lines if line.name == TORCH), lines[0])
-    platforms = [one for one in USUAL if view.has_wheel(TORCH, torch.release, build, one)]
+    if torch and {line.label for line in lines} == {torch.label} and torch.label not in declared:
+        platforms = [one for one in USUAL if view.has_wheel(TORCH, torch.release, torch.label, one)]
+        if "no version of" in why and f"+{torch.label}" in why and platforms:
+            yield Finding(
+                BROKEN,
+                f"Nobody can lock: {torch.text} is in PyTorch's index of {torch.label} alone, and "
+                "no index is named.",
+                edits=tuple(name_index(view, lines, torch.label, platforms)),
+            )
+
+
+def name_index(
+    view: View, lines: Sequence[Line], build: str, platforms: Sequence[str]
+) -> Iterator[Edit]:
+    """Yield the edits that say by an index what labels said, on the platforms that have it."""
+    name, edits = edit.add_index(view.project, build, view.facts)
     others = [one for one in USUAL if one not in platforms]
-    marker = split([platforms, others], USUAL)[0] if platforms and others else ""
-    name, edits = edit.add_index(project, build, facts)
+    marker = split([platforms, others], USUAL)[0] if others else ""
     entry = {"index": name, "marker": marker} if marker else {"index": name}
+    yield from edits
     for package in unique(line.name for line in lines):
-        edits += edit.add_sources(project, package, [entry])
-    if platforms:
-        yield Finding(
-            BROKEN,
-            f"Nobody can lock: {torch.text} is in PyTorch's index of {build} alone, and no index "
-            "is named.",
-            edits=(*edits, *edit.without_labels(lines)),
-        )
+        yield from edit.add_sources(view.project, package, [entry])
+    yield from edit.without_labels(lines)
 
 
 def find_missing_triton(view: View) -> Iterator[Finding]:
@@ -330,41 +333,50 @@ def find_extra_in_marker(view: View) -> Iterator[Finding]:
 
 def find_no_wheel(view: View) -> Iterator[Finding]:
     """Find platforms and Pythons on which torch, or what comes with it, cannot be installed."""
-    lacking = [
-        ((name, got), place)
-        for place, cell in view.cells.items()
-        # What cannot be installed for other reasons is not PyTorch's matter.
-        if cell.missing.keys() <= view.family and not is_served_otherwise(view, place)
-        for name, got in cell.missing.items()
-    ]
-    for (name, got), places in grouped(lacking):
-        mixed = [place for place in places if view.exists(name, got, place)]
-        whole = [place for place in places if is_everywhere(view, place, name)]
-        # Nobody has named a Linux on ARM, as GPUs for data centers have it: told, and left alone.
-        named = [place for place in whole if place.platform != "linux-aarch64" or view.names_arm]
-        if mixed:
+    for (name, got), places in grouped(lacking(view)):
+        if mixed := [place for place in places if view.exists(name, got, place)]:
             yield find_wrong_wheel(view, name, got, mixed)
-            continue
-        for level, own in ((BROKEN, named), (ADVICE, [one for one in whole if one not in named])):
-            if own and (level == BROKEN or view.has_arm(got)):
-                yield Finding(
-                    level,
-                    f"{name} {got.version} has no wheel for {view.victims(own)}.",
-                    view.beside(own),
-                    tuple(mend_no_wheel(view, name, got, own)),
-                    "Take another release or build: torch_version=… torch_backend=…",
-                )
-        some = [place for place in places if place not in whole]
-        if some:
-            pythons = sorted({place.python for place in some}, key=version_key)
-            oldest = min((place.python for place in view.cells), key=version_key)
+        else:
+            whole = [place for place in places if is_everywhere(view, place, name)]
+            yield from find_platforms(view, name, got, whole)
+            yield from find_pythons(view, name, got, [one for one in places if one not in whole])
+
+
+def lacking(view: View) -> Iterator[tuple[tuple[str, Got], Place]]:
+    """Yield what of torch's family has no wheel, and where."""
+    for place, cell in view.cells.items():
+        # What cannot be installed for other reasons is not PyTorch's matter.
+        if cell.missing.keys() <= view.family and not is_served_otherwise(view, place):
+            yield from ((one, place) for one in cell.missing.items())
+
+
+def find_platforms(view: View, name: str, got: Got, places: Sequence[Place]) -> Iterator[Finding]:
+    """Find platforms without a wheel. Linux on ARM is told, and left alone if nobody named it."""
+    named = [one for one in places if one.platform != "linux-aarch64" or view.names_arm]
+    others = [one for one in places if one not in named and view.has_arm(got)]
+    for level, own in ((BROKEN, named), (ADVICE, others)):
+        if own:
             yield Finding(
-                BROKEN if oldest in pythons else ADVICE,
-                f"requires-python admits Python {listed(pythons)}, for which {name} {got.version} "
-                f"has no wheel on {listed(platforms_in(some))}.",
-                tuple(some),
-                way="Leave it out of requires-python, or take another release: torch_version=…",
+                level,
+                f"{name} {got.version} has no wheel for {view.victims(own)}.",
+                view.beside(own),
+                tuple(mend_no_wheel(view, name, got, own)),
+                "Take another release or build: torch_version=… torch_backend=…",
             )
+
+
+def find_pythons(view: View, name: str, got: Got, places: Sequence[Place]) -> Iterator[Finding]:
+    """Find Pythons without a wheel: broken is the oldest, others may be left out."""
+    pythons = sorted({place.python for place in places}, key=version_key)
+    oldest = min((place.python for place in view.cells), key=version_key)
+    if places:
+        yield Finding(
+            BROKEN if oldest in pythons else ADVICE,
+            f"requires-python admits Python {listed(pythons)}, for which {name} {got.version} "
+            f"has no wheel on {listed(platforms_in(places))}.",
+            tuple(places),
+            way="Leave it out of requires-python, or take another release: torch_version=…",
+        )
 
 
 def find_wrong_wheel(view: View, name: str, got: Got, places: Sequence[Place]) -> Finding:
@@ -407,19 +419,24 @@ def mend_no_wheel(view: View, name: str, got: Got, places: Sequence[Place]) -> l
     sources = unique(source for place in places for source in view.sources_at(name, place))
     lines = unique(line for place in places for line in view.lines_at(name, place))
     if sources and all(view.has_wheel(name, got.public, PYPI, one) for one in platforms):
-        indexes = [source.entry.get("index") for source in sources]
-        beside = [
-            source
-            for source in view.project.sources
-            if name == TORCH and source.name in view.family
-            if source.entry.get("index") in indexes
-            and any(source in view.sources_at(source.name, place) for place in places)
-        ]
-        edits = edit.limit_sources(unique([*sources, *beside]), platforms, view.platforms)
+        if name == TORCH:
+            sources = unique([*sources, *with_same_index(view, sources, places)])
+        edits = edit.limit_sources(sources, platforms, view.platforms)
         return [*edits, *edit.without_labels(lines)] if edits else []
     builds = view.facts.indexes(name, got.public)
     known = any(view.has_wheel(name, got.public, one, at) for one in builds for at in platforms)
     return [] if known or name == TORCH else edit.limit_lines(lines, platforms, view.platforms)
+
+
+def with_same_index(
+    view: View, sources: Sequence[Source], places: Sequence[Place]
+) -> Iterator[Source]:
+    """Yield the sources of torch's family that name one of the same indexes somewhere."""
+    indexes = [source.entry.get("index") for source in sources]
+    for source in view.project.sources:
+        at = [source in view.sources_at(source.name, place) for place in places]
+        if source.name in view.family and source.entry.get("index") in indexes and any(at):
+            yield source
 
 
 # --- Another build than the file asks for ---------------------------------------------------------
@@ -545,32 +562,39 @@ def companions_of(view: View) -> Iterator[tuple[str, Got, Seen, str]]:
 def find_unfit_pairs(view: View) -> Iterator[Finding]:
     """Find companions whose version was not made for this torch."""
     facts = view.facts
-    pairs = [
+    groups = grouped(
         ((name, got.public, release), seen.place)
         for name, got, seen, release in companions_of(view)
         if got.public not in facts.companions(release).get(name, ())
-    ]
-    groups = grouped(pairs)
+    )
     for (name, version, release), places in groups:
         fitting = facts.companions(release).get(name, ())
         is_alone = [one for (other, _, one), _ in groups if other == name] == [release]
-        is_pinned = any(line.is_exact for line in view.project.of(name))
-        bound = f"{name}{facts.pair_bounds(name, release)}" if fitting else ""
-        others = platforms_in(
-            one.place for one in view.seen if one.torch and one.torch.public != release
-        )
-        # uv's constraints know platforms, and no extras or groups.
-        limit = edit.without(others, view.platforms) if others else ""
-        mends = bound and is_alone and not is_pinned and bool(limit) == bool(others)
-        bound += f" ; {limit}" if limit else ""
         yield Finding(
             BROKEN,
             f"{name} {version} was not made for torch {release}, and is installed beside it on "
             f"{view.victims(places)}; {listed(fitting, 'or') if fitting else 'no version'} was.",
             view.beside(places),
-            (edit.constrain(view.project, bound),) if mends else (),
-            f"Require {bound}." if bound else f"Take a newer torch, or leave {name} out.",
+            tuple(bound_edits(view, name, release)) if fitting and is_alone else (),
+            f"Require {name}{facts.pair_bounds(name, release)}."
+            if fitting
+            else f"Take a newer torch, or leave {name} out.",
         )
+
+
+def bound_edits(view: View, name: str, release: str) -> Iterator[Edit]:
+    """Yield the constraint that keeps a companion beside a release of torch.
+
+    It holds where that release is; uv's constraints know platforms, and no extras or groups.
+    """
+    others = platforms_in(
+        one.place for one in view.seen if one.torch and one.torch.public != release
+    )
+    limit = edit.without(others, view.platforms) if others else ""
+    is_pinned = any(line.is_exact for line in view.project.of(name))
+    if not is_pinned and bool(limit) == bool(others):
+        bound = f"{name}{view.facts.pair_bounds(name, release)}"
+        yield edit.constrain(view.project, f"{bound} ; {limit}" if limit else bound)
 
 
 def find_other_builds(view: View) -> Iterator[Finding]:

@@ -20,19 +20,24 @@ def table_lines(title: str, table: Table, views: Sequence[View]) -> Iterator[str
         yield from (f"  {line}" for line in without_logins(table.why_nothing).splitlines())
         return
     yield f"{title} (of {table.lock}):"
-    empty = []
+    empty: list[Option] = []
     for view in views:
         rows = {option: option_rows(view, option) for option in view.project.options}
-        for row in dict.fromkeys(rows.values()):
+        for row in dict.fromkeys(filter(None, rows.values())):
             options = [option for option in rows if rows[option] == row]
-            if row and any(text != "no torch" for _, text in row):
+            if {text for _, text in row} <= {"no torch", "not in the lock"}:
+                empty += options
+            else:
                 yield f"  {name_all(options, views)}"
                 width = max(len(platform) for platform, _ in row)
                 yield from (f"    {platform:<{width}}  {text}" for platform, text in row)
-            elif row:
-                empty += options
     if empty:
         yield f"  Without torch: {name_all(empty, views)}"
+    yield from left_out(table, views)
+
+
+def left_out(table: Table, views: Sequence[View]) -> Iterator[str]:
+    """Yield what was not measured, and how to get torch where nothing requires it."""
     if not any(view.project.of(TORCH) or any(seen.torch for seen in view.seen) for view in views):
         yield "  Nothing here requires torch. An answer such as torch_backend=cu128 adds it."
     for name, why in table.unmeasured.items():
