@@ -565,7 +565,7 @@ def find_unfit_pairs(view: View) -> Iterator[Finding]:
     groups = grouped(
         ((name, got.public, release), seen.place)
         for name, got, seen, release in companions_of(view)
-        if got.public not in facts.companions(release).get(name, ())
+        if is_unfit(view, name, got, seen)
     )
     for (name, version, release), places in groups:
         fitting = facts.companions(release).get(name, ())
@@ -580,6 +580,20 @@ def find_unfit_pairs(view: View) -> Iterator[Finding]:
             if fitting
             else f"Take a newer torch, or leave {name} out.",
         )
+
+
+def is_unfit(view: View, name: str, got: Got, seen: Seen) -> bool:
+    """Tell whether a companion goes with another torch, though its metadata admits this one.
+
+    Where the metadata names a torch, uv has kept to it.
+    """
+    release = seen.torch.public if seen.torch else ""
+    fitting = view.facts.companions(release).get(name, ())
+    if got.public in fitting:
+        return False
+    if fitting and version_key(got.public) > version_key(fitting[0]):
+        return "<" in view.facts.pair_bounds(name, release)
+    return not view.facts.pypi_build(name, got.public, seen.place.platform)
 
 
 def bound_edits(view: View, name: str, release: str) -> Iterator[Edit]:
