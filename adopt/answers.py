@@ -203,11 +203,25 @@ def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Chan
     read = read_answers(view, given)
     check_several(read, given)
     answers = {**read, **given}
-    if {"torch_backend", "layout"} & given.keys() and "platforms" not in given:
-        words = read["platforms"].split()
-        answers["platforms"] = " ".join(unique(word.partition("=")[0] for word in words))
+    is_moved = {"torch_backend", "layout"} & given.keys() and "platforms" not in given
+    if is_moved and view.platforms:
+        # A platform with a release of its own keeps it; others get the build that is asked for.
+        words = [word for word in read["platforms"].split() if "+" in word]
+        kept = {word.partition("=")[0] for word in words}
+        words += [name for name in view.platforms if name not in kept]
+        answers["platforms"] = " ".join(words)
     if not variants(view) and "torch_version" not in given:
         answers = newest_that_can_be(view, read, given)
+    # A companion may come from elsewhere, or have no wheels for some of the platforms.
+    names = answers["companions"].split()
+    optional = " ".join(f"{name.rstrip(OPTIONAL)}{OPTIONAL}" for name in names)
+    if (
+        find_problems(answers, view.facts)
+        and NO_COMPANIONS not in names
+        and "companions" not in given
+    ):
+        eased = {**answers, "companions": optional}
+        answers = answers if find_problems(eased, view.facts) else eased
     try:
         plan = make_plan(answers, view.facts)
     except Refused:
@@ -348,7 +362,10 @@ def respecified(view: View, plan: Plan, line: Line) -> str:
         if (package := cell.package(line.name)) and package.version
         if any(line.holds(cell.platform, python) for python in plan.pythons)
     ]
-    fits = all(line.public.contains(package.version) for _, package in packages)
+    fits = all(
+        any(map(line.public.contains, fitting(view, cell.release, package.name, package.version)))
+        for cell, package in packages
+    )
     labels = {package.label for _, package in packages} if line.label else {""}
     if not packages or line.requirement.url or (fits and line.label in labels):
         return line.text
@@ -363,13 +380,24 @@ def respecified(view: View, plan: Plan, line: Line) -> str:
     return f"{name}{pin}{f' {separator}' if marker else ''}{marker}"
 
 
+def fitting(view: View, release: str, name: str, version: str) -> Sequence[str]:
+    """Return the versions of a package that go with a release of torch."""
+    return view.facts.companions(release).get(name, (version,))
+
+
+def is_own_project(view: View, before: Plan | None) -> bool:
+    """Tell whether a project is one of the template: it names the platforms of its plan."""
+    named = view.project.root.uv.get("environments", [])
+    return before is not None and " or ".join(named) == " or ".join(before.environments)
+
+
 def setting_edits(
     view: View, plan: Plan, before: Plan | None, asked: Collection[str]
 ) -> Iterator[Edit]:
     """Yield the edits of settings: those asked for, and in a project of the template all others."""
     root, manifest = view.project.root, view.project.manifest
     named = root.uv.get("environments", [])
-    is_ours = before is not None and " or ".join(named) == " or ".join(before.environments)
+    is_ours = is_own_project(view, before)
     python: Keys = ("project", "requires-python")
     old = value_at(manifest.data, python)
     if "python_version" in asked or (is_ours and before and old == before.requires_python):
@@ -406,7 +434,8 @@ def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool)
         ours = [
             source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())
         ]
-        if package not in view.family or (old and old != ours and not is_asked):
+        is_left = not old and package not in plan.tritons and not is_own_project(view, before)
+        if package not in view.family or (not is_asked and (is_left or old != ours)):
             used |= {entry.get("index", "") for entry in old}
             continue
         is_needed = package in {*plan.tritons, *plan.companions, TORCH} or is_present(view, package)

@@ -74,6 +74,38 @@ def test_a_release_alone_changes_the_pin_alone(shop: Shop) -> None:
     assert after == before.replace("2.8.0", "2.9.1").replace("0.23.0", "0.24.1")
 
 
+def test_a_pin_that_goes_with_the_release_stays(shop: Shop) -> None:
+    """torchcodec 0.8.0 goes with torch 2.9.0 and 2.9.1, and comes from PyPI as before."""
+    marker = "sys_platform != 'darwin'"
+    shop.put(
+        HEAD
+        + 'dependencies = ["torch==2.9.0", "torchcodec==0.8.0 ; platform_machine != \'aarch64\'"]\n'
+        + f'[tool.uv.sources]\ntorch = {{ index = "pytorch-cu128", marker = "{marker}" }}\n'
+        + index("cu128")
+    )
+    before = shop.read()
+    said = shop.run("torch_version=2.9.1", "--write")
+    assert said.builds(WINDOWS, when="after") == "2.9.1+cu128"
+    before["project"]["dependencies"][0] = "torch==2.9.1"
+    assert shop.read() == before
+
+
+def test_an_index_for_all_packages_becomes_a_source(shop: Shop) -> None:
+    shop.put(
+        HEAD.replace("<3.14", "<3.13")
+        + f'dependencies = ["torch==2.5.1"]\n[tool.uv]\nextra-index-url = ["{OFFICIAL}/cu121"]\n'
+    )
+    today = shop.run("--check")
+    assert (today.status, today.builds(MAC)) == (1, "!torch")
+    said = shop.run("torch_backend=cu121", "--write")
+    assert [said.builds(one, when="after") for one in USUAL] == [
+        "2.5.1+cu121",
+        "2.5.1+cpu",
+        "2.5.1+cpu",
+        "2.5.1+cu121",
+    ]
+
+
 def test_a_bound_stays_and_the_lock_gets_the_release(shop: Shop) -> None:
     shop.put(HEAD + 'dependencies = ["torch>=2.6,<3"]\n')
     said = shop.run("torch_version=2.9.1", "--write")

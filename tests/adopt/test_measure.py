@@ -127,6 +127,15 @@ def test_a_build_that_ended_lets_platforms_drift(shop: Shop) -> None:
     assert [said.builds(one, when="after").partition("+")[0] for one in USUAL] == ["2.11.0"] * 4
 
 
+def test_the_metadata_of_a_companion_is_believed(shop: Shop) -> None:
+    """torchvision 0.29.2 was made for 2.15.0 and requires torch>=2.14.0: with 3.10 it has 2.14.1."""
+    shop.put(HEAD.replace(">=3.11", ">=3.10") + BOTH)
+    said = shop.run("--check", "--strict")
+    old = [cell for cell in said.data["today"] if cell["python"] == "3.10"]
+    assert {cell["packages"]["torch"]["version"] for cell in old} == {"2.14.1"}
+    assert said.findings == []
+
+
 # --- Files that nobody lists ----------------------------------------------------------------------
 
 
