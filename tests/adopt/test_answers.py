@@ -75,7 +75,7 @@ def test_a_release_alone_changes_the_pin_alone(shop: Shop) -> None:
 
 
 def test_a_pin_that_goes_with_the_release_stays(shop: Shop) -> None:
-    """torchcodec 0.8.0 goes with torch 2.9.0 and 2.9.1, and comes from PyPI as before."""
+    """Version 0.8.0 of torchcodec goes with torch 2.9.0 and 2.9.1, and stays on PyPI."""
     marker = "sys_platform != 'darwin'"
     shop.put(
         HEAD

@@ -68,6 +68,15 @@ def test_a_dry_sync_says_the_same(python: str, shop: Shop) -> None:
         assert {"torch", "torchvision"} == {*versions}
 
 
+def test_the_oldest_uv_says_the_same(shop: Shop, oldest_uv: str) -> None:
+    shop.put(MIXED)
+    newest = shop.run("--check")
+    shop.patch.setenv("UV", oldest_uv)
+    oldest = shop.run("--check")
+    assert (oldest.data["unmeasured"], oldest.findings) == ({}, newest.findings)
+    assert oldest.data["today"] == newest.data["today"]
+
+
 # --- uv's guide -----------------------------------------------------------------------------------
 
 NOT_MAC = "sys_platform == 'linux' or sys_platform == 'win32'"
@@ -128,7 +137,7 @@ def test_a_build_that_ended_lets_platforms_drift(shop: Shop) -> None:
 
 
 def test_the_metadata_of_a_companion_is_believed(shop: Shop) -> None:
-    """torchvision 0.29.2 was made for 2.15.0 and requires torch>=2.14.0: with 3.10 it has 2.14.1."""
+    """What was made for 2.15.0 requires torch>=2.14.0, and goes with 2.14.1 for Python 3.10."""
     shop.put(HEAD.replace(">=3.11", ">=3.10") + BOTH)
     said = shop.run("--check", "--strict")
     old = [cell for cell in said.data["today"] if cell["python"] == "3.10"]
