@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -31,9 +31,8 @@ from tools.lib.template import ROOT, empty_config
 from torch_plan.catalog.facts import load_facts
 
 PAGE = ROOT / "docs/cost.md"
-HEAD = ("what", "here", "compared with", "ratio", "target", "")
 
-Pairs = list[tuple[float, float]]
+Pairs = Sequence[tuple[float, float]]
 """What was measured here and for the other side, round by round."""
 
 
@@ -140,14 +139,14 @@ def against_the_guide(folder: Path, replica: Replica) -> Iterator[list[str]]:
     def lock(project: Path) -> float:
         (project / "uv.lock").unlink(missing_ok=True)
         run_uv(project, "cache", "clean", "torch", *load_facts().all_companions)
-        before = len(replica.requests)
+        replica.requests.clear()
         taken = milliseconds(find_uv(), "lock", "--project", project, "--python", sys.executable)
-        requests[project].append(len(replica.requests) - before)
+        requests[project].append(len(replica.requests))
         return taken
 
     pairs = in_turn(partial(lock, ours), partial(lock, theirs))
     yield row("a cold lock, against that of uv's guide", pairs, 1)
-    counts: Pairs = [*zip(requests[ours], requests[theirs], strict=True)]
+    counts = [*zip(requests[ours], requests[theirs], strict=True)]
     yield row("its requests to PyTorch's index", counts, 1, "requests")
 
 
@@ -163,7 +162,8 @@ def main() -> None:
         os.environ["UV_CACHE_DIR"] = str(folder / "uv")
         rows = [rendering(folder / "render"), importing(), locking(folder / "lock", replica.url)]
         rows += against_the_guide(folder / "guide", replica)
-    table = tabulate(rows, HEAD, tablefmt="pipe", disable_numparse=True)
+    head = ("what", "here", "compared with", "ratio", "target", "")
+    table = tabulate(rows, head, tablefmt="pipe", disable_numparse=True)
     machine = f"{os.cpu_count()} processors with a load of {os.getloadavg()[1]:.0f}"
     text = f"Last run: {datetime.date.today()}, on {machine}.\n\n{table}"
     PAGE.write_text(with_parts(PAGE.read_text("utf-8"), {"table": text}), encoding="utf-8")
