@@ -16,7 +16,6 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from page import choices as choices_module
 from page.choices import (
     answers_of,
     command_of,
@@ -77,7 +76,6 @@ class Elements(HTMLParser):
 
 def test_the_default_asks_no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 14, 2))
-    choices_module._answers.cache_clear()
     answers = answers_of({})
     assert (answers["torch_version"], answers["torch_backend"]) == (FACTS.releases[-1], "cpu")
     assert answers["python_version"] == FACTS.pythons_of(FACTS.releases[-1])[0] == "3.11"
