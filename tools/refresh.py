@@ -1,8 +1,7 @@
 """Bring `builds.json` up to date from the PyTorch index and PyPI.
 
 Run it with `uv run -m tools.refresh`. What is read goes to stderr, a summary in Markdown to stdout.
-With `--check` it writes nothing, and exits 1 if something would change. It exits 2 if no page at
-all could be read.
+It exits 2 if no page at all could be read.
 
 How it merges:
 - What the facts have stays: tags are only added, and a page that cannot be read changes nothing.
@@ -251,28 +250,22 @@ class Refresh:
         return True
 
     def settle_likely(self) -> None:
-        """Strike out what was found published, and what a whole page does not list."""
+        """Strike out what is likely on an index whose pages are whole: it is published, or not."""
         old, new = self.old.published, Facts(self.data).published
+        open_still = []
         for entry in self.data["likely"]:
             release, index = entry["release"], entry["index"]
-            if release not in old.releases:
+            page = self.pages.get((TORCH, index), {})
+            is_whole = all(place in self.pages for place in self.places if place[1] == index)
+            known = [name for name in old.releases if old.wheels(TORCH, name, index)]
+            if release not in old.releases or not is_whole or not page.keys() >= {*known}:
+                open_still.append(entry)
                 continue
-            page = self.pages.get((TORCH, index))
-            is_whole = page is not None and all(
-                it in page for it in old.releases if old.wheels(TORCH, it, index)
-            )
-            # What goes with it is likely as long as its page could not be read.
-            is_all_read = all(place in self.pages for place in self.places if place[1] == index)
-            open_still = []
-            for platform in entry["platforms"].split():
-                is_found = platform in new.platforms(TORCH, release, index)
-                if not (is_all_read if is_found else is_whole):
-                    open_still.append(platform)
-                elif not is_found:
-                    line = f"torch {release} on `{index}`: none for {platform}, which was likely"
-                    self.say(CHANGED, line)
-            entry["platforms"] = " ".join(open_still)
-        self.data["likely"] = [entry for entry in self.data["likely"] if entry["platforms"]]
+            lacking = {*entry["platforms"].split()} - {*new.platforms(TORCH, release, index)}
+            for platform in sorted(lacking):
+                line = f"torch {release} on `{index}`: none for {platform}, which was likely"
+                self.say(CHANGED, line)
+        self.data["likely"] = open_still
 
     def text(self) -> str:
         """Return what the run did and did not, in Markdown."""
@@ -306,19 +299,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     option("--index-url", default=official, metavar="URL", help=f"instead of {official}")
     option("--index", action="append", default=[], type=_index_name, help="one more: cu134")
     option("--pypi-url", default=PYPI_SIMPLE_ENDPOINT, metavar="URL", help="a copy of PyPI's API")
-    option("--check", action="store_true", help="write nothing, exit 1 if something would change")
     options = parser.parse_args(arguments)
     refresh = Refresh(data, options.index_url, options.pypi_url)
     after = refresh.run(options.index)
     if not refresh.pages:
         print("Error: no page could be read", *refresh.report[UNREAD], sep="\n", file=sys.stderr)
         return 2
-    is_changed = after != data
-    if is_changed and not options.check:
+    if after != data:
         after["about"]["gathered"] = datetime.now(tz=UTC).date().isoformat()
         BUILDS_PATH.write_text(dump_facts(after), encoding="utf-8")
     print(refresh.text(), end="")
-    return 1 if is_changed and options.check else 0
+    return 0
 
 
 def _index_name(text: str) -> str:

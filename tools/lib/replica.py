@@ -129,17 +129,18 @@ def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
     as the facts do not limit them.
     """
     names: dict[str, dict[WheelName, None]] = {}
-    for release, backend in ((it, at) for it in facts.releases for at in facts.backends(it)):
-        triton = facts.triton(release, backend)
-        if triton is None:
-            continue
-        pythons = {tag for tags in facts.wheels(TORCH, release, backend).values() for tag in tags}
-        tags = [_TRITON_TAGS[family_of(backend), platform] for platform in triton.platforms]
-        for tag, python in product(tags, sorted(pythons)):
-            if {*facts.minors([python])} <= {*triton.pythons}:
-                name = WheelName(triton.name, triton.version or release, "", python, tag)
-                names.setdefault(triton.name, {})[name] = None
-    return {package: [*found] for package, found in names.items()}
+    builds = [(release, build) for release in facts.releases for build in facts.backends(release)]
+    for release, build in builds:
+        if triton := facts.triton(release, build):
+            tables = facts.wheels(TORCH, release, build).values()
+            pythons = sorted({python for table in tables for python in table})
+            tags = [_TRITON_TAGS[family_of(build), platform] for platform in triton.platforms]
+            names.setdefault(triton.name, {}).update(
+                (WheelName(triton.name, triton.version or release, "", python, tag), None)
+                for tag, python in product(tags, pythons)
+                if {*facts.minors([python])} <= {*triton.pythons}
+            )
+    return {package: [*wheels] for package, wheels in names.items()}
 
 
 def metadata(facts: Facts, index: str, name: WheelName) -> bytes:
