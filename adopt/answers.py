@@ -28,6 +28,7 @@ from adopt.parse import (
     value_at,
 )
 from torch_plan.answers import EXTRAS, LOCAL, MARKERS, MINIMUM, NO_COMPANIONS, OPTIONAL, PUBLIC
+from torch_plan.cells import Cell, Package
 from torch_plan.check import find_problems
 from torch_plan.defaults import complete
 from torch_plan.facts import CPU, PYPI, TORCH, version_key
@@ -356,28 +357,29 @@ def gone(view: View, plan: Plan) -> list[Keys]:
 
 def respecified(view: View, plan: Plan, line: Line) -> str:
     """Return a requirement with the version of a plan; a bound or a pin that admits it stays."""
-    packages = [
-        (cell, package)
+    cells = [
+        cell
         for cell in build_for(plan, line.keys).cells
-        if (package := cell.package(line.name)) and package.version
         if any(line.holds(cell.platform, python) for python in plan.pythons)
     ]
-    fits = all(
-        any(map(line.public.contains, fitting(view, cell.release, package.name, package.version)))
-        for cell, package in packages
-    )
-    labels = {package.label for _, package in packages} if line.label else {""}
-    if not packages or line.requirement.url or (fits and line.label in labels):
+    packages = [one for cell in cells if (one := cell.package(line.name)) and one.version]
+    if not packages or line.requirement.url or is_right(view, line, cells, packages):
         return line.text
-    cell, package = packages[0]
-    pin = f"=={package.full_version if line.label else package.version}"
+    pin = f"=={packages[0].full_version if line.label else packages[0].version}"
     if not line.is_exact and line.keys[0] == "tool" and line.name != TORCH:
-        pin = view.facts.pair_bounds(line.name, cell.release)
+        pin = view.facts.pair_bounds(line.name, cells[0].release)
     elif line.is_lower:
-        pin = f">={package.version}"
+        pin = f">={packages[0].version}"
     bare, separator, marker = line.text.partition(";")
     name = re.sub(r"\s*[(<>=!~].*", "", bare.strip())
     return f"{name}{pin}{f' {separator}' if marker else ''}{marker}"
+
+
+def is_right(view: View, line: Line, cells: Sequence[Cell], packages: Sequence[Package]) -> bool:
+    """Tell whether a requirement admits what goes with each release, and names its build."""
+    labels = {one.label for one in packages} if line.label else {""}
+    versions = [fitting(view, cell.release, line.name, packages[0].version) for cell in cells]
+    return line.label in labels and all(any(map(line.public.contains, one)) for one in versions)
 
 
 def fitting(view: View, release: str, name: str, version: str) -> Sequence[str]:
@@ -431,21 +433,27 @@ def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool)
     for package in unique([*plan.sources, *(one.name for one in project.sources)]):
         sources = project.sources_of(package)
         old = [dict(one.entry) for one in sources]
-        ours = [
-            source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())
-        ]
-        is_left = not old and package not in plan.tritons and not is_own_project(view, before)
-        if package not in view.family or (not is_asked and (is_left or old != ours)):
-            used |= {entry.get("index", "") for entry in old}
-            continue
-        is_needed = package in {*plan.tritons, *plan.companions, TORCH} or is_present(view, package)
-        new = [source_entry(names, one) for one in plan.sources.get(package, ()) if is_needed]
-        used |= {entry["index"] for entry in new}
+        new = old
+        if package in view.family and (is_asked or follows(view, plan, before, package)):
+            is_planned = package in {*plan.tritons, *plan.companions, TORCH}
+            entries = [source_entry(names, one) for one in plan.sources.get(package, ())]
+            new = entries if is_planned or is_present(view, package) else []
+        used |= {entry.get("index", "") for entry in new}
         if old != new:
             path = sources[0].path if sources else project.manifest.path
             keys = (*SOURCES, sources[0].key if sources else package)
             yield Edit(path, keys, None, new[0] if len(new) == 1 else new or None, whole=True)
     yield from index_edits(view, plan, used)
+
+
+def follows(view: View, plan: Plan, before: Plan | None, package: str) -> bool:
+    """Tell whether the sources of a package follow the plan, though nobody asked for a build.
+
+    They do where the plan of before says them word for word.
+    """
+    old = [dict(one.entry) for one in view.project.sources_of(package)]
+    ours = [source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())]
+    return old == ours and (bool(old) or package in plan.tritons or is_own_project(view, before))
 
 
 def declared_name(view: View, url: str) -> str:
