@@ -203,26 +203,7 @@ def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Chan
     """Return the edits that answers ask for. Raises `Stop` where they cannot be served."""
     read = read_answers(view, given)
     check_several(read, given)
-    answers = {**read, **given}
-    is_moved = {"torch_backend", "layout"} & given.keys() and "platforms" not in given
-    if is_moved and view.platforms:
-        # A platform with a release of its own keeps it; others get the build that is asked for.
-        words = [word for word in read["platforms"].split() if "+" in word]
-        kept = {word.partition("=")[0] for word in words}
-        words += [name for name in view.platforms if name not in kept]
-        answers["platforms"] = " ".join(words)
-    if not variants(view) and "torch_version" not in given:
-        answers = newest_that_can_be(view, read, given)
-    # A companion may come from elsewhere, or have no wheels for some of the platforms.
-    names = answers["companions"].split()
-    optional = " ".join(f"{name.rstrip(OPTIONAL)}{OPTIONAL}" for name in names)
-    if (
-        find_problems(answers, view.facts)
-        and NO_COMPANIONS not in names
-        and "companions" not in given
-    ):
-        eased = {**answers, "companions": optional}
-        answers = answers if find_problems(eased, view.facts) else eased
+    answers = wanted_answers(view, read, given)
     try:
         plan = make_plan(answers, view.facts)
     except Refused:
@@ -235,6 +216,27 @@ def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Chan
     if plan.selector:
         edits += option_edits(view, plan)
     return Change(tuple(edits), plan)
+
+
+def wanted_answers(view: View, read: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return what a project has, changed by what is asked for."""
+    answers = {**read, **given}
+    if not variants(view) and "torch_version" not in given:
+        answers = newest_that_can_be(view, read, given)
+    if {"torch_backend", "layout"} & given.keys() and "platforms" not in given and view.platforms:
+        # A platform with a release of its own keeps it; others get the build that is asked for.
+        words = [word for word in read["platforms"].split() if "+" in word]
+        kept = {word.partition("=")[0] for word in words}
+        answers["platforms"] = " ".join(
+            [*words, *(one for one in view.platforms if one not in kept)]
+        )
+    if "companions" in given or not find_problems(answers, view.facts):
+        return answers
+    # A companion may come from elsewhere, or have no wheels for some of the platforms.
+    names = [name.rstrip(OPTIONAL) for name in answers["companions"].split()]
+    optional = " ".join(f"{name}{OPTIONAL}" for name in names if name != NO_COMPANIONS)
+    eased = {**answers, "companions": optional or NO_COMPANIONS}
+    return answers if find_problems(eased, view.facts) else eased
 
 
 def newest_that_can_be(
@@ -294,12 +296,9 @@ def line_edits(
 
 def added_lines(view: View, plan: Plan, asked: Collection[str]) -> Iterator[Edit]:
     """Yield the edits that add what is asked for and no list has; a bound gets a constraint."""
-    torch = view.project.of(TORCH)
-    is_held = any(line.is_exact and line.keys[0] == "tool" for line in torch)
-    is_loose = any(not line.is_exact for line in torch) and not is_held
-    if "torch_version" in asked and is_loose and len(plan.releases) == 1 and not plan.is_library:
+    torch, texts = view.project.of(TORCH), list[str]()
+    if "torch_version" in asked and len(plan.releases) == 1 and is_loose(torch, plan):
         yield constrain(view.project, f"{TORCH}=={plan.releases[0]}")
-    texts: list[str] = []
     if not torch and not plan.selector:
         guards = [text for text in plan.dependencies if text.startswith("numpy<")]
         texts = [*plan.default.requirements, *guards]
@@ -307,6 +306,12 @@ def added_lines(view: View, plan: Plan, asked: Collection[str]) -> Iterator[Edit
         names = [name for name in plan.companions if not view.project.of(name)]
         texts = [text for name in names for text in planned(plan, BASE, name)]
     yield from (Edit(view.project.manifest.path, BASE, None, text) for text in texts)
+
+
+def is_loose(torch: Sequence[Line], plan: Plan) -> bool:
+    """Tell whether nothing pins torch for the lock; a library of the template pins it itself."""
+    is_held = any(line.is_exact and line.keys[0] == "tool" for line in torch)
+    return any(not line.is_exact for line in torch) and not is_held and not plan.is_library
 
 
 def new_lines(
