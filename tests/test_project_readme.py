@@ -49,7 +49,7 @@ def test_it_is_short(bake: Bake, answers: dict[str, str]) -> None:
     readme = bake(**{"torch_version": "2.9.1", "python_version": "3.11", **answers}).read(
         "README.md"
     )
-    assert len(readme.splitlines()) < 90
+    assert len(readme.splitlines()) < 100
 
 
 @pytest.mark.parametrize("answers", SPREAD)

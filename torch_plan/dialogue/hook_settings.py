@@ -38,7 +38,7 @@ def hook_settings(context: Mapping[str, Any]) -> str:
         "git": is_yes(answers["git"]),
         "project": str(find_invocation().output_folder / answers["project_slug"]),
         "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
-        "command": plan.smoke_command,
+        "command": plan.smoke_target,
         "requires_python": plan.requires_python,
         "required_uv": plan.required_uv,
         "likely": likely,
