@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
@@ -33,7 +33,13 @@ def make_plan(answers: ProperAnswers, facts: Facts | None = None) -> Plan:
 
     Raises `Refused` with every problem at once if the answers cannot be served.
     """
-    cells, problems = examine(answers, facts or load_facts())
+    return _made_plan(tuple(answers.items()), facts or load_facts())
+
+
+# The check, each of the templates and the hook ask for the plan of the same answers.
+@lru_cache(maxsize=8)
+def _made_plan(items: tuple[tuple[str, str], ...], facts: Facts) -> Plan:
+    cells, problems = examine(ProperAnswers(dict(items)), facts)
     if problems:
         raise Refused(problems)
     return _Planner(cells).plan()
