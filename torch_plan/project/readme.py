@@ -45,7 +45,7 @@ class Wishes(NamedTuple):
 
 def advice(plan: Plan, wishes: Wishes, facts: Facts) -> Advice:
     """Return what the README advises."""
-    elsewhere = (*_library(plan), *_workspace(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes))
+    elsewhere = (*_library(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes))
     return Advice(
         switch=switch_advice(plan, wishes.page),
         adding=adding_advice(plan),
@@ -92,8 +92,8 @@ def adding_advice(plan: Plan) -> str:
         f"uv add --no-sync --optional {option.name} NAME" for option in plan.extras
     )
     return (
-        f"```console\n{commands}\n```\n\n{_adding(plan)}\n\nA project whose every sync is to have a "
-        f"torch wants groups for its builds: [`layout=groups`]({DOCS}/answers.md#layout)."
+        f"```console\n{commands}\n```\n\n{_adding(plan)}\n\nIf every sync is to have a torch, you "
+        f"want groups for the builds: [`layout=groups`]({DOCS}/answers.md#layout)."
     )
 
 
@@ -160,9 +160,6 @@ def _library(plan: Plan) -> Iterator[str]:
             "exact release in\n  `constraint-dependencies`, the platforms and the build apply only "
             "to this project's own lock."
         )
-
-
-def _workspace(plan: Plan) -> Iterator[str]:
     if plan.gate:
         yield (
             "A uv workspace has one lock, and so one torch for a platform: there, remove the group "
