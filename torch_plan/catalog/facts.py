@@ -121,17 +121,17 @@ class Facts(Wheels):
         return self._tritons[asked]
 
     def _triton(self, release: str, family: str) -> Triton | None:
-        own = self._data["releases"].get(release, {}).get("triton", {})
+        current = self._data["releases"].get(release, {}).get("triton", {})
         before = [
-            self._data["releases"][known].get("triton", {})
-            for known in reversed(self.releases)
-            if version_key(known) < version_key(release)
+            self._data["releases"][earlier].get("triton", {})
+            for earlier in reversed(self.releases)
+            if version_key(earlier) < version_key(release)
         ]
-        entry = next((tritons[family] for tritons in (own, *before) if family in tritons), None)
+        entry = next((tritons[family] for tritons in (current, *before) if family in tritons), None)
         if entry is None:
             return None
         name, _, version = entry["requirement"].partition("==")
-        if family not in own:
+        if family not in current:
             version = ""
         tags = entry.get("python_tags", "").split()
         pythons = self.minors(tags) if tags else self.all_pythons
@@ -140,9 +140,9 @@ class Facts(Wheels):
     @cached_property
     def all_tritons(self) -> frozenset[str]:
         """The triton packages of every release."""
-        entries = [self._data["releases"][release].get("triton", {}) for release in self.releases]
+        tables = [self._data["releases"][release].get("triton", {}) for release in self.releases]
         return frozenset(
-            entry["requirement"].partition("==")[0] for it in entries for entry in it.values()
+            entry["requirement"].partition("==")[0] for table in tables for entry in table.values()
         )
 
     def numpy_1_platforms(self, release: str) -> tuple[str, ...]:

@@ -80,7 +80,10 @@ class _Planner:
                 else f"{answers.project_slug}-smoke"
             ),
             demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
-            notes=(*(it.sentence for it in self.cells.fallbacks), *likely_notes(self.cells)),
+            notes=(
+                *(fallback.sentence for fallback in self.cells.fallbacks),
+                *likely_notes(self.cells),
+            ),
         )
 
     @cached_property
@@ -104,8 +107,8 @@ class _Planner:
     @cached_property
     def companions(self) -> tuple[str, ...]:
         """The companions that some platform gets."""
-        found = {package.name for cell in self.cells.all for package in cell.packages}
-        return tuple(name for name in self.answers.companions if name in found)
+        names = {package.name for cell in self.cells.all for package in cell.packages}
+        return tuple(name for name in self.answers.companions if name in names)
 
     def option(self, variant: Variant) -> Option:
         cells = self.cells.of(variant)
@@ -187,8 +190,8 @@ class _Planner:
         markers = split(used.values(), self.answers.platforms)
         for pin, marker in zip(used, markers, strict=True):
             bracketed = f"({marker})" if also and " or " in marker else marker
-            both = " and ".join(filter(None, (also, bracketed)))
-            yield f"{pin} ; {both}" if both else pin
+            condition = " and ".join(filter(None, (also, bracketed)))
+            yield f"{pin} ; {condition}" if condition else pin
 
     def python_marker(self, package: Package) -> str:
         """Return the marker of the Pythons that require a package, empty for all of them.
