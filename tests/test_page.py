@@ -97,7 +97,7 @@ def test_part_for_a_project_that_exists(
     part = part_of(pyproject_of(answers, plan))
     assert "build-system" not in tomllib.loads(part)
     own = '[project]\nname = "mine"\nversion = "1"\n'
-    if plan.groups:
+    if plan.default_groups:
         part = part.replace("[dependency-groups]\n", '[dependency-groups]\ndev = ["pytest"]\n')
     (tmp_path / "pyproject.toml").write_text(part.replace("[project]\n", own), encoding="utf-8")
     run_uv(tmp_path, "lock", f"--python={plan.python}")
