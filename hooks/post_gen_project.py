@@ -479,10 +479,7 @@ def cause(printed: str, python: str) -> str:
 
 
 def find_uv() -> str:
-    """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH.
-
-    `tools/lib/lock.py` does the same: a hook cannot import it.
-    """
+    """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH."""
     import shutil
 
     uv = shutil.which(os.environ.get("UV") or "uv") or shutil.which("uv")

@@ -10,19 +10,22 @@ import sys
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from page.choices import pyproject_of
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake
 from tests.helpers.markdown import BLOCK
-from tools.docs import ANSWERS, EXAMPLE, examples
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
 from torch_plan.answers.questions import fixed_defaults
 from torch_plan.catalog.facts import load_facts
+from torch_plan.project.planning import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 
+ANSWERS = ROOT / "docs/answers.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
@@ -31,7 +34,7 @@ def blocks(language: str) -> list[object]:
         pytest.param(text, id=f"{page.name}-{number}")
         for page in PAGES
         for number, (kind, text) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")))
-        if kind == language
+        if kind == language and page != ANSWERS
     ]
 
 
@@ -137,12 +140,39 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
-def test_answers_page_is_what_the_template_renders() -> None:
+EXAMPLES = re.findall(
+    r"(?m)^`(\w+=[^`\n]+)`:\n```toml\n((?s:.*?))^```$", ANSWERS.read_text("utf-8")
+)
+
+
+def pyproject(words: str) -> dict[str, Any]:
+    """Return the pyproject.toml for answers, parsed."""
+    answers = complete(dict(word.split("=", 1) for word in shlex.split(words)), load_facts())
+    return tomllib.loads(pyproject_of(answers, make_plan(answers)))
+
+
+def holds(rendered: Any, example: Any) -> bool:
+    """Tell whether what was rendered has every key and every entry of an example."""
+    if isinstance(example, dict):
+        return all(key in rendered and holds(rendered[key], example[key]) for key in example)
+    if isinstance(example, list):
+        return all(any(holds(entry, wanted) for entry in rendered) for wanted in example)
+    return bool(rendered == example)
+
+
+@pytest.mark.parametrize(("answers", "text"), EXAMPLES, ids=[answers for answers, _ in EXAMPLES])
+def test_example_of_an_answer(answers: str, text: str) -> None:
+    """The answers give these lines, and without them at least one of them is another."""
+    (base,) = re.findall(r"(?m)^cookiecutter .* --no-input (.*)$", ANSWERS.read_text("utf-8"))
+    example = tomllib.loads(text)
+    assert holds(pyproject(f"{base} {answers}"), example)
+    assert not holds(pyproject(base), example)
+
+
+def test_answers_page_describes_every_answer() -> None:
     page = ANSWERS.read_text(encoding="utf-8")
-    assert examples(page) == page, "run: uv run -m tools.docs"
-    assert len(EXAMPLE.findall(page)) == page.count("```diff")
-    headings = re.findall(r"^## `(\w+)`$", page, flags=re.MULTILINE)
-    assert headings == [*fixed_defaults()]
+    assert re.findall(r"^## `(\w+)`$", page, flags=re.MULTILINE) == [*fixed_defaults()]
+    assert len(EXAMPLES) == page.count("```toml")
 
 
 @pytest.mark.slow

@@ -78,11 +78,9 @@ def rendering(folder: Path) -> list[str]:
 def importing() -> list[str]:
     """Return the row of an import of `torch_plan` in a new Python, against 30 ms."""
     code = "import timeit; print(timeit.timeit('import torch_plan.project.planning', number=1))"
-
-    def taken() -> float:
-        return float(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT)) * 1000
-
-    return row("an import of `torch_plan`, against 30 ms", in_turn(taken, lambda: 30), 1)
+    command = (sys.executable, "-c", code)
+    taken = [float(subprocess.check_output(command, cwd=ROOT)) * 1000 for _ in range(10)]
+    return row("an import of `torch_plan`, against 30 ms", [(spent, 30) for spent in taken[1:]], 1)
 
 
 def locking(folder: Path, url: str) -> list[str]:
@@ -101,10 +99,9 @@ def locking(folder: Path, url: str) -> list[str]:
 
 
 def guide_project(ours: Mapping[str, Any], url: str) -> dict[str, Any]:
-    """Return the `pyproject.toml` of CUDA on Linux and the CPU build elsewhere, as in uv's guide.
+    """Return our `pyproject.toml` with the indexes below `url` as uv's guide has them.
 
-    `ours` is the template's, `url` is what comes before `/cu128`. The guide is "Using uv with
-    PyTorch": https://docs.astral.sh/uv/guides/integration/pytorch/.
+    https://docs.astral.sh/uv/guides/integration/pytorch/
     """
     indexes = {"cpu": "sys_platform != 'linux'", "cu128": "sys_platform == 'linux'"}
     sources = [{"index": f"pytorch-{name}", "marker": marker} for name, marker in indexes.items()]
@@ -164,8 +161,8 @@ def main() -> None:
         rows += against_the_guide(folder / "guide", replica)
     head = ("what", "here", "compared with", "ratio", "target", "")
     table = tabulate(rows, head, tablefmt="pipe", disable_numparse=True)
-    machine = f"{os.cpu_count()} processors with a load of {os.getloadavg()[1]:.0f}"
-    text = f"Last run: {datetime.date.today()}, on {machine}.\n\n{table}"
+    load = f"{os.cpu_count()} processors with a load of {os.getloadavg()[1]:.0f}"
+    text = f"Last run: {datetime.date.today()}, on {load}.\n\n{table}"
     PAGE.write_text(with_parts(PAGE.read_text("utf-8"), {"table": text}), encoding="utf-8")
     print(text)
 

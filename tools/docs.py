@@ -1,29 +1,25 @@
-"""Write anew what follows from the facts and the template: `uv run -m tools.docs`.
+"""Write anew what follows from the facts: `uv run -m tools.docs`.
 
-That is the layout of `builds.json`, the table of `docs/support.md` with its list of
-broken builds, and the examples of `docs/answers.md`. A test fails where one of them is older.
+That is the layout of `builds.json`, and the table of `docs/support.md` with its list of broken
+builds. A test fails where one of them is older.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import shlex
-from collections.abc import Iterator
 
 from tabulate import tabulate
 
-from page.choices import pyproject_of
 from tools.lib.facts_file import dump_facts
 from tools.lib.markdown import with_parts
 from tools.lib.template import ROOT
 from torch_plan.answers.records import NO_COMPANIONS
-from torch_plan.catalog.facts import BUILDS_PATH, Facts, load_facts
+from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, family_of
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete
 
-SUPPORT, ANSWERS = ROOT / "docs/support.md", ROOT / "docs/answers.md"
+SUPPORT = ROOT / "docs/support.md"
 
 LETTERS = {
     "linux-x86_64": "L",
@@ -38,24 +34,6 @@ LETTERS = {
 TO = "\N{EN DASH}"
 
 HEAD = ("torch", "goes with", "Python", "needs", "on PyPI", "CPU", "CUDA", "ROCm", "XPU")
-
-COMMAND = re.compile(r"^cookiecutter .* --no-input (.*)$", re.MULTILINE)
-"""The command that the examples are compared with."""
-
-EXAMPLE = re.compile(
-    r"(?P<head>^`(?P<answers>\w+=[^`\n]+)` .*`pyproject\.toml`:)\n```diff\n(?s:.*?)^```$",
-    re.MULTILINE,
-)
-"""Answers, and the difference that they make."""
-
-FOLLOWS = "exclude-newer-package"
-"""The key that is left out: it names every package with a source."""
-
-Entries = dict[tuple[str, str], str]
-"""Table and key -> the text of the value, of a pyproject.toml."""
-
-
-# --- docs/support.md -----------------------------------------------------------------------------
 
 
 def support(page: str, facts: Facts) -> str:
@@ -129,66 +107,12 @@ def floors(facts: Facts, release: str) -> dict[str, str]:
     return letters
 
 
-# --- docs/answers.md -----------------------------------------------------------------------------
-
-
-def examples(page: str) -> str:
-    """Return the page with the differences that the template makes now."""
-    (base,) = COMMAND.findall(page)
-    before = entries(base)
-
-    def example(match: re.Match[str]) -> str:
-        lines = changes(before, entries(f"{base} {match['answers']}"))
-        return "\n".join([match["head"], "```diff", *lines, "```"])
-
-    return EXAMPLE.sub(example, page)
-
-
-def entries(words: str) -> Entries:
-    """Return the entries of the pyproject.toml for answers; comments are left out."""
-    answers = complete(dict(word.split("=", 1) for word in shlex.split(words)), load_facts())
-    values: Entries = {}
-    table = key = ""
-    for line in pyproject_of(answers, make_plan(answers)).splitlines():
-        if line.startswith("["):
-            table = line
-        elif start := re.match(r"([\w-]+) = (.*)", line):
-            key, value = start.groups()
-            # One of several tables of this name: its first key tells them apart.
-            table += f"  # {value}" if table.startswith("[[") and key == "name" else ""
-            values[table, key] = value
-        elif line and not line.startswith("#"):
-            values[table, key] += f"\n{line}"
-    return {entry: value for entry, value in values.items() if entry[1] != FOLLOWS}
-
-
-def changes(old: Entries, new: Entries) -> Iterator[str]:
-    """Yield the lines of a diff: the tables, and in each what comes and goes.
-
-    Keys of a table that change alike share their lines: `torch, torchvision = [`.
-    """
-    alike: dict[str, dict[tuple[str, str], list[str]]] = {}
-    for table, key in {**new, **old}:
-        values = old.get((table, key), ""), new.get((table, key), "")
-        if values[0] != values[1]:
-            alike.setdefault(table, {}).setdefault(values, []).append(key)
-    for table, keys_of in alike.items():
-        yield f" {table}"
-        for values, keys in keys_of.items():
-            texts = [f"{', '.join(keys)} = {value}" if value else "" for value in values]
-            before, after = (text.splitlines() for text in texts)
-            yield from (f" {line}" for line in before[:1] if line in after)
-            yield from (f"-{line}" for line in before if line not in after)
-            yield from (f"+{line}" for line in after if line not in before)
-
-
 def main() -> None:
     """Write the files."""
     facts = json.loads(BUILDS_PATH.read_text(encoding="utf-8"))
     texts = {
         BUILDS_PATH: dump_facts(facts),
         SUPPORT: support(SUPPORT.read_text(encoding="utf-8"), Facts(facts)),
-        ANSWERS: examples(ANSWERS.read_text(encoding="utf-8")),
     }
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8", newline="\n")
