@@ -49,6 +49,13 @@ def test_a_file_without_a_fault(name: str, shop: Shop) -> None:
     assert (said.findings, said.status) == ([], 0)
 
 
+def test_a_platform_that_the_lock_is_not_for_is_told_apart(shop: Shop) -> None:
+    put(shop, "f12")
+    status, text = shop.print("--check")
+    assert status == 0
+    assert "    macos-arm64     not in the lock" in text.splitlines()
+
+
 def test_a_release_for_each_python(shop: Shop) -> None:
     """Two requirements that no one release satisfies are two that no one Python has."""
     put(shop, "f6")
