@@ -20,7 +20,7 @@ from adopt.edit import apply
 from adopt.files import parsed, replace_files
 from adopt.find import ADVICE, BROKEN, DRIFTS, Finding, View, find
 from adopt.measure import Place, Table, copied, measure
-from adopt.parse import Manifest, Project, read_project, read_projects
+from adopt.parse import Manifest, Project, read_project, read_projects, unique
 from adopt.report import as_json, finding_lines, name_all, table_lines
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.text import listed
@@ -75,8 +75,8 @@ class Command:
         arm = self.names_arm
         views = [View(project, table, self.facts, names_arm=arm) for project in projects]
         findings = [finding for view in views for finding in find(view)]
-        unique = {finding.text: finding for finding in findings}
-        return State(projects, table, views, [*unique.values()])
+        by_text = {finding.text: finding for finding in findings}
+        return State(projects, table, views, [*by_text.values()])
 
     def mend(self, state: State, levels: Collection[str]) -> Mended:
         """Mend what can be mended, and measure after each round; what does not help is undone."""
@@ -293,6 +293,8 @@ def show(
     print("", *lines, "", *table_lines("After", after.table, after.views), "", sep="\n")
     print(*notes, sep="\n", end="\n" * bool(notes))
     known = {finding.text for finding in before.findings}
+    for text in unique(one.text for one in mends if one.text not in known):
+        print(f"mended on the way: {text}")
     print(*finding_lines(one for one in after.findings if one.text not in known), sep="\n")
     if not options.write:
         print("Nothing is written. --write writes it.")

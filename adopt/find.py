@@ -11,7 +11,7 @@ from packaging.markers import Marker
 
 from adopt import edit
 from adopt.edit import Edit
-from adopt.measure import USUAL, Cell, Got, Place, Table, is_unsolvable
+from adopt.measure import NO_DATE, USUAL, Cell, Got, Place, Table, is_unsolvable
 from adopt.parse import (
     BASE,
     KINDS,
@@ -186,6 +186,7 @@ def find(view: View) -> list[Finding]:
         find_missing_conflicts,
         find_labels_without_index,
         find_missing_triton,
+        find_cooldown,
         find_extra_in_marker,
         find_no_wheel,
         find_amd64,
@@ -309,6 +310,21 @@ def find_no_solution(view: View) -> Iterator[Finding]:
     if is_unsolvable(view.table.why_nothing):
         text = "Nobody can lock: uv finds no solution, for the reason above."
         yield Finding(BROKEN, text, way="Change the requirements that uv names.")
+
+
+def find_cooldown(view: View) -> Iterator[Finding]:
+    """Find a cooldown, which refuses all files of an index that gives no upload dates."""
+    root = view.project.root
+    if NO_DATE in view.table.why_nothing and root.uv.get("exclude-newer"):
+        names = unique(one.name for one in view.project.sources if one.name in view.family)
+        keys = (*UV, "exclude-newer-package")
+        spared = {**root.uv.get("exclude-newer-package", {}), **dict.fromkeys(names, False)}
+        yield Finding(
+            BROKEN,
+            "Nobody can lock: PyTorch's index gives no upload dates, so `exclude-newer` refuses "
+            f"every file of {listed(names)}.",
+            edits=(Edit(root.path, keys, None, spared, whole=True),),
+        )
 
 
 def find_extra_in_marker(view: View) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import Package, Pylock, PylockValidationError
+from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -75,6 +76,9 @@ _NO_CHOICE = {
     "platform_version": "",
 }
 """What an export does not ask: it was made for one choice."""
+
+NO_DATE = "is missing an upload date"
+"""What uv says of a wheel that a cooldown refuses, since its index gives no dates."""
 
 _SKIPPED = re.compile(r"\..+|node_modules|__pycache__|build|dist|venv|wandb|.*\.egg-info")
 
@@ -157,6 +161,8 @@ def run_uv(folder: Path, deadline: float, *words: str) -> str:
     except OSError as error:
         raise UvFailed(f"uv cannot be started: {error}") from None
     said = done.stderr.decode("utf-8", "replace")
+    # uv warns of each wheel of an index without dates.
+    said = re.sub(rf"(?m)((^warning: .*{NO_DATE}.*\n)(?:^warning: .*{NO_DATE}.*\n)*)", r"\2", said)
     # uv warns of a setting that it cannot read, drops it with its neighbours, and ends with 0.
     if done.returncode or "Failed to parse" in said:
         raise UvFailed(said.strip() or f"uv ended with {done.returncode}.")
@@ -302,7 +308,9 @@ def read_lock(
         except UvFailed as failed:
             table.unmeasured[str(option)] = str(failed)
             continue
-        for platform, python in product(platforms_of(project), pythons_of(project, facts)):
+        for platform, python in product(
+            platforms_of(project), pythons_of(project, exported, facts)
+        ):
             cell = select(exported, platform, python)
             table.cells[Place(option, platform, python)] = cell
     for _, option in options[MOST_OPTIONS:]:
@@ -356,12 +364,16 @@ def platforms_of(project: Project) -> list[str]:
     ]
 
 
-def pythons_of(project: Project, facts: Facts) -> list[str]:
-    """Return the Pythons that a project is for, of those that PyTorch has wheels for."""
+def pythons_of(project: Project, exported: Pylock, facts: Facts) -> list[str]:
+    """Return the Pythons that a project and its lock are for, of those that PyTorch serves.
+
+    Where a project names none, uv takes that which locks for the oldest.
+    """
+    bounds = [project.requires_python, exported.requires_python or SpecifierSet()]
     return [
         python
         for python in facts.all_pythons
-        if any(project.requires_python.contains(f"{python}.{patch}") for patch in (0, 99))
+        if any(all(one.contains(f"{python}.{patch}") for one in bounds) for patch in (0, 99))
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.adopt.helpers import ARM, LINUX, MAC, WINDOWS, Said, Shop
+from tests.conftest import PYTHON
 from tools.lib.lock import run_uv
 
 CASES = Path(__file__).with_name("cases")
@@ -46,6 +47,13 @@ def test_a_file_without_a_fault(name: str, shop: Shop) -> None:
     said = shop.run("--check", "--strict")
     assert row(said) == RIGHT[name]
     assert (said.findings, said.status) == ([], 0)
+
+
+def test_a_platform_that_the_lock_is_not_for_is_told_apart(shop: Shop) -> None:
+    put(shop, "f12")
+    status, text = shop.print("--check")
+    assert status == 0
+    assert "    macos-arm64     not in the lock" in text.splitlines()
 
 
 def test_a_release_for_each_python(shop: Shop) -> None:
@@ -221,3 +229,36 @@ def test_a_copy_of_the_index(shop: Shop) -> None:
         "pypi-cn",
         "pytorch-cu124",
     ]
+
+
+COOLDOWN = """\
+[project]
+name = "p"
+version = "0"
+requires-python = ">=3.11,<3.14"
+dependencies = ["torch==2.9.1"]
+[tool.uv]
+exclude-newer = "2026-06-01T00:00:00Z"
+[tool.uv.sources]
+torch = { index = "pytorch-cpu" }
+[[tool.uv.index]]
+name = "pytorch-cpu"
+url = "https://download.pytorch.org/whl/cpu"
+explicit = true
+"""
+
+
+def test_a_cooldown_refuses_an_index_without_dates(shop: Shop) -> None:
+    shop.put(COOLDOWN)
+    said = shop.run("--write")
+    assert said.data["unmeasured"][""].count("upload date") == 1
+    assert row(said, when="after") == ["2.9.1+cpu"] * 4
+    assert shop.read()["tool"]["uv"]["exclude-newer-package"] == {"torch": False}
+
+
+def test_a_project_that_names_no_python(shop: Shop) -> None:
+    """Uv takes the Python that locks for the oldest."""
+    shop.put('[project]\nname = "p"\nversion = "0"\ndependencies = ["torch"]\n')
+    said = shop.run("--check")
+    assert (said.status, said.findings) == (0, [])
+    assert min(cell["python"] for cell in said.data["today"]) == PYTHON
