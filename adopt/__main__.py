@@ -82,29 +82,21 @@ class Command:
         """Mend what can be mended, and measure after each round; what does not help is undone."""
         mended: tuple[Finding, ...] = ()
         useless: set[str] = set()
-        is_careful = False
+        most = None
         for _ in range(_ROUNDS):
-            chosen = [
-                finding
-                for finding in state.findings
-                if finding.level in levels and finding.edits and finding.text not in useless
-            ]
-            chosen = chosen[: 1 if is_careful else None]
+            findings = [one for one in state.findings if one.level in levels and one.edits]
+            chosen = [one for one in findings if one.text not in useless][:most]
             texts = apply(state.texts, [edit for finding in chosen for edit in finding.edits])
             if texts == state.texts:
                 break
             after = self.look(state.projects, texts)
-            left = {finding.text for finding in after.findings}
-            if after.table.why_nothing and not state.table.why_nothing:
+            if after.table.why_nothing and not state.table.why_nothing and len(chosen) > 1:
                 # One of them is why it does not lock any more, so they are tried one by one.
-                left = {finding.text for finding in chosen} if len(chosen) == 1 else left
-                useless |= left & {finding.text for finding in chosen}
-                is_careful = True
-                continue
-            if unhelpful := {finding.text for finding in chosen} & left:
-                useless |= unhelpful
-                continue
-            mended, state = (*mended, *chosen), after
+                most = 1
+            elif left := unhelpful(chosen, state, after):
+                useless |= left
+            else:
+                mended, state = (*mended, *chosen), after
         return Mended(state, mended, frozenset(one for each in mended for one in each.places))
 
     def ask(self, state: State, given: Mapping[str, str]) -> State:
@@ -125,6 +117,13 @@ class Command:
             raise Stop(not_lockable(after.table))
         self.notes = [*asked.plan.notes, *missed(after.views[0], asked.plan)]
         return after
+
+
+def unhelpful(chosen: Sequence[Finding], before: State, after: State) -> set[str]:
+    """Return the findings that are left after their mend; all, if nothing is measured any more."""
+    texts = {finding.text for finding in chosen}
+    is_lost = after.table.why_nothing and not before.table.why_nothing
+    return texts if is_lost else texts & {finding.text for finding in after.findings}
 
 
 def with_text(manifest: Manifest, texts: Mapping[Path, str]) -> Manifest:

@@ -43,6 +43,7 @@ from torch_plan.catalog.versions import CPU, PYPI, TORCH, version_key
 from torch_plan.project.plan import Option as Build
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
+from torch_plan.resolution.cells import Cell, Package
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 from torch_plan.resolution.refusal import refusal_text
@@ -211,26 +212,7 @@ def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Chan
     """Return the edits that answers ask for. Raises `Stop` where they cannot be served."""
     read = read_answers(view, given)
     check_several(read, given)
-    answers = {**read, **given}
-    is_moved = {"torch_backend", "layout"} & given.keys() and "platforms" not in given
-    if is_moved and view.platforms:
-        # A platform with a release of its own keeps it; others get the build that is asked for.
-        words = [word for word in read["platforms"].split() if "+" in word]
-        kept = {word.partition("=")[0] for word in words}
-        words += [name for name in view.platforms if name not in kept]
-        answers["platforms"] = " ".join(words)
-    if not variants(view) and "torch_version" not in given:
-        answers = newest_that_can_be(view, read, given)
-    # A companion may come from elsewhere, or have no wheels for some of the platforms.
-    names = answers["companions"].split()
-    optional = " ".join(f"{name.rstrip(OPTIONAL)}{OPTIONAL}" for name in names)
-    if (
-        problems_of(answers, view.facts)
-        and NO_COMPANIONS not in names
-        and "companions" not in given
-    ):
-        eased = {**answers, "companions": optional}
-        answers = answers if problems_of(eased, view.facts) else eased
+    answers = wanted_answers(view, read, given)
     try:
         plan = plan_of(answers, view.facts)
     except Refused:
@@ -253,6 +235,27 @@ def problems_of(answers: Mapping[str, str], facts: Facts) -> list[Problem]:
 def plan_of(answers: Mapping[str, str], facts: Facts) -> Plan:
     """Return the plan of answers, put in their proper form; raises `Refused`."""
     return make_plan(complete(answers, facts), facts)
+
+
+def wanted_answers(view: View, read: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return what a project has, changed by what is asked for."""
+    answers = {**read, **given}
+    if not variants(view) and "torch_version" not in given:
+        answers = newest_that_can_be(view, read, given)
+    if {"torch_backend", "layout"} & given.keys() and "platforms" not in given and view.platforms:
+        # A platform with a release of its own keeps it; others get the build that is asked for.
+        words = [word for word in read["platforms"].split() if "+" in word]
+        kept = {word.partition("=")[0] for word in words}
+        answers["platforms"] = " ".join(
+            [*words, *(one for one in view.platforms if one not in kept)]
+        )
+    if "companions" in given or not problems_of(answers, view.facts):
+        return answers
+    # A companion may come from elsewhere, or have no wheels for some of the platforms.
+    names = [name.rstrip(OPTIONAL) for name in answers["companions"].split()]
+    optional = " ".join(f"{name}{OPTIONAL}" for name in names if name != NO_COMPANIONS)
+    eased = {**answers, "companions": optional or NO_COMPANIONS}
+    return answers if problems_of(eased, view.facts) else eased
 
 
 def newest_that_can_be(
@@ -312,12 +315,9 @@ def line_edits(
 
 def added_lines(view: View, plan: Plan, asked: Collection[str]) -> Iterator[Edit]:
     """Yield the edits that add what is asked for and no list has; a bound gets a constraint."""
-    torch = view.project.of(TORCH)
-    is_held = any(line.is_exact and line.keys[0] == "tool" for line in torch)
-    is_loose = any(not line.is_exact for line in torch) and not is_held
-    if "torch_version" in asked and is_loose and len(plan.releases) == 1 and not plan.is_library:
+    torch, texts = view.project.of(TORCH), list[str]()
+    if "torch_version" in asked and len(plan.releases) == 1 and is_loose(torch, plan):
         yield constrain(view.project, f"{TORCH}=={plan.releases[0]}")
-    texts: list[str] = []
     if not torch and not plan.selector:
         guards = [text for text in plan.dependencies if text.startswith("numpy<")]
         texts = [*plan.default.requirements, *guards]
@@ -325,6 +325,12 @@ def added_lines(view: View, plan: Plan, asked: Collection[str]) -> Iterator[Edit
         names = [name for name in plan.companions if not view.project.of(name)]
         texts = [text for name in names for text in planned(plan, BASE, name)]
     yield from (Edit(view.project.manifest.path, BASE, None, text) for text in texts)
+
+
+def is_loose(torch: Sequence[Line], plan: Plan) -> bool:
+    """Tell whether nothing pins torch for the lock; a library of the template pins it itself."""
+    is_held = any(line.is_exact and line.keys[0] == "tool" for line in torch)
+    return any(not line.is_exact for line in torch) and not is_held and not plan.is_library
 
 
 def new_lines(
@@ -375,28 +381,29 @@ def gone(view: View, plan: Plan) -> list[Keys]:
 
 def respecified(view: View, plan: Plan, line: Line) -> str:
     """Return a requirement with the version of a plan; a bound or a pin that admits it stays."""
-    packages = [
-        (cell, package)
+    cells = [
+        cell
         for cell in build_for(plan, line.keys).cells
-        if (package := cell.package(line.name)) and package.version
         if any(line.holds(cell.platform, python) for python in plan.pythons)
     ]
-    fits = all(
-        any(map(line.public.contains, fitting(view, cell.release, package.name, package.version)))
-        for cell, package in packages
-    )
-    labels = {package.label for _, package in packages} if line.label else {""}
-    if not packages or line.requirement.url or (fits and line.label in labels):
+    packages = [one for cell in cells if (one := cell.package(line.name)) and one.version]
+    if not packages or line.requirement.url or is_right(view, line, cells, packages):
         return line.text
-    cell, package = packages[0]
-    pin = f"=={package.full_version if line.label else package.version}"
+    pin = f"=={packages[0].full_version if line.label else packages[0].version}"
     if not line.is_exact and line.keys[0] == "tool" and line.name != TORCH:
-        pin = view.facts.pair_bounds(line.name, cell.release)
+        pin = view.facts.pair_bounds(line.name, cells[0].release)
     elif line.is_lower:
-        pin = f">={package.version}"
+        pin = f">={packages[0].version}"
     bare, separator, marker = line.text.partition(";")
     name = re.sub(r"\s*[(<>=!~].*", "", bare.strip())
     return f"{name}{pin}{f' {separator}' if marker else ''}{marker}"
+
+
+def is_right(view: View, line: Line, cells: Sequence[Cell], packages: Sequence[Package]) -> bool:
+    """Tell whether a requirement admits what goes with each release, and names its build."""
+    labels = {one.label for one in packages} if line.label else {""}
+    versions = [fitting(view, cell.release, line.name, packages[0].version) for cell in cells]
+    return line.label in labels and all(any(map(line.public.contains, one)) for one in versions)
 
 
 def fitting(view: View, release: str, name: str, version: str) -> Sequence[str]:
@@ -450,21 +457,27 @@ def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool)
     for package in unique([*plan.sources, *(one.name for one in project.sources)]):
         sources = project.sources_of(package)
         old = [dict(one.entry) for one in sources]
-        ours = [
-            source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())
-        ]
-        is_left = not old and package not in plan.tritons and not is_own_project(view, before)
-        if package not in view.family or (not is_asked and (is_left or old != ours)):
-            used |= {entry.get("index", "") for entry in old}
-            continue
-        is_needed = package in {*plan.tritons, *plan.companions, TORCH} or is_present(view, package)
-        new = [source_entry(names, one) for one in plan.sources.get(package, ()) if is_needed]
-        used |= {entry["index"] for entry in new}
+        new = old
+        if package in view.family and (is_asked or follows(view, plan, before, package)):
+            is_planned = package in {*plan.tritons, *plan.companions, TORCH}
+            entries = [source_entry(names, one) for one in plan.sources.get(package, ())]
+            new = entries if is_planned or is_present(view, package) else []
+        used |= {entry.get("index", "") for entry in new}
         if old != new:
             path = sources[0].path if sources else project.manifest.path
             keys = (*SOURCES, sources[0].key if sources else package)
             yield Edit(path, keys, None, new[0] if len(new) == 1 else new or None, whole=True)
     yield from index_edits(view, plan, used)
+
+
+def follows(view: View, plan: Plan, before: Plan | None, package: str) -> bool:
+    """Tell whether the sources of a package follow the plan, though nobody asked for a build.
+
+    They do where the plan of before says them word for word.
+    """
+    old = [dict(one.entry) for one in view.project.sources_of(package)]
+    ours = [source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())]
+    return old == ours and (bool(old) or package in plan.tritons or is_own_project(view, before))
 
 
 def declared_name(view: View, url: str) -> str:

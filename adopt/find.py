@@ -196,9 +196,7 @@ def find(view: View) -> list[Finding]:
         find_numpy,
         find_known_faults,
         find_different_releases,
-        find_foreign_packages,
         find_narrow_sources,
-        find_unused_sources,
         find_torch_backend,
         find_settings_of_others,
     )
@@ -740,40 +738,7 @@ def all_admit(view: View, locked: dict[Place, str]) -> bool:
     )
 
 
-def find_foreign_packages(view: View) -> Iterator[Finding]:
-    """Find packages that have nothing to do with PyTorch, and come from its index all the same."""
-    brought = ("nvidia-", "cuda-", "intel-", "triton", "pytorch-triton", "rocm", "torch")
-    for index, _ in view.open_indexes():
-        names = {
-            name
-            for cell in view.cells.values()
-            for name, got in cell.packages.items()
-            if got.registry.rstrip("/") == index.url.rstrip("/")
-            if name not in view.family and not name.startswith(brought)
-        }
-        if names:
-            yield Finding(
-                DRIFTS,
-                f"PyTorch's index ({index.name or index.setting}) serves {listed(sorted(names))} "
-                "too, of which it has few versions.",
-                way="Make the index `explicit = true`, and name it as the source of torch.",
-            )
-
-
 # --- It works, and does not say what it seems to say ----------------------------------------------
-
-
-def find_unused_sources(view: View) -> Iterator[Finding]:
-    """Find sources of packages that nothing requires; uv does not look at them."""
-    project, cells = view.project, view.table.cells.values()
-    if view.table.unmeasured or project.root.uv.get("workspace"):
-        return
-    installed = {name for cell in cells for name in (*cell.packages, *cell.missing)}
-    for name in unique(source.name for source in project.sources):
-        if name in view.family - installed and not project.of(name):
-            edits = [edit.source_edit(source, None) for source in project.sources_of(name)]
-            text = f"{name} has a source, and nothing requires it: uv does not look at the source."
-            yield Finding(ADVICE, text, edits=tuple(edits))
 
 
 def find_torch_backend(view: View) -> Iterator[Finding]:

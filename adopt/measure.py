@@ -236,7 +236,8 @@ def measure(
         except UvFailed as failed:
             failure = failure or str(failed).replace(str(copy), str(root))
         else:
-            return read_lock(projects, facts, copy, deadline, lock)
+            told = ", with 403 of an index taken for `not here`" if failure else ""
+            return read_lock(projects, facts, copy, deadline, f"{lock}{told}")
     return Table({}, {"": failure})
 
 

@@ -7,15 +7,14 @@ command to run next, and nothing is taken back. Messages go to standard error, w
 from __future__ import annotations
 
 import os
-import platform
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+# Every import makes the user wait: each of the others stands where it is needed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable
     from typing import Any
 
@@ -153,6 +152,8 @@ def is_scratch() -> bool:
 
 def remove_empty(name: str) -> None:
     """Remove a folder of which no file was rendered."""
+    import shutil
+
     if not any(path.is_file() for path in Path(name).rglob("*")):
         shutil.rmtree(name, ignore_errors=True)
 
@@ -162,6 +163,8 @@ def start_repository() -> None:
 
     Without git nothing happens, and nothing is said.
     """
+    import shutil
+
     project, git = Path.cwd(), shutil.which("git")
     if not git or any((folder / ".git").exists() for folder in (project, *project.parents)):
         return
@@ -428,6 +431,8 @@ def lock_command(settings: dict[str, Any]) -> list[str]:
 
 def smoke_command(settings: dict[str, Any]) -> list[str]:
     """Return the smoke test's command, with the build to expect if the plan names this machine."""
+    import platform
+
     build = settings["expect"].get(f"{sys.platform} {platform.machine()}")
     return [settings["command"], *(["--expect", build] if build else [])]
 
@@ -478,6 +483,8 @@ def find_uv() -> str:
 
     `tools/lib/lock.py` does the same: a hook cannot import it.
     """
+    import shutil
+
     uv = shutil.which(os.environ.get("UV") or "uv") or shutil.which("uv")
     if not uv:
         raise Stopped(
@@ -514,6 +521,8 @@ def run(
 
     What it prints is caught, unless it is `shown` to the user.
     """
+    import subprocess
+
     program = "git" if command[1] == "init" else "uv"
     try:
         return subprocess.run(

@@ -44,7 +44,8 @@ PYODIDE_FILES = (
 )
 
 NOT_LOADED = (
-    *("dialogue/*.py", "extension.py", "inverse.py", "project/ci.py", "project/readme.py"),
+    *("dialogue/*.py", "extension.py", "project/ci.py", "project/readme.py"),
+    "resolution/refusal.py",
     *("machine/detection.py", "machine/gpus.py", "machine/host.py"),
 )
 """The modules of `torch_plan` that no choice of the page needs."""
