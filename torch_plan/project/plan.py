@@ -68,7 +68,7 @@ class Plan(NamedTuple):
     constraints: tuple[str, ...]
     """What holds the lock at exact versions where the requirements leave them open."""
     gate: tuple[str, ...]
-    """What the default group `torch` names: the packages whose sources bind nobody else.
+    """What the default group `torch` requires, so that its sources bind nobody else.
 
     Empty where the project is no library, or has its builds as extras or groups.
     """

@@ -88,21 +88,24 @@ class _Planner:
 
     @cached_property
     def gate(self) -> tuple[str, ...]:
-        """The packages whose sources hold for a default group alone, in a library.
+        """What a library requires in a default group, for whose sake alone its sources hold.
 
         uv takes the sources of a library from git or a path as its user's own, and refuses a user
         with another CUDA. Of a library's groups it takes none, and so none of their sources.
         """
         if self.answers.torch_pin != MINIMUM or self.answers.layout != MARKERS:
             return ()
-        packages = (package for cell in self.cells.all for package in cell.packages)
-        return tuple(dict.fromkeys(it.name for it in packages if it.origin != PYPI))
+        return tuple(
+            self.requirements(
+                self.cells.all, lambda package: package.name if package.origin != PYPI else ""
+            )
+        )
 
     def group_of(self, variant: Variant, package: str) -> str:
         """Return the group that the sources of a package are for, empty for all of the project."""
         if self.answers.layout == GROUPS:
             return variant.name
-        return TORCH if package in self.gate else ""
+        return TORCH if package in {line.split()[0] for line in self.gate} else ""
 
     @cached_property
     def companions(self) -> tuple[str, ...]:
