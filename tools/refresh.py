@@ -244,7 +244,7 @@ class Refresh:
         names = [known["requirement"], *tritons.values()]
         name = next((name for name in names if "==" in name), names[-1])
         ordered = " ".join(it for it in PLATFORMS if it in platforms | {*tritons})
-        triton = {"requirement": name, "platforms": ordered}
+        triton = {**known, "requirement": name, "platforms": ordered}
         if triton != known:
             entry["triton"] = dict(sorted({**entry.get("triton", {}), family: triton}.items()))
             self.say(CHANGED, f"torch {release}: {name} on {ordered}")

@@ -53,8 +53,11 @@ def test_what_nobody_has_seen_is_likely_and_not_published() -> None:
     assert FACTS.is_likely("torchvision", "0.29.2", "cu130", "linux-aarch64")
     assert not FACTS.is_likely("torch", "2.15.0", "cu130", "linux-x86_64")
     assert "linux-aarch64" not in FACTS.published.platforms("torch", "2.14.1", CPU)
-    assert "rocm7.14" not in FACTS.backends("2.14.1")
-    assert "rocm7.14" in FACTS.backends("2.14.0")
+    assert "rocm7.14" in FACTS.published.backends("2.14.1")
+    assert "rocm7.14" not in FACTS.backends("2.15.0")
+    assert FACTS.published.pythons("torch", "2.14.1", CPU, "macos-arm64")[-1] == "3.15"
+    assert FACTS.published.pythons("torch", "2.14.1", PYPI, "macos-arm64")[-1] == "3.14"
+    assert "windows-x86_64" in FACTS.published.platforms("torch", "2.12.1", "xpu")
     assert not FACTS.platforms("torchcodec", "0.17.0", "xpu")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch_plan.catalog.versions import version_key
+from torch_plan.catalog.versions import family_of, version_key
 
 
 def capability(number: int) -> str:
@@ -28,7 +28,8 @@ class Hardware:
     def min_driver(self, build: str, platform: str) -> str:
         """Return the least NVIDIA driver for a CUDA build (`525.60.13`), else nothing."""
         system = platform.partition("-")[0]
-        driver: str = self._data["cuda"]["min_driver"].get(system, {}).get(build, "")
+        major = build[2:4] if family_of(build) == "cu" else ""
+        driver: str = self._data["cuda"]["min_driver"].get(system, {}).get(major, "")
         return driver
 
     def architectures(self, release: str, build: str, platform: str) -> tuple[int, ...]:

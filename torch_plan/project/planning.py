@@ -239,6 +239,7 @@ class _Planner:
                 hosts[host_of(cell.url)] = None
             elif any(package.origin != PYPI for package in cell.packages):
                 hosts.update(dict.fromkeys(self.answers.pytorch_index.hosts))
+                hosts.update(dict.fromkeys(self.facts.hosts_of(cell.backend)))
         return tuple(hosts)
 
     def lacks(self, cell: Cell) -> Iterator[str]:

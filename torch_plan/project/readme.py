@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch_plan.addresses import DOCS
@@ -77,7 +77,7 @@ def switch_advice(plan: Plan, page: str) -> str:
 
 def upgrade_advice(plan: Plan) -> str:
     """Return how to raise torch and what goes with it."""
-    packages = ["torch", *plan.companions, *plan.tritons]
+    packages = ["torch", *plan.companions, *_some(plan.tritons)]
     if plan.is_library:
         return (
             "Raise the numbers in `constraint-dependencies` of `pyproject.toml`, then run "
@@ -96,6 +96,11 @@ def ended_builds(plan: Plan, facts: Facts) -> Iterator[str]:
         last = facts.last_release(build)
         if last and last != facts.releases[-1]:
             yield f"The last release with {build} is {last}."
+
+
+def _some(names: Sequence[str]) -> list[str]:
+    """Return names, of many the first two and how many others there are."""
+    return [*names] if len(names) < 4 else [*names[:2], f"{len(names) - 2} others"]
 
 
 def _library(plan: Plan) -> Iterator[str]:
@@ -124,7 +129,7 @@ def _wheel(plan: Plan, slug: str) -> Iterator[str]:
     )
     if plan.tritons:
         yield (
-            f"It requires {listed(plan.tritons)}, which only PyTorch's own index has. Other "
+            f"It requires {listed(_some(plan.tritons))}, which only PyTorch's own index has. Other "
             "installers than uv\n  look on PyPI, where that name has other versions or no owner."
         )
     if plan.local_pins:

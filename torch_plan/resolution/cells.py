@@ -45,7 +45,7 @@ class Cell(NamedTuple):
     build: str
     """What torch was compiled for; empty where PyPI has no wheel for the platform."""
     packages: tuple[Package, ...]
-    """Torch first, then the companions, then the triton package of ROCm and XPU.
+    """Torch first, then the companions, then what ROCm and XPU require of the index.
 
     A companion that the release does not have is left out; one that lacks wheels here has none.
     """
@@ -130,11 +130,11 @@ class Cells:
         packages = [
             self._package(name, self.version(name, release), platform, wanted) for name in names
         ]
-        triton = facts.triton(release, backend)
-        if triton and platform in triton.platforms:
-            version = "" if wanted.url else triton.version
-            index, pythons = _index(platform, wanted), triton.pythons
-            packages.append(Package(triton.name, version, index, pythons, pythons=pythons))
+        for triton in facts.requires(release, backend):
+            if platform in triton.platforms:
+                version = "" if wanted.url else triton.version
+                index, pythons = _index(platform, wanted), triton.pythons
+                packages.append(Package(triton.name, version, index, pythons, pythons=pythons))
         build = facts.build(release, backend, platform)
         cell = Cell(variant, platform, release, backend, build, tuple(packages), wanted.url)
         optional = self.answers.optional
