@@ -1,4 +1,4 @@
-"""What is known since the autumn of 2026, and what is not known yet: plans, and uv's word on them."""
+"""What is known since the autumn of 2026, and what is not known yet, and uv's word on it."""
 
 from __future__ import annotations
 

@@ -217,11 +217,12 @@ def test_without_a_root_page_new_indexes_are_named(run: Run) -> None:
 
 def test_new_tags_of_a_known_release(run: Run) -> None:
     facts, world = recent("2.15.0"), recent("2.15.0")
-    table = world["wheels"]["torch"]["2.14.1"]["cu126"]
-    world["wheels"]["torch"]["2.14.1"]["cu126"] = {"manylinux_2_28_x86_64": "cp312", **table}
+    known = wheels_in(world["wheels"]["torch"]["2.15.0"])
+    new = ("cu130", "manylinux_2_28_aarch64", "cp312")
+    world["wheels"]["torch"]["2.15.0"] = tables_of({*known, new})
     assert run.on(facts, Index(world), Pypi(world)) == 0
     assert same(run, world)
-    assert "- torch 2.14.1 on `cu126`: manylinux_2_28_x86_64 for cp312\n" in run.out
+    assert "- torch 2.15.0 on `cu130`: manylinux_2_28_aarch64 for cp312\n" in run.out
 
 
 def test_companions_without_a_pin_go_by_their_days(run: Run) -> None:

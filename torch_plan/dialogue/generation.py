@@ -304,7 +304,7 @@ def advice_of(context: Mapping[str, Any]) -> Advice:
         dockerfile=is_yes(answers["dockerfile"]),
         distributed=is_yes(answers["distributed"]),
     )
-    return advice(plan_of(context), wishes, load_facts())
+    return advice(plan_of(context), wishes)
 
 
 def made_with(context: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.versions import CPU, FAMILIES, TORCH, backend_key, family_of, version_key
 from torch_plan.machine.gpus import (
     AMD_ARCHITECTURE,
@@ -83,36 +84,45 @@ def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
     if not gpu.family:
         return Detected(CPU, f"Found {gpu.description}, so the default build is cpu.")
     family = FAMILIES[gpu.family]
+    found = f"Found {gpu.description}{_cards_of(gpu, facts, platform)}"
     choice = choose(release, facts, gpu, platform)
     if choice:
         reason = (
             f"{choice.candidate.build} is the newest {family} build of torch {release}"
             f"{_that_runs(gpu, choice)}"
         )
-        return Detected(choice.candidate.build, f"Found {gpu.description}: {reason}.")
+        return Detected(choice.candidate.build, f"{found}: {reason}.")
     obstacles = _obstacles(release, facts, gpu, platform)
     if obstacles:
         reason = f"no {family} build of torch {release} runs here{_passed_over(obstacles)}"
     else:
         reason = f"torch {release} has no {family} build for {platform or 'this platform'}"
     older = _newest_release_that_runs(facts, gpu, platform)
-    sentence = f"Found {gpu.description}: the default build is cpu, since {reason}{older}."
+    sentence = f"{found}: the default build is cpu, since {reason}{older}."
     return Detected(CPU, sentence)
 
 
+def _cards_of(gpu: Gpu, facts: Facts, platform: str) -> str:
+    """Return the cards that a GPU may be, as people call them: ` (RTX 40, L4)`."""
+    nvidia, amd = facts.hardware.cards(platform), facts.hardware.amd_cards
+    known = [nvidia.get(it) for it in gpu.capabilities] + [amd.get(it) for it in gpu.architectures]
+    return f" ({names})" if (names := "; ".join(filter(None, known))) else ""
+
+
 def _newest_release_that_runs(facts: Facts, gpu: Gpu, platform: str) -> str:
-    for release in reversed(facts.releases):
-        choice = choose(release, facts, gpu, platform)
-        if choice:
-            build = choice.candidate.build
-            return f"; the newest release with one is torch {release} ({build})"
+    choices = [(it, choose(it, facts, gpu, platform)) for it in reversed(facts.releases)]
+    having = [(release, choice.candidate) for release, choice in choices if choice]
+    having.sort(key=lambda it: it[1].obstacle is not None)
+    for release, candidate in having[:1]:
+        return f"; the newest release with one is torch {release} ({candidate.build})"
     return ""
 
 
 def choose(release: str, facts: Facts, gpu: Gpu, platform: str) -> Choice | None:
     """Choose for all cards at once; where no build runs on all, for the newest card served.
 
-    A build of which it is not known whether it runs comes after all that are known to run.
+    A build of which it is not known whether it runs, or that is reported to hurt, comes after all
+    that are known to run.
     """
     candidates = [*_candidates(release, facts, gpu, platform)]
     runs = [it for it in candidates if it.obstacle is None]
@@ -139,6 +149,9 @@ def _candidates(release: str, facts: Facts, gpu: Gpu, platform: str) -> Iterator
     for cards in _groups(gpu.capabilities or gpu.architectures):
         for build in builds:
             obstacle = _obstacle(release, facts, build, platform, gpu.driver, cards)
+            reported = facts.hardware.why_avoided(release, build, platform)
+            if not obstacle and reported:
+                obstacle = Obstacle(reported, certain=False)
             yield Candidate(build, cards, obstacle)
 
 
@@ -185,16 +198,6 @@ def _obstacle(
     return Obstacle(f"not compiled for {capabilities_text(unserved)}") if unserved else None
 
 
-def runs_on(binary: int, card: int) -> bool:
-    """Return whether code for one compute capability runs on a card of another.
-
-    It does on the same major version and the same or a later minor one (CUDA C++ Programming
-    Guide, "Binary Compatibility"): 8.6 on 8.9, 9.0 not on 10.0. The smoke test of a project has a
-    rule of its own: it knows what its torch was compiled for more exactly, PTX included.
-    """
-    return binary // 10 == card // 10 and binary % 10 <= card % 10
-
-
 def _that_runs(gpu: Gpu, choice: Choice) -> str:
     """Return ` that this driver and this card can run`, and why no newer build is taken."""
     passed_over = _passed_over(choice.passed_over)
@@ -205,7 +208,7 @@ def _that_runs(gpu: Gpu, choice: Choice) -> str:
             if len(cards) < len(gpu.architectures)
             else ""
         )
-        return some + passed_over
+        return f"{some}{f', although {obstacle.text}' if obstacle else ''}{passed_over}"
     if obstacle:
         runners = f"this driver can run, although {obstacle.text}"
     elif not cards:

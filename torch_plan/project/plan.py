@@ -82,7 +82,11 @@ class Plan(NamedTuple):
     demands: tuple[Demand, ...]
     """What each build needs, in the order of the options, the CPU builds last."""
     notes: tuple[str, ...]
-    """What people should know: platforms that get another build, and builds that are likely."""
+    """What people should know: platforms that get another build, builds that are likely or hurt."""
+    warnings: tuple[str, ...]
+    """Those of the notes that say what is known to hurt."""
+    last_releases: Mapping[str, str]
+    """Build -> the last release that has it, of those that newer releases do not have."""
     required_uv: str = REQUIRED_UV
     image_uv: str = IMAGE_UV
 

@@ -22,6 +22,7 @@ from torch_plan.catalog.versions import CPU, PYPI
 from torch_plan.project.markers import split
 from torch_plan.project.needs import Needs
 from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
+from torch_plan.project.warnings import warnings
 from torch_plan.resolution.cells import Cell, Cells, Package
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.likely import likely_notes
@@ -52,6 +53,7 @@ class _Planner:
         options = tuple(map(self.option, answers.variants))
         demands = self.needs.demands((option.sync, option.cells) for option in options)
         shared = options[0].requirements if answers.layout == MARKERS else ()
+        known_to_hurt = tuple(warnings(self.cells))
         return Plan(
             python=answers.python,
             pythons=self.cells.pythons,
@@ -69,7 +71,13 @@ class _Planner:
             package=package_name(answers.project_slug),
             smoke_command=f"{answers.project_slug}-smoke",
             demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
-            notes=(*(it.sentence for it in self.cells.fallbacks), *likely_notes(self.cells)),
+            notes=(
+                *(it.sentence for it in self.cells.fallbacks),
+                *likely_notes(self.cells),
+                *known_to_hurt,
+            ),
+            warnings=known_to_hurt,
+            last_releases=self.last_releases(),
         )
 
     @cached_property
@@ -230,6 +238,16 @@ class _Planner:
                     seen.add(package.origin)
                     url = cell.url or mirror.url_of(package.origin)
                     yield Index(_index_name(package.origin), url, flat=mirror.flat and not cell.url)
+
+    def last_releases(self) -> dict[str, str]:
+        """Return build -> the last release with it, of builds that newer releases do not have."""
+        builds = dict.fromkeys(cell.backend for cell in self.cells.all if not cell.url)
+        found = {build: self.facts.last_release(build) for build in builds}
+        return {
+            build: last
+            for build, last in found.items()
+            if last not in ("", self.facts.releases[-1])
+        }
 
     def hosts(self) -> tuple[str, ...]:
         """Return the hosts that the packages of PyTorch's indexes come from, PyPI left out."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch_plan.addresses import DOCS
-from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import PYPI
 from torch_plan.project.plan import Plan
 from torch_plan.text import listed
@@ -37,13 +36,16 @@ class Wishes(NamedTuple):
     distributed: bool
 
 
-def advice(plan: Plan, wishes: Wishes, facts: Facts) -> Advice:
+def advice(plan: Plan, wishes: Wishes) -> Advice:
     """Return what the README advises."""
     elsewhere = (*_library(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes))
     return Advice(
         switch=switch_advice(plan, wishes.page),
-        upgrade=upgrade_advice(plan),
-        ended=tuple(ended_builds(plan, facts)),
+        upgrade=f"{upgrade_advice(plan)}{security_advice(plan)}",
+        ended=tuple(
+            f"The last release with {build} is {last}."
+            for build, last in plan.last_releases.items()
+        ),
         elsewhere=elsewhere,
     )
 
@@ -90,17 +92,20 @@ def upgrade_advice(plan: Plan) -> str:
     return f"```console\nuv add --no-sync {pins}\n```"
 
 
-def ended_builds(plan: Plan, facts: Facts) -> Iterator[str]:
-    """Yield a sentence for each build of the plan that newer releases do not have."""
-    for build in dict.fromkeys(cell.backend for cell in plan.cells if not cell.url):
-        last = facts.last_release(build)
-        if last and last != facts.releases[-1]:
-            yield f"The last release with {build} is {last}."
+def security_advice(plan: Plan) -> str:
+    """Return what to do with Dependabot's security updates, nothing where torch comes alone."""
+    if not (plan.companions or plan.tritons):
+        return ""
+    return (
+        "\n\nA security update by Dependabot raises torch alone, and uv cannot lock that: do this in "
+        "its place."
+    )
 
 
 def _some(names: Sequence[str]) -> list[str]:
     """Return names, of many the first two and how many others there are."""
-    return [*names] if len(names) < 4 else [*names[:2], f"{len(names) - 2} others"]
+    few, others = names[:2], names[2:]
+    return [*names] if len(others) < len(few) else [*few, f"{len(others)} others"]
 
 
 def _library(plan: Plan) -> Iterator[str]:
