@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch_plan.catalog.hardware import Hardware
 from torch_plan.catalog.mirrors import Mirror
-from torch_plan.catalog.versions import CPU, PYPI, family_of, version_key
+from torch_plan.catalog.versions import CPU, PYPI, family_of, is_open, version_key
 from torch_plan.catalog.wheels import Wheels
 
 BUILDS_PATH = Path(__file__).with_name("builds.json")
@@ -52,9 +52,9 @@ class Facts(Wheels):
     def label(self, package: str, version: str, index: str, platform: str) -> str:
         """Return the label that a wheel carries (`cu128`), empty where it carries none."""
         since = self._data["labelled_since"].get(package, {}).get(platform)
-        if index == PYPI or since is None or version_key(version) < version_key(since):
+        if index == PYPI or since is None or is_open(version):
             return ""
-        return index
+        return index if version_key(version) >= version_key(since) else ""
 
     def build(self, release: str, backend: str, platform: str) -> str:
         """Return the build behind a backend: PyPI's differs by platform, any other is its name.
@@ -131,9 +131,9 @@ class Facts(Wheels):
         if entry is None:
             return None
         name, _, version = entry["requirement"].partition("==")
-        if family not in own:
-            version = ""
         tags = entry.get("python_tags", "").split()
+        if family not in own:
+            version, tags = "", []
         pythons = self.minors(tags) if tags else self.all_pythons
         return Triton(name, version, tuple(entry["platforms"].split()), pythons)
 

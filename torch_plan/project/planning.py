@@ -117,7 +117,8 @@ class _Planner:
         if self.answers.torch_pin != MINIMUM:
             return self.exact(package)
         if package.pythons is None:
-            return f"{package.name}>={package.version}" if package.version else package.name
+            oldest = package.version.removesuffix(".*")
+            return f"{package.name}>={oldest}" if oldest else package.name
         # A library says nothing of what its own torch requires, unless a source needs it said.
         return "" if self.answers.layout == MARKERS else package.name
 

@@ -97,8 +97,8 @@ def security_advice(plan: Plan) -> str:
     if not (plan.companions or plan.tritons):
         return ""
     return (
-        "\n\nA security update by Dependabot raises torch alone, and uv cannot lock that: do this in "
-        "its place."
+        "\n\nA security update by Dependabot raises torch alone, and uv cannot lock that: do this "
+        "instead."
     )
 
 

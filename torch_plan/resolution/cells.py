@@ -320,7 +320,8 @@ def _package(
     wheels = facts.pythons(name, version, index, platform)
     label = facts.label(name, version, index, platform)
     is_likely = facts.is_likely(name, version, index, platform)
-    if not wheels and not is_known and _may_exist(index, platform):
+    may_be_there = not is_known or facts.may_have(wanted.release, wanted.backend)
+    if not wheels and may_be_there and _may_exist(index, platform):
         wheels, is_likely = facts.pythons_anywhere(name, version, platform), True
     return Package(name, version, index, wheels, label, is_likely)
 
