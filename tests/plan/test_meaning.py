@@ -121,7 +121,7 @@ def test_the_only_build_of_a_toolkit_is_meant() -> None:
     one = understand({"torch_version": "2.14.1", "torch_backend": "ROCm"}, FACTS)
     assert one.answers["torch_backend"] == "rocm7.2"
     (note,) = one.notes
-    assert note.endswith("is taken for rocm7.2, the only one that torch 2.14.1 has.")
+    assert note.endswith("the only one that torch 2.14.1 has that is not reported to hurt.")
     two = {"torch_version": "2.9.1", "torch_backend": "cpu gpu=rocm"}
     assert understand(two, FACTS).answers == two
     older = {**two, "torch_backend": "cpu gpu=2.14.1+rocm", "layout": "extras"}

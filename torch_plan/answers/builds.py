@@ -92,7 +92,10 @@ class BuildReader(IndexReader):
         elif having and family not in map(family_of, options):
             newest = having[-1]
             reason = f"torch {release} has no {FAMILIES[family]} build; torch {newest} has one."
-            near = suggest.nearest_backends(backend, self.facts.backends(newest))[0]
+            near = min(
+                suggest.nearest_backends(backend, self.facts.backends(newest)),
+                key=lambda name: bool(self.facts.hardware.why_avoided(newest, name)),
+            )
             moved = plain._replace(backend=near, release=word.release and newest)
             replacements = [moved, *replacements]
             needed = {} if word.release else {"torch_version": newest}

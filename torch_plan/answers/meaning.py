@@ -166,11 +166,13 @@ class _Reading:
             if family_of(found) in families:
                 self.reasons[key] = ", which this machine can run"
                 return found
-            builds = self.facts.backends(release or self.main_release)
-            alike = [it for it in builds if family_of(it) in families]
-            if len(alike) == 1:
-                self.reasons[key] = f", the only one that torch {release or self.main_release} has"
-                return alike[0]
+            asked, hardware = release or self.main_release, self.facts.hardware
+            alike = [it for it in self.facts.backends(asked) if family_of(it) in families]
+            fit = [it for it in alike if not hardware.why_avoided(asked, it)] or alike
+            if len(fit) == 1:
+                unhurt = " that is not reported to hurt" if fit != alike else ""
+                self.reasons[key] = f", the only one that torch {asked} has{unhurt}"
+                return fit[0]
             return typed
         return _number(word, self.facts) or typed
 

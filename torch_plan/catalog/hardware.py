@@ -58,10 +58,13 @@ class Hardware:
             )
         ]
 
-    def why_avoided(self, release: str, build: str, platform: str) -> str:
+    def why_avoided(self, release: str, build: str) -> str:
         """Return why a build is no default where another accelerated one serves, else nothing."""
-        rows = self.reported(release, build, platform)
-        return next((f"it is reported that {row['what']}" for row in rows if "avoided" in row), "")
+        for row in self.all_reports:
+            is_here = release in row["releases"].split() and build in row.get("builds", "").split()
+            if is_here and "avoided" in row:
+                return f"it is reported that {row['what']}"
+        return ""
 
     def advisories(self, release: str) -> list[Mapping[str, str]]:
         """Return the security advisories that hold for a release."""

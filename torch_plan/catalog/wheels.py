@@ -64,12 +64,15 @@ class Wheels(Releases):
         Nothing is known against it of a release that is expected next, where the build is newer
         than all of its family, or where the newest known release has none of the family.
         """
-        family = family_of(backend)
-        known = [it for it in self.all_backends if family_of(it) == family]
-        is_news = family not in map(family_of, self.backends(self.releases[-1])) or (
-            is_build(backend) and backend_key(backend) > backend_key(known[-1])
-        )
-        return bool(known) and self.is_expected(release) and is_news
+        known = [it for it in self.all_backends if family_of(it) == family_of(backend)]
+        if (
+            not self.is_expected(release)
+            or not known
+            or not (is_build(backend) or backend in known)
+        ):
+            return False
+        is_newer = backend_key(backend) > backend_key(known[-1])
+        return is_newer or not {*known}.intersection(self.backends(self.releases[-1]))
 
     def indexes(self, package: str, version: str) -> tuple[str, ...]:
         """Return the indexes that carry this version of a package."""

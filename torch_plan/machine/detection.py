@@ -149,7 +149,7 @@ def _candidates(release: str, facts: Facts, gpu: Gpu, platform: str) -> Iterator
     for cards in _groups(gpu.capabilities or gpu.architectures):
         for build in builds:
             obstacle = _obstacle(release, facts, build, platform, gpu.driver, cards)
-            reported = facts.hardware.why_avoided(release, build, platform)
+            reported = facts.hardware.why_avoided(release, build)
             if not obstacle and reported:
                 obstacle = Obstacle(reported, certain=False)
             yield Candidate(build, cards, obstacle)
