@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.conftest import Bake
 from tests.helpers.proof import prove
+from tools.lib.lock import UvError
 
 
 @pytest.mark.parametrize("layout", ["markers", "extras"])
@@ -34,3 +37,16 @@ def test_rocm_7_14_takes_amds_packages_from_its_index(bake: Bake, layout: str, p
 @pytest.mark.parametrize("backend", ["cpu", "cu132", "rocm7.2", "xpu"])
 def test_python_3_15_of_2_14_is_on_pytorchs_index(bake: Bake, backend: str) -> None:
     prove(bake(torch_version="2.14.0", torch_backend=backend, python_version="3.15"))
+
+
+def test_a_cooldown_may_hold_for_torch_too(bake: Bake) -> None:
+    """As the recipe has it; wheels that are older than the dates of the index carry those."""
+    project = bake(torch_version="2.13.0", torch_backend="cpu", python_version="3.12")
+    manifest = project.path / "pyproject.toml"
+    text = project.read("pyproject.toml")
+    manifest.write_text(re.sub(r"exclude-newer-package = .*\n", "", text), encoding="utf-8")
+    project.uv("lock", "--python", project.python, UV_EXCLUDE_NEWER="2026-11-01")
+    assert 'upload-time = "2026-07-08T12:00:00Z"' in project.read("uv.lock")
+    (project.path / "uv.lock").unlink()
+    with pytest.raises(UvError, match="exclude-newer"):
+        project.uv("lock", "--python", project.python, UV_EXCLUDE_NEWER="2026-07-01")

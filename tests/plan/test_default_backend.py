@@ -46,6 +46,20 @@ def pci(vendor: str, device_class: str) -> dict[str, str]:
     return {f"{slot}/vendor": f"{vendor}\n", f"{slot}/class": f"{device_class}\n"}
 
 
+PNPUTIL = "pnputil /enum-devices /class Display /connected"
+DISPLAYS = r"""Microsoft PnP Utility
+
+Instance ID:                PCI\VEN_8086&DEV_E20B&SUBSYS_11001849&REV_00\6&21C1D86&0&00080008
+Device Description:         Intel(R) Arc(TM) B580 Graphics
+Class Name:                 Display
+"""
+
+
+def windows(displays: str) -> Host:
+    """Return a machine with Windows and these displays."""
+    return fake_host({}, {PNPUTIL: displays}, "win32", "AMD64")
+
+
 def amd(*architectures: str) -> Gpu:
     return Gpu("rocm", f"AMD {' and '.join(architectures)}", architectures=architectures)
 
@@ -133,6 +147,8 @@ L40 = "NVIDIA driver 535.54.03, compute capability 8.9"
         pytest.param(fake_host({}, {ENUMERATOR: "gfx000\n"}), "", NOTHING, id="amd-cpu-only"),
         pytest.param(fake_host(pci("0x8086", "0x030000")), "xpu", "Intel graphics", id="intel"),
         pytest.param(fake_host(pci("0x8086", "0x038000")), "xpu", "Intel graphics", id="intel-3d"),
+        pytest.param(windows(DISPLAYS), "xpu", "Intel graphics", id="intel-on-windows"),
+        pytest.param(windows(DISPLAYS.replace("8086", "1414")), "", NOTHING, id="other-on-windows"),
         pytest.param(fake_host(pci("0x8086", "0x020000")), "", NOTHING, id="intel-network"),
         pytest.param(fake_host(pci("0x1a03", "0x030000")), "", NOTHING, id="server-graphics"),
         pytest.param(
@@ -232,8 +248,8 @@ def test_the_sentence_says_what_was_found_what_was_chosen_and_why() -> None:
     pascal = fake_host({}, {smi(): "580.65.06, 6.1\n"})
     assert detect("2.15.0", FACTS, find_gpu(pascal), pascal.platform).sentence == (
         "Found NVIDIA driver 580.65.06, compute capability 6.1 (GTX 10, P40): the default build is "
-        "cpu, since no CUDA build of torch 2.15.0 runs here (not cu130 and cu132: not compiled for compute "
-        "capability 6.1); the newest release with one is torch 2.14.1 (cu126)."
+        "cpu, since no CUDA build of torch 2.15.0 runs here (not cu130 and cu132: not compiled for "
+        "compute capability 6.1); the newest release with one is torch 2.14.1 (cu126)."
     )
     plain = fake_host()
     assert detect("2.15.0", FACTS, find_gpu(plain), plain.platform).sentence == (

@@ -130,7 +130,7 @@ class Plan(NamedTuple):
     def explicit_packages(self) -> tuple[str, ...]:
         """The packages that come from an index of PyTorch, on some platform at least.
 
-        Such an index tells no upload dates.
+        Its mirrors tell no upload dates, and it dates older wheels anew.
         """
         return tuple(self.sources)
 
