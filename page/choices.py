@@ -27,7 +27,7 @@ from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, default_release, understand
-from torch_plan.resolution.refusal import OFFERED, Search, distinct
+from torch_plan.resolution.search import OFFERED, Search, distinct
 from torch_plan.text import NOT_QUOTABLE, author, shell_line, toml, toml_key
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,7 +11,7 @@ from cookiecutter.prompt import prompt_for_config
 from tests.conftest import ROOT
 from tests.helpers.refusals import FACTS
 from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.dialogue.generation import answers_of
+from torch_plan.dialogue.session import Session
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 
@@ -27,7 +27,7 @@ def collected(given: dict[str, str]) -> ProperAnswers:
     context = generate_context(str(ROOT / "cookiecutter.json"), extra_context=given)
     # `check` would refuse what is tested here; it is left out, and nothing after it is asked.
     context["cookiecutter"]["__check"] = ""
-    return answers_of(prompt_for_config(context, no_input=True))
+    return Session(FACTS).answers_of(prompt_for_config(context, no_input=True))
 
 
 REAL_REASONS = re.compile(

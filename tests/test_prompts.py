@@ -18,7 +18,7 @@ from tests.helpers.elsewhere import copy_template, run
 from tests.helpers.interpreters import install
 from torch_plan.answers.questions import asked
 from torch_plan.catalog.facts import load_facts
-from torch_plan.dialogue.generation import OLDEST_COOKIECUTTER
+from torch_plan.dialogue.session import OLDEST_COOKIECUTTER
 
 Ask = Callable[..., "pexpect.spawn[str]"]
 

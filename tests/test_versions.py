@@ -19,7 +19,7 @@ from tests.helpers.interpreters import install
 from tests.helpers.proof import check_locked, prove
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
-from torch_plan.dialogue.generation import OLDEST_COOKIECUTTER
+from torch_plan.dialogue.session import OLDEST_COOKIECUTTER
 from torch_plan.project.plan import REQUIRED_UV
 
 OLDEST_UV = REQUIRED_UV.removeprefix(">=")

@@ -20,7 +20,9 @@ from tests.helpers.answers import ANSWERS, SPREAD
 from tests.helpers.elsewhere import HERE, answers, contents, copy_template, run, tracked_files
 from tests.helpers.proof import indexes_of_torch
 from tools.lib.replica import Replica
+from torch_plan.catalog.facts import load_facts
 from torch_plan.dialogue.hook_settings import hook_settings
+from torch_plan.dialogue.session import Session
 from torch_plan.machine.system import host_platform
 
 DEVICES = {"con", "prn", "aux", "nul"} | {
@@ -178,7 +180,7 @@ def test_this_machine_is_known(monkeypatch: pytest.MonkeyPatch, platform: str) -
 def settings(bake: Bake) -> dict[str, Any]:
     """What the hook is told of a project with a CUDA build on Windows."""
     project = bake(torch_version="2.13.0", torch_backend="cu130", python_version="3.11")
-    loaded: dict[str, Any] = ast.literal_eval(hook_settings(project.answers))
+    loaded: dict[str, Any] = ast.literal_eval(hook_settings(Session(load_facts()), project.answers))
     return loaded
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
+from functools import partial
 from importlib.machinery import PathFinder
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
@@ -17,12 +18,12 @@ from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.questions import questions
 from torch_plan.answers.slugs import default_slug, package_name
 from torch_plan.catalog.facts import load_facts
-from torch_plan.dialogue import generation
 from torch_plan.dialogue.hook_settings import hook_settings
-from torch_plan.dialogue.invocation import find_invocation
+from torch_plan.dialogue.invocation import asked_key
+from torch_plan.dialogue.session import Session
 from torch_plan.machine.system import host_platform
 from torch_plan.project.ci import jobs_of
-from torch_plan.resolution import defaults
+from torch_plan.resolution.defaults import default_release
 from torch_plan.text import author, toml, toml_key
 
 
@@ -56,27 +57,26 @@ class TorchPlanExtension(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         facts = load_facts()
+        session = Session(facts)
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown, code=code)
         environment.globals.update(
-            ask_again=generation.ask_again,
+            advice=session.advice,
+            ask_again=session.ask_again,
             author_of=author,
-            advice=generation.advice_of,
-            begin=generation.begin,
-            check=generation.check,
-            default_backend=generation.default_backend,
-            default_platforms=lambda context: defaults.default_platforms(
-                generation.answers_of(context), facts
-            ),
-            default_python=generation.default_python,
+            begin=session.begin,
+            check=session.check,
+            default_backend=session.default_backend,
+            default_platforms=session.default_platforms,
+            default_python=session.default_python,
             default_slug=default_slug,
             docs=DOCS,
-            hook_settings=hook_settings,
+            hook_settings=partial(hook_settings, session),
             is_yes=is_yes,
             jobs=jobs_of,
-            made_with=generation.made_with,
-            newest_release=defaults.default_release(facts, host_platform()),
+            made_with=session.made_with,
+            newest_release=default_release(facts, host_platform()),
             package_name=package_name,
-            torch_plan=generation.plan_of,
+            torch_plan=session.plan_of,
         )
 
     def preprocess(
@@ -88,7 +88,7 @@ class TorchPlanExtension(Extension):
         """Return a template's source; of an answer, a template that renders to it unchanged."""
         if not re.search(r"[{\r\n]", source):
             return source
-        key = find_invocation().key
+        key = asked_key()
         is_answer = key and source != questions().get(key)
         return _literal(source) if is_answer else source
 
@@ -120,14 +120,16 @@ def _package_files() -> dict[str, tuple[int, int]]:
     That need not be the folder of this file: after a checkout by cruft it is another one.
     """
     package = PathFinder.find_spec(str(__package__))
-    folders = package.submodule_search_locations if package else None
-    files = [
-        path
-        for folder in folders or ()
-        for suffix in ("py", "json")
-        for path in Path(folder).rglob(f"*.{suffix}")
-    ]
-    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+    folders = [*((package and package.submodule_search_locations) or ())]
+    files = {}
+    for folder in folders:
+        # `Path.rglob` takes ten times as long, and this runs three times while a person waits.
+        for entry in os.scandir(folder):
+            if entry.is_dir() and entry.name != "__pycache__":
+                folders.append(entry.path)
+            elif entry.name.endswith((".py", ".json")):
+                files[entry.path] = (entry.stat().st_mtime_ns, entry.stat().st_size)
+    return files
 
 
 _LOADED = _package_files()

@@ -9,7 +9,7 @@ import pytest
 
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.catalog.facts import load_facts
-from torch_plan.dialogue.generation import refusal
+from torch_plan.dialogue.commands import Commands
 from torch_plan.dialogue.invocation import find_invocation
 from torch_plan.resolution.defaults import complete
 
@@ -19,7 +19,7 @@ NEWEST = FACTS.releases[-1]
 
 def refused(given: Mapping[str, str]) -> str:
     """Return the message for answers that somebody gave."""
-    return refusal(given, find_invocation(), FACTS)
+    return Commands(find_invocation(), FACTS).refusal(given)
 
 
 def command_answers(text: str) -> dict[str, str]:

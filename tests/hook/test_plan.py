@@ -22,6 +22,7 @@ from tools.lib.replica import Replica
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.mirrors import Mirror
 from torch_plan.dialogue.hook_settings import as_locked, hook_settings
+from torch_plan.dialogue.session import Session
 
 PYPI = PYPI_SIMPLE_ENDPOINT.rstrip("/")
 INDEX = "https://index.example/whl/cpu"
@@ -158,7 +159,7 @@ def check_registries(project: Path) -> None:
 
 def strays(hook: Any, project: BakedProject, lock: str | None = None) -> list[str]:
     """Return what a project's lock has against its plan."""
-    settings = ast.literal_eval(hook_settings(project.answers))
+    settings = ast.literal_eval(hook_settings(Session(load_facts()), project.answers))
     found: list[str] = hook.find_strays(lock or project.read("uv.lock"), settings["sources"])
     return found
 
@@ -264,7 +265,7 @@ def test_what_the_hook_is_told(
         companions="none",
         platforms="linux-x86_64",
     )
-    told = ast.literal_eval(hook_settings(project.answers))["sources"]
+    told = ast.literal_eval(hook_settings(Session(load_facts()), project.answers))["sources"]
     assert {
         name: ([index.removeprefix(replica.url) for index in indexes], versions)
         for name, (indexes, versions) in told.items()

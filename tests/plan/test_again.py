@@ -15,9 +15,9 @@ from tests.helpers.refusals import FACTS
 from tests.helpers.strategies import MISTAKES, misspelt
 from torch_plan.answers.problems import Problem
 from torch_plan.answers.questions import asked, questions
-from torch_plan.dialogue import generation
 from torch_plan.dialogue.again import Again, question_again
 from torch_plan.dialogue.invocation import Invocation
+from torch_plan.dialogue.session import Session
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 
@@ -186,8 +186,8 @@ class Terminal:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *typed: str, **invocation: Any) -> None:
         self.typed = [*typed]
         self.asked: list[tuple[str, str]] = []
-        known = Invocation("", {}, {}, prompts=True, key="")._replace(**invocation)
-        monkeypatch.setattr(generation, "find_invocation", lambda: known)
+        known = Invocation("", {}, {}, prompts=True)._replace(**invocation)
+        self.session = Session(FACTS, known)
         monkeypatch.setattr("cookiecutter.prompt.read_user_variable", self.read)
         monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
 
@@ -199,7 +199,7 @@ class Terminal:
 def test_a_question_comes_until_its_answer_can_stand(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(monkeypatch, "cu128", "")
     context = {"torch_version": "2.15.0", "torch_backend": "cuda"}
-    assert generation.ask_again(context, "torch_backend") == ""
+    assert terminal.session.ask_again(context, "torch_backend") == ""
     assert context["torch_backend"] == "cu130"
     question = f"  [dim][7/11][/] {questions()['__prompts__']['torch_backend']}"
     assert terminal.asked == [(question, "cu132"), (question, "cu130")]
@@ -209,9 +209,9 @@ def test_what_the_command_gives_counts_at_once(monkeypatch: pytest.MonkeyPatch) 
     given = {"numpy_guard": "always"}
     terminal = Terminal(monkeypatch, "", parameters={"extra_context": given})
     context: dict[str, Any] = {}
-    generation.begin(context)
+    terminal.session.begin(context)
     context.update(torch_version="2.9.1", python_version="3.13")
-    generation.ask_again(context, "python_version")
+    terminal.session.ask_again(context, "python_version")
     assert context["python_version"] == "3.12"
     assert len(terminal.asked) == 1
 
@@ -228,7 +228,7 @@ def test_nobody_is_asked_again_where_nobody_is_there(
     if silent == "pipe":
         monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
     context = {"torch_backend": "cuda"}
-    generation.ask_again(context, "torch_backend")
+    terminal.session.ask_again(context, "torch_backend")
     assert (context, terminal.asked) == ({"torch_backend": "cuda"}, [])
 
 

@@ -12,7 +12,8 @@ import pytest
 from tests.helpers.machines import ENUMERATOR, fake_host, posix, program
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import CPU
-from torch_plan.dialogue import generation
+from torch_plan.dialogue.messages import say_once
+from torch_plan.dialogue.session import Session
 from torch_plan.machine import detection as module
 from torch_plan.machine.detection import detect
 from torch_plan.machine.gpus import Gpu, find_gpu
@@ -258,8 +259,8 @@ def test_the_sentence_says_what_was_found_what_was_chosen_and_why() -> None:
 
 
 def test_a_sentence_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    generation.say_once("A sentence of this test.")
-    generation.say_once("A sentence of this test.")
+    say_once("A sentence of this test.")
+    say_once("A sentence of this test.")
     assert capsys.readouterr().err == "A sentence of this test.\n"
 
 
@@ -327,7 +328,7 @@ def test_this_machine_is_looked_at_once(
     assert default_backend("2.7.0", FACTS).backend == "cu128"
     assert len(looked) == 1
     assert capsys.readouterr().err == ""
-    assert generation.default_backend("2.7.0") == "cu128"
+    assert Session(FACTS).default_backend("2.7.0") == "cu128"
     assert "cu128 is the newest CUDA build of torch 2.7.0" in capsys.readouterr().err
     module._gpu_here.cache_clear()
 

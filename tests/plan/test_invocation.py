@@ -11,8 +11,10 @@ from click import ClickException
 
 from torch_plan.answers.questions import as_text
 from torch_plan.catalog.facts import load_facts
-from torch_plan.dialogue import generation
+from torch_plan.dialogue import session
 from torch_plan.dialogue.invocation import Invocation, find_invocation
+from torch_plan.dialogue.messages import builds_note
+from torch_plan.dialogue.session import Session
 from torch_plan.resolution.defaults import complete
 from torch_plan.text import shell_line
 
@@ -36,6 +38,8 @@ def generate_cookiecutter_context(extra_context):
     return call()
 """
 
+FACTS = load_facts()
+
 
 def run(module: str, code: str, call: Callable[[], Any], *arguments: Any, **named: Any) -> Any:
     """Run a function of a module that is written like one of cruft."""
@@ -49,7 +53,7 @@ def test_cruft_creates() -> None:
     found: Invocation = run(
         "create", CREATE, find_invocation, "https://host/t.git", checkout="v1", extra_context=given
     )
-    assert (found.cruft_command, found.key, found.prompts) == ("create", "platforms", False)
+    assert (found.cruft_command, found.prompts) == ("create", False)
     assert (found.given, found.is_update) == (given, False)
     assert found.config_defaults == {"torch_backend": "cpu"}
     words = found.command({"torch_version": "2.9.0"}, {"torch_version": "2.9.0"})
@@ -76,7 +80,7 @@ def test_a_refusal_under_cruft_is_no_exception_of_click(capsys: pytest.CaptureFi
     """Cruft brings a click of its own, which does not catch that of cookiecutter."""
     refuse = {"torch_version": "2.9.9"}
     with pytest.raises(SystemExit) as ended:
-        run("create", CREATE, lambda: generation.refuse(refuse, find_invocation()), "t")
+        run("create", CREATE, lambda: Session(FACTS).refuse(refuse), "t")
     assert ended.value.code == 1
     printed = capsys.readouterr().err
     assert printed.startswith("Error: This cannot be done:")
@@ -84,14 +88,13 @@ def test_a_refusal_under_cruft_is_no_exception_of_click(capsys: pytest.CaptureFi
 
 
 def test_an_update_refuses_no_answer_that_is_gone() -> None:
-    assert run("update", UPDATE, lambda: generation.begin({})) == ""
+    assert run("update", UPDATE, lambda: Session(FACTS).begin({})) == ""
 
 
 def test_nothing_is_known_of_a_plain_call() -> None:
     assert find_invocation() == Invocation(
         *("", {}, {}),
         prompts=False,
-        key="",
         missing=("extra_context", "config_dict", "key", "no_input"),
     )
 
@@ -107,7 +110,7 @@ def test_a_command_is_quoted_for_windows(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_builds_of_a_release_are_told() -> None:
-    assert generation.builds_note("2.9.1", "cpu", load_facts()).splitlines() == [
+    assert builds_note("2.9.1", "cpu", FACTS).splitlines() == [
         "",
         "torch 2.9.1 has these builds: pypi (whatever PyPI ships); cpu; "
         "cu126, cu128, cu129 and cu130 (CUDA); rocm6.3 and rocm6.4 (ROCm); xpu (Intel GPUs).",
@@ -117,13 +120,13 @@ def test_the_builds_of_a_release_are_told() -> None:
 
 
 def test_a_cookiecutter_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "version", lambda _: "2.6.0")
+    monkeypatch.setattr(session, "version", lambda _: "2.6.0")
     with pytest.raises(ClickException, match=r"cookiecutter 2\.6\.0 is too old"):
-        generation.begin({})
+        Session(FACTS).begin({})
 
 
 def test_a_replay_of_refused_answers_ends_in_the_same_message() -> None:
     """Cookiecutter renders no check then; the first template asks for the plan."""
-    raw = complete({"torch_version": "2.9.9"}, load_facts())
+    raw = complete({"torch_version": "2.9.9"}, FACTS)
     with pytest.raises(ClickException, match="there is no such release"):
-        generation.plan_of(raw)
+        Session(FACTS).plan_of(raw)

@@ -139,6 +139,20 @@ def test_the_label_of_a_release_names_the_build() -> None:
     }
 
 
+def test_all_platforms_wait_for_the_other_answers() -> None:
+    answers = {
+        "torch_version": "2.9.1",
+        "python_version": "3.12",
+        "torch_backend": "cu128 rocm6.4",
+        "companions": "torchvision",
+        "platforms": "all",
+    }
+    proper, typed = (
+        understand({**answers, "layout": layout}, FACTS).answers for layout in ("extras", "Extras")
+    )
+    assert typed == proper
+
+
 def test_all_platforms_are_those_that_the_release_serves() -> None:
     answers = {"torch_version": "2.9.1", "torch_backend": "cu128", "python_version": "3.11"}
     assert complete({**answers, "companions": "none", "platforms": "all"}, FACTS)["platforms"] == (

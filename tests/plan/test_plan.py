@@ -10,7 +10,7 @@ from tests.helpers.refusals import FACTS
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
 from torch_plan.catalog.hardware import capability, runs_on
-from torch_plan.dialogue.generation import old_system_notes
+from torch_plan.dialogue.messages import old_system_notes
 from torch_plan.project.ci import jobs_of
 from torch_plan.project.plan import Plan, Source
 from torch_plan.project.planning import make_plan

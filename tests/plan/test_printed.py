@@ -14,12 +14,12 @@ from tests.helpers.shells import cmd_words, powershell_words, sh_words
 from tests.helpers.strategies import with_slips
 from torch_plan.answers.problems import with_changes
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.dialogue import generation
-from torch_plan.dialogue.generation import made_with
+from torch_plan.dialogue.commands import Commands, made_with
 from torch_plan.dialogue.invocation import Invocation
+from torch_plan.dialogue.messages import say
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, understand
-from torch_plan.resolution.refusal import Search, distinct
+from torch_plan.resolution.search import Search, distinct
 from torch_plan.text import shell_line
 from torch_plan.urls import masked
 
@@ -76,7 +76,7 @@ def test_no_secret_is_printed_whatever_answer_it_stands_in(key: str, url: str) -
 @pytest.mark.parametrize("url", SECRETS)
 def test_the_command_that_made_a_project_has_no_secret(url: str) -> None:
     free = {"project_name": url, "description": f"See {url}.", "author_name": url}
-    command = made_with({**complete(free, FACTS)})
+    command = made_with(complete(free, FACTS), FACTS)
     assert is_clean(command)
     assert "…" in command
 
@@ -85,15 +85,15 @@ def test_the_command_that_made_a_project_has_no_secret(url: str) -> None:
 def test_the_login_of_the_template_is_not_printed(url: str) -> None:
     for parameters in ({"template": url}, {"template_git_url": url}):
         program = "" if "template" in parameters else "create"
-        invocation = Invocation(program, parameters, {}, prompts=False, key="")
-        text = generation.refusal({"torch_version": "2.9.7"}, invocation, FACTS)
+        invocation = Invocation(program, parameters, {}, prompts=False)
+        text = Commands(invocation, FACTS).refusal({"torch_version": "2.9.7"})
         assert is_clean(text)
         assert "…" in text
 
 
 def test_what_is_said_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
     for url in SECRETS:
-        generation.say(f"{url} is taken for nothing.")
+        say(f"{url} is taken for nothing.")
     assert is_clean(capsys.readouterr().err)
 
 
@@ -271,7 +271,7 @@ def test_no_answers_end_in_a_traceback_a_dead_end_or_a_secret(examples: int) -> 
             rerun = command_answers(text)
             assert find_problems(complete(rerun, FACTS), FACTS) == []
         else:
-            command = made_with(raw)
+            command = made_with(raw, FACTS)
             assert is_clean(command)
 
     holds()

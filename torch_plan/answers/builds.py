@@ -27,7 +27,7 @@ class BuildReader(IndexReader):
             self.problems.append(Problem((key, "torch_backend"), heading, reason, ways))
         elif not self.is_release(asked):
             near = self.near_releases(asked)
-            cut = [it for it in self.facts.releases if it.startswith(f"{asked}0.")]
+            cut = [name for name in self.facts.releases if name.startswith(f"{asked}0.")]
             reason = self.why_no_release(asked)
             if cut:
                 reason = (
@@ -43,8 +43,8 @@ class BuildReader(IndexReader):
 
     def why_no_release(self, asked: str) -> str:
         """Return why nothing that was asked for is a release."""
-        found, oldest = re.search(r"\d+(\.\d+)+", asked), self.facts.releases[0]
-        if found and version_key(found[0]) < version_key(oldest):
+        version, oldest = re.search(r"\d+(\.\d+)+", asked), self.facts.releases[0]
+        if version and version_key(version[0]) < version_key(oldest):
             return f"the oldest release that this template knows is {oldest}."
         return "there is no such release; docs/support.md lists all of them."
 
@@ -78,7 +78,7 @@ class BuildReader(IndexReader):
         plain = word._replace(url=None) if isinstance(word, PlatformWord) else word
         replacements = [plain._replace(backend=name) for name in self.near_backends(backend)]
         needed: Way = {}
-        having = [
+        with_family = [
             release
             for release in self.facts.releases
             if family in map(family_of, self.facts.backends(release))
@@ -89,8 +89,8 @@ class BuildReader(IndexReader):
                 "does not choose again. Leave the answer out to get the build that this machine "
                 "can run."
             )
-        elif having and family not in map(family_of, options):
-            newest = having[-1]
+        elif with_family and family not in map(family_of, options):
+            newest = with_family[-1]
             reason = f"torch {release} has no {FAMILIES[family]} build; torch {newest} has one."
             near = min(
                 suggest.nearest_backends(backend, self.facts.backends(newest)),

@@ -16,8 +16,8 @@ from torch_plan.answers.records import (
     NO_COMPANIONS,
     OPTIONAL,
     Answers,
-    Override,
     Variant,
+    WantedBuild,
 )
 from torch_plan.answers.slugs import slug_problem
 from torch_plan.answers.vocabulary import NO_WORDS, YES_WORDS
@@ -41,7 +41,8 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
     release = reader.read_release()
     python = reader.read_python()
     chosen = {key: reader.read_choice(key) for key in choices()}
-    agreed = {key: reader.read_yes(key) for key, it in fixed_defaults().items() if it in (YES, NO)}
+    yes_or_no = [key for key, default in fixed_defaults().items() if default in (YES, NO)]
+    agreed = {key: reader.read_yes(key) for key in yes_or_no}
     layout = chosen["layout"]
     variants = reader.read_variants(layout)
     companions, optional = reader.read_companions()
@@ -174,7 +175,7 @@ class _AnswerReader(BuildReader):
         elif layout == GROUPS and normalized(name) == "dev":
             reason = "the group `dev` already holds the development tools."
             self.refuse_word(key, text, "dev", reason, [plain])
-        elif same := [it for it in earlier if normalized(it.name) == normalized(name)]:
+        elif same := [other for other in earlier if normalized(other.name) == normalized(name)]:
             reason = f"two builds are named {name!r} (`-`, `_` and `.` count as the same)."
             repeats = same[0][1:] == variant[1:]
             numbered = word._replace(name=f"{name}-2")
@@ -203,12 +204,12 @@ class _AnswerReader(BuildReader):
 
     def read_platforms(
         self, variants: Sequence[Variant], layout: str
-    ) -> tuple[tuple[str, ...], dict[tuple[str, str], Override]]:
+    ) -> tuple[tuple[str, ...], dict[tuple[str, str], WantedBuild]]:
         """Return the platforms, and (platform, variant or nothing) -> what it gets there."""
         key = "platforms"
         words = self.words(key)
         chosen: set[str] = set()
-        overrides: dict[tuple[str, str], Override] = {}
+        overrides: dict[tuple[str, str], WantedBuild] = {}
         for text in words:
             word = PlatformWord.parse(text)
             problems_before = len(self.problems)
@@ -225,7 +226,7 @@ class _AnswerReader(BuildReader):
             chosen.add(word.platform)
             if word.backend is not None:
                 name = _spelt(word.variant or "", self.declared)
-                override = Override(word.release or "", word.backend, written(word.url or ""))
+                override = WantedBuild(word.release or "", word.backend, written(word.url or ""))
                 if overrides.setdefault((word.platform, name), override) != override:
                     reason = "another word of the answer asks for something else on this platform."
                     self.refuse_word(key, text, "twice", reason, [word.platform])
@@ -269,7 +270,7 @@ class _AnswerReader(BuildReader):
             names = " ".join(self.declared)
             reason = f"torch_backend has no build named {word.variant!r}; its names are: {names}."
             # A variant that has this backend everywhere needs no override for it.
-            others = [it.name for it in variants if it.backend != word.backend]
+            others = [other.name for other in variants if other.backend != word.backend]
             replacements = [str(word._replace(variant=name)) for name in others]
             self.refuse_word("platforms", text, "variant", reason, [*replacements, word.platform])
 

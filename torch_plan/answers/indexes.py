@@ -97,5 +97,5 @@ class IndexReader(Reader):
 def build_in(part: str, facts: Facts) -> str:
     """Return the build that a part of a URL names, empty for none: `cu128` for `pytorch-cu128`."""
     words = re.split(r"[-_/]", part)
-    named = [build for build in facts.all_backends if build != PYPI and build in words]
-    return named[-1] if named else ""
+    builds = [build for build in facts.all_backends if build != PYPI and build in words]
+    return builds[-1] if builds else ""

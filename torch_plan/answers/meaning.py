@@ -76,10 +76,11 @@ class _Reading:
             "python_version": self.python,
             "torch_backend": self.backends,
             "companions": self.companions,
-            "platforms": self.platforms,
             "pytorch_index": partial(_as_one_of, self.facts.pytorch_mirrors),
             "package_index": partial(_as_one_of, ("pypi", *self.facts.package_mirrors)),
             **{key: partial(_as_one_of, options) for key, options in choices().items()},
+            # Last: what `all` stands for depends on the answers above, which have to be proper.
+            "platforms": self.platforms,
         }
         for key, step in steps.items():
             if key in self.proper:
@@ -102,8 +103,8 @@ class _Reading:
             return
         backend = _number(label.lower(), self.facts) or label
         words = _split(self.typed.get("torch_backend", backend))
-        named = [BackendWord.parse(word).backend for word in words]
-        if backend in [_number(name.lower(), self.facts) or name for name in named]:
+        names = [BackendWord.parse(word).backend for word in words]
+        if backend in [_number(name.lower(), self.facts) or name for name in names]:
             self.proper["torch_version"] = release
             self.proper.setdefault("torch_backend", backend)
             self.reasons["torch_version"] = f", with torch_backend={self.proper['torch_backend']}"
@@ -117,8 +118,8 @@ class _Reading:
             return self.facts.releases[-1]
         base, plus, label = text.partition("+")
         if re.fullmatch(r"\d+\.\d+", base):
-            alike = [it for it in self.facts.releases if it.startswith(f"{base}.")]
-            cut = any(it.startswith(f"{base}0.") for it in self.facts.releases)
+            alike = [name for name in self.facts.releases if name.startswith(f"{base}.")]
+            cut = any(name.startswith(f"{base}0.") for name in self.facts.releases)
             if not cut:
                 base = [f"{base}.0", *alike][-1]
         known = base in self.facts.releases or self.facts.is_expected(base)
@@ -133,10 +134,10 @@ class _Reading:
         """Return the Python that is meant: `3.12` for `Python 3.12.4` and for `py312`."""
         if typed in self.facts.all_pythons:
             return typed
-        found = re.fullmatch(
+        match = re.fullmatch(
             r"(?:python|cpython|py|cp|>=)?[ -]*(\d)\.?(\d+)(?:\.\d+)?", typed.lower()
         )
-        python = f"{found[1]}.{found[2]}" if found else typed
+        python = f"{match[1]}.{match[2]}" if match else typed
         return python if python in self.facts.all_pythons else typed
 
     def backends(self, typed: str) -> str:
@@ -161,14 +162,14 @@ class _Reading:
                 self.reasons[key] = ", the macOS build, which uses Metal"
             return CPU
         if word == ANY_GPU or FAMILY_WORDS.get(word) in _NUMBERED:
-            found = self.machine.backend(release or self.main_release)
+            detected = self.machine.backend(release or self.main_release)
             families = (*_NUMBERED, "xpu") if word == ANY_GPU else (FAMILY_WORDS[word],)
-            if family_of(found) in families:
+            if family_of(detected) in families:
                 self.reasons[key] = ", which this machine can run"
-                return found
+                return detected
             asked, hardware = release or self.main_release, self.facts.hardware
-            alike = [it for it in self.facts.backends(asked) if family_of(it) in families]
-            fit = [it for it in alike if not hardware.why_avoided(asked, it)] or alike
+            alike = [name for name in self.facts.backends(asked) if family_of(name) in families]
+            fit = [name for name in alike if not hardware.why_avoided(asked, name)] or alike
             if len(fit) == 1:
                 unhurt = " that is not reported to hurt" if fit != alike else ""
                 self.reasons[key] = f", the only one that torch {asked} has{unhurt}"
@@ -181,8 +182,8 @@ class _Reading:
         words = [word.lower() for word in _split(typed)]
         if words == [_ALL]:
             release = self.main_release
-            having = release in self.facts.releases or self.facts.is_expected(release)
-            names = self.facts.companions(release) if having else known
+            exists = release in self.facts.releases or self.facts.is_expected(release)
+            names = self.facts.companions(release) if exists else known
             self.reasons["companions"] = ", each where it has wheels"
             return " ".join(f"{name}{OPTIONAL}" for name in names)
         prefixed = (f"torch{word}" for word in words)
@@ -255,16 +256,16 @@ def _number(word: str, facts: Facts) -> str:
 
     Empty where there is none or several. `12.8.1` is 12.8, since no build says more.
     """
-    found = re.fullmatch(r"(cuda|cu|rocm|hip)?[-_]?v?(\d+(?:\.\d+)*)", word)
-    if not found:
+    match = re.fullmatch(r"(cuda|cu|rocm|hip)?[-_]?v?(\d+(?:\.\d+)*)", word)
+    if not match:
         return ""
-    family, number = FAMILY_WORDS.get(found[1] or ""), found[2]
+    family, number = FAMILY_WORDS.get(match[1] or ""), match[2]
     minor = ".".join(number.split(".")[:2])
     families = (family,) if family else _NUMBERED
-    backends = [it for it in facts.all_backends if family_of(it) in families]
-    for wanted in (number, minor):
-        digits = "".join(map(str, version_key(wanted)))
-        alike = [it for it in backends if re.sub(r"\D", "", it) == digits]
+    backends = [name for name in facts.all_backends if family_of(name) in families]
+    for version in (number, minor):
+        digits = "".join(map(str, version_key(version)))
+        alike = [name for name in backends if re.sub(r"\D", "", name) == digits]
         if len(alike) == 1:
             return alike[0]
     return ""

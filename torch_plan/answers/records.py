@@ -29,8 +29,8 @@ class Variant(NamedTuple):
     backend: str
 
 
-class Override(NamedTuple):
-    """What a platform is to get in the place of what its variant says."""
+class WantedBuild(NamedTuple):
+    """What a platform is to get, whether its variant or an override says so."""
 
     release: str
     """Empty for the release of the variant."""
@@ -59,7 +59,7 @@ class Answers(NamedTuple):
     optional: frozenset[str]
     """The companions that a platform may do without."""
     platforms: tuple[str, ...]
-    overrides: Mapping[tuple[str, str], Override]
+    overrides: Mapping[tuple[str, str], WantedBuild]
     """(platform, name of a variant or nothing for all of them) -> what it gets there."""
     numpy_guard: str
     torch_pin: str

@@ -90,8 +90,7 @@ def nearest_platforms(asked: str) -> list[str]:
     """Return the platforms that may have been meant, the likeliest first; empty for none."""
     word = asked.lower().replace("amd64", "x86_64").replace("_", "-")
     name, dash, machine = word.partition("-")
-    spelt = [SYSTEM_WORDS[it] for it in close(name, [*SYSTEM_WORDS], count=1)] or [name]
-    begin = [
-        it for it in PLATFORMS if it.replace("_", "-").startswith(f"{spelt[0]}{dash}{machine}")
-    ]
-    return list(dict.fromkeys([*begin, *close(asked.lower(), list(PLATFORMS))]))[:2]
+    system = [SYSTEM_WORDS[near] for near in close(name, [*SYSTEM_WORDS], count=1)] or [name]
+    start = f"{system[0]}{dash}{machine}"
+    alike = [platform for platform in PLATFORMS if platform.replace("_", "-").startswith(start)]
+    return list(dict.fromkeys([*alike, *close(asked.lower(), list(PLATFORMS))]))[:2]

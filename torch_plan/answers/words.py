@@ -20,9 +20,9 @@ class BackendWord(NamedTuple):
     @classmethod
     def parse(cls, word: str) -> BackendWord:
         """Take a word apart; nothing is refused here."""
-        name, named, build = word.rpartition("=")
-        release, released, backend = build.rpartition("+")
-        return cls(name if named else None, backend, release if released else None)
+        name, equals, build = word.rpartition("=")
+        release, plus, backend = build.rpartition("+")
+        return cls(name if equals else None, backend, release if plus else None)
 
     def __str__(self) -> str:
         name = "" if self.name is None else f"{self.name}="
@@ -45,16 +45,16 @@ class PlatformWord(NamedTuple):
     @classmethod
     def parse(cls, word: str) -> PlatformWord:
         """Take a word apart; nothing is refused here."""
-        platform, overrides, override = word.partition("=")
-        build, has_url, url = override.partition("@")
-        variant, names_variant, build = build.rpartition(":")
-        release, released, backend = build.rpartition("+")
+        platform, equals, override = word.partition("=")
+        build, at, url = override.partition("@")
+        variant, colon, build = build.rpartition(":")
+        release, plus, backend = build.rpartition("+")
         return cls(
             platform,
-            variant if names_variant else None,
-            backend if overrides else None,
-            release if released else None,
-            url if has_url else None,
+            variant if colon else None,
+            backend if equals else None,
+            release if plus else None,
+            url if at else None,
         )
 
     def __str__(self) -> str:

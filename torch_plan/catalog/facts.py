@@ -121,18 +121,18 @@ class Facts(Wheels):
         return self._tritons[asked]
 
     def _triton(self, release: str, family: str) -> Triton | None:
-        own = self._data["releases"].get(release, {}).get("triton", {})
+        current = self._data["releases"].get(release, {}).get("triton", {})
         before = [
-            self._data["releases"][known].get("triton", {})
-            for known in reversed(self.releases)
-            if version_key(known) < version_key(release)
+            self._data["releases"][earlier].get("triton", {})
+            for earlier in reversed(self.releases)
+            if version_key(earlier) < version_key(release)
         ]
-        entry = next((tritons[family] for tritons in (own, *before) if family in tritons), None)
+        entry = next((tritons[family] for tritons in (current, *before) if family in tritons), None)
         if entry is None:
             return None
         name, _, version = entry["requirement"].partition("==")
         tags = entry.get("python_tags", "").split()
-        if family not in own:
+        if family not in current:
             version, tags = "", []
         pythons = self.minors(tags) if tags else self.all_pythons
         return Triton(name, version, tuple(entry["platforms"].split()), pythons)
@@ -164,9 +164,9 @@ class Facts(Wheels):
     @cached_property
     def all_tritons(self) -> frozenset[str]:
         """The packages that the ROCm and XPU builds of any release require from the index."""
-        entries = [self._data["releases"][release].get("triton", {}) for release in self.releases]
+        tables = [self._data["releases"][release].get("triton", {}) for release in self.releases]
         tritons = {
-            entry["requirement"].partition("==")[0] for it in entries for entry in it.values()
+            entry["requirement"].partition("==")[0] for table in tables for entry in table.values()
         }
         return frozenset(tritons.union(self._data["rocm"]["packages"]["names"].split()))
 

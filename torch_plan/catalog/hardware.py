@@ -106,9 +106,9 @@ class Hardware:
 
     def amd_architectures(self, release: str, build: str) -> tuple[str, ...]:
         """Return AMD's names of the GPUs that a ROCm build holds kernels for: `gfx90a`."""
-        found: list[str] = []
+        architectures: list[str] = []
         for entry in self._data["rocm"]["architectures"]:
             reached = version_key(entry["since"]) <= version_key(release)
             if reached and version_key(entry.get("from", "")) <= version_key(build):
-                found += entry["added"].split()
-        return tuple(sorted(found, key=lambda name: (len(name), name)))
+                architectures += entry["added"].split()
+        return tuple(sorted(architectures, key=lambda name: (len(name), name)))

@@ -28,6 +28,8 @@ class Releases:
     def expected_releases(self) -> tuple[str, ...]:
         """The releases that may come next: a patch, one of three minors, or a major."""
         major, minor, patch = version_key(self.releases[-1])
+        # A minor comes every two or three months, so facts half a year old still know what is
+        # asked for. A major has no rhythm: 2.0 came after 1.13.
         minors = (f"{major}.{minor + step}.0" for step in (1, 2, 3))
         return (f"{major}.{minor}.{patch + 1}", *minors, f"{major + 1}.0.0")
 
@@ -73,5 +75,7 @@ class Releases:
         return "" if is_major else f"{version.rpartition('.')[0]}.*"
 
     def _made_for(self, companion: str, version: str) -> str:
-        having = (it for it in self.releases if version in self.companions(it).get(companion, ()))
-        return next(having, "")
+        for release in self.releases:
+            if version in self.companions(release).get(companion, ()):
+                return release
+        return ""

@@ -107,6 +107,8 @@ class Wheels(Releases):
             likely = set()
             for index, platform in self._likely_places(package, version):
                 if platform not in map(platform_of, tables.get(index, {})):
+                    # Wheels on another index come first: they are of this very version, and so for
+                    # its Pythons. Those of an earlier release may be for older ones.
                     model = _model(tables, index, platform) or self._earlier(
                         package, version, index, platform
                     )
@@ -119,8 +121,8 @@ class Wheels(Releases):
 
     def _earlier(self, package: str, version: str, index: str, platform: str) -> Tags:
         """Return the wheels of the release of torch before this one that has some there."""
-        earlier = [it for it in self.releases if version_key(it) < version_key(version)]
-        for release in reversed(earlier if package == TORCH else []):
+        releases = [name for name in self.releases if version_key(name) < version_key(version)]
+        for release in reversed(releases if package == TORCH else []):
             if wheels := _for_platform(self.wheels(TORCH, release, index), platform):
                 return wheels
         return {}
@@ -147,8 +149,8 @@ class Wheels(Releases):
 
     def platforms(self, package: str, version: str, index: str) -> tuple[str, ...]:
         """Return the platforms that an index has wheels of this version for."""
-        found = {platform_of(tag) for tag in self.wheels(package, version, index)}
-        return tuple(name for name in PLATFORMS if name in found)
+        names = {platform_of(tag) for tag in self.wheels(package, version, index)}
+        return tuple(name for name in PLATFORMS if name in names)
 
     def pythons(self, package: str, version: str, index: str, platform: str) -> tuple[str, ...]:
         """Return the Pythons of those wheels on one platform, free-threaded builds left out."""
@@ -181,8 +183,8 @@ class Wheels(Releases):
         tags = set(python_tags)
         if "py3" in tags:
             return self.all_pythons
-        found = {_minor(tag) for tag in tags if not tag.endswith("t")}
-        return tuple(sorted(found, key=version_key))
+        versions = {_minor(tag) for tag in tags if not tag.endswith("t")}
+        return tuple(sorted(versions, key=version_key))
 
     def span(self, pythons: Iterable[str], to: str = " to ") -> str:
         """Return `3.10 to 3.14`, or every one (`3.8, 3.10`) where some between are missing."""
@@ -217,8 +219,8 @@ def _model(tables: Mapping[str, Tags], index: str, platform: str) -> Tags:
     """Return the wheels for a platform on another index: of the same family, CPU, or any."""
     others = [name for name in tables if name != index]
     others.sort(key=lambda name: (family_of(name) != family_of(index), name != CPU))
-    found = (_for_platform(tables[other], platform) for other in others)
-    return next(filter(None, found), {})
+    models = (_for_platform(tables[other], platform) for other in others)
+    return next(filter(None, models), {})
 
 
 def _for_platform(wheels: Tags, platform: str) -> Tags:

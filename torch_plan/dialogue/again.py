@@ -1,4 +1,10 @@
-"""At a prompt: whether an answer can stand, and the question to ask again if it cannot."""
+"""At a prompt: whether an answer can stand, and the question to ask again if it cannot.
+
+answers so far ── find_problems ──> problems
+    ── may later questions solve them? (Search among ways that change later answers)
+    ──> problems that last ── may this question solve them? (Search among its answers)
+    ──> the question again, with that answer as its default
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,8 @@ from torch_plan.answers.questions import asked, choices
 from torch_plan.answers.records import MAIN_PLATFORM
 from torch_plan.catalog.facts import Facts
 from torch_plan.resolution import defaults
-from torch_plan.resolution.refusal import OFFERED, Search, change, distinct
+from torch_plan.resolution.refusal import change
+from torch_plan.resolution.search import OFFERED, Search, distinct
 
 
 class Again(NamedTuple):
@@ -42,6 +49,7 @@ def lasting_problems(
     search = Search(given, find_problems, comes_later)
     if not search.problems or search.way_out():
         return ()
+    # Problems that hide behind solvable ones are told now too: later nothing could solve them.
     left = search.furthest()
     return [problem for problem in left if problem.key[0] not in later] or left
 

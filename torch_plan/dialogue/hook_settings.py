@@ -12,21 +12,20 @@ from urllib.parse import urljoin, urlsplit
 from torch_plan.answers.grammar import is_yes
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import PYPI, is_open
-from torch_plan.dialogue import generation
-from torch_plan.dialogue.invocation import find_invocation
+from torch_plan.dialogue.session import Session
 from torch_plan.project.plan import Plan
 from torch_plan.text import listed
 
 
-def hook_settings(context: Mapping[str, Any]) -> str:
+def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
     """Return what the hook needs, as Python: which steps, what to say, the build of each host.
 
     `project` is the project's folder as the user would type it.
     """
-    plan, answers = generation.plan_of(context), generation.answers_of(context)
+    plan, answers = session.plan_of(context), session.answers_of(context)
     builds = dict.fromkeys(cell.build for cell in plan.cells)
     hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
-    without = generation.commands_without_likely(context)
+    without = session.commands.without_likely(answers)
     likely = {
         f"{PLATFORMS[name].sys_platform} {PLATFORMS[name].platform_machine}": (name, command)
         for name, command in without.items()
@@ -36,7 +35,7 @@ def hook_settings(context: Mapping[str, Any]) -> str:
         "is_cruft": "_commit" in context,
         "github_actions": is_yes(answers["github_actions"]),
         "git": is_yes(answers["git"]),
-        "project": str(find_invocation().output_folder / answers["project_slug"]),
+        "project": str(session.invocation.output_folder / answers["project_slug"]),
         "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
         "command": plan.smoke_command,
         "requires_python": plan.requires_python,

@@ -8,7 +8,7 @@ Python API, the function of a command for cruft, and `prompt_for_config()` for b
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
@@ -39,8 +39,6 @@ class Invocation(NamedTuple):
     """The `default_context` of the user's configuration file, which all templates share."""
     prompts: bool
     """Whether a person is asked."""
-    key: str
-    """The answer that is collected now, empty while files are rendered."""
     recorded: Mapping[str, Any] = MappingProxyType({})
     """The answers of a project that is updated, with those that were given to change them."""
     template_root: str = ""
@@ -112,19 +110,33 @@ class Invocation(NamedTuple):
         return words
 
 
+def asked_key() -> str:
+    """Return the answer that cookiecutter collects now, empty while it renders files."""
+    for frame in _frames():
+        if frame.f_code.co_name == "prompt_for_config":
+            return str(frame.f_locals.get("key", ""))
+    return ""
+
+
 def find_invocation() -> Invocation:
-    """Return what is known of the command that is running; nothing is certain to be found."""
-    cruft_command, key, prompts, template_root = "", "", False, ""
+    """Return what is known of the command that is running; nothing is certain to be found.
+
+    These local variables are read, as cookiecutter 2.7 and cruft 2.16 name them:
+    `no_input` of cookiecutter's `prompt_for_config`; `extra_context` of cruft's
+    `generate_cookiecutter_context`; all parameters of cookiecutter's `cookiecutter` and of the
+    function of a cruft command; `repo_dir` of the former and `cookiecutter_template_dir` of the
+    latter; `config_dict` of either.
+    """
+    cruft_command, prompts, template_root = "", False, ""
     recorded: Mapping[str, Any] = {}
     names: set[str] = set()
     parameters: dict[str, Any] = {}
     config_defaults: Mapping[str, Any] = {}
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001  # there is no public way to the first frame
-    while frame:
+    for frame in _frames():
         module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_name
         local = frame.f_locals if name in _WATCHED or module.startswith("cruft.") else {}
         if name == "prompt_for_config":
-            key, prompts = str(local.get("key", "")), not local.get("no_input", True)
+            prompts = not local.get("no_input", True)
         elif name == "generate_cookiecutter_context":
             recorded = local.get("extra_context") or {}
         elif (module, name) == ("cookiecutter.main", "cookiecutter"):
@@ -136,14 +148,21 @@ def find_invocation() -> Invocation:
         if isinstance(local.get("config_dict"), dict):
             config_defaults = local["config_dict"].get("default_context") or {}
         names |= local.keys()
-        frame = frame.f_back
-    names -= (
-        set() if parameters or recorded else {"extra_context"}
-    )  # also a variable of functions within
+    if not parameters and not recorded:
+        # Functions within have such a variable too, and do not say what was typed.
+        names.discard("extra_context")
     missing = tuple(name for name in _READ if name not in names)
     return Invocation(
-        cruft_command, parameters, config_defaults, prompts, key, recorded, template_root, missing
+        cruft_command, parameters, config_defaults, prompts, recorded, template_root, missing
     )
+
+
+def _frames() -> Iterator[FrameType]:
+    """Yield the running functions, the innermost first."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001  # there is no public way to it
+    while frame:
+        yield frame
+        frame = frame.f_back
 
 
 _READ = ("extra_context", "config_dict", "key", "no_input")

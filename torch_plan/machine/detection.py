@@ -89,7 +89,7 @@ def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
     if choice:
         reason = (
             f"{choice.candidate.build} is the newest {family} build of torch {release}"
-            f"{_that_runs(gpu, choice)}"
+            f"{_that_runs(gpu, choice.candidate)}{_passed_over(choice.passed_over)}"
         )
         return Detected(choice.candidate.build, f"{found}: {reason}.")
     obstacles = _obstacles(release, facts, gpu, platform)
@@ -125,17 +125,19 @@ def choose(release: str, facts: Facts, gpu: Gpu, platform: str) -> Choice | None
     that are known to run.
     """
     candidates = [*_candidates(release, facts, gpu, platform)]
-    runs = [it for it in candidates if it.obstacle is None]
-    may_run = [it for it in candidates if it.obstacle and not it.obstacle.certain]
+    runs = [build for build in candidates if build.obstacle is None]
+    may_run = [build for build in candidates if build.obstacle and not build.obstacle.certain]
     chosen = next(iter(runs + may_run), None)
     if chosen is None:
         return None
-    newer = [
-        it
-        for it in candidates
-        if it.cards == chosen.cards and backend_key(it.build) > backend_key(chosen.build)
-    ]
-    return Choice(chosen, {it.build: it.obstacle for it in newer if it.obstacle})
+    passed_over = {
+        other.build: other.obstacle
+        for other in candidates
+        if other.cards == chosen.cards
+        and backend_key(other.build) > backend_key(chosen.build)
+        and other.obstacle
+    }
+    return Choice(chosen, passed_over)
 
 
 def _candidates(release: str, facts: Facts, gpu: Gpu, platform: str) -> Iterator[Candidate]:
@@ -166,9 +168,9 @@ def _groups(cards: Cards) -> Iterator[Cards]:
 def _obstacles(release: str, facts: Facts, gpu: Gpu, platform: str) -> dict[str, Obstacle]:
     """Return what keeps each build from running on all cards, the newest build first."""
     return {
-        it.build: it.obstacle
-        for it in _candidates(release, facts, gpu, platform)
-        if it.cards == (gpu.capabilities or gpu.architectures) and it.obstacle
+        candidate.build: candidate.obstacle
+        for candidate in _candidates(release, facts, gpu, platform)
+        if candidate.cards == (gpu.capabilities or gpu.architectures) and candidate.obstacle
     }
 
 
@@ -198,28 +200,23 @@ def _obstacle(
     return Obstacle(f"not compiled for {capabilities_text(unserved)}") if unserved else None
 
 
-def _that_runs(gpu: Gpu, choice: Choice) -> str:
-    """Return ` that this driver and this card can run`, and why no newer build is taken."""
-    passed_over = _passed_over(choice.passed_over)
-    cards, obstacle = choice.candidate.cards, choice.candidate.obstacle
+def _that_runs(gpu: Gpu, chosen: Candidate) -> str:
+    """Return what of the machine the build runs on: ` that this driver and this card can run`."""
+    cards = chosen.cards
+    although = f", although {chosen.obstacle.text}" if chosen.obstacle else ""
     if gpu.family != "cu":
-        some = (
-            f" that {' and '.join(map(str, cards))} can run"
-            if len(cards) < len(gpu.architectures)
-            else ""
-        )
-        return f"{some}{f', although {obstacle.text}' if obstacle else ''}{passed_over}"
-    if obstacle:
-        runners = f"this driver can run, although {obstacle.text}"
-    elif not cards:
-        runners = "this driver can run"
-    elif cards != gpu.capabilities:
-        runners = (
-            f"this driver and {capabilities_text([*map(int, cards)])} can run; no build runs on all"
-        )
-    else:
-        runners = f"this driver and {'this card' if len(cards) == 1 else 'these cards'} can run"
-    return f" that {runners}{passed_over}"
+        some = "" if cards == gpu.architectures else f" that {listed([*map(str, cards)])} can run"
+        return f"{some}{although}"
+    if although:
+        return f" that this driver can run{although}"
+    if not cards:
+        return " that this driver can run"
+    if cards != gpu.capabilities:
+        text = capabilities_text([*map(int, cards)])
+        return f" that this driver and {text} can run; no build runs on all"
+    if len(cards) == 1:
+        return " that this driver and this card can run"
+    return " that this driver and these cards can run"
 
 
 def _passed_over(obstacles: Mapping[str, Obstacle]) -> str:

@@ -47,10 +47,10 @@ def find_gpu(host: Host) -> Gpu:
         return _amd((architecture,), f" ({AMD_ARCHITECTURE})")
     if host.sys_platform == "darwin":
         return Gpu("", "macOS")
-    cards = smi_cards(host)
-    driver = sys_driver(host) or proc_driver(host) or smi_driver(host, cards)
+    rows = smi_cards(host)
+    driver = sys_driver(host) or proc_driver(host) or smi_driver(host, rows)
     if driver:
-        return _nvidia(driver, cards)
+        return _nvidia(driver, rows)
     architectures = amd_architectures(host)
     if architectures:
         return _amd(architectures)
@@ -59,14 +59,14 @@ def find_gpu(host: Host) -> Gpu:
     return Gpu("", "no GPU that PyTorch has builds for")
 
 
-Cards = Sequence[tuple[str, str]]
+SmiRows = Sequence[tuple[str, str]]
 """The driver and the compute capability that nvidia-smi prints for each NVIDIA card."""
 
 
-def _nvidia(driver: str, cards: Cards, set_by: str = "") -> Gpu:
+def _nvidia(driver: str, rows: SmiRows, set_by: str = "") -> Gpu:
     """Return an NVIDIA GPU; `set_by` is the variable that its driver stands in, empty for none."""
-    found = {_match(_CAPABILITY, text) for _, text in cards} - {""}
-    known = tuple(sorted(int(text.replace(".", "")) for text in found))
+    capabilities = {_match(_CAPABILITY, text) for _, text in rows} - {""}
+    known = tuple(sorted(int(text.replace(".", "")) for text in capabilities))
     card = capabilities_text(known) if known else "compute capability unknown"
     source = f" ({set_by})" if set_by else ""
     return Gpu("cu", f"NVIDIA driver {driver}{source}, {card}", driver, known)
@@ -74,8 +74,8 @@ def _nvidia(driver: str, cards: Cards, set_by: str = "") -> Gpu:
 
 def _amd(architectures: tuple[str, ...], source: str = "") -> Gpu:
     """Return an AMD GPU; `source` says where its name was found, if not on the machine."""
-    found = f"AMD {listed(architectures)}{source}"
-    return Gpu("rocm", found, architectures=architectures)
+    description = f"AMD {listed(architectures)}{source}"
+    return Gpu("rocm", description, architectures=architectures)
 
 
 def capabilities_text(capabilities: Sequence[int]) -> str:
@@ -96,17 +96,17 @@ def proc_driver(host: Host) -> str:
     `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.16  Release Build  …`.
     """
     text = host.read("/proc/driver/nvidia/version")
-    found = re.search(rf"NVRM version:.*?\s({_DRIVER.pattern})(?!\S)", text)
-    return found[1] if found else ""
+    match = re.search(rf"NVRM version:.*?\s({_DRIVER.pattern})(?!\S)", text)
+    return match[1] if match else ""
 
 
-def smi_driver(host: Host, cards: Cards) -> str:
+def smi_driver(host: Host, rows: SmiRows) -> str:
     """Return the NVIDIA driver that nvidia-smi names; one too old to be asked for cards, too."""
-    drivers = [driver for driver, _ in cards] or _smi(host, "driver_version")
+    drivers = [driver for driver, _ in rows] or _smi(host, "driver_version")
     return next(filter(None, (_match(_DRIVER, driver) for driver in drivers)), "")
 
 
-def smi_cards(host: Host) -> Cards:
+def smi_cards(host: Host) -> SmiRows:
     """Return the NVIDIA cards, none if nvidia-smi is too old to be asked for `compute_cap`."""
     rows = (row.partition(",") for row in _smi(host, "driver_version,compute_cap"))
     return [(driver, capability) for driver, _, capability in rows]
@@ -137,9 +137,9 @@ def amd_architectures(host: Host) -> tuple[str, ...]:
     if host.sys_platform != "linux":
         return ()
     for program in ("rocm_agent_enumerator", "/opt/rocm/bin/rocm_agent_enumerator"):
-        found = {_match(_GFX, line) for line in host.run((program,)).splitlines()} - {""}
-        if found:
-            return tuple(sorted(found))
+        names = {_match(_GFX, line) for line in host.run((program,)).splitlines()} - {""}
+        if names:
+            return tuple(sorted(names))
     return ()
 
 
@@ -161,5 +161,5 @@ def has_intel_gpu(host: Host) -> bool:
 
 def _match(pattern: re.Pattern[str], text: str) -> str:
     """Return the text without space around it if the pattern is all there is, else nothing."""
-    found = pattern.fullmatch(text.strip())
-    return found[0] if found else ""
+    match = pattern.fullmatch(text.strip())
+    return match[0] if match else ""

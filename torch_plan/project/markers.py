@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from torch_plan.catalog.platforms import PLATFORMS
 
-_Place = tuple[str, str]
+_SystemAndMachine = tuple[str, str]
 """A system and a machine, as `sys_platform` and `platform_machine` name them."""
 
 _SYSTEMS = tuple(dict.fromkeys(platform.sys_platform for platform in PLATFORMS.values()))
@@ -18,7 +18,7 @@ _NAMES = {"linux": ("Linux", "posix"), "darwin": ("Darwin", "posix"), "win32": (
 """`sys_platform` -> what `platform_system` and `os_name` call the same system."""
 _OTHER = "other"
 """Stands for every system or machine that no project names."""
-_EVERYWHERE: frozenset[_Place] = frozenset(product((*_SYSTEMS, _OTHER), (*_MACHINE_NAMES, _OTHER)))
+_EVERYWHERE = frozenset(product((*_SYSTEMS, _OTHER), (*_MACHINE_NAMES, _OTHER)))
 
 
 class _Term(NamedTuple):
@@ -28,7 +28,7 @@ class _Term(NamedTuple):
     """
 
     text: str
-    holds: frozenset[_Place]
+    holds: frozenset[_SystemAndMachine]
 
     def __or__(self, other: _Term) -> _Term:
         return _Term(f"{self.text} or {other.text}", self.holds | other.holds)
@@ -44,7 +44,7 @@ def environment(platform: str) -> str:
 
 def compared(platform: str, python: str) -> dict[str, str]:
     """Return what markers compare on a platform with a Python (`3.12`): variable -> value."""
-    system, machine = _place(platform)
+    system, machine = _compared_on(platform)
     platform_system, os_name = _NAMES[system]
     return {
         "sys_platform": system,
@@ -102,13 +102,15 @@ def _plain(group: frozenset[str], among: frozenset[str]) -> _Term:
 
 def _candidates(group: frozenset[str], among: frozenset[str]) -> list[_Term]:
     """Return every comparison, conjunction, and pair of them that is right among the platforms."""
-    known = frozenset(map(_place, among))
-    wanted = frozenset(map(_place, group))
+    known = frozenset(map(_compared_on, among))
+    wanted = frozenset(map(_compared_on, group))
     terms = [term for term in _terms() if term.holds & known]
     single = [term for term in terms if term.holds & known == wanted]
     if single:
         return single
     parts = [term for term in terms if term.holds & known <= wanted]
+    # Pairs are enough: three at once would be shorter for 10 of the 602 groups that some of the six
+    # platforms can form, and where no pair is right (4 of them), the plain marker is taken.
     pairs = (first | second for first, second in combinations(parts, 2))
     return [pair for pair in pairs if pair.holds & known == wanted]
 
@@ -129,16 +131,16 @@ def _comparisons(variable: str, values: Iterable[str]) -> Iterator[_Term]:
 
 def _compare(variable: str, value: str) -> _Term:
     position = 0 if variable == "sys_platform" else 1
-    holds = frozenset(place for place in _EVERYWHERE if place[position] == value)
+    holds = frozenset(pair for pair in _EVERYWHERE if pair[position] == value)
     return _Term(f"{variable} == '{value}'", holds)
 
 
 def _exact(platform: str) -> _Term:
-    system, machine = _place(platform)
+    system, machine = _compared_on(platform)
     return _compare("sys_platform", system) & _compare("platform_machine", machine)
 
 
-def _place(name: str) -> _Place:
+def _compared_on(name: str) -> _SystemAndMachine:
     return _system(name), PLATFORMS[name].platform_machine
 
 

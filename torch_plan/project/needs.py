@@ -77,7 +77,7 @@ class Needs:
         """Return patterns of the GPUs that a build runs on, empty where nobody knows."""
         family = family_of(cell.build)
         if family == "cu":
-            return _cards(self.gpus(cell))
+            return _capability_patterns(self.gpus(cell))
         return self.gpus(cell) if family == "rocm" else ("*",)
 
     def gpus(self, cell: Cell) -> tuple[str, ...]:
@@ -138,9 +138,9 @@ class Needs:
                 for tag in self.facts.platform_tags(
                     package.name, package.version, package.origin, cell.platform, self.pythons
                 ):
-                    found = re.findall(r"(macosx|manylinux)_(\d+)_(\d+)_", tag)
-                    if found:
-                        floors.append(min((int(it[1]), int(it[2])) for it in found))
+                    versions = re.findall(r"(?:macosx|manylinux)_(\d+)_(\d+)_", tag)
+                    if versions:
+                        floors.append(min((int(major), int(minor)) for major, minor in versions))
         system = "macOS" if PLATFORMS[cell.platform].sys_platform == "darwin" else "glibc"
         return Floor(system, max(floors)) if floors else None
 
@@ -150,7 +150,7 @@ def _named(architecture: str, cards: str | None) -> str:
     return f"{architecture} ({cards})" if cards else architecture
 
 
-def _cards(compiled: Iterable[str]) -> tuple[str, ...]:
+def _capability_patterns(compiled: Iterable[str]) -> tuple[str, ...]:
     """Return patterns of the compute capabilities that code for some of them runs on.
 
     Each runs on its major version from its minor one on, as `runs_on` has it.

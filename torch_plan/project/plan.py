@@ -179,9 +179,8 @@ class Plan(NamedTuple):
     @property
     def tritons(self) -> tuple[str, ...]:
         """The packages that only PyTorch's index has, and the builds require."""
-        named = [package for cell in self.cells for package in cell.packages]
-        own = (TORCH, *self.companions)
-        return tuple(dict.fromkeys(it.name for it in named if it.name not in own))
+        names = dict.fromkeys(package.name for cell in self.cells for package in cell.packages)
+        return tuple(name for name in names if name not in (TORCH, *self.companions))
 
     @property
     def reaches_cuda(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
@@ -34,7 +34,13 @@ def make_plan(answers: ProperAnswers, facts: Facts | None = None) -> Plan:
 
     Raises `Refused` with every problem at once if the answers cannot be served.
     """
-    cells, problems = examine(answers, facts or load_facts())
+    return _made_plan(tuple(answers.items()), facts or load_facts())
+
+
+# The check, each of the templates and the hook ask for the plan of the same answers.
+@lru_cache(maxsize=8)
+def _made_plan(items: tuple[tuple[str, str], ...], facts: Facts) -> Plan:
+    cells, problems = examine(ProperAnswers(dict(items)), facts)
     if problems:
         raise Refused(problems)
     return _Planner(cells).plan()
@@ -72,7 +78,7 @@ class _Planner:
             smoke_command=f"{answers.project_slug}-smoke",
             demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
             notes=(
-                *(it.sentence for it in self.cells.fallbacks),
+                *(fallback.sentence for fallback in self.cells.fallbacks),
                 *likely_notes(self.cells),
                 *known_to_hurt,
             ),
@@ -83,8 +89,8 @@ class _Planner:
     @cached_property
     def companions(self) -> tuple[str, ...]:
         """The companions that some platform gets."""
-        found = {package.name for cell in self.cells.all for package in cell.packages}
-        return tuple(name for name in self.answers.companions if name in found)
+        names = {package.name for cell in self.cells.all for package in cell.packages}
+        return tuple(name for name in self.answers.companions if name in names)
 
     def option(self, variant: Variant) -> Option:
         cells = self.cells.of(variant)
@@ -167,8 +173,8 @@ class _Planner:
         markers = split(used.values(), self.answers.platforms)
         for pin, marker in zip(used, markers, strict=True):
             bracketed = f"({marker})" if also and " or " in marker else marker
-            both = " and ".join(filter(None, (also, bracketed)))
-            yield f"{pin} ; {both}" if both else pin
+            condition = " and ".join(filter(None, (also, bracketed)))
+            yield f"{pin} ; {condition}" if condition else pin
 
     def python_marker(self, package: Package) -> str:
         """Return the marker of the Pythons that require a package, empty for all of them.

@@ -4,7 +4,7 @@ from functools import cached_property, lru_cache
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
-from torch_plan.answers.records import MARKERS, Answers, Override, Variant
+from torch_plan.answers.records import MARKERS, Answers, Variant, WantedBuild
 from torch_plan.answers.suggest import nearest
 from torch_plan.answers.words import PlatformWord
 from torch_plan.catalog.facts import Facts
@@ -91,7 +91,7 @@ class Cells:
     def __init__(self, answers: Answers, facts: Facts) -> None:
         self.answers, self.facts = answers, facts
         self._versions: dict[tuple[str, str], str] = {}
-        self._cells: dict[tuple[Variant, str, Override], Cell] = {}
+        self._cells: dict[tuple[Variant, str, WantedBuild], Cell] = {}
 
     @cached_property
     def all(self) -> tuple[Cell, ...]:
@@ -108,25 +108,31 @@ class Cells:
 
     def with_build(self, variant: Variant, platform: str, backend: str, release: str = "") -> Cell:
         """Return the cell that a platform would have with a backend, or a release too."""
-        return self._cell(variant, platform, Override(release or variant.release, backend))
+        return self._cell(variant, platform, WantedBuild(release or variant.release, backend))
 
-    def _wanted(self, variant: Variant, platform: str) -> Override:
+    def _wanted(self, variant: Variant, platform: str) -> WantedBuild:
         """Return what a cell gets, its release filled in."""
         override = self.override(variant, platform)
         if override:
             return override._replace(release=override.release or variant.release)
         exists = self.exists(variant.release, variant.backend, platform)
-        return Override(variant.release, variant.backend if exists else CPU)
+        return WantedBuild(variant.release, variant.backend if exists else CPU)
 
-    def _cell(self, variant: Variant, platform: str, wanted: Override) -> Cell:
+    def _cell(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
         asked = variant, platform, wanted
         if asked not in self._cells:
-            self._cells[asked] = self._made_cell(*asked)
+            self._cells[asked] = self._fill(*asked)
         return self._cells[asked]
 
-    def _made_cell(self, variant: Variant, platform: str, wanted: Override) -> Cell:
+    def _fill(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
+        """Return a cell with its packages: torch, the companions as answered, then triton.
+
+        The requirements and sources of a project keep this order. An optional companion is taken
+        out last, since it is held against the build of the whole cell.
+        """
         facts, release, backend = self.facts, wanted.release, wanted.backend
-        names = [TORCH, *(it for it in self.answers.companions if it in facts.companions(release))]
+        pairs = facts.companions(release)
+        names = [TORCH, *(name for name in self.answers.companions if name in pairs)]
         packages = [
             self._package(name, self.version(name, release), platform, wanted) for name in names
         ]
@@ -137,28 +143,25 @@ class Cells:
                 packages.append(Package(triton.name, version, index, pythons, pythons=pythons))
         build = facts.build(release, backend, platform)
         cell = Cell(variant, platform, release, backend, build, tuple(packages), wanted.url)
-        optional = self.answers.optional
-        kept = [it for it in packages if it.name not in optional or not self.why_missing(it, cell)]
-        return cell._replace(packages=tuple(kept))
+        optional = [package for package in packages if package.name in self.answers.optional]
+        missing = [package for package in optional if self.why_missing(package, cell)]
+        return cell._replace(packages=tuple(item for item in packages if item not in missing))
 
     def spare(self, cell: Cell) -> tuple[Package, ...]:
         """Return the companions that were not chosen, but exist for a cell.
 
         If another package requires one, it has to be the version that goes with torch.
         """
-        chosen = self.answers.companions
-        names = [it for it in self.facts.companions(cell.release) if it not in chosen]
-        wanted = Override(cell.release, cell.backend, cell.url)
-        packages = [
-            self._package(name, self.version(name, cell.release), cell.platform, wanted)
-            for name in names
-        ]
-        return tuple(
-            it
-            for it in packages
-            if not self.why_missing(it, cell)
-            and (cell.url or self.facts.pythons(it.name, it.version, it.origin, cell.platform))
-        )
+        wanted = WantedBuild(cell.release, cell.backend, cell.url)
+        packages = []
+        for name in self.facts.companions(cell.release):
+            if name not in self.answers.companions:
+                version = self.version(name, cell.release)
+                package = self._package(name, version, cell.platform, wanted)
+                pythons = self.facts.pythons(name, version, package.origin, cell.platform)
+                if (cell.url or pythons) and not self.why_missing(package, cell):
+                    packages.append(package)
+        return tuple(packages)
 
     def version(self, package: str, release: str) -> str:
         """Return the version of torch or a companion that goes with a release.
@@ -171,6 +174,8 @@ class Cells:
         if len(versions) == 1:
             return versions[0]
         if (package, release) not in self._versions:
+            # The newest may lack wheels that an older one has, of a build or for an old Python, and
+            # one cell without wheels refuses the whole project.
             cells = [
                 (platform, wanted)
                 for variant in self.answers.variants
@@ -186,7 +191,7 @@ class Cells:
             )
         return self._versions[package, release]
 
-    def _package(self, name: str, version: str, platform: str, wanted: Override) -> Package:
+    def _package(self, name: str, version: str, platform: str, wanted: WantedBuild) -> Package:
         """Return torch or a companion as a platform gets it, with the wheels that there are."""
         known = self.answers.pytorch_index.known
         return _package(self.facts, name, version, platform, wanted, known)
@@ -216,10 +221,10 @@ class Cells:
     def alike(self, variant: Variant) -> list[str]:
         """Return the other backends of the release that are of the same family, nearest first."""
         facts, family = self.facts, family_of(variant.backend)
-        of_family = [it for it in facts.backends(variant.release) if family_of(it) == family]
+        of_family = [name for name in facts.backends(variant.release) if family_of(name) == family]
         return nearest(variant.backend, of_family, facts.all_backends)
 
-    def override(self, variant: Variant, platform: str) -> Override | None:
+    def override(self, variant: Variant, platform: str) -> WantedBuild | None:
         """Return what the answer `platforms` demands here, None if it demands nothing.
 
         `linux-aarch64=cu128`, which names no variant, is not meant for a CPU variant: there is one
@@ -234,7 +239,7 @@ class Cells:
 
     def exists(self, release: str, backend: str, platform: str) -> bool:
         """Tell whether torch has, or very likely has, a wheel for the chosen Python there."""
-        torch = self._package(TORCH, release, platform, Override(release, backend))
+        torch = self._package(TORCH, release, platform, WantedBuild(release, backend))
         return self.answers.python in torch.wheels
 
     def is_invented(self, cell: Cell) -> bool:
@@ -308,7 +313,7 @@ class Cells:
 # Choices that are tried one after another, as for a refusal, have most packages in common.
 @lru_cache(maxsize=4096)
 def _package(
-    facts: Facts, name: str, version: str, platform: str, wanted: Override, is_known: bool
+    facts: Facts, name: str, version: str, platform: str, wanted: WantedBuild, is_known: bool
 ) -> Package:
     """Return a package from PyTorch's index, one that mirrors it, or one that nobody knows."""
     index = _index(platform, wanted)
@@ -335,6 +340,6 @@ def _may_exist(index: str, platform: str) -> bool:
     return index != PYPI and (index == CPU or not is_macos)
 
 
-def _index(platform: str, wanted: Override) -> str:
+def _index(platform: str, wanted: WantedBuild) -> str:
     """Return the name of the index of a build; one of the platform's own has the platform in it."""
     return f"{wanted.backend}-{platform}" if wanted.url else wanted.backend

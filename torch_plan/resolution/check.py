@@ -14,7 +14,7 @@ from typing import NamedTuple
 from torch_plan.answers.grammar import read_answers
 from torch_plan.answers.indexes import OWN
 from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.problems import Key, Problem, Way
 from torch_plan.answers.records import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
@@ -113,7 +113,7 @@ class _Checks:
         self.ways = Ways(cells, raw)
         self.problems: list[Problem] = []
 
-    def refuse(self, *key: str, heading: str, reason: str, ways: Iterable[Way]) -> None:
+    def refuse(self, key: Key, *, heading: str, reason: str, ways: Iterable[Way]) -> None:
         """Note a problem, without the ways out that change nothing."""
         distinct = [way for way in ways if any(self.raw.get(name) != way[name] for name in way)]
         self.problems.append(Problem(key, heading, reason, tuple(distinct)))
@@ -121,8 +121,8 @@ class _Checks:
     def check_pythons(self) -> bool:
         """Refuse a Python that one of the releases has no wheel of torch for at all."""
         answers, problems_before = self.answers, len(self.problems)
-        overridden = (it.release for it in answers.overrides.values())
-        releases = [answers.release, *(it.release for it in answers.variants), *overridden]
+        releases = [answers.release, *(variant.release for variant in answers.variants)]
+        releases += [override.release for override in answers.overrides.values()]
         for release in dict.fromkeys(filter(None, releases)):
             self.check_python(release)
         return len(self.problems) == problems_before
@@ -132,14 +132,14 @@ class _Checks:
         facts, python = self.facts, self.answers.python
         pythons = facts.pythons_of(release)
         if python not in pythons:
-            having = [name for name in facts.releases if python in facts.pythons_of(name)]
+            serving = [name for name in facts.releases if python in facts.pythons_of(name)]
             self.refuse(
-                *("python_version", *([] if release == self.answers.release else [release])),
+                ("python_version", *([] if release == self.answers.release else [release])),
                 heading=f"python_version={python} with {self.asked_release(release)}",
                 reason=f"torch {release} has wheels for Python {facts.span(pythons)}.",
                 ways=[
                     *self.ways.other_pythons(pythons),
-                    *self.ways.other_releases(release, having),
+                    *self.ways.other_releases(release, serving),
                 ],
             )
 
@@ -148,30 +148,30 @@ class _Checks:
         answers, facts, backend = self.answers, self.facts, variant.backend
         release, python = variant.release, answers.python
         options = facts.backends(release)
-        exists = [it for it in answers.platforms if self.cells.exists(release, backend, it)]
+        exists = any(self.cells.exists(release, backend, name) for name in answers.platforms)
         if backend not in options and not exists:
             self.refuse(
-                *("torch_backend", self.position(variant), "release"),
+                ("torch_backend", self.position(variant), "release"),
                 heading=f"torch_backend={backend} with {self.asked_release(release)}",
                 reason=f"torch {release} has: {' '.join(options)}.",
                 ways=[*self.ways.releases_with(variant)[:1], *self.ways.other_backends(variant)],
             )
             return False
-        if exists or any(self.cells.override(variant, it) for it in answers.platforms):
+        if exists or any(self.cells.override(variant, name) for name in answers.platforms):
             return True
         served = {
             platform: facts.pythons(TORCH, release, backend, platform)
             for platform in facts.platforms(TORCH, release, backend)
         }
-        places = "; ".join(f"{name} (Python {facts.span(has)})" for name, has in served.items())
+        served_texts = [f"{name} (Python {facts.span(served[name])})" for name in served]
         elsewhere = [name for name in served if self.cells.exists(release, backend, name)]
         here = [python for name in answers.platforms for python in served.get(name, ())]
         self.refuse(
-            *("torch_backend", self.position(variant), "platforms"),
+            ("torch_backend", self.position(variant), "platforms"),
             heading=f"torch_backend={backend} for platforms={' '.join(answers.platforms)} "
             f"with {self.asked_release(release)} and python_version={python}",
             reason=f"none of these platforms has {backend} wheels for this Python; "
-            f"torch {release} has them for {places}.",
+            f"torch {release} has them for {'; '.join(served_texts)}.",
             ways=[
                 *self.ways.other_pythons(here),
                 *self.ways.other_backends(variant),
@@ -185,7 +185,7 @@ class _Checks:
         reason = self.cells.why_missing(cell.torch, cell)
         if reason:
             self.refuse(
-                *("platforms", cell.platform, self.position(cell.variant)),
+                ("platforms", cell.platform, self.position(cell.variant)),
                 heading=self.heading(cell),
                 reason=reason,
                 ways=self.ways.other_cells(cell),
@@ -194,7 +194,7 @@ class _Checks:
         reason = self.facts.hardware.why_broken(cell.release, cell.backend, cell.platform)
         if reason and not cell.url:
             self.refuse(
-                *("broken", cell.platform, self.position(cell.variant)),
+                ("broken", cell.platform, self.position(cell.variant)),
                 heading=self.heading(cell),
                 reason=f"PyTorch publishes this build, but it does not work: {reason}.",
                 ways=[
@@ -209,16 +209,20 @@ class _Checks:
         for companion in self.answers.companions:
             if companion in self.answers.optional:
                 continue
+            # What a release or an index lacks is said once, not for each of its platforms.
             cells = sorted(self.cells.of(variant), key=lambda cell: (cell.release, cell.backend))
             for _, group in groupby(cells, key=lambda cell: (cell.release, cell.backend)):
                 self.check_group(companion, list(group))
 
     def check_group(self, companion: str, cells: list[Cell]) -> None:
         """Refuse a companion in cells of one release and one backend."""
-        packages = [it for cell in cells for it in cell.packages if it.name == companion]
+        packages = [package for cell in cells if (package := cell.package(companion))]
         if not packages:
             self.refuse_release(companion, cells[0].release)
-        elif any(it.wheels or self.facts.wheels(it.name, it.version, it.origin) for it in packages):
+        elif any(
+            package.wheels or self.facts.wheels(companion, package.version, package.origin)
+            for package in packages
+        ):
             for package, cell in zip(packages, cells, strict=True):
                 self.check_companion(package, cell)
         else:
@@ -226,15 +230,15 @@ class _Checks:
 
     def refuse_release(self, companion: str, release: str) -> None:
         """Refuse a companion that was not made for a release of torch."""
-        having = [name for name in self.facts.releases if companion in self.facts.companions(name)]
+        serving = [name for name in self.facts.releases if companion in self.facts.companions(name)]
         self.refuse(
-            *("companions", companion, *([] if release == self.answers.release else [release])),
+            ("companions", companion, *([] if release == self.answers.release else [release])),
             heading=f"companions={companion} with {self.asked_release(release)}",
             reason=f"there is no {companion} for torch {release}.",
             ways=[
                 self.ways.without_companion(companion),
                 self.ways.optional_companion(companion),
-                *self.ways.other_releases(release, having),
+                *self.ways.other_releases(release, serving),
             ],
         )
 
@@ -243,15 +247,14 @@ class _Checks:
         variant, release, backend = cells[0].variant, cells[0].release, cells[0].backend
         versions = self.facts.companions(release)[companion]
         platforms = " ".join(cell.platform for cell in cells)
-        found = {index for version in versions for index in self.facts.indexes(companion, version)}
-        carrying = listed(sorted(found, key=backend_key))
+        indexes = {name for version in versions for name in self.facts.indexes(companion, version)}
         others = self.ways.other_backends(variant)
         self.refuse(
-            *("companions", companion, self.position(variant)),
+            ("companions", companion, self.position(variant)),
             heading=f"companions={companion} with torch_backend={backend} "
             f"for platforms={platforms} and {self.asked_release(release)}",
             reason=f"{companion} {listed(versions, 'or')}, which goes with torch {release}, is on "
-            f"{carrying} but not on {backend}.",
+            f"{listed(sorted(indexes, key=backend_key))} but not on {backend}.",
             ways=[
                 *others[:1],
                 self.ways.optional_companion(companion),
@@ -267,7 +270,7 @@ class _Checks:
         if not reason or self.cells.why_missing(cell.torch, cell):
             return
         self.refuse(
-            *("companions", package.name, self.position(cell.variant), cell.platform),
+            ("companions", package.name, self.position(cell.variant), cell.platform),
             heading=f"companions={package.name} and {self.heading(cell)}",
             reason=reason,
             ways=[
@@ -286,7 +289,7 @@ class _Checks:
         pythons, platforms = self.facts.numpy_1
         if guarded and answers.python not in pythons:
             self.refuse(
-                *("numpy_guard", "python"),
+                ("numpy_guard", "python"),
                 heading=f"numpy_guard={answers.numpy_guard} with python_version={answers.python}",
                 reason=f"numpy<2 has wheels for Python {self.facts.span(pythons)}.",
                 ways=[
@@ -298,7 +301,7 @@ class _Checks:
         unserved = [platform for platform in guarded if platform not in platforms]
         if unserved:
             self.refuse(
-                *("numpy_guard", "platforms"),
+                ("numpy_guard", "platforms"),
                 heading=f"numpy_guard={answers.numpy_guard} for platforms={' '.join(unserved)}",
                 reason="numpy<2 has no wheels for these platforms.",
                 ways=[{"numpy_guard": "auto"}, *map(self.ways.without_platform, unserved)],
@@ -316,7 +319,7 @@ class _Checks:
             releases = list(dict.fromkeys(cell.release for cell in cells))
             if len(releases) > 1:
                 self.refuse(
-                    *("torch_pin", platform),
+                    ("torch_pin", platform),
                     heading=f"torch_pin={MINIMUM} for platforms={platform}",
                     reason=f"its builds are of torch {listed(releases)}, but uv.lock can be held "
                     f"at only one release for each platform with torch_pin={MINIMUM}.",
@@ -328,7 +331,7 @@ class _Checks:
         has_linux = any(platform.startswith("linux") for platform in self.answers.platforms)
         if self.answers.dockerfile and not has_linux:
             self.refuse(
-                "dockerfile",
+                ("dockerfile",),
                 heading=f"dockerfile=yes for platforms={' '.join(self.answers.platforms)}",
                 reason="a container runs Linux, and none of the platforms is Linux.",
                 ways=[

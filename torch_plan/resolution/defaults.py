@@ -98,7 +98,7 @@ def _default_words(platform: str, cells: Cells) -> Iterable[str]:
         return []
     if not all(cells.is_served(cells.cell(variant, MAIN_PLATFORM)) for variant in unserved):
         return [platform]
-    names = [None] if cells.answers.layout == MARKERS else [it.name for it in unserved]
+    names = [None] if cells.answers.layout == MARKERS else [variant.name for variant in unserved]
     return [str(PlatformWord(platform, name, CPU)) for name in names]
 
 

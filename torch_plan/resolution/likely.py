@@ -15,16 +15,16 @@ from torch_plan.text import listed
 
 def likely_notes(cells: Cells) -> tuple[str, ...]:
     """Return a sentence for each reason why builds are only likely, and which builds these are."""
-    groups: dict[str, dict[str, list[str]]] = {}
+    groups: dict[str, dict[str, dict[str, None]]] = {}
     for cell in cells.all:
         if cell.is_likely:
             builds = groups.setdefault(_reason(cell, cells), {})
-            platforms = builds.setdefault(f"{cell.backend} of torch {cell.release}", [])
-            platforms.append(cell.platform)
+            platforms = builds.setdefault(f"{cell.backend} of torch {cell.release}", {})
+            platforms[cell.platform] = None
     sentences = []
     for reason, builds in groups.items():
-        named = (f"{build} for {listed([*dict.fromkeys(its)])}" for build, its in builds.items())
-        sentences.append(f"{reason}: {'; '.join(named)}. uv finds out when it locks.")
+        parts = (f"{build} for {listed([*platforms])}" for build, platforms in builds.items())
+        sentences.append(f"{reason}: {'; '.join(parts)}. uv finds out when it locks.")
     return tuple(sentences)
 
 

@@ -107,8 +107,9 @@ class Ways:
         The release stays the one that the cell has, unless another is given.
         """
         variant = None if self.answers.layout == MARKERS else cell.variant.name
-        said = None if cell.release == cell.variant.release else cell.release
-        word = PlatformWord(cell.platform, variant, backend, release or said)
+        # A word without a release follows its variant, also to the release that another way takes.
+        kept_release = None if cell.release == cell.variant.release else cell.release
+        word = PlatformWord(cell.platform, variant, backend, release or kept_release)
         kept = [
             text
             for text in self.raw["platforms"].split()

@@ -1,0 +1,168 @@
+"""The command that is running: what is wrong with it, and the commands to type instead."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from torch_plan.addresses import TEMPLATE
+from torch_plan.answers import suggest
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.questions import as_text, fixed_defaults
+from torch_plan.answers.slugs import default_slug
+from torch_plan.catalog.facts import Facts
+from torch_plan.dialogue.invocation import Invocation
+from torch_plan.resolution import defaults
+from torch_plan.resolution.cells import Cells
+from torch_plan.resolution.check import examine, find_problems
+from torch_plan.text import shell_line
+from torch_plan.urls import masked
+
+_ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
+"""The answers that a printed command names in any case: their defaults differ by day or machine."""
+
+_AFTERWARDS = ("after_generation", "git")
+"""The answers that change no file of a project."""
+
+
+class Commands:
+    """Commands like the one that is running, with other answers."""
+
+    def __init__(self, invocation: Invocation, facts: Facts) -> None:
+        self.invocation, self.facts = invocation, facts
+        self.given = {key: as_text(value) for key, value in invocation.given.items()}
+        """The answers of the command."""
+        self.unknown = {key: self.given[key] for key in unknown_keys(invocation.given)}
+
+    @property
+    def known(self) -> dict[str, str]:
+        """What was given without a question; where one is asked, it is the default there."""
+        known = self.invocation.known
+        return {key: as_text(known[key]) for key in fixed_defaults() if key in known}
+
+    def find_problems(self, answers: Mapping[str, str]) -> list[Problem]:
+        """Return the problems of answers, with defaults for all others, and of their command."""
+        known = {key: value for key, value in answers.items() if key in fixed_defaults()}
+        proper = defaults.complete(known, self.facts)
+        own_problems = self.problems(answers, proper["project_slug"])
+        return [*own_problems, *find_problems(proper, self.facts)]
+
+    def problems(self, given: Mapping[str, str], slug: str) -> Iterator[Problem]:
+        """Yield what is wrong with the command, and not with the answers among themselves.
+
+        An update checks nothing: a project may have recorded answers that no longer exist.
+        """
+        if self.invocation.is_update:
+            return
+        for key in unknown_keys(given):
+            near = [
+                name
+                for name in suggest.close(key, [*fixed_defaults()], cutoff=0.5)
+                if name not in given
+            ]
+            ways: list[Way] = [{key: None, name: given[key]} for name in near]
+            reason = "the template has no such answer; docs/answers.md lists all of them."
+            heading = f"{key}={given[key]}"
+            yield Problem(("unknown", key), heading, reason, tuple(ways or [{key: None}]))
+        folder = self.invocation.output_folder / slug.strip()
+        if slug.strip() and _exists(folder) and not self.invocation.may_overwrite:
+            reason = (
+                f"{folder} already exists. Choose another name, or add -f to the command to "
+                "overwrite its files."
+            )
+            way = {"project_slug": _free_slug(folder)}
+            yield Problem(("project_slug", "folder"), f"project_slug={slug}", reason, (way,))
+
+    def command(self, answers: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+        """Return the words of the command for answers; `given` are those of the one that runs."""
+        proper = defaults.complete(answers, self.facts)
+        named = {key: proper[key] for key in proper if key in answers or key in _ALWAYS_NAMED}
+        changed = {key: value for key, value in named.items() if value != given.get(key)}
+        return self.invocation.command(named, changed)
+
+    def refusal(self, given: Mapping[str, str]) -> str:
+        """Return the message for answers that somebody gave and that cannot be served."""
+        # Imported where it is needed: people wait for each import, and most answers are accepted.
+        from torch_plan.resolution.refusal import refusal_text
+
+        def command(answers: Mapping[str, str]) -> str:
+            return shell_line(self.command(answers, given))
+
+        return refusal_text(given, self.find_problems, command)
+
+    def explicit_answers(self, answers: Mapping[str, str]) -> dict[str, str]:
+        """Return the answers that somebody gave: by the command, a configuration or at a prompt.
+
+        Those of the command count in any case. Of the others it is not known where they come from,
+        so those count that differ from the default.
+        """
+        explicit = {key: answers[key] for key in answers if key in self.given}
+        for key, answer in answers.items():
+            if answer != defaults.complete(explicit, self.facts).get(key, answer):
+                explicit[key] = answer
+        return {key: explicit[key] for key in answers if key in explicit}
+
+    def without_likely(self, answers: ProperAnswers) -> dict[str, list[str]]:
+        """Return platform -> the command that makes the project without what is only likely there.
+
+        It writes over the project.
+        """
+        cells = examine(answers, self.facts).cells
+        platforms = dict.fromkeys(cell.platform for cell in cells.all if cell.is_likely)
+        return {name: self._without_likely(answers, cells, name) for name in platforms}
+
+    def _without_likely(self, answers: ProperAnswers, cells: Cells, platform: str) -> list[str]:
+        # Imported where it is needed: few projects have such builds.
+        from torch_plan.resolution.likely import without_likely
+        from torch_plan.resolution.search import Search
+
+        def problems_of(tried: Mapping[str, str]) -> list[Problem]:
+            return find_problems(defaults.complete(tried, self.facts), self.facts)
+
+        changed = without_likely(cells, answers, platform)
+        different = {key: value for key, value in changed.items() if value != answers[key]}
+        wanted = {**self.explicit_answers(answers), **different}
+        way_out = Search(wanted, problems_of).way_out()
+        overwriting = Commands(self.invocation.overwriting(), self.facts)
+        words = overwriting.command(way_out.answers if way_out else wanted, self.given)
+        return [*map(masked, words)]
+
+
+def unknown_keys(answers: Mapping[str, Any]) -> list[str]:
+    """Return the keys that no answer has; private ones are looked at by `Session.begin`."""
+    return [key for key in answers if not key.startswith("_") and key not in fixed_defaults()]
+
+
+def named_answers(answers: ProperAnswers, facts: Facts) -> dict[str, str]:
+    """Return the answers that make the same project on every machine, usual ones left out."""
+    usual = {
+        **fixed_defaults(),
+        "project_slug": default_slug(answers["project_name"]),
+        "platforms": defaults.default_platforms(answers, facts),
+    }
+    return {
+        key: " ".join(value.split())
+        for key, value in answers.items()
+        if key in _ALWAYS_NAMED or (key not in _AFTERWARDS and value != usual.get(key))
+    }
+
+
+def made_with(answers: ProperAnswers, facts: Facts) -> str:
+    """Return the command that makes a project with these answers, the same on every machine."""
+    words = [f"{key}={value}" for key, value in named_answers(answers, facts).items()]
+    # For sh, wherever it is rendered: the README is the same on every machine.
+    return shell_line(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words], windows=False)
+
+
+def _free_slug(folder: Path) -> str:
+    """Return the name of a folder with the first number that makes it a new one."""
+    numbered = (f"{folder.name}-{number}" for number in count(2))
+    return next(name for name in numbered if not _exists(folder.parent / name))
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110  # Path.exists raises an OSError for a long name

@@ -1,0 +1,243 @@
+"""What happens while cookiecutter collects the answers: notes, questions again, and the check."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, MutableMapping
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+from torch_plan.addresses import PAGE
+from torch_plan.answers import suggest
+from torch_plan.answers.grammar import is_yes
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.problems import Refused
+from torch_plan.answers.questions import as_text, asked, fixed_defaults, questions, unasked
+from torch_plan.answers.records import FREE_TEXT
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.versions import version_key
+from torch_plan.dialogue import commands
+from torch_plan.dialogue.commands import Commands, unknown_keys
+from torch_plan.dialogue.invocation import Invocation, find_invocation
+from torch_plan.dialogue.messages import (
+    builds_note,
+    end,
+    old_system_notes,
+    say,
+    say_once,
+    unasked_note,
+)
+from torch_plan.machine.system import host_platform, host_system
+from torch_plan.project.plan import Plan
+from torch_plan.project.planning import make_plan
+from torch_plan.project.readme import Advice, Wishes, advice
+from torch_plan.resolution import defaults
+from torch_plan.resolution.check import find_problems
+from torch_plan.text import listed
+
+OLDEST_COOKIECUTTER = "2.7.0"
+"""The first cookiecutter that this template was tried with."""
+
+
+class Session:
+    """What cookiecutter's templates call, in one of its Jinja environments.
+
+    There are two in each run: one renders the questions, the other the files of the project.
+    """
+
+    def __init__(self, facts: Facts, invocation: Invocation | None = None) -> None:
+        self.facts = facts
+        self._invocation = invocation
+        self._proper: dict[tuple[tuple[str, str], ...], ProperAnswers] = {}
+
+    @cached_property
+    def invocation(self) -> Invocation:
+        """How the template was started; it stays the same for all questions."""
+        return self._invocation or find_invocation()
+
+    @cached_property
+    def commands(self) -> Commands:
+        """Commands like the one that started the template."""
+        return Commands(self.invocation, self.facts)
+
+    def begin(self, context: MutableMapping[str, Any]) -> str:
+        """Say at once what is wrong with the command line, before a person answers any question.
+
+        The answers that nobody is asked for are written into the context: cookiecutter hands over
+        only those that it asks for. So defaults can depend on them, and they are recorded.
+        """
+        invocation = self.invocation
+        self.check_programs()
+        given = {**invocation.config_defaults, **invocation.given}
+        private = [key for key in given if key.startswith("_") and key in questions()]
+        if private and not invocation.is_update:
+            self.end(f"{private[0]} cannot be given: the template computes it. Leave it out.")
+        for key in [] if invocation.is_update else unknown_keys(invocation.config_defaults):
+            near = suggest.close(key, [*fixed_defaults()], count=1, cutoff=0.8)
+            if near:
+                say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
+        known = self.commands.known
+        context.update({key: known.get(key, default) for key, default in unasked().items()})
+        if invocation.prompts:
+            self.check_given()
+            say(unasked_note(texts_of(context)))
+        return ""
+
+    def check_programs(self) -> None:
+        """Refuse another copy of this package, and a cookiecutter that is too old."""
+        template_root = self.invocation.template_root
+        own_root, template = Path(__file__).resolve().parents[2], Path(template_root).resolve()
+        if template_root and own_root != template:
+            self.end(
+                f"Python imports torch_plan from {own_root}, but the template is in {template}. "
+                "Run the command from another folder, or remove the first of them from PYTHONPATH."
+            )
+        installed = version("cookiecutter")  # cookiecutter.__version__ of 2.7.0 says 2.6.0
+        if version_key(installed) < version_key(OLDEST_COOKIECUTTER):
+            self.end(
+                f"cookiecutter {installed} is too old. This template needs {OLDEST_COOKIECUTTER} "
+                "or newer; `uvx cookiecutter@latest` runs the newest."
+            )
+        if self.invocation.missing and not self.invocation.is_update:
+            say(
+                f"This template cannot find {listed(self.invocation.missing)} in cookiecutter "
+                f"{installed}, and so takes answers with misspelt names without a word. Check the "
+                "names of your answers."
+            )
+
+    def check_given(self) -> None:
+        """Refuse at once what no answer to a question could make right."""
+        # Imported where it is needed: only a terminal has use for it.
+        from torch_plan.dialogue.again import lasting_problems
+
+        given = {**self.commands.unknown, **self.commands.known}
+        find = self.commands.find_problems
+        if given and lasting_problems(given, asked(), find, self.facts):
+            self.refuse(given)
+
+    def ask_again(self, context: MutableMapping[str, Any], key: str) -> str:
+        """Ask a person for an answer again, until it can stand.
+
+        Where nobody is asked, `check` says at the end what is wrong. So it does where answers come
+        through a pipe: one that is asked for again would take the answer to the next question.
+        """
+        is_replay = bool(self.invocation.parameters.get("replay"))
+        if not self.invocation.prompts or is_replay or not sys.stdin.isatty():
+            return ""
+        # Imported where it is needed: only a terminal has use for it.
+        from cookiecutter.prompt import read_user_variable
+
+        from torch_plan.dialogue.again import question_again
+
+        find, known = self.commands.find_problems, self.commands.known
+        prefix = f"  [dim][{asked().index(key) + 1}/{len(asked())}][/] "
+        while again := question_again(key, {**known, **texts_of(context)}, find, self.facts):
+            say(again.text)
+            prompts = questions()["__prompts__"]
+            context[key] = read_user_variable(key, again.default, prompts, prefix)
+        typed = {name: value for name, value in texts_of(context).items() if name in context}
+        for note in defaults.understand(typed, self.facts).notes:
+            say_once(note)
+        return ""
+
+    def check(self, context: MutableMapping[str, Any]) -> str:
+        """Refuse answers that cannot be served.
+
+        This is the last answer that cookiecutter renders before it writes anything.
+        """
+        _trim(context)
+        understood = defaults.understand(texts_of(context), self.facts)
+        for note in understood.notes:
+            say_once(note)
+        answers = understood.answers
+        context.update(answers)
+        own_problems = self.commands.problems(self.commands.given, answers["project_slug"])
+        if any(own_problems) or find_problems(answers, self.facts):
+            self.refuse({**self.commands.unknown, **self.commands.explicit_answers(answers)})
+        plan = self.plan_of(context)
+        for sentence in [*plan.notes, *old_system_notes(plan, host_platform(), host_system())]:
+            say(sentence)
+        return "passed"
+
+    def answers_of(self, context: Mapping[str, Any]) -> ProperAnswers:
+        """Return cookiecutter's answers in their proper form; each set is understood once."""
+        texts = tuple(texts_of(context).items())
+        if texts not in self._proper:
+            self._proper[texts] = defaults.understand(dict(texts), self.facts).answers
+        return self._proper[texts]
+
+    def plan_of(self, context: Mapping[str, Any]) -> Plan:
+        """Return the plan for cookiecutter's answers, which `check` has accepted.
+
+        A replay renders no check, so answers that are refused end in the same message here.
+        """
+        answers = self.answers_of(context)
+        try:
+            return make_plan(answers, self.facts)
+        except Refused:
+            self.refuse(answers)
+
+    def default_python(self, release: str) -> str:
+        """Return the default Python of a release, however that was typed."""
+        understood = defaults.understand({"torch_version": release}, self.facts).answers
+        return defaults.default_python(understood["torch_version"], self.facts)
+
+    def default_backend(self, release: str) -> str:
+        """Return the default backend; say why, and to a person which others exist."""
+        understood = defaults.understand({"torch_version": release}, self.facts).answers
+        if "torch_backend" in understood:
+            return understood["torch_backend"]
+        release = understood["torch_version"]
+        detected = defaults.default_backend(release, self.facts)
+        if self.invocation.prompts and release in self.facts.releases:
+            say(builds_note(release, detected.backend, self.facts))
+        say_once(detected.sentence)
+        return detected.backend
+
+    def default_platforms(self, context: Mapping[str, Any]) -> str:
+        """Return the default platforms."""
+        return defaults.default_platforms(self.answers_of(context), self.facts)
+
+    def made_with(self, context: Mapping[str, Any]) -> str:
+        """Return the command that makes the project."""
+        return commands.made_with(self.answers_of(context), self.facts)
+
+    def advice(self, context: Mapping[str, Any]) -> Advice:
+        """Return what the project's README advises."""
+        answers = self.answers_of(context)
+        named = commands.named_answers(answers, self.facts)
+        shown = {key: value for key, value in named.items() if key not in FREE_TEXT}
+        wishes = Wishes(
+            slug=answers["project_slug"],
+            page=f"{PAGE}#{urlencode(shown)}",
+            dockerfile=is_yes(answers["dockerfile"]),
+            distributed=is_yes(answers["distributed"]),
+        )
+        return advice(self.plan_of(context), wishes)
+
+    def refuse(self, given: Mapping[str, str]) -> NoReturn:
+        """End with the message for answers that cannot be served."""
+        self.end(self.commands.refusal(given))
+
+    def end(self, message: str) -> NoReturn:
+        """End with a message, and leave nothing behind."""
+        end(message, self.invocation)
+
+
+def texts_of(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return cookiecutter's answers as text, as they were typed, without its private variables.
+
+    A replay of an older project may lack some that nobody is asked for; it gets their defaults.
+    """
+    answers = {**unasked(), **context}
+    return {key: as_text(answers[key]) for key in fixed_defaults() if key in answers}
+
+
+def _trim(context: MutableMapping[str, Any]) -> None:
+    """Take the space around answers away, so that what is written is what was checked."""
+    for key, value in context.items():
+        if isinstance(value, str) and not key.startswith("_") and key not in FREE_TEXT:
+            context[key] = value.strip()

@@ -1,0 +1,173 @@
+"""The search for answers that are accepted, from those that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from torch_plan.answers.problems import FindProblems, Key, Problem, Way, with_changes
+
+OFFERED = 3
+"""How many ways out one problem names."""
+_TRIALS = 120
+"""How many sets of answers are tried at most. One takes some milliseconds, and a person waits.
+
+What the next trial would have found is missed then: the message ends without a command.
+"""
+
+
+class WayOut(NamedTuple):
+    """Answers that are accepted, and the problems that were met on the way to them.
+
+    One problem may hide another: what a word leads to shows only when it is spelt right.
+    """
+
+    answers: dict[str, str]
+    met: tuple[Problem, ...]
+
+
+class Search:
+    """Looks for changes of the answers given that are accepted.
+
+    `allows` tells of answers and a way whether the way may be taken there.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, str],
+        find_problems: FindProblems,
+        allows: Callable[[Mapping[str, str], Way], bool] = lambda _given, _way: True,
+    ) -> None:
+        self.given = dict(given)
+        self.find_problems = find_problems
+        self.allows = allows
+        self.tried: dict[frozenset[tuple[str, str]], Sequence[Problem]] = {}
+        self.problems = self.problems_of(self.given)
+
+    def problems_of(self, given: Mapping[str, str]) -> Sequence[Problem]:
+        """Return what is wrong with answers; the same answers are looked at once."""
+        identity = frozenset(given.items())
+        if identity not in self.tried:
+            self.tried[identity] = self.find_problems(given)
+        return self.tried[identity]
+
+    def way_out(self) -> WayOut | None:
+        """Return the nearest answers that are accepted, None if none were found.
+
+        Only what some problem is about is changed.
+        """
+        return self._solve(self.given, self.problems, set())
+
+    def furthest(self) -> Sequence[Problem]:
+        """Return the problems that are left once every problem with a way out is solved.
+
+        They include problems that others had hidden. No step is taken back, so this can miss a way
+        out of all of them.
+        """
+        given, problems = self.given, self.problems
+        seen: list[Mapping[str, str]] = []
+        while given not in seen:
+            seen.append(given)
+            steps = (
+                (changed, left)
+                for problem in problems
+                for changed, left in self._changes(given, self._allowed(given, problem))
+                if problem.key not in _keys(left) and changed not in seen
+            )
+            given, problems = next(steps, (given, problems))
+        return problems
+
+    def _allowed(self, given: Mapping[str, str], problem: Problem) -> Iterator[Way]:
+        return (way for way in problem.ways if self.allows(given, way))
+
+    def _solve(
+        self,
+        given: dict[str, str],
+        problems: Sequence[Problem],
+        seen: set[frozenset[tuple[str, str]]],
+    ) -> WayOut | None:
+        """Solve the first problem, then those that are left; go back if that fails."""
+        if not problems:
+            return WayOut(given, ())
+        first = problems[0]
+        steps = [
+            (changed, left)
+            for changed, left in self._changes(given, self._allowed(given, first))
+            if first.key not in _keys(left)
+        ]
+        # A change without new problems is better than a nearer one that causes some.
+        steps.sort(key=lambda step: len(_keys(step[1]) - _keys(problems)))
+        for changed, left in steps:
+            identity = frozenset(changed.items())
+            if identity not in seen:
+                seen.add(identity)
+                solved = self._solve(changed, left, seen)
+                if solved:
+                    return WayOut(solved.answers, (*problems, *solved.met))
+        return None
+
+    def _changes(
+        self, given: Mapping[str, str], ways: Iterable[Way]
+    ) -> Iterator[tuple[dict[str, str], Sequence[Problem]]]:
+        """Yield the answers that each way leads to, and what is wrong with them.
+
+        The number of trials is bounded, since a person waits for the message.
+        """
+        for way in ways:
+            changed = with_changes(given, way)
+            if len(self.tried) < _TRIALS or frozenset(changed.items()) in self.tried:
+                yield changed, self.problems_of(changed)
+
+    def working_ways(
+        self, problem: Problem, problems: Sequence[Problem], fixed: Mapping[str, str]
+    ) -> list[Way]:
+        """Return the ways out that solve a problem and cause none that is not in `problems`.
+
+        Where none does, the accepted answers (`fixed`) to the same questions are tried.
+        """
+        keys = dict.fromkeys(key for way in problem.ways for key in way)
+        fixed_way = {key: fixed.get(key) for key in keys}
+        return self._working(problem, problems, problem.ways) or self._working(
+            problem, problems, [fixed_way]
+        )
+
+    def _working(
+        self, problem: Problem, problems: Sequence[Problem], ways: Sequence[Way]
+    ) -> list[Way]:
+        known = _keys(problems) - {problem.key}
+        working: list[Way] = []
+        trials = ((way, left) for way in ways for _, left in self._changes(self.given, [way]))
+        for way, left in trials:
+            changed = {key: value for key, value in way.items() if value != self.given.get(key)}
+            # An answer with two wrong words is shown with both of them right, or not at all.
+            is_right = _keys(left) <= known and not any(key[0] in way for key in _keys(left))
+            if is_right and changed and changed not in working:
+                working.append(changed)
+        return working
+
+    def way_out_or_less(self) -> WayOut | None:
+        """Return the way out; where none was found, that of the answers that no problem is about.
+
+        None if the problems are not about what was given.
+        """
+        refused = {
+            key
+            for problem in self.problems
+            for way in (problem.key[:1], *problem.ways)
+            for key in way
+        }
+        kept = {key: value for key, value in self.given.items() if key not in refused}
+        way_out = self.way_out()
+        if way_out or kept == self.given:
+            return way_out
+        less = Search(kept, self.find_problems).way_out_or_less()
+        return less and less._replace(met=(*self.problems, *less.met))
+
+
+def _keys(problems: Iterable[Problem]) -> set[Key]:
+    return {problem.key for problem in problems}
+
+
+def distinct(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the first problem of each key."""
+    return list({problem.key: problem for problem in reversed([*problems])}.values())[::-1]
