@@ -61,7 +61,9 @@ def test_check_of_a_project_that_is_right(
     assert main([str(path), "--check"]) == 0
     assert capsys.readouterr().out == ""
     assert main([str(path), "--write"]) == 0
-    assert capsys.readouterr().out.strip() == "Nothing is to be changed."
+    said, *notes = capsys.readouterr().out.strip().splitlines()
+    assert said == "Nothing is to be changed."
+    assert all("has known vulnerabilities" in note for note in notes)
 
 
 def test_the_difference_is_shown_and_not_written(
