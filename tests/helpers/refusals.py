@@ -165,6 +165,12 @@ REFUSED = [
         id="broken-at-the-source",
     ),
     pytest.param(
+        {"torch_version": "2.16.0", "torch_backend": "rocm", "platforms": "linux-x86_64"},
+        "nobody knows yet which ROCm builds torch 2.16.0 has",
+        "torch_backend=rocm7.2",
+        id="no-known-build-of-a-release-of-tomorrow",
+    ),
+    pytest.param(
         {"torch_version": "2.9.1", "torch_backend": "cu131", "pytorch_index": "https://h.org/whl"},
         "there is no such backend",
         "pytorch_index=own:https://h.org/whl",

@@ -91,14 +91,17 @@ class BuildReader(IndexReader):
             )
         elif with_family and family not in map(family_of, options):
             newest = with_family[-1]
-            reason = f"torch {release} has no {FAMILIES[family]} build; torch {newest} has one."
             near = min(
                 suggest.nearest_backends(backend, self.facts.backends(newest)),
                 key=lambda name: bool(self.facts.hardware.why_avoided(newest, name)),
             )
+            reason = f"torch {release} has no {FAMILIES[family]} build; torch {newest} has one."
             moved = plain._replace(backend=near, release=word.release and newest)
-            replacements = [moved, *replacements]
             needed = {} if word.release else {"torch_version": newest}
+            if self.facts.is_expected(release):
+                reason = f"nobody knows yet which {FAMILIES[family]} builds torch {release} has."
+                moved, needed = plain._replace(backend=near), {}
+            replacements = [moved, *replacements]
         self.refuse_word(key, text, "backend", reason, replacements, first_needs=needed)
 
     def known_backends(self) -> tuple[str, ...]:
