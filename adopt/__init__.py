@@ -1,7 +1,8 @@
-"""Bring a plan for PyTorch into a `pyproject.toml` that exists: `uv run -m adopt PATH`.
+"""Measure what uv installs of PyTorch in a project, and mend as little of it as it needs.
 
-`project` says what the file says and which answers that gives, `laying` what it is to say by the
-plan of these answers, `document` writes that, `__main__` talks to people and to uv.
+`parse` takes the files apart, `measure` asks uv what each platform gets, `find` compares the two,
+`edit` and `answers` say what is to be written instead, `document` writes it into the text, `files`
+reads and replaces files, `report` lays out what people read, `__main__` is the command.
 """
 
 

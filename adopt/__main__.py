@@ -1,175 +1,315 @@
-"""Bring a plan for PyTorch into a pyproject.toml that exists.
+"""Show which PyTorch each platform gets in a project, what is wrong with that, and mend it.
 
-Shows the difference, and one line of reason for each change.
+Nothing is written without --write. Answers such as torch_version=2.9.1 change what is asked for.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import os
-import shutil
 import sys
-import tempfile
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TextIO
 
 from adopt import Stop
-from adopt.document import rewrite
-from adopt.laying import Layout
-from adopt.project import Project
-from adopt.trial import try_lock
-from torch_plan.answers.problems import Problem, Refused
-from torch_plan.catalog.facts import load_facts
-from torch_plan.catalog.versions import TORCH
-from torch_plan.project.plan import Plan
-from torch_plan.project.planning import make_plan
-from torch_plan.resolution.check import BUILD_ANSWERS, find_problems
-from torch_plan.resolution.defaults import complete
-from torch_plan.resolution.refusal import refusal_text
-from torch_plan.text import listed, shell_line
+from adopt.answers import ANSWERS, change, missed
+from adopt.edit import apply
+from adopt.files import parsed, replace_files
+from adopt.find import ADVICE, BROKEN, DRIFTS, Finding, View, find
+from adopt.measure import Place, Table, copied, measure
+from adopt.parse import Manifest, Project, read_project, read_projects
+from adopt.report import as_json, finding_lines, name_all, table_lines
+from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.text import listed
 
-ANSWERS = (*BUILD_ANSWERS, "numpy_guard", "torch_pin", "pytorch_index", "package_index")
-"""The answers of the template that are about torch."""
+_ROUNDS = 8
+"""How often what was mended is measured again; one mend can show the next fault."""
 
 
-class Adoption(NamedTuple):
-    """What a plan changes in a file."""
+class State(NamedTuple):
+    """Projects, what was measured of them, and what is wrong."""
 
-    path: Path
-    text: str
-    new: str
-    reasons: list[str]
-    plan: Plan
+    projects: Sequence[Project]
+    table: Table
+    views: Sequence[View]
+    findings: Sequence[Finding]
+
+    @property
+    def texts(self) -> dict[Path, str]:
+        """The files of the projects."""
+        files = [one for project in self.projects for one in (project.root, project.manifest)]
+        return {one.path: one.text for one in files}
+
+
+class Mended(NamedTuple):
+    """A state after its mends, which findings they mended, and which cells they were for."""
+
+    state: State
+    findings: tuple[Finding, ...]
+    places: frozenset[Place]
+
+
+class Command:
+    """One run of the command, in one copy of the project."""
+
+    def __init__(self, options: argparse.Namespace, facts: Facts, copy: Path) -> None:
+        self.options, self.facts, self.copy = options, facts, copy
+        self.notes: list[str] = []
+        self.names_arm = False
+
+    def look(self, projects: Sequence[Project], texts: Mapping[Path, str] | None = None) -> State:
+        """Measure projects, with other texts in their files if there are any."""
+        if texts is not None:
+            projects = [
+                read_project(with_text(one.manifest, texts), with_text(one.root, texts))
+                for one in projects
+            ]
+        is_changed, locked = texts is not None, self.options.locked
+        table = measure(projects, self.facts, self.copy, is_changed=is_changed, locked=locked)
+        if texts is None:
+            files = [one for project in projects for one in (project.manifest, project.root)]
+            self.names_arm = any("aarch64" in one.text for one in files)
+        arm = self.names_arm
+        views = [View(project, table, self.facts, names_arm=arm) for project in projects]
+        findings = [finding for view in views for finding in find(view)]
+        unique = {finding.text: finding for finding in findings}
+        return State(projects, table, views, [*unique.values()])
+
+    def mend(self, state: State, levels: Collection[str]) -> Mended:
+        """Mend what can be mended, and measure after each round; what does not help is undone."""
+        mended: tuple[Finding, ...] = ()
+        useless: set[str] = set()
+        most = None
+        for _ in range(_ROUNDS):
+            findings = [one for one in state.findings if one.level in levels and one.edits]
+            chosen = [one for one in findings if one.text not in useless][:most]
+            texts = apply(state.texts, [edit for finding in chosen for edit in finding.edits])
+            if texts == state.texts:
+                break
+            after = self.look(state.projects, texts)
+            if after.table.why_nothing and not state.table.why_nothing and len(chosen) > 1:
+                # One of them is why it does not lock any more, so they are tried one by one.
+                most = 1
+            elif left := unhelpful(chosen, state, after):
+                useless |= left
+            else:
+                mended, state = (*mended, *chosen), after
+        return Mended(state, mended, frozenset(one for each in mended for one in each.places))
+
+    def ask(self, state: State, given: Mapping[str, str]) -> State:
+        """Change what somebody asked for, and measure it."""
+        if len(state.projects) > 1:
+            names = listed([one.manifest.path.parent.name for one in state.projects], "or")
+            raise Stop(f"Answers are for one package. Name its folder: {names}.")
+        if state.table.why_nothing and not {"torch_version", "torch_backend"} <= given.keys():
+            raise Stop(
+                "Nothing could be measured, so say torch_version=… and torch_backend=… both. uv "
+                f"says:\n\n{state.table.why_nothing}"
+            )
+        command = ["uv-torch-adopt", str(self.options.path)]
+        asked = change(state.views[0], given, command)
+        texts = apply(state.texts, asked.edits)
+        after = self.look(state.projects, texts) if texts != state.texts else state
+        if after.table.why_nothing and not (state.table.why_nothing and self.options.unmeasured):
+            raise Stop(not_lockable(after.table))
+        self.notes = [*asked.plan.notes, *missed(after.views[0], asked.plan)]
+        return after
+
+
+def unhelpful(chosen: Sequence[Finding], before: State, after: State) -> set[str]:
+    """Return the findings that are left after their mend; all, if nothing is measured any more."""
+    texts = {finding.text for finding in chosen}
+    is_lost = after.table.why_nothing and not before.table.why_nothing
+    return texts if is_lost else texts & {finding.text for finding in after.findings}
+
+
+def with_text(manifest: Manifest, texts: Mapping[Path, str]) -> Manifest:
+    """Return a file with another text."""
+    text = texts.get(manifest.path, manifest.text)
+    return Manifest(manifest.path, text, parsed(manifest.path, text))
+
+
+def not_lockable(table: Table) -> str:
+    """Return why a change is not made."""
+    return (
+        f"With these changes uv would not lock. Nothing is written. uv says:\n\n{table.why_nothing}"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command. Returns 1 where `--check` finds changes, 2 where a project is refused."""
-    parser = argparse.ArgumentParser(prog="uv-torch-adopt", description=__doc__)
-    parser.add_argument("path", type=Path, help="a project's folder, or its pyproject.toml")
-    parser.add_argument("answers", nargs="*", metavar="key=value", help=", ".join(ANSWERS))
-    parser.add_argument("--check", action="store_true", help="only say what is to change, and why")
-    parser.add_argument("--write", action="store_true", help="try the lock, then write the file")
-    options = parser.parse_args(arguments)
-    given = dict(answer.partition("=")[::2] for answer in options.answers)
-    if unknown := [key for key in given if key not in ANSWERS]:
-        parser.error(f"{unknown[0]} is no answer about torch; those are: {', '.join(ANSWERS)}")
+    """Run the command.
+
+    Returns 1 where `--check` finds something broken, or anything with `--strict`; 2 where nothing
+    can be said of the project, or an answer cannot be served.
+    """
+    options, given = read_arguments(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # A console of Windows, or a pipe under LC_ALL=C, may not have every letter.
+        if isinstance(stream, TextIO) or hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        adoption = adopt(options.path, given)
-        if options.check:
-            print(*(f"{reason}\n" for reason in adoption.reasons), sep="", end="")
-            return 1 if adoption.reasons else 0
-        old, new, name = adoption.text.splitlines(), adoption.new.splitlines(), adoption.path.name
-        print(*difflib.unified_diff(old, new, name, name, lineterm=""), "", sep="\n")
-        print(*adoption.reasons or ["Nothing is to be changed."], *adoption.plan.notes, sep="\n")
+        status = run(options, given)
         sys.stdout.flush()
-        if options.write and adoption.reasons:
-            write(adoption)
     except BrokenPipeError:
         # Who reads has seen enough, as `head` has; Python would flush once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Stop as stop:
-        print(f"Error: {stop}", file=sys.stderr)
-        return 2
+        return stopped(options, str(stop))
+    except KeyboardInterrupt:
+        return stopped(options, "Interrupted. Nothing was written.")
+    except RecursionError:
+        return stopped(options, "The tables or lists of this file are nested too deeply.")
+    return status
+
+
+def stopped(options: argparse.Namespace, why: str) -> int:
+    """Say why there is no result."""
+    if options.json:
+        print(json.dumps({"error": why}))
+    print(f"Error: {why}", file=sys.stderr)
+    return 2
+
+
+def read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, str]]:
+    """Take the command line apart; options, answers and the path stand in any order."""
+    parser = argparse.ArgumentParser(prog="uv-torch-adopt", description=__doc__)
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="PATH or key=value",
+        help=f"a project's folder or its pyproject.toml; answers: {', '.join(ANSWERS)}",
+    )
+    for name, text in (
+        ("check", "end with 1 if something is broken, and show no difference"),
+        ("strict", "with --check: end with 1 for whatever is found"),
+        ("locked", "with --check: read uv.lock as it is, and ask no index"),
+        ("write", "write what the difference shows"),
+        ("drifts", "mend also what lets platforms or days lock different releases"),
+        ("advice", "mend also what is advice"),
+        ("unmeasured", "with --write: write although uv could not lock"),
+        ("json", "print JSON"),
+    ):
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+    options = parser.parse_intermixed_args(arguments)
+    answers = [word for word in options.words if "=" in word and not Path(word).exists()]
+    paths = [word for word in options.words if word not in answers]
+    given = dict(word.partition("=")[::2] for word in answers)
+    if unknown := [key for key in given if key not in ANSWERS]:
+        parser.error(f"{unknown[0]} is no answer about torch; those are: {', '.join(ANSWERS)}")
+    if len(paths) > 1:
+        parser.error(f"one path at a time, and not {listed(paths)}")
+    if options.locked and not options.check:
+        parser.error("--locked goes with --check")
+    options.path = Path(*paths)
+    return options, given
+
+
+def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
+    """Measure, find, and mend unless it is only to be checked."""
+    projects = read_projects(options.path)
+    with copied(projects) as copy:
+        command = Command(options, load_facts(), copy)
+        before = command.look(projects)
+        if options.check:
+            return checked(before, options)
+        levels = [BROKEN, *([DRIFTS] * options.drifts), *([ADVICE] * options.advice)]
+        first = command.mend(before, levels if not given or before.table.why_nothing else [])
+        asked = command.ask(first.state, given) if given else first.state
+        then = command.mend(asked, levels) if given else first
+    after, mends = then.state, (*first.findings, *(then.findings if given else ()))
+    if not given:
+        refuse_unasked(before, after, then.places)
+    elif not asked.table.why_nothing:
+        refuse_unasked(asked, after, then.places)
+    if not options.json:
+        show(before, after, mends, options, command.notes)
+    if options.write and after.texts != before.texts:
+        write(before, after, options)
+    if options.json:
+        show(before, after, mends, options, command.notes)
     return 0
 
 
-def adopt(path: Path, given: Mapping[str, str]) -> Adoption:
-    """Return what the plan of a project's own answers, and of those given, changes in its file."""
-    path = (path / "pyproject.toml" if path.is_dir() else path).resolve()
-    if not path.exists():
+def checked(state: State, options: argparse.Namespace) -> int:
+    """Print what is found, and return what `--check` ends with."""
+    if options.json:
+        print(json.dumps(as_json({"today": (state.table, state.views)}, state.findings)))
+    else:
+        print(*table_lines("Today", state.table, state.views), sep="\n")
+        print(*finding_lines(state.findings), sep="\n", end="\n" * bool(state.findings))
+    counts = [one for one in state.findings if options.strict or one.level == BROKEN]
+    return 1 if counts else 2 * bool(state.table.why_nothing)
+
+
+def refuse_unasked(before: State, after: State, asked: Collection[Place]) -> None:
+    """Raise `Stop` where a cell changed that no mend was for."""
+    if before.table.why_nothing:
+        return
+    moved = [
+        place
+        for old, new in zip(before.views, after.views, strict=True)
+        for place in dict.fromkeys([*old.cells, *new.cells])
+        if place not in asked and old.essence(place) != new.essence(place)
+    ]
+    if moved:
+        cells = listed([*dict.fromkeys(f"{one.platform} (`{one.option}`)" for one in moved)])
         raise Stop(
-            f"There is no {path}. `uv init --bare` makes one, and `uv add -r requirements.txt "
-            "--no-sync` brings what is required."
+            f"The mend would change what {cells} gets, which nobody asked for. Nothing is written. "
+            "--check shows what is wrong; an answer, such as torch_version=…, changes it all."
         )
-    try:
-        text = path.read_bytes().decode("utf-8")
-        first = adopt_text(path, text, given)
-        # Where one build of several is left, the file is read again, as that of any project.
-        rest = {key: given[key] for key in given if key != "layout"}
-        is_one = "torch_backend" in given and " " not in given["torch_backend"].strip()
-        then = adopt_text(path, first.new, rest) if is_one else first
-    except (OSError, ValueError) as error:
-        raise Stop(f"{path} cannot be read: {error}") from None
-    reasons = [*dict.fromkeys([*first.reasons, *then.reasons])]
-    return first._replace(new=then.new, reasons=reasons)
 
 
-def adopt_text(path: Path, text: str, given: Mapping[str, str]) -> Adoption:
-    """Return what changes in a text that stands, or will stand, in a file."""
-    facts, data = load_facts(), tomllib.loads(text)
-    refuse(path, data)
-    lock = read(path.with_name("uv.lock")).get("package", [])
-    locked = {it.get("version", "").partition("+")[0] for it in lock if it["name"] == TORCH}
-    project = Project(data, facts, given, locked)
-    answers = project.answers()
-    try:
-        plan = make_plan(complete(answers, facts), facts)
-    except Refused:
-        raise Stop(refusal(path, given, answers)) from None
-    layout = Layout(project, plan)
-    return Adoption(path, text, rewrite(text, layout.wanted), layout.reasons, plan)
+def show(
+    before: State,
+    after: State,
+    mends: Sequence[Finding],
+    options: argparse.Namespace,
+    notes: Sequence[str],
+) -> None:
+    """Print both tables, what was found, and the difference of the files."""
+    lines = [
+        line
+        for path, text in before.texts.items()
+        for line in difflib.unified_diff(
+            text.splitlines(), after.texts[path].splitlines(), path.name, path.name, lineterm=""
+        )
+    ]
+    is_same = after.texts == before.texts
+    if options.json:
+        tables = {"today": (before.table, before.views)}
+        tables |= {} if is_same else {"after": (after.table, after.views)}
+        print(json.dumps(as_json(tables, before.findings, difference=lines, notes=notes)))
+        return
+    texts = {finding.text for finding in mends}
+    print(*table_lines("Today", before.table, before.views), "", sep="\n")
+    print(*finding_lines(before.findings, texts), sep="\n", end="\n" * bool(before.findings))
+    if is_same:
+        print("Nothing is to be changed.")
+        return
+    print("", *lines, "", *table_lines("After", after.table, after.views), "", sep="\n")
+    print(*notes, sep="\n", end="\n" * bool(notes))
+    known = {finding.text for finding in before.findings}
+    print(*finding_lines(one for one in after.findings if one.text not in known), sep="\n")
+    if not options.write:
+        print("Nothing is written. --write writes it.")
 
 
-def refusal(path: Path, given: Mapping[str, str], answers: Mapping[str, str]) -> str:
-    """Return why no plan can be made, and the command that makes one."""
-
-    def command(changed: Mapping[str, str]) -> str:
-        named = [it for it in changed.items() if it[0] in given or it not in answers.items()]
-        return shell_line(["uv-torch-adopt", str(path), *map("=".join, named)])
-
-    known = {key: answers[key] for key in ANSWERS}
-
-    def problems_of(changed: Mapping[str, str]) -> list[Problem]:
-        return find_problems(complete({**answers, **changed}, load_facts()), load_facts())
-
-    return refusal_text(known, problems_of, command)
-
-
-def refuse(path: Path, data: Mapping[str, Any]) -> None:
-    """Refuse a project whose dependencies, or whose settings, do not stand in this file."""
-    poetry, project = data.get("tool", {}).get("poetry", {}), data.get("project", {})
-    if "name" not in project or {"dependencies", "group", "source"} & {*poetry}:
-        advice = "`uvx migrate-to-uv` brings those of Poetry there."
-        raise Stop(f"The dependencies do not stand in a [project] table. {advice}")
-    fields = ["dependencies", "optional-dependencies", "requires-python"]
-    if dynamic := [it for it in fields if it in project.get("dynamic", [])]:
-        raise Stop(f"{listed(dynamic)} stand in another file (`dynamic`). Bring them here first.")
-    for folder in path.parents[1:]:
-        root = folder / "pyproject.toml"
-        workspace = read(root).get("tool", {}).get("uv", {}).get("workspace", {})
-        if any(path.parent in folder.glob(pattern) for pattern in workspace.get("members", [])):
-            raise Stop(
-                f"It is a member of the workspace of {root}, and half of the settings belong "
-                "there. In a copy outside of the workspace this command shows all of them."
-            )
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds, nothing if it cannot be read."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def write(adoption: Adoption) -> None:
-    """Try the lock, write the file at once or not at all, and say what comes next."""
-    path = adoption.path
-    status, said = try_lock(path, adoption.new)
-    if status == 1 and try_lock(path, adoption.text)[0] == 0:
-        raise Stop(f"It locks as it is, and would not with these changes. uv says:\n\n{said}")
-    if status:
-        print(f"\nIt was not locked, now or with these changes. uv says:\n\n{said}")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".adopt-") as folder:
-        new = Path(folder, path.name)
-        new.write_bytes(adoption.new.encode("utf-8"))
-        shutil.copymode(path, new)
-        new.replace(path)
-    print(f"\n{path} is written. Next: {shell_line(['uv', 'sync', *adoption.plan.default.sync])}")
+def write(before: State, after: State, options: argparse.Namespace) -> None:
+    """Write the files, and say what comes next."""
+    if after.table.why_nothing and not options.unmeasured:
+        raise Stop("Nothing could be measured, so nothing is written without --unmeasured.")
+    texts = {path: text for path, text in after.texts.items() if text != before.texts[path]}
+    replace_files({path: before.texts[path] for path in texts}, texts)
+    option = after.views[0].project.options[0]
+    having = [seen.place.option for view in after.views for seen in view.seen if seen.torch]
+    next_step = name_all((having or [option])[:1], ())
+    if not options.json:
+        folder = after.projects[0].manifest.path.parent
+        print(f"{listed([str(path) for path in texts])} is written. Next, in {folder}: {next_step}")
 
 
 if __name__ == "__main__":

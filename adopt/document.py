@@ -17,11 +17,10 @@ from typing import Any
 import tomlrt
 
 from adopt import Stop
-from adopt.project import UV, Place
+from adopt.parse import INDEXES, UV, Keys
 from torch_plan.text import toml_key
 
-_INDEX: Place = (*UV, "index")
-_SPARED: Place = (*UV, "exclude-newer-package")
+_SPARED: Keys = (*UV, "exclude-newer-package")
 _LIST = tomlrt.Array | tomlrt.AoT
 _LONG = 100
 """The length from which on a list, or a marker of several parts, is written on several lines."""
@@ -45,7 +44,7 @@ def rewrite(text: str, wanted: dict[str, Any]) -> str:
     raise Stop("This file is written in a way that this command cannot change.")
 
 
-def _edit(table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: Place) -> None:
+def _edit(table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: Keys) -> None:
     """Make a table hold what is wanted; below the place of an index all stands within a line."""
     for key in [key for key in table if key not in wanted]:
         del table[key]
@@ -54,7 +53,7 @@ def _edit(table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: 
         if old == value:
             continue
         if isinstance(old, tomlrt.Table) and isinstance(value, dict):
-            _edit(old, value, _INDEX if old.is_inline else (*place, key))
+            _edit(old, value, INDEXES if old.is_inline else (*place, key))
         elif isinstance(old, _LIST) and isinstance(value, list) and '"""' not in _written(value):
             _edit_list(old, value)
         else:
@@ -71,18 +70,18 @@ def _edit_list(items: _LIST, wanted: list[Any]) -> None:
             if at >= end:
                 items.insert(at, _made(value, (), "    "))
             elif isinstance(items, tomlrt.AoT):
-                _edit(items[at], value, _INDEX)
+                _edit(items[at], value, INDEXES)
             elif items[at] != value:
                 items[at] = _made(value, (), "    ")
     if isinstance(items, tomlrt.Array) and not items.multiline and len(_written(wanted)) > _LONG:
         items.set_multiline(multiline=True)
 
 
-def _made(value: Any, place: Place, indent: str = "") -> Any:
+def _made(value: Any, place: Keys, indent: str = "") -> Any:
     """Return a value to put at a place, with a header of its own where that is usual."""
-    if place == _INDEX:
+    if place == INDEXES:
         return tomlrt.AoT(value)
-    if 0 < len(place) <= len(_INDEX) and place != _SPARED and isinstance(value, dict):
+    if 0 < len(place) <= len(INDEXES) and place != _SPARED and isinstance(value, dict):
         return tomlrt.Table.section({key: _made(value[key], (*place, key)) for key in value})
     return tomlrt.loads(f"value = {_written(value, indent)}\n")["value"]
 

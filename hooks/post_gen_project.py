@@ -7,15 +7,14 @@ command to run next, and nothing is taken back. Messages go to standard error, w
 from __future__ import annotations
 
 import os
-import platform
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+# Every import makes the user wait: each of the others stands where it is needed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable
     from typing import Any
 
@@ -26,7 +25,7 @@ SETTINGS: dict[str, Any] = {}
 MINUTES = {"lock": 15, "sync": 120, "run": 30}
 """What uv may take for a step, at most; for anything else, one minute."""
 
-OWN = r"UV_(DEFAULT_|EXTRA_)?INDEX(?!.*_(USERNAME|PASSWORD)$).*|UV_EXCLUDE_NEWER.*"
+IN_LOCK = r"UV_(DEFAULT_|EXTRA_)?INDEX(?!.*_(USERNAME|PASSWORD)$).*|UV_EXCLUDE_NEWER.*"
 """Variables that uv heeds here, and that uv.lock may show: which index, and a cooldown."""
 
 ACCESS = (
@@ -45,78 +44,64 @@ uv's other variables are ignored here: they are about another project, or overru
 GITS = r"GIT_(?!(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)|TEMPLATE_DIR|DEFAULT_HASH|EXEC_PATH)$).*"
 """Variables about another repository, such as that of a git hook which makes this project."""
 
-CAUSES = (
-    (
-        r"Required uv version `([^`]+)`",
-        "This uv is not {0}, as pyproject.toml or a uv.toml of yours demands; update it",
+CAUSES = {
+    r"Required uv version `([^`]+)`": (
+        "This uv is not {0}, as pyproject.toml or a uv.toml of yours demands; update it"
     ),
-    (r"No space left|os error (28|112)\b", "The disk is full"),
-    (r"Read-only file system|os error 30\b", "The file system is read-only"),
-    (r"os error 396\b", "A cloud folder cannot hold links; set UV_LINK_MODE=copy"),
-    (
-        r"(?s)renam.*os error (5|32)\b",
-        "Another program, such as a virus scanner, holds a file that uv wants to rename; try again",
+    r"No space left|os error (28|112)\b": "The disk is full",
+    r"Read-only file system|os error 30\b": "The file system is read-only",
+    r"os error 396\b": "A cloud folder cannot hold links; set UV_LINK_MODE=copy",
+    r"(?s)renam.*os error (5|32)\b": (
+        "Another program, such as a virus scanner, holds a file that uv wants to rename; try again"
     ),
-    (
-        r"Permission denied|Access is denied|os error (5|13)\b",
-        "uv has no permission to write there",
+    r"Permission denied|Access is denied|os error (5|13)\b": (
+        "uv has no permission to write there"
     ),
-    (
-        r"No interpreter found|No download found",
-        "There is no Python {python} here, and uv cannot download one",
+    r"No interpreter found|No download found": (
+        "There is no Python {python} here, and uv cannot download one"
     ),
-    (r"Hash mismatch for `([^`]+)`", "The file of {0} is not the one that its index promised"),
-    (r"Hash mismatch", "{hosts} sent a different file than it promised"),
-    (
-        r"network was disabled|Network connectivity is disabled",
-        "uv is told to stay offline, by UV_OFFLINE or `offline` in a uv.toml of yours",
+    r"Hash mismatch for `([^`]+)`": "The file of {0} is not the one that its index promised",
+    r"Hash mismatch": "{hosts} sent a different file than it promised",
+    r"network was disabled|Network connectivity is disabled": (
+        "uv is told to stay offline, by UV_OFFLINE or `offline` in a uv.toml of yours"
     ),
-    (
-        r"`([\w.-]+)` was filtered by `exclude-newer`",
+    r"`([\w.-]+)` was filtered by `exclude-newer`": (
         "A cooldown (UV_EXCLUDE_NEWER, or `exclude-newer` in a uv.toml of yours) hides {0}: it"
-        " hides every file for which the index gives no upload date",
+        " hides every file for which the index gives no upload date"
     ),
-    (
-        r"required for `([^`]+)` because using pre-built wheels is disabled",
-        "{0} has wheels only, which `no-binary` in a uv.toml of yours forbids",
+    r"required for `([^`]+)` because using pre-built wheels is disabled": (
+        "{0} has wheels only, which `no-binary` in a uv.toml of yours forbids"
     ),
-    (
-        r"Distribution `([^`@ ]+)[^`]*` can't be installed because",
+    r"Distribution `([^`@ ]+)[^`]*` can't be installed because": (
         "{0} has no wheel for this machine or its Python; `environments` in pyproject.toml lists"
-        " the platforms of the project",
+        " the platforms of the project"
     ),
-    (r"invalid peer certificate", "The certificate of {hosts} is not trusted"),
-    (
-        r"(401 Unauthorized)",
+    r"invalid peer certificate": "The certificate of {hosts} is not trusted",
+    r"(401 Unauthorized)": (
         "{hosts} answers {0}: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
-        " UV_INDEX_<NAME>_PASSWORD, with the index's name in pyproject.toml",
+        " UV_INDEX_<NAME>_PASSWORD, with the index's name in pyproject.toml"
     ),
-    (r"(403 Forbidden)", "{hosts} answers {0}: it needs a login, or does not have the file"),
-    (r"status (?:client|server) error \((.+?)\)", "{hosts} answers {0}"),
-    (r"timed out", "{hosts} does not answer in time"),
-    (
-        r"error decoding response body|end of file before message|Connection reset",
-        "{hosts} breaks off in the middle of an answer",
+    r"(403 Forbidden)": "{hosts} answers {0}: it needs a login, or does not have the file",
+    r"status (?:client|server) error \((.+?)\)": "{hosts} answers {0}",
+    r"timed out": "{hosts} does not answer in time",
+    r"error decoding response body|end of file before message|Connection reset": (
+        "{hosts} breaks off in the middle of an answer"
     ),
     (
         r"error sending request|dns error|Connection refused|Failed to (fetch|download)"
-        r"|Request failed",
-        "{hosts} cannot be reached",
-    ),
-    (
-        r"Failed to build `([^`]+==[^`]+)`",
+        r"|Request failed"
+    ): "{hosts} cannot be reached",
+    r"Failed to build `([^`]+==[^`]+)`": (
         "{0} cannot be built; `resolution`, `no-binary` or `prerelease` in a uv.toml of yours can"
-        " choose such versions",
+        " choose such versions"
     ),
-    (
-        r"([\w.-]+) was not found in the package registry",
-        "None of the indexes in pyproject.toml has {0}",
+    r"([\w.-]+) was not found in the package registry": (
+        "None of the indexes in pyproject.toml has {0}"
     ),
-    (
-        r"No solution found|Because ",
-        "The indexes do not have what the requirements ask for, as uv explains above",
+    r"No solution found|Because ": (
+        "The indexes do not have what the requirements ask for, as uv explains above"
     ),
-)
+}
 """What uv prints, and what it means in plain words, groups filled in; the first that fits."""
 
 
@@ -150,11 +135,12 @@ def main() -> None:
             start_repository()
         say_ready(settings, complete(settings))
     except KeyboardInterrupt:
-        say_kept("Interrupted.", settings)
+        say_kept(Stopped("Interrupted."), settings)
     except Stopped as stopped:
-        say_kept(str(stopped), settings, stopped.outside, stopped.instead)
+        say_kept(stopped, settings)
     except Exception as error:  # noqa: BLE001  # of a hook that fails, cookiecutter removes the project
-        say_kept(f"Something unforeseen happened ({type(error).__name__}: {error}).", settings)
+        name = type(error).__name__
+        say_kept(Stopped(f"Something unforeseen happened ({name}: {error})."), settings)
     if settings["github_actions"] and not Path("uv.lock").exists():
         say("That makes uv.lock. Commit it: CI fails without it.")
 
@@ -166,6 +152,8 @@ def is_scratch() -> bool:
 
 def remove_empty(name: str) -> None:
     """Remove a folder of which no file was rendered."""
+    import shutil
+
     if not any(path.is_file() for path in Path(name).rglob("*")):
         shutil.rmtree(name, ignore_errors=True)
 
@@ -175,12 +163,12 @@ def start_repository() -> None:
 
     Without git nothing happens, and nothing is said.
     """
-    import re
+    import shutil
 
     project, git = Path.cwd(), shutil.which("git")
     if not git or any((folder / ".git").exists() for folder in (project, *project.parents)):
         return
-    variables = {name: it for name, it in os.environ.items() if not re.fullmatch(GITS, name)}
+    variables = {name: os.environ[name] for name in os.environ if not re.fullmatch(GITS, name)}
     try:
         done = run([git, "init", "--quiet", "--initial-branch=main"], variables)
         why = done.stderr.strip() if done.returncode else ""
@@ -217,7 +205,7 @@ def refuse_old_uv(uv: str, required: str) -> None:
     """
     told = re.search(r"\d+\.\d+\.\d+", run([uv, "--version"], environment()).stdout)
     least = required.removeprefix(">=")
-    if told and [int(part) for part in told[0].split(".")] < [int(it) for it in least.split(".")]:
+    if told and [*map(int, told[0].split("."))] < [*map(int, least.split("."))]:
         raise Stopped(f"This is uv {told[0]}, and the project needs {least} or newer; update it.")
 
 
@@ -226,9 +214,9 @@ def say_variables() -> list[str]:
 
     Returns the option with which uv leaves the lock alone where those are set.
     """
-    own, aside = inherited(os.environ)
-    if own:
-        say(f"Your environment sets {', '.join(own)}: uv uses it here.")
+    heeded, aside = inherited(os.environ)
+    if heeded:
+        say(f"Your environment sets {', '.join(heeded)}: uv uses it here.")
     if aside:
         names = ", ".join(aside)
         say(f"Your environment sets {names}: uv ignores it here, so that uv.lock suits all.")
@@ -288,7 +276,7 @@ def remake(uv: str, settings: dict[str, Any], old: bytes | None, facts: str) -> 
     """Make uv.lock again, without the caller's settings."""
     Path("uv.lock").unlink()
     try:
-        again = run([uv, *lock_command(settings)], environment(own=False), MINUTES["lock"])
+        again = run([uv, *lock_command(settings)], environment(personal=False), MINUTES["lock"])
     finally:
         if not Path("uv.lock").exists():
             restore(old)
@@ -378,7 +366,7 @@ def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
         return None
     split = re.search(r"for split \(markers: (.+?)\):? (cause:|\u2570)", printed)
     likely = settings["likely"]
-    named = [where for where in likely if split and all(it in split[1] for it in where.split())]
+    named = [host for host in likely if split and all(word in split[1] for word in host.split())]
     for where in [*named, *likely][:1]:
         platform, command = likely[where]
         return Stopped(
@@ -391,9 +379,9 @@ def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
 def why_outdated(uv: str, settings: dict[str, Any]) -> str:
     """Return why uv would lock anew for somebody without the caller's settings; empty if not."""
     command = [uv, *lock_command(settings), "--check", "--offline", "--verbose"]
-    told = run(command, environment(own=False))
-    found = re.search(r"existing lockfile due to (.+)", told.stderr) if told.returncode else None
-    return found[1] if found else ""
+    told = run(command, environment(personal=False))
+    reason = re.search(r"existing lockfile due to (.+)", told.stderr) if told.returncode else None
+    return reason[1] if reason else ""
 
 
 def personal_facts(why: str) -> str:
@@ -443,6 +431,8 @@ def lock_command(settings: dict[str, Any]) -> list[str]:
 
 def smoke_command(settings: dict[str, Any]) -> list[str]:
     """Return the smoke test's command, with the build to expect if the plan names this machine."""
+    import platform
+
     build = settings["expect"].get(f"{sys.platform} {platform.machine()}")
     return [settings["command"], *(["--expect", build] if build else [])]
 
@@ -481,11 +471,10 @@ def cause(printed: str, python: str) -> str:
     hosts = sorted(set(re.findall(r"https?://(?:[^\s/@]*@)?([^/\s`)]+)", printed)))
     download = re.search(r"Failed to download `([^`]+)`", printed)
     unnamed = f"The server of {download[1]}" if download else "A server"
-    for pattern, meaning in CAUSES:
-        found = re.search(pattern, printed)
-        if found:
-            named = " and ".join(hosts) or unnamed
-            return meaning.format(*found.groups(), hosts=named, python=python) + "."
+    for pattern, meaning in CAUSES.items():
+        if match := re.search(pattern, printed):
+            names = " and ".join(hosts) or unnamed
+            return meaning.format(*match.groups(), hosts=names, python=python) + "."
     return "uv failed, as it says above."
 
 
@@ -494,6 +483,8 @@ def find_uv() -> str:
 
     `tools/lib/lock.py` does the same: a hook cannot import it.
     """
+    import shutil
+
     uv = shutil.which(os.environ.get("UV") or "uv") or shutil.which("uv")
     if not uv:
         raise Stopped(
@@ -506,21 +497,21 @@ def find_uv() -> str:
 def inherited(variables: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the variables of uv that end up in uv.lock, and those that are set aside."""
     uvs = sorted(name for name in variables if name.startswith("UV_"))
-    own = [name for name in uvs if re.fullmatch(OWN, name)]
-    return own, [name for name in uvs if name not in own and not re.fullmatch(ACCESS, name)]
+    heeded = [name for name in uvs if re.fullmatch(IN_LOCK, name)]
+    return heeded, [name for name in uvs if not re.fullmatch(f"{IN_LOCK}|{ACCESS}", name)]
 
 
-def environment(own: bool = True) -> dict[str, str]:
+def environment(personal: bool = True) -> dict[str, str]:
     """Return the environment for uv: the caller's, without what is about another project.
 
-    Without their `own` settings there is no uv.toml of theirs either, since uv looks for one
+    Without their `personal` settings there is no uv.toml of theirs either, since uv looks for one
     beneath a file. That of the whole machine stays.
     """
     in_lock, aside = inherited(os.environ)
-    left_out = {*aside, "VIRTUAL_ENV", "PYTHONPATH", *(() if own else in_lock)}
+    left_out = {*aside, "VIRTUAL_ENV", "PYTHONPATH", *(() if personal else in_lock)}
     nowhere = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "APPDATA"), __file__)
     heeded = {name: value for name, value in os.environ.items() if name not in left_out}
-    return heeded if own else {**heeded, **nowhere}
+    return heeded if personal else {**heeded, **nowhere}
 
 
 def run(
@@ -530,6 +521,8 @@ def run(
 
     What it prints is caught, unless it is `shown` to the user.
     """
+    import subprocess
+
     program = "git" if command[1] == "init" else "uv"
     try:
         return subprocess.run(
@@ -568,18 +561,14 @@ def say_ready(settings: dict[str, Any], options: list[str]) -> None:
         say(text, ["cd", project], ["uv", *step])
 
 
-def say_kept(
-    reason: str,
-    settings: dict[str, Any],
-    outside: Path | None = None,
-    instead: list[str] | None = None,
-) -> None:
+def say_kept(stopped: Stopped, settings: dict[str, Any]) -> None:
     """Say why a step could not be done, and the command that does it later, or another instead."""
-    commands = [instead or next_command(settings, outside)]
-    if outside:
-        commands.insert(0, ["move" if os.name == "nt" else "mv", str(Path.cwd()), str(outside)])
-    step = "make it again without that build" if instead else "complete it"
-    say(f"{reason} The project is kept. To {step}, run:", *commands)
+    commands = [stopped.instead or next_command(settings, stopped.outside)]
+    if stopped.outside:
+        move = "move" if os.name == "nt" else "mv"
+        commands.insert(0, [move, str(Path.cwd()), str(stopped.outside)])
+    step = "make it again without that build" if stopped.instead else "complete it"
+    say(f"{stopped} The project is kept. To {step}, run:", *commands)
 
 
 def say(text: str, *commands: list[str]) -> None:

@@ -1,6 +1,6 @@
 """A page to choose a project on: the rules of `torch_plan` and the template, in the browser.
 
-`uv run -m tools.page` writes it to `site/`; `--serve PORT` shows it too. In reading order:
+`uv run -m tools.page` writes it to `site/`. In reading order:
 
 choices.py    what the page says of a choice: the plan or the refusal, as HTML
 result.html   how it is laid out

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +41,7 @@ NAMED = ("torch_version", "python_version", "torch_backend")
 _TAKEN_OVER = ("[project]", "[project.optional-", "[dependency-groups]", "[tool.uv", "[[tool.uv")
 """How the tables of pyproject.toml begin that a project that exists takes over."""
 
-_ITS_OWN = {
+_LEFT_OUT = {
     "[project]": r"(name|version|description|readme|authors) =",
     "[dependency-groups]": "dev =",
 }
@@ -56,43 +56,29 @@ def answers_of(choice: Mapping[str, str]) -> ProperAnswers:
     There is no machine to look at. The Python is the oldest that the newest release is built for,
     or else the newest of the chosen release; the build is the CPU's.
     """
-    return _answers(tuple(choice.items()))
-
-
-@lru_cache(maxsize=512)
-def _answers(choice: tuple[tuple[str, str], ...]) -> ProperAnswers:
     facts = load_facts()
-    known = {key: value for key, value in choice if key in fixed_defaults()}
+    known = {key: value for key, value in choice.items() if key in fixed_defaults()}
     given = understand(known, facts).answers
     newest = default_release(facts, MAIN_PLATFORM)
     oldest = facts.pythons_of(newest)[0]
     pythons = facts.pythons_of(given.get("torch_version", newest)) or (oldest,)
-    own = {
+    defaults = {
         "torch_version": newest,
         "python_version": oldest if oldest in pythons else pythons[-1],
         "torch_backend": CPU,
     }
-    return complete({**own, **given}, facts)
+    return complete({**defaults, **given}, facts)
 
 
 def problems_of(choice: Mapping[str, str]) -> list[Problem]:
     """Return why a choice cannot be had, nothing if it can."""
-    return [*_problems(tuple(choice.items()))]
-
-
-@lru_cache(maxsize=512)
-def _problems(choice: tuple[tuple[str, str], ...]) -> list[Problem]:
-    """Look once: what is marked as refused is what a person may choose next."""
-    given = dict(choice)
-    return [*_quoting_problems(given), *find_problems(answers_of(given), load_facts())]
-
-
-def _quoting_problems(choice: Mapping[str, str]) -> Iterator[Problem]:
-    for key, value in choice.items():
-        if re.search(NOT_QUOTABLE, value):
-            reason = 'no quotes keep " $ ` \\ % and ! as they are in sh, cmd and PowerShell alike.'
-            ways = ({key: re.sub(NOT_QUOTABLE, "", value)},)
-            yield Problem((key, "quotes"), f"{key}={value}", reason, ways)
+    reason = 'no quotes keep " $ ` \\ % and ! as they are in sh, cmd and PowerShell alike.'
+    quoting = [
+        Problem((key, "quotes"), f"{key}={value}", reason, ({key: plain},))
+        for key, value in choice.items()
+        if (plain := re.sub(NOT_QUOTABLE, "", value)) != value
+    ]
+    return [*quoting, *find_problems(answers_of(choice), load_facts())]
 
 
 def command_of(choice: Mapping[str, str]) -> list[str]:
@@ -108,8 +94,8 @@ def part_of(pyproject: str) -> str:
     parts = []
     for table in re.split(r"\n+(?=\[)", pyproject.strip()):
         header, *lines = table.splitlines()
-        own = _ITS_OWN.get(header, "$.")
-        kept = [line for line in lines if not re.match(own, line)]
+        left_out = _LEFT_OUT.get(header, "$.")
+        kept = [line for line in lines if not re.match(left_out, line)]
         kept = [re.sub(r"^default-groups .*", rf"\g<0>  {_DEV}", line) for line in kept]
         if kept and header.startswith(_TAKEN_OVER):
             parts.append("\n".join([header, *kept]))

@@ -96,9 +96,9 @@ function fill() {
 function set(control) {
   const { name, type, value, dataset: { platform } } = control;
   const answer = answers[name];
-  const own = wordsOf(answer).filter((word) => word.split("=")[0] === platform);
+  const words = wordsOf(answer).filter((word) => word.split("=")[0] === platform);
   if (control.matches("select")) {
-    const overrides = own.map((word) => word.slice(platform.length)).join(" ");
+    const overrides = words.map((word) => word.slice(platform.length)).join(" ");
     if (![...control.options].some((option) => option.value === overrides)) {
       control.append(new Option(overrides.replaceAll("=", ""), overrides));
     }
@@ -107,7 +107,7 @@ function set(control) {
     const chips = [...form.querySelectorAll(`[type=radio][name=${name}]`)];
     control.value = chips.some((chip) => chip.value === answer) ? "" : answer;
   } else {
-    control.checked = platform ? own.length > 0 : wordsOf(answer).includes(value);
+    control.checked = platform ? words.length > 0 : wordsOf(answer).includes(value);
   }
 }
 

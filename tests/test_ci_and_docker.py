@@ -108,6 +108,7 @@ def test_python_packages_are_updated_without_those_of_pytorch(bake: Bake) -> Non
     }
     from_pytorch = set(project.pyproject["tool"]["uv"]["sources"])
     assert ignored == {"github-actions": set(), "uv": from_pytorch}
+    assert all([*update["groups"].values()] == [{"patterns": ["*"]}] for update in updates)
 
 
 @pytest.mark.parametrize("answers", LAYOUTS)
@@ -173,8 +174,14 @@ def test_commands_of_the_workflow(
 ) -> None:
     project = installable(bake, replica_with_wheel, answers)
     workflow = yaml.safe_load(project.read(".github/workflows/ci.yml"))
-    steps = [step["run"] for step in workflow["jobs"]["linux"]["steps"] if "run" in step]
-    assert len(steps) == 5
+    (job,) = workflow["jobs"].values()
+    (linux,) = [it for it in job["strategy"]["matrix"]["include"] if it["name"] == "linux"]
+    steps = [
+        re.sub(r"\${{ matrix\.(\w+) }}", lambda name: linux[name[1]], step["run"])
+        for step in job["steps"]
+        if "run" in step
+    ]
+    assert len(steps) == 6
     printed = "".join(run(step, project.path, **workflow["env"]) for step in steps)
     assert f"torch: {RELEASE}+cpu" in printed
     assert "2 passed" in printed

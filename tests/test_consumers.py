@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import tomllib
 import zipfile
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from tests.conftest import PYTHON, Bake, BakedProject, git
-from tools.lib.lock import find_uv, read_lock, run_uv
+from tools.lib.lock import UvError, find_uv, read_lock, run_uv
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +67,80 @@ def test_git_dependency_of_another_project(
     run_uv(consumer, "lock", "--python", PYTHON)
     versions = {entry["name"]: entry["version"] for entry in read_lock(consumer)}
     assert versions.get("torch") == expected
+
+
+@pytest.fixture(params=["newest", "oldest"])
+def each_uv(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tests run with the uv that is here, and with the oldest that a project takes."""
+    if request.param == "oldest":
+        monkeypatch.setenv("UV", request.getfixturevalue("oldest_uv"))
+
+
+LIBRARY = {
+    "project_slug": "lib",
+    "torch_version": RELEASE,
+    "python_version": PYTHON,
+    "torch_backend": "cu128",
+    "torch_pin": "minimum",
+}
+
+
+def use(project: BakedProject, source: str) -> str:
+    """Let a project require the library, and return its new pyproject.toml."""
+    text = project.read("pyproject.toml")
+    text = text.replace("dependencies = [\n", 'dependencies = [\n    "lib",\n', 1)
+    text = text.replace("[tool.uv.sources]\n", f"[tool.uv.sources]\nlib = {source}\n")
+    (project.path / "pyproject.toml").write_text(text, encoding="utf-8")
+    return text
+
+
+@pytest.mark.usefixtures("each_uv")
+@pytest.mark.parametrize("place", ["git", "path"])
+def test_library_binds_nobody_to_its_cuda(bake: Bake, place: str) -> None:
+    library = bake(**LIBRARY)
+    library.lock()
+    for options in ((), ("--no-default-groups",)):
+        assert library.installed("linux-x86_64", *options)["torch"] == f"{RELEASE}+cu128"
+    app = bake(torch_version="2.13.0", python_version=PYTHON, torch_backend="cu130")
+    url = in_git(library).removeprefix("git+")
+    use(app, f'{{ git = "{url}" }}' if place == "git" else '{ path = "../lib" }')
+    app.lock()
+    got = app.installed("linux-x86_64")
+    assert (got["torch"], got["torchvision"]) == ("2.13.0+cu130", "0.28.0+cu130")
+
+
+def test_library_of_a_workspace_has_the_torch_of_its_root(bake: Bake) -> None:
+    """One lock has one torch for a platform, so the README says what to leave out."""
+    library = bake(**LIBRARY)
+    assert "A uv workspace has one lock" in library.read("README.md")
+    app = bake(torch_version="2.13.0", python_version=PYTHON, torch_backend="cu130")
+    manifest = app.path / "pyproject.toml"
+    manifest.write_text(
+        f'{use(app, "{ workspace = true }")}\n[tool.uv.workspace]\nmembers = ["lib"]\n'
+    )
+    member = library.path.rename(app.path / "lib") / "pyproject.toml"
+    with pytest.raises(UvError, match="conflicting indexes"):
+        app.lock()
+    document = tomllib.loads(member.read_text(encoding="utf-8"))
+    del document["dependency-groups"]["torch"]
+    del document["tool"]["uv"]["default-groups"], document["tool"]["uv"]["sources"]
+    member.write_text(tomli_w.dumps(document), encoding="utf-8")
+    app.lock()
+    for package in ("my-ml-project", "lib"):
+        got = app.installed("linux-x86_64", "--package", package)
+        assert (got["torch"], got["torchvision"]) == ("2.13.0+cu130", "0.28.0+cu130")
+
+
+@pytest.mark.parametrize("pin", ["public", "minimum"])
+def test_smoke_test_is_in_the_wheel_of_no_library(bake: Bake, pin: str) -> None:
+    project = bake(torch_version=RELEASE, torch_pin=pin, distributed="yes")
+    project.uv("build", "--quiet", "--wheel")
+    (wheel,) = (project.path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert any("smoke" in name for name in names) == (pin == "public")
+    assert any(name.endswith("/entry_points.txt") for name in names) == (pin == "public")
+    assert any(name.endswith("/py.typed") for name in names)
 
 
 @pytest.mark.parametrize("command", [("pip", "install", "--dry-run"), ("pip", "compile", "-")])

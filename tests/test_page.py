@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +16,6 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from page import choices as choices_module
 from page.choices import (
     answers_of,
     command_of,
@@ -74,21 +74,8 @@ class Elements(HTMLParser):
         return [str(attrs[name]) for _, attrs in self.all if name in attrs]
 
 
-def test_neither_click_nor_subprocess_is_imported() -> None:
-    code = (
-        "import sys; from page.choices import refused, say;"
-        "say('{}'); say('{\"torch_backend\": \"cu128\"}'); refused('[{}, {}]');"
-        "print({'click', 'subprocess', 'cookiecutter'} & {*sys.modules})"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
-    )
-    assert done.stdout == "set()\n"
-
-
 def test_the_default_asks_no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 14, 2))
-    choices_module._answers.cache_clear()
     answers = answers_of({})
     assert (answers["torch_version"], answers["torch_backend"]) == (FACTS.releases[-1], "cpu")
     assert answers["python_version"] == FACTS.pythons_of(FACTS.releases[-1])[0] == "3.11"
@@ -110,7 +97,7 @@ def test_part_for_a_project_that_exists(
     part = part_of(pyproject_of(answers, plan))
     assert "build-system" not in tomllib.loads(part)
     own = '[project]\nname = "mine"\nversion = "1"\n'
-    if plan.groups:
+    if plan.default_groups:
         part = part.replace("[dependency-groups]\n", '[dependency-groups]\ndev = ["pytest"]\n')
     (tmp_path / "pyproject.toml").write_text(part.replace("[project]\n", own), encoding="utf-8")
     run_uv(tmp_path, "lock", f"--python={plan.python}")
@@ -246,6 +233,27 @@ def test_what_runs_in_the_browser_is_all_there(tmp_path: Path) -> None:
     command = [sys.executable, "-I", "-S", "-c", code, str(archive), str(tmp_path / "rules")]
     done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
     assert done.stdout == say("{}") + "\n"
+
+
+def test_only_what_the_page_loads_is_shipped(tmp_path: Path) -> None:
+    """Of `torch_plan` the archive has what a Python loads that is asked for plans and refusals."""
+    build.write_rules(tmp_path / "rules.zip")
+    asked = [case.values[0] for case in (*CHOICES, *REFUSED)]
+    code = (
+        "import json, sys; from page.choices import refused, say;"
+        "[say(json.dumps(choice)) for choice in json.loads(sys.argv[1])]; refused('[{}, {}]');"
+        "print(json.dumps([*sys.modules]))"
+    )
+    command = [sys.executable, "-c", code, json.dumps(asked)]
+    loaded = {*json.loads(subprocess.check_output(command, cwd=ROOT))}
+    assert not {"click", "subprocess", "cookiecutter"} & loaded
+    with zipfile.ZipFile(tmp_path / "rules.zip") as archive:
+        shipped = {
+            name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            for name in archive.namelist()
+            if name.startswith("torch_plan/") and name.endswith(".py")
+        }
+    assert shipped == {name for name in loaded if name.partition(".")[0] == "torch_plan"}
 
 
 def test_a_page_without_npm_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

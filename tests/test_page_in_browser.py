@@ -9,6 +9,8 @@ import shlex
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,17 @@ CUDA = {"torch_version": "2.9.1", "python_version": "3.12", "torch_backend": "cu
 Visit = Callable[..., Any]
 
 
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the page under its policy; a worker heeds it only where a header says it."""
+
+    def end_headers(self) -> None:
+        self.send_header("Content-Security-Policy", build.POLICY)
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
 @pytest.fixture(scope="module")
 def site(made_once: MadeOnce) -> Iterator[str]:
     """Build the page, serve it, and return its address."""
@@ -49,7 +62,8 @@ def site(made_once: MadeOnce) -> Iterator[str]:
         folder = made_once("site", build.build)
     except build.Stopped as error:
         missing(str(error))
-    with build.server(folder) as server:
+    handler = partial(Handler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()

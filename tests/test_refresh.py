@@ -264,15 +264,6 @@ def test_what_was_written_is_not_written_again(run: Run) -> None:
     assert run.out.startswith("Nothing to change after ")
 
 
-def test_check_writes_nothing(run: Run) -> None:
-    world = world_with_2_16()
-    facts = recent("2.15.0")
-    assert run.on(facts, Index(world), Pypi(world), "--check") == 1
-    assert run.data == facts
-    assert "## Changed" in run.out
-    assert run.on(world, Index(world), Pypi(world), "--check") == 0
-
-
 def test_without_a_root_page_new_indexes_are_named(run: Run) -> None:
     world = world_with_2_16()
     run.on(recent("2.15.0"), Index(world, root=False), Pypi(world))
@@ -361,12 +352,12 @@ def test_what_a_whole_page_does_not_list_is_struck_out(run: Run) -> None:
     assert "- torch 2.15.0 on `xpu`: none for windows-x86_64, which was likely" in run.out
 
 
-def test_an_unread_page_of_a_companion_leaves_its_wheels_likely(run: Run) -> None:
+def test_an_unread_page_of_a_companion_leaves_all_likely(run: Run) -> None:
     facts = recent("2.15.0") | {"likely": [XPU]}
     world = with_xpu(facts, ON_LINUX)
     index = Index(world, {"xpu/torchvision": BROKEN["error"]})
     assert run.on(facts, index, Pypi(world)) == 0
-    assert run.data["likely"] == [XPU | {"platforms": "linux-x86_64"}]
+    assert run.data["likely"] == [XPU]
     assert Facts(run.data).is_likely("torchvision", "0.29.2", "xpu", "linux-x86_64")
     assert not Facts(run.data).is_likely("torch", "2.15.0", "xpu", "linux-x86_64")
 

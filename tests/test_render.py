@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import zipfile
 
 import pytest
 import yaml
 
-from tests.conftest import Bake, BakedProject
+from tests.conftest import Bake, BakedProject, git
 from tests.helpers.answers import SPREAD
 
 
@@ -40,6 +41,11 @@ def test_only_the_files_that_are_wanted_are_there(bake: Bake, answers: dict[str,
         wanted |= {"Dockerfile", ".dockerignore"}
     if project.plan.conflicts:
         wanted.add("sync.py")
+    for key, name in (("pre_commit", ".pre-commit-config.yaml"), ("agents", "AGENTS.md")):
+        if answers.get(key) == "yes":
+            wanted.add(name)
+    if "license" in answers:
+        wanted.add("LICENSE")
     if answers.get("distributed") == "yes":
         wanted.add(f"src/{project.plan.package}/smoke_distributed.py")
     assert set(files(project)) == wanted
@@ -59,15 +65,75 @@ def test_a_template_leaves_no_tag_and_no_stray_space(bake: Bake, answers: dict[s
 @pytest.mark.parametrize("answers", SPREAD)
 def test_ruff_finds_nothing_to_change(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
-    for check in (["check"], ["format", "--diff"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *check],
-            cwd=project.path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    check(project, "ruff", "check")
+    check(project, "ruff", "format", "--diff")
+
+
+def check(project: BakedProject, *command: str) -> None:
+    """Run a tool as the project's owner would, and demand that it finds nothing."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("answers", SPREAD)
+def test_mypy_finds_nothing(bake: Bake, answers: dict[str, str]) -> None:
+    """With the package where an installed one is, as the project's own tests import it."""
+    project = bake(**answers)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYPYPATH", "src")
+        check(project, "mypy", "--explicit-package-bases")
+
+
+def test_mypy_finds_what_is_wrong(bake: Bake) -> None:
+    project = bake()
+    (project.path / "tests/test_wrong.py").write_text("def test_wrong():\n    return 1 + 'a'\n")
+    with pytest.raises(AssertionError, match="no-untyped-def"):
+        check(project, "mypy")
+
+
+@pytest.mark.parametrize("name", ["MIT", "Apache-2.0", "BSD-3-Clause"])
+def test_license_is_said_and_there(bake: Bake, name: str) -> None:
+    project = bake(license=name, author_name="Ada Lovelace <ada@example.org>")
+    assert project.pyproject["project"]["license"] == name
+    text = project.read("LICENSE")
+    assert (name == "Apache-2.0") == ("Copyright (c) Ada Lovelace\n" not in text)
+    project.uv("build", "--quiet", "--wheel")
+    (wheel,) = (project.path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (licence,) = [it for it in archive.namelist() if it.endswith("/licenses/LICENSE")]
+        assert archive.read(licence).decode() == text
+        (metadata,) = [it for it in archive.namelist() if it.endswith("/METADATA")]
+        assert f"License-Expression: {name}\n" in archive.read(metadata).decode()
+
+
+def test_license_of_nobody(bake: Bake) -> None:
+    assert "license" not in bake().pyproject["project"]
+    project = bake(license="MIT", project_name="One  two", project_slug="two")
+    assert "Copyright (c) the authors of One two\n" in project.read("LICENSE")
+
+
+def test_git_ignores_data_and_no_module_of_that_name(bake: Bake) -> None:
+    project = bake()
+    git(project.path, "init", "--quiet")
+    names = {
+        *("data/a.csv", "checkpoints/a", "logs/a", "wandb/a", ".env", "a/.ipynb_checkpoints/b"),
+        *("runs/a", "model.ckpt", "model.pt", "model.safetensors", ".mypy_cache/a"),
+    }
+    kept = {"src/my_ml_project/data/a.py", "src/my_ml_project/logs/a.py", "src/a/build/a.py"}
+    listed = subprocess.run(
+        ["git", "check-ignore", *sorted(names | kept)],
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert {*listed.stdout.splitlines()} == names
 
 
 def test_pyproject_of_a_careful_person(bake: Bake) -> None:
@@ -169,18 +235,17 @@ def test_workflow_runs_on_linux_and_where_the_cpu_build_is_locked(
     project = bake(torch_version="2.9.1", **answers)
     workflow = yaml.safe_load(project.read(".github/workflows/ci.yml"))
     assert workflow["env"] == {"UV_HTTP_TIMEOUT": "300", "UV_CONCURRENT_DOWNLOADS": "4"}
-    expected = {}
-    for name, job in workflow["jobs"].items():
-        commands = [step["run"] for step in job["steps"] if "run" in step]
-        assert commands[0] == "uv sync --locked"
-        (smoke,) = [command for command in commands if "-smoke --expect" in command]
-        expected[name] = smoke.split()[-1]
-        (setup,) = [step for step in job["steps"] if "setup-uv" in step.get("uses", "")]
-        pruned = setup.get("with", {}).get("prune-cache", False)
-        assert pruned == (expected[name] != "cpu")
-    assert expected == builds
+    (job,) = workflow["jobs"].values()
+    (setup,) = [step for step in job["steps"] if "setup-uv" in step.get("uses", "")]
+    assert setup["with"] == {"prune-cache": "${{ matrix.build != 'cpu' }}"}
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert commands[0] == "uv sync --locked ${{ matrix.options }}"
+    (smoke,) = [command for command in commands if "-smoke --expect" in command]
+    assert smoke.endswith("--expect ${{ matrix.build }}")
+    entries = job["strategy"]["matrix"]["include"]
+    assert {entry["name"]: entry["build"] for entry in entries} == builds
     runners = {"linux": "ubuntu", "macos": "macos", "windows": "windows"}
-    assert all(job["runs-on"].startswith(runners[name]) for name, job in workflow["jobs"].items())
+    assert all(entry["runner"].startswith(runners[entry["name"]]) for entry in entries)
 
 
 def test_readme_names_what_each_platform_needs(bake: Bake) -> None:

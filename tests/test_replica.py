@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urljoin
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
 
@@ -38,9 +38,9 @@ def get(url: str) -> bytes:
         return content
 
 
-def status(url: str, **headers: str) -> int:
+def status(url: str) -> int:
     try:
-        with urlopen(Request(url, headers=headers), timeout=10) as response:
+        with urlopen(url, timeout=10) as response:
             return int(response.status)
     except HTTPError as error:
         return error.code
@@ -330,11 +330,8 @@ def test_real_wheel_is_installed(tmp_path: Path) -> None:
     assert (tmp_path / "site" / "torch.py").read_text() == "version = '2.13.0+cpu'\n"
 
 
-def test_requests_are_recorded_and_caches_are_spared() -> None:
+def test_requests_are_recorded() -> None:
     with Replica() as replica:
-        url = f"{replica.url}/cu132/torch/"
-        with urlopen(url, timeout=10) as response:
-            etag = response.headers["ETag"]
-        assert status(url, **{"If-None-Match": etag}) == 304
+        assert status(f"{replica.url}/cu132/torch/") == 200
         assert status(f"{replica.url}/cu999/") == 403
-        assert replica.requests == ["/whl/cu132/torch/", "/whl/cu132/torch/", "/whl/cu999/"]
+        assert replica.requests == ["/whl/cu132/torch/", "/whl/cu999/"]

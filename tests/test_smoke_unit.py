@@ -28,11 +28,15 @@ MI250X = SimpleNamespace(
 )
 
 
-def rendered(*companions: str) -> str:
-    """Return the smoke test of a project with these companions."""
+def rendered(*companions: str, layout: str = "") -> str:
+    """Return the smoke test of a project with these companions, and builds as extras or groups."""
     environment = jinja2.Environment(keep_trailing_newline=True, autoescape=False)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    plan = SimpleNamespace(companions=dict.fromkeys(companions))
+    plan = SimpleNamespace(
+        companions=dict.fromkeys(companions),
+        extras=layout == "extras",
+        groups=layout == "groups",
+    )
     return template.render(torch_plan=lambda context: plan)
 
 
@@ -217,6 +221,49 @@ def test_json_is_one_object_of_the_same_facts(smoke: Smoke) -> None:
         assert f"device: {device}" in lines
     for name in ("python", "torch", "build", "cudnn", "package"):
         assert f"{name}: {report[name]}" in lines
+
+
+def test_what_a_library_prints_is_no_part_of_the_json(smoke: Smoke) -> None:
+    smoke.install_torch()
+    smoke.install_torchvision("0.24.1+cpu", kept=[0, 2])
+
+    def nms(*args: object) -> Tensor:
+        print("hello")
+        return Tensor([0, 2])
+
+    smoke.monkeypatch.setattr("torchvision.ops.nms", nms)
+    assert smoke.main(["--json"]) == 0
+    out, err = smoke.capsys.readouterr()
+    assert json.loads(out)["problems"] == []
+    assert err == "hello\n"
+
+
+def test_compile_is_tested_where_it_is_asked_for(smoke: Smoke) -> None:
+    torch = smoke.install_torch(cuda="12.8", gpus=(H200,))
+    torch.compile = lambda function: function
+    assert "torch.compile" not in smoke.passes()
+    assert "torch.compile on cuda:0 NVIDIA H200, capability 9.0" in smoke.passes("--compile")
+    torch.compile = raises(RuntimeError("Cannot find a working triton installation"))
+    smoke.passes()
+    problem = smoke.problem("--compile")
+    assert "(RuntimeError: Cannot find a working triton" in problem
+    assert "triton-windows" in problem
+
+
+def test_compiled_code_that_computes_wrongly(smoke: Smoke) -> None:
+    torch = smoke.install_torch()
+    torch.compile = lambda function: lambda numbers: (Tensor("wrong"), Tensor("wrong"))
+    assert "torch.compile on cpu failed (the result is wrong)" in smoke.problem("--compile")
+
+
+@pytest.mark.parametrize(
+    ("layout", "said"), [("extras", "uv add --optional"), ("groups", "the group"), ("", "uv sync")]
+)
+def test_another_build_is_advised_by_layout(layout: str, said: str) -> None:
+    (advice,) = [line for line in rendered(layout=layout).splitlines() if line.startswith("SYNC")]
+    assert said in advice
+    assert len(advice) <= 100
+    assert ("groups" in advice) == (layout == "extras")
 
 
 @pytest.mark.parametrize("argv", [["--expect"], ["--no-such-option"], ["x"]])

@@ -91,7 +91,7 @@ def sync(
                 patch.setenv(name, value)
             patch.setenv("PATH", os.environ["PATH"])
             try:
-                runpy.run_path(str(script))
+                runpy.run_path(str(script), run_name="__main__")
                 status: object = 0
             except SystemExit as ended:
                 status = ended.code
@@ -376,7 +376,7 @@ def test_without_uv(cuda: BakedProject, path: str | None) -> None:
 @pytest.mark.parametrize("builds", ["cpu cu128", "cpu cu126 cu130", "cpu cu130 xpu", "cu128 cpu"])
 def test_it_is_short(bake: Bake, layout: str, builds: str) -> None:
     project = bake(torch_version=RELEASE, torch_backend=builds, layout=layout)
-    assert len(project.read("sync.py").splitlines()) <= 80
+    assert len(project.read("sync.py").splitlines()) <= 100
 
 
 @pytest.mark.parametrize(

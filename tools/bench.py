@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -31,9 +31,8 @@ from tools.lib.template import ROOT, empty_config
 from torch_plan.catalog.facts import load_facts
 
 PAGE = ROOT / "docs/cost.md"
-HEAD = ("what", "here", "compared with", "ratio", "target", "")
 
-Pairs = list[tuple[float, float]]
+Pairs = Sequence[tuple[float, float]]
 """What was measured here and for the other side, round by round."""
 
 
@@ -46,9 +45,9 @@ def row(what: str, pairs: Pairs, target: float, unit: str = "ms") -> list[str]:
     return [what, here, other, ratio, f"{target:.2f}", verdict]
 
 
-def in_turn(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> Pairs:
-    """Measure both sides in turn, after one round that does not count."""
-    return [(ours(), theirs()) for _ in range(rounds + 1)][1:]
+def in_turn(ours: Callable[[], float], theirs: Callable[[], float]) -> Pairs:
+    """Measure both sides in turn nine times, after one round that does not count."""
+    return [(ours(), theirs()) for _ in range(10)][1:]
 
 
 def milliseconds(*command: str | Path) -> float:
@@ -72,16 +71,18 @@ def rendering(folder: Path) -> list[str]:
     (least / "README.md").write_text("# {{ cookiecutter.name }}\n", encoding="utf-8")
     (least.parent / "cookiecutter.json").write_text('{"name": "one"}\n', encoding="utf-8")
     ours = partial(render, ROOT, folder, after_generation="nothing", git="no")
-    pairs = in_turn(ours, partial(render, least.parent, folder), 11)
+    pairs = in_turn(ours, partial(render, least.parent, folder))
     return row("a run of cookiecutter, against a template of one file", pairs, 1.25)
 
 
 def importing() -> list[str]:
     """Return the row of an import of `torch_plan` in a new Python, against 30 ms."""
-    code = "from timeit import timeit; print(timeit('import torch_plan.planning', number=1))"
-    command = (sys.executable, "-c", code)
-    taken = [float(subprocess.check_output(command, cwd=ROOT)) * 1000 for _ in range(12)]
-    return row("an import of `torch_plan`, against 30 ms", [(it, 30) for it in taken[1:]], 1)
+    code = "import timeit; print(timeit.timeit('import torch_plan.project.planning', number=1))"
+
+    def taken() -> float:
+        return float(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT)) * 1000
+
+    return row("an import of `torch_plan`, against 30 ms", in_turn(taken, lambda: 30), 1)
 
 
 def locking(folder: Path, url: str) -> list[str]:
@@ -96,7 +97,7 @@ def locking(folder: Path, url: str) -> list[str]:
         return with_lock - generate(after_generation="nothing")
 
     bare = partial(milliseconds, find_uv(), "lock", "--project", lock.parent)
-    return row("the lock in generation, against a bare `uv lock`", in_turn(added, bare, 5), 1.1)
+    return row("the lock in generation, against a bare `uv lock`", in_turn(added, bare), 1.1)
 
 
 def guide_project(ours: Mapping[str, Any], url: str) -> dict[str, Any]:
@@ -143,9 +144,9 @@ def against_the_guide(folder: Path, replica: Replica) -> Iterator[list[str]]:
         requests[project].append(len(replica.requests))
         return taken
 
-    pairs = in_turn(partial(lock, ours), partial(lock, theirs), 5)
+    pairs = in_turn(partial(lock, ours), partial(lock, theirs))
     yield row("a cold lock, against that of uv's guide", pairs, 1)
-    counts: Pairs = [*zip(requests[ours], requests[theirs], strict=True)]
+    counts = [*zip(requests[ours], requests[theirs], strict=True)]
     yield row("its requests to PyTorch's index", counts, 1, "requests")
 
 
@@ -161,7 +162,8 @@ def main() -> None:
         os.environ["UV_CACHE_DIR"] = str(folder / "uv")
         rows = [rendering(folder / "render"), importing(), locking(folder / "lock", replica.url)]
         rows += against_the_guide(folder / "guide", replica)
-    table = tabulate(rows, HEAD, tablefmt="pipe", disable_numparse=True)
+    head = ("what", "here", "compared with", "ratio", "target", "")
+    table = tabulate(rows, head, tablefmt="pipe", disable_numparse=True)
     machine = f"{os.cpu_count()} processors with a load of {os.getloadavg()[1]:.0f}"
     text = f"Last run: {datetime.date.today()}, on {machine}.\n\n{table}"
     PAGE.write_text(with_parts(PAGE.read_text("utf-8"), {"table": text}), encoding="utf-8")

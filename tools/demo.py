@@ -105,8 +105,10 @@ def report(project: Path, plan: Plan) -> None:
         for cell in option.cells:
             version = installed(project, cell.platform, *option.sync)[TORCH]
             names = locked_wheels(project, TORCH, version, cell.platform)
-            name = next((str(it) for it in names if it.python == f"cp{python}"), f"torch {version}")
-            print(f"{option.name + '  ' if plan.selector else ''}{cell.platform:<15} {name}")
+            wheel = next(
+                (str(name) for name in names if name.python == f"cp{python}"), f"torch {version}"
+            )
+            print(f"{option.name + '  ' if plan.selector else ''}{cell.platform:<15} {wheel}")
 
 
 if __name__ == "__main__":

@@ -7,22 +7,18 @@ broken builds, and the examples of `docs/answers.md`. A test fails where one of 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from unittest import mock
+from collections.abc import Iterator
 
-from cookiecutter.main import cookiecutter
 from tabulate import tabulate
 
+from page.choices import pyproject_of
 from tools.lib.facts_file import dump_facts
 from tools.lib.markdown import with_parts
-from tools.lib.template import ROOT, empty_config
+from tools.lib.template import ROOT
 from torch_plan.answers.records import NO_COMPANIONS
-from torch_plan.catalog.facts import BUILDS_PATH, Facts
+from torch_plan.catalog.facts import BUILDS_PATH, Facts, load_facts
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, family_of
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete
@@ -48,7 +44,7 @@ COMMAND = re.compile(r"^cookiecutter .* --no-input (.*)$", re.MULTILINE)
 """The command that the examples are compared with."""
 
 EXAMPLE = re.compile(
-    r"^`(?P<answers>\w+=[^`\n]+)` (?:adds|leaves out|changes)[^\n]*(?:\n```diff\n(?s:.*?)^```)?$",
+    r"(?P<head>^`(?P<answers>\w+=[^`\n]+)` .*`pyproject\.toml`:)\n```diff\n(?s:.*?)^```$",
     re.MULTILINE,
 )
 """Answers, and the difference that they make."""
@@ -56,8 +52,8 @@ EXAMPLE = re.compile(
 FOLLOWS = "exclude-newer-package"
 """The key that is left out: it names every package with a source."""
 
-Entries = dict[tuple[str, str], list[str]]
-"""Table and key -> the lines of the value, of a pyproject.toml."""
+Entries = dict[tuple[str, str], str]
+"""Table and key -> the text of the value, of a pyproject.toml."""
 
 
 # --- docs/support.md -----------------------------------------------------------------------------
@@ -120,7 +116,7 @@ def row(facts: Facts, release: str) -> list[str]:
             for name, versions in facts.companions(release).items()
         ],
         [facts.span(facts.pythons_of(release), to=TO)],
-        [f"{floor}\N{NO-BREAK SPACE}{its}" for floor, its in floors(facts, release).items()],
+        [f"{floor}\N{NO-BREAK SPACE}{of}" for floor, of in floors(facts, release).items()],
         [f"{build}\N{NO-BREAK SPACE}{letters}" for build, letters in on_pypi.items()],
         *(builds.get(family, []) for family in ("cpu", "cu", "rocm", "xpu")),
     ]
@@ -162,62 +158,31 @@ def floors(facts: Facts, release: str) -> dict[str, str]:
 def examples(page: str) -> str:
     """Return the page with the differences that the template makes now."""
     (base,) = COMMAND.findall(page)
-    with tempfile.TemporaryDirectory() as folder:
-        before = render(Path(folder, "base"), base)
+    before = entries(base)
 
-        def example(found: re.Match[str]) -> str:
-            after = render(Path(folder, str(found.start())), f"{base} {found['answers']}")
-            return f"`{found['answers']}` {difference(before, after)}"
+    def example(match: re.Match[str]) -> str:
+        lines = changes(before, entries(f"{base} {match['answers']}"))
+        return "\n".join([match["head"], "```diff", *lines, "```"])
 
-        return EXAMPLE.sub(example, page)
-
-
-def render(folder: Path, words: str) -> dict[str, str]:
-    """Render a project, without a user's configuration, and return file -> text."""
-    folder.mkdir()
-    answers = dict(word.split("=", 1) for word in shlex.split(words))
-    with mock.patch.dict(os.environ, {"COOKIECUTTER_CONFIG": str(empty_config(folder))}):
-        options = {"no_input": True, "accept_hooks": False, "output_dir": folder}
-        project = Path(cookiecutter(str(ROOT), extra_context=answers, **options))
-    return {
-        path.relative_to(project).as_posix(): path.read_text(encoding="utf-8")
-        for path in sorted(project.rglob("*"))
-        if path.is_file()
-    }
+    return EXAMPLE.sub(example, page)
 
 
-def difference(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """Say which files come and go between two projects, and what changes in pyproject.toml."""
-    what = [
-        f"{verb} {' and '.join(f'`{name}`' for name in names)}"
-        for verb, names in (
-            ("adds", sorted(after.keys() - before.keys())),
-            ("leaves out", sorted(before.keys() - after.keys())),
-        )
-        if names
-    ]
-    lines = [*changes(*(entries(files["pyproject.toml"]) for files in (before, after)))]
-    if not lines:
-        return f"{' and '.join(what) or 'changes nothing'}."
-    head = f"{' and '.join([*what, 'changes `pyproject.toml`'])}:"
-    return "\n".join([head, "```diff", *lines, "```"])
-
-
-def entries(text: str) -> Entries:
-    """Return the entries of a pyproject.toml; comments are left out."""
-    found: Entries = {}
-    table, key = "", ""
-    for line in text.splitlines():
+def entries(words: str) -> Entries:
+    """Return the entries of the pyproject.toml for answers; comments are left out."""
+    answers = complete(dict(word.split("=", 1) for word in shlex.split(words)), load_facts())
+    values: Entries = {}
+    table = key = ""
+    for line in pyproject_of(answers, make_plan(answers)).splitlines():
         if line.startswith("["):
             table = line
         elif start := re.match(r"([\w-]+) = (.*)", line):
             key, value = start.groups()
             # One of several tables of this name: its first key tells them apart.
             table += f"  # {value}" if table.startswith("[[") and key == "name" else ""
-            found[table, key] = [value]
+            values[table, key] = value
         elif line and not line.startswith("#"):
-            found[table, key].append(line)
-    return {(table, key): found[table, key] for table, key in found if key != FOLLOWS}
+            values[table, key] += f"\n{line}"
+    return {entry: value for entry, value in values.items() if entry[1] != FOLLOWS}
 
 
 def changes(old: Entries, new: Entries) -> Iterator[str]:
@@ -227,30 +192,17 @@ def changes(old: Entries, new: Entries) -> Iterator[str]:
     """
     alike: dict[str, dict[tuple[str, str], list[str]]] = {}
     for table, key in {**new, **old}:
-        was, now = ("\n".join(side.get((table, key), ())) for side in (old, new))
-        if was != now:
-            alike.setdefault(table, {}).setdefault((was, now), []).append(key)
-    for table, values in alike.items():
-        if table not in {name for name, _ in new}:
-            yield f"-{table}"
-            continue
+        values = old.get((table, key), ""), new.get((table, key), "")
+        if values[0] != values[1]:
+            alike.setdefault(table, {}).setdefault(values, []).append(key)
+    for table, keys_of in alike.items():
         yield f" {table}"
-        for (was, now), keys in values.items():
-            yield from change(", ".join(keys), was.splitlines(), now.splitlines())
-
-
-def change(keys: str, was: Sequence[str], now: Sequence[str]) -> Iterator[str]:
-    """Yield what changes in a value; of a list that stays one, the entries alone."""
-    if was[:1] == now[:1]:
-        yield f" {keys} = {was[0]}"
-        yield from (f"-{line}" for line in was if line not in now)
-        yield from (f"+{line}" for line in now if line not in was)
-        return
-    if was:
-        yield f"-{keys} = {was[0]}{' … ]' if was[1:] else ''}"
-    if now:
-        yield f"+{keys} = {now[0]}"
-        yield from (f"+{line}" for line in now[1:])
+        for values, keys in keys_of.items():
+            texts = [f"{', '.join(keys)} = {value}" if value else "" for value in values]
+            before, after = (text.splitlines() for text in texts)
+            yield from (f" {line}" for line in before[:1] if line in after)
+            yield from (f"-{line}" for line in before if line not in after)
+            yield from (f"+{line}" for line in after if line not in before)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Write the page into a folder: `uv run -m tools.page`, and `--serve` to look at it.
+"""Write the page into the folder `site`: `uv run -m tools.page`.
 
 It needs npm, which brings Pyodide. Jinja2 and MarkupSafe are those of this environment.
 """
@@ -14,9 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlencode
@@ -44,6 +42,13 @@ PYODIDE_FILES = (
     "python_stdlib.zip",
     "pyodide-lock.json",
 )
+
+NOT_LOADED = (
+    *("dialogue/*.py", "extension.py", "project/ci.py", "project/readme.py"),
+    "resolution/refusal.py",
+    *("machine/detection.py", "machine/gpus.py", "machine/host.py"),
+)
+"""The modules of `torch_plan` that no choice of the page needs."""
 
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
@@ -110,24 +115,21 @@ def write_pyodide(folder: Path) -> None:
 
 def write_rules(path: Path) -> None:
     """Write the archive of all Python that runs in the browser, and of what it reads."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for file, name in rule_files():
-            archive.writestr(name, file.read_bytes())
-
-
-def rule_files() -> Iterator[tuple[Path, str]]:
-    """Yield each file of that archive, and its name there."""
-    own = [
-        *sorted((ROOT / "torch_plan").rglob("*.py")),
-        *(ROOT / "torch_plan/catalog/builds.json", ROOT / "cookiecutter.json"),
+    rules = {*(ROOT / "torch_plan").rglob("*.py")}
+    for pattern in NOT_LOADED:
+        rules -= {*(ROOT / "torch_plan").glob(pattern)}
+    files = [
+        *(*sorted(rules), ROOT / "torch_plan/catalog/builds.json", ROOT / "cookiecutter.json"),
         *(ROOT / "{{cookiecutter.project_slug}}/pyproject.toml", ROOT / "templates/tables.toml"),
         *(HERE / "__init__.py", HERE / "choices.py", HERE / "result.html"),
     ]
-    yield from ((path, path.relative_to(ROOT).as_posix()) for path in own)
-    for package in ("jinja2", "markupsafe"):
-        for file in metadata.files(package) or ():
-            if file.suffix == ".py" or file.name.startswith("LICENSE"):
-                yield Path(str(file.locate())), file.as_posix()
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in files:
+            archive.write(file, file.relative_to(ROOT))
+        for package in ("jinja2", "markupsafe"):
+            for part in metadata.files(package) or ():
+                if part.suffix == ".py" or part.name.startswith("LICENSE"):
+                    archive.write(part.locate(), part)
 
 
 def common(facts: Facts) -> dict[str, object]:
@@ -172,45 +174,15 @@ def support_table() -> str:
     return str(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text))
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """Serves the page under its policy; a worker heeds it only where a header says it."""
-
-    def end_headers(self) -> None:
-        """Send the policy with whatever is sent."""
-        self.send_header("Content-Security-Policy", POLICY)
-        super().end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-def server(folder: Path, port: int = 0, handler: type[Handler] = Handler) -> ThreadingHTTPServer:
-    """Return a server of the page on this machine alone, at any free port by default."""
-    return ThreadingHTTPServer(("127.0.0.1", port), partial(handler, directory=str(folder)))
-
-
-def main(words: list[str]) -> int:
-    """Build the page into `site`, and serve it if that is asked for."""
-    parser = argparse.ArgumentParser(
-        prog="uv run -m tools.page", description="Write the page into the folder site."
-    )
-    parser.add_argument("--serve", type=int, metavar="PORT", help="serve it too, on this machine")
-    arguments = parser.parse_args(words)
+def main() -> None:
+    """Build the page into `site`."""
+    argparse.ArgumentParser(description="Write the page into the folder site.").parse_args()
     try:
         build(SITE)
     except Stopped as error:
-        print(error, file=sys.stderr)
-        return 1
+        sys.exit(str(error))
     print(f"The page is in {SITE}.")
-    if arguments.serve is not None:
-        with server(SITE, arguments.serve) as running:
-            print(f"It is served at http://127.0.0.1:{running.server_port}/ until Ctrl-C.")
-            try:
-                running.serve_forever()
-            except KeyboardInterrupt:
-                print()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

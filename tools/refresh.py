@@ -1,8 +1,7 @@
 """Bring `builds.json` up to date from the PyTorch index and PyPI.
 
 Run it with `uv run -m tools.refresh`. What is read goes to stderr, a summary in Markdown to stdout.
-With `--check` it writes nothing, and exits 1 if something would change. It exits 2 if no page at
-all could be read.
+It exits 2 if no page at all could be read.
 
 How it merges:
 - What the facts have stays: tags are only added, and a page that cannot be read changes nothing.
@@ -28,7 +27,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any
 from urllib.parse import unquote
 
@@ -75,8 +74,8 @@ class Refresh:
         """Return the new facts; `more_indexes` are looked for besides those that are known."""
         self.read_pages(more_indexes)
         tables = {companion: self.table(companion) for companion in self.companions}
-        listed = {it for (name, _), page in self.pages.items() if name == TORCH for it in page}
-        for release in sorted(listed - {*self.old.releases}, key=version_key):
+        pages = [page for (package, _), page in self.pages.items() if package == TORCH]
+        for release in sorted({*chain(*pages)} - {*self.old.releases}, key=version_key):
             if version_key(release) > version_key(self.old.releases[0]):
                 self.add_release(release, [name for name, table in tables.items() if not table])
         for companion, table in tables.items():
@@ -88,7 +87,7 @@ class Refresh:
                     self.merge(companion, version)
         self.settle_likely()
         new, known = Facts(self.data), {*self.old.releases, *self.old.all_backends}
-        if names := [it for it in (*new.releases, *new.all_backends) if it not in known]:
+        if names := [name for name in (*new.releases, *new.all_backends) if name not in known]:
             text = "what `docs/releasing.md` says of new releases and indexes"
             self.say(BY_HAND, f"{', '.join(names)}: {text}")
         return self.data
@@ -116,19 +115,21 @@ class Refresh:
         """Add a release with a version of each of these companions, or report what it lacks."""
         torch = self.on_pypi(TORCH)
         day = uploaded(torch.get(release, {}))
-        until = min((it for it in map(uploaded, torch.values()) if it > day), default="9999")
+        until = min(
+            (later for later in map(uploaded, torch.values()) if later > day), default="9999"
+        )
         paired = {name: self.companion(name, release, until) for name in companions}
         builds = {
-            platform: "" if needed is None else cuda_build(needed)
-            for platform, needed in self.pypi.requirements(torch.get(release, {})).items()
+            platform: "" if required is None else cuda_build(required)
+            for platform, required in self.pypi.requirements(torch.get(release, {})).items()
         }
-        found = {
+        needed = {
             "the day of its upload to PyPI": day,
             "wheels on the `cpu` index": self.pages.get((TORCH, CPU), {}).get(release),
-            **{f"a {name} for it": it for name, it in paired.items()},
-            **{f"the build behind PyPI's wheel for {name}": it for name, it in builds.items()},
+            **{f"a {name} for it": version for name, version in paired.items()},
+            **{f"the build behind PyPI's wheel for {at}": build for at, build in builds.items()},
         }
-        if lacks := [what for what, value in found.items() if not value]:
+        if lacks := [what for what, value in needed.items() if not value]:
             self.say(WAITING, f"torch {release}: {', '.join(lacks)} could not be found")
             return
         entry = {"released": day, "companions": paired, "numpy_1": "", "pypi": builds}
@@ -142,8 +143,9 @@ class Refresh:
         `until` is the day of the torch that comes next. Versions before the one of the release
         before are not looked at.
         """
-        older = [it for it in self.data["releases"] if version_key(it) < version_key(release)]
-        known = self.data["releases"][older[-1]]["companions"].get(companion, "0").split()
+        releases = self.data["releases"]
+        older = [name for name in releases if version_key(name) < version_key(release)]
+        known = releases[older[-1]]["companions"].get(companion, "0").split()
         admitted = ""
         for version, wheels in self.on_pypi(companion).items():
             if version_key(version) < version_key(known[0]):
@@ -151,10 +153,10 @@ class Refresh:
             metadata = self.pypi.metadata(wheels)
             if metadata is None:
                 return ""
-            needed = [it for it in metadata.requires_dist or () if it.name == TORCH]
+            needed = [entry for entry in metadata.requires_dist or () if entry.name == TORCH]
             if release in map(exact, needed):
                 return version
-            is_admitted = all(release in it.specifier for it in needed)
+            is_admitted = all(release in requirement.specifier for requirement in needed)
             if is_admitted and not admitted and uploaded(wheels) < until:
                 admitted = version
         return admitted
@@ -163,7 +165,7 @@ class Refresh:
         """Return minor version -> torch (`>=2.11`), of a companion whose METADATA names none."""
         newest = next(iter(self.on_pypi(companion).values()), None)
         metadata = self.pypi.metadata(newest) if newest else None
-        if metadata is None or any(it.name == TORCH for it in metadata.requires_dist or ()):
+        if metadata is None or any(entry.name == TORCH for entry in metadata.requires_dist or ()):
             return {}
         return pairs_in(metadata.description or "", companion)
 
@@ -178,14 +180,15 @@ class Refresh:
         }
         for release, entry in self.data["releases"].items():
             known = entry["companions"].get(companion, "").split()
-            new = [it for it, torch in torch_of.items() if it not in known and release in torch]
+            fitting = [version for version, torch in torch_of.items() if release in torch]
+            new = [version for version in fitting if version not in known]
             if new:
                 every = sorted([*known, *new], key=version_key, reverse=True)
                 entry["companions"][companion] = " ".join(every)
                 self.say(CHANGED, f"torch {release}: {companion} {', '.join(new)}")
         newest = max(self.data["releases"], key=version_key)
         paired = self.data["releases"][newest]["companions"].get(companion, "").split()
-        for version in takewhile(lambda it: it not in torch_of, versions):
+        for version in takewhile(lambda version: version not in torch_of, versions):
             if version not in paired:
                 text = f"whether it goes with torch {newest}; the table in its README does not say"
                 self.say(BY_HAND, f"{companion} {version}: {text}")
@@ -194,19 +197,19 @@ class Refresh:
         """Add the wheels of one version, and report those of the facts that no page lists."""
         versions = self.data["wheels"][package]
         known = wheels_in(versions.get(version, {}))
-        found: set[Wheel] = set()
+        listed: set[Wheel] = set()
         for (name, index), page in self.pages.items():
             wheels = page.get(version, {}) if name == package else {}
-            is_new = index not in {it[0] for it in known}
+            is_new = index not in {wheel[0] for wheel in known}
             if package != TORCH or self.add_triton(version, index, wheels, is_new):
-                found |= {(index, *tags) for tags in wheels}
+                listed |= {(index, *tags) for tags in wheels}
             self.check_labels(package, version, index, wheels)
-        if found - known:
-            versions[version] = tables_of(known | found)
+        if listed - known:
+            versions[version] = tables_of(known | listed)
             self.data["wheels"][package] = by_version(versions)
-        gone = {it for it in known - found if (package, it[0]) in self.pages}
-        for title, wheels_of_it in ((CHANGED, found - known), (GONE, gone)):
-            for indexes, table in tables_of(wheels_of_it).items():
+        gone = {wheel for wheel in known - listed if (package, wheel[0]) in self.pages}
+        for title, entries in ((CHANGED, listed - known), (GONE, gone)):
+            for indexes, table in tables_of(entries).items():
                 text = "; ".join(f"{tags} for {pythons}" for tags, pythons in table.items())
                 self.say(title, f"{package} {version} on `{indexes}`: {text}")
 
@@ -236,50 +239,46 @@ class Refresh:
             return False
         # Plain `triton` is PyPI's.
         needed = {
-            platform: it
-            for platform, requirements_there in requirements.items()
-            for it in requirements_there or ()
-            if canonicalize_name(it.name).endswith(f"triton-{family}")
+            platform: requirement
+            for platform, required in requirements.items()
+            for requirement in required or ()
+            if canonicalize_name(requirement.name).endswith(f"triton-{family}")
         }
-        pins = [(canonicalize_name(it.name), exact(it)) for it in needed.values()]
+        pins = [(canonicalize_name(entry.name), exact(entry)) for entry in needed.values()]
         names = [known["requirement"], *("==".join(filter(None, pin)) for pin in pins)]
         name = next((name for name in names if "==" in name), names[-1])
-        ordered = " ".join(it for it in PLATFORMS if it in platforms | {*needed})
+        ordered = " ".join(on for on in PLATFORMS if on in platforms | {*needed})
         triton = {**known, "requirement": name, "platforms": ordered}
-        pythons = sorted({python for _, python in wheels}, key=lambda it: tag_order("", it))
+        pythons = sorted({python for _, python in wheels}, key=lambda python: tag_order("", python))
         served = [
-            it for it in pythons if any(active([need], on, it) for on, need in needed.items())
+            python
+            for python in pythons
+            if any(active([requirement], on, python) for on, requirement in needed.items())
         ]
         if needed and served != pythons:
-            triton["python_tags"] = " ".join(it for it in served if not it.endswith("t"))
+            triton["python_tags"] = " ".join(tag for tag in served if not tag.endswith("t"))
         if triton != known:
             entry["triton"] = dict(sorted({**entry.get("triton", {}), family: triton}.items()))
             self.say(CHANGED, f"torch {release}: {name} on {ordered}")
         return True
 
     def settle_likely(self) -> None:
-        """Strike out what was found published, and what a whole page does not list."""
+        """Strike out what is likely on an index whose pages are whole: it is published, or not."""
         old, new = self.old.published, Facts(self.data).published
+        open_still = []
         for entry in self.data["likely"]:
             release, index = entry["release"], entry["index"]
-            if release not in old.releases:
+            page = self.pages.get((TORCH, index), {})
+            is_whole = all(place in self.pages for place in self.places if place[1] == index)
+            known = [name for name in old.releases if old.wheels(TORCH, name, index)]
+            if release not in old.releases or not is_whole or not page.keys() >= {*known}:
+                open_still.append(entry)
                 continue
-            page = self.pages.get((TORCH, index))
-            is_whole = page is not None and all(
-                it in page for it in old.releases if old.wheels(TORCH, it, index)
-            )
-            # What goes with it is likely as long as its page could not be read.
-            is_all_read = all(place in self.pages for place in self.places if place[1] == index)
-            open_still = []
-            for platform in entry["platforms"].split():
-                is_found = platform in new.platforms(TORCH, release, index)
-                if not (is_all_read if is_found else is_whole):
-                    open_still.append(platform)
-                elif not is_found:
-                    line = f"torch {release} on `{index}`: none for {platform}, which was likely"
-                    self.say(CHANGED, line)
-            entry["platforms"] = " ".join(open_still)
-        self.data["likely"] = [entry for entry in self.data["likely"] if entry["platforms"]]
+            lacking = {*entry["platforms"].split()} - {*new.platforms(TORCH, release, index)}
+            for platform in sorted(lacking):
+                line = f"torch {release} on `{index}`: none for {platform}, which was likely"
+                self.say(CHANGED, line)
+        self.data["likely"] = open_still
 
     def text(self) -> str:
         """Return what the run did and did not, in Markdown."""
@@ -295,7 +294,7 @@ class Refresh:
 
 def uploaded(wheels: Wheels) -> str:
     """Return the day on which a version came to PyPI, empty where it does not say."""
-    times = [it.upload_time for it in wheels.values() if it.upload_time]
+    times = [file.upload_time for file in wheels.values() if file.upload_time]
     return min(times).astimezone(UTC).date().isoformat() if times else ""
 
 
@@ -313,19 +312,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     option("--index-url", default=official, metavar="URL", help=f"instead of {official}")
     option("--index", action="append", default=[], type=_index_name, help="one more: cu134")
     option("--pypi-url", default=PYPI_SIMPLE_ENDPOINT, metavar="URL", help="a copy of PyPI's API")
-    option("--check", action="store_true", help="write nothing, exit 1 if something would change")
     options = parser.parse_args(arguments)
     refresh = Refresh(data, options.index_url, options.pypi_url)
     after = refresh.run(options.index)
     if not refresh.pages:
         print("Error: no page could be read", *refresh.report[UNREAD], sep="\n", file=sys.stderr)
         return 2
-    is_changed = after != data
-    if is_changed and not options.check:
+    if after != data:
         after["about"]["gathered"] = datetime.now(tz=UTC).date().isoformat()
         BUILDS_PATH.write_text(dump_facts(after), encoding="utf-8")
     print(refresh.text(), end="")
-    return 1 if is_changed and options.check else 0
+    return 0
 
 
 def _index_name(text: str) -> str:

@@ -1,90 +1,204 @@
-"""The command: what it prints, what it writes, and when it writes nothing."""
+"""The command: what it prints and returns, what it writes, and when it writes nothing."""
 
 from __future__ import annotations
 
+import json
+import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from adopt.__main__ import adopt, main
-from adopt.trial import try_lock
-from tests.adopt import shapes
-from tests.adopt.shapes import head, index
+from adopt import __main__ as command
+from adopt import measure as original
+from adopt.edit import Edit
+from adopt.files import replace_files
+from adopt.find import BROKEN, Finding
+from adopt.measure import MOST_OPTIONS
+from tests.adopt.helpers import LINUX, OFFICIAL, WINDOWS, Shop
+from tests.adopt.test_answers import HEAD, index
 from tests.conftest import ROOT
-from tests.helpers.faults import Fault, FaultyReplica
+from tools.lib.lock import run_uv
 from tools.lib.replica import Replica
 
-CPU = head() + 'dependencies = ["torch==2.9.1"]\n\n[tool.uv.sources]\ntorch.index = "cpu"\n'
+MARKER = "platform_machine == 'x86_64' and sys_platform != 'darwin'"
+BROKEN_FILE = (
+    HEAD
+    + 'dependencies = ["torch==2.9.1"]  # the cluster\n[tool.uv.sources]\n'
+    + f'torch = {{ index = "pytorch-cu128", marker = "{MARKER}" }}\n'
+    + index("cu128")
+)
+RIGHT_FILE = HEAD + 'dependencies = ["torch==2.9.1"]\n'
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A folder for a project, with room beside it."""
-    folder = tmp_path / "sample"
-    folder.mkdir()
-    return folder
+def test_people_read_a_table_and_what_is_wrong(shop: Shop) -> None:
+    shop.put(BROKEN_FILE)
+    status, text = shop.print("--check")
+    lines = text.splitlines()
+    assert status == 1
+    assert lines[0] == "Today (of a lock made just now):"
+    assert "    windows-x86_64  torch 2.9.1 (cpu, PyPI)" in lines
+    assert "    linux-x86_64    torch 2.9.1+cu128 (cu128, pytorch-cu128)" in lines
+    assert [line for line in lines if line.startswith("broken: ")] == [lines[-1]]
 
 
-def put(project: Path, text: str) -> Path:
-    """Write a project's file."""
-    path = project / "pyproject.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
+def test_the_difference_is_shown_and_not_written(shop: Shop) -> None:
+    path = shop.put(BROKEN_FILE)
+    before = path.read_bytes()
+    status, text = shop.print()
+    assert status == 0
+    assert "AMD64" in text
+    assert "After (of a lock made just now):" in text
+    assert text.endswith("Nothing is written. --write writes it.\n")
+    assert path.read_bytes() == before
 
 
-def against(replica: Replica) -> str:
-    """Return a project that takes a build from the replica."""
-    return CPU + index("cpu", "cpu", base=replica.url)
+def test_options_and_answers_stand_in_any_order(shop: Shop) -> None:
+    shop.put(RIGHT_FILE)
+    folder = str(shop.folder)
+    for words in (
+        [folder, "--write", "torch_version=2.8.0", "--json"],
+        ["torch_version=2.9.1", "--json", folder, "--write"],
+        ["--json", "--write", "torch_version=2.8.0", folder],
+    ):
+        assert command.main(words) == 0
+        data = json.loads(shop.capsys.readouterr().out)
+        wanted = next(word for word in words if "torch_version" in word).partition("=")[2]
+        assert {cell["packages"]["torch"]["version"] for cell in data["after"]} == {wanted}
+        assert shop.read()["project"]["dependencies"] == [f"torch=={wanted}"]
 
 
-@pytest.fixture
-def locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project that locks, whatever its file says."""
-    monkeypatch.setattr("adopt.__main__.try_lock", lambda *_: (0, ""))
+def test_the_path_may_be_left_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.put(RIGHT_FILE)
+    monkeypatch.chdir(shop.folder)
+    assert command.main(["--check"]) == 0
 
 
-def test_check_says_the_reasons_alone(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    put(project, shapes.UNUSED)
-    assert main([str(project), "--check"]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert "torchaudio has a source that nothing here needs: uv ignores it." in lines
-    assert all(line.endswith(".") for line in lines)
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["torch_verson=2.9.1"], "torch_verson is no answer about torch; those are: torch_version"),
+        (["project_slug=x"], "is no answer about torch"),
+        (["a", "b"], "one path at a time"),
+        (["--locked"], "--locked goes with --check"),
+    ],
+)
+def test_usage(words: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        command.main(words)
+    assert stopped.value.code == 2
+    assert reason in capsys.readouterr().err
 
 
-def test_check_of_a_project_that_is_right(
-    project: Path, capsys: pytest.CaptureFixture[str]
+def test_the_lock_alone_without_a_network(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = BROKEN_FILE
+    shop.put(text)
+    assert shop.run("--check", "--locked").status == 2
+    run_uv(shop.folder, "lock")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(shop.folder.parent / "cache"))
+    said = shop.run("--check", "--locked")
+    assert (said.status, said.levels) == (1, ["broken"])
+    assert said.builds(WINDOWS) == "2.9.1+cpu"
+
+
+def test_a_lock_that_belongs_to_the_project_is_taken(shop: Shop) -> None:
+    shop.put(HEAD + 'dependencies = ["torch==2.8.0"]\n')
+    run_uv(shop.folder, "lock")
+    shop.put(HEAD + 'dependencies = ["torch>=2.8"]\n')
+    run_uv(shop.folder, "lock")
+    said = shop.run("--check")
+    assert (said.data["lock"], said.builds(LINUX)) == ("uv.lock", "2.8.0+cu128")
+    shop.put(HEAD + 'dependencies = ["torch>=2.9"]\n')
+    said = shop.run("--check")
+    assert said.data["lock"].startswith("a lock made just now, since uv.lock does not belong")
+
+
+def test_the_lock_that_is_there_where_an_index_is_out_of_reach(shop: Shop) -> None:
+    with Replica() as gone:
+        text = BROKEN_FILE.replace(OFFICIAL, gone.url)
+        shop.put(text)
+        run_uv(shop.folder, "lock")
+    shop.patch.setenv("UV_HTTP_RETRIES", "0")
+    shop.patch.setenv("UV_CACHE_DIR", str(shop.folder.parent / "cache"))
+    path = shop.put(text.replace('"torch==2.9.1"', '"torch==2.9.1", "rich"'))
+    before = path.read_bytes()
+    said = shop.run("--write")
+    assert said.data["lock"].startswith("uv.lock as it is, since uv could not lock: error:")
+    assert (said.builds(WINDOWS), said.levels) == ("2.9.1+cpu", ["broken"])
+    assert path.read_bytes() == before, "a mend that cannot be measured is not made"
+
+
+def test_nothing_is_written_where_nothing_is_measured(shop: Shop) -> None:
+    """Another package has no such release, whatever is written of torch."""
+    path = shop.put(HEAD + 'dependencies = ["torch==2.9.1", "rich==0.0.0.1"]\n')
+    before = path.read_bytes()
+    words = ("torch_version=2.9.1", "torch_backend=cu128", "--write")
+    said = shop.run(*words)
+    assert said.status == 2
+    assert "uv would not lock. Nothing is written" in said.error
+    assert path.read_bytes() == before
+    assert shop.run(*words, "--unmeasured").status == 0
+    assert shop.read()["tool"]["uv"]["sources"]
+
+
+def test_without_uv(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.put(RIGHT_FILE)
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setenv("PATH", str(shop.folder))
+    said = shop.run("--check")
+    assert said.status == 2
+    assert said.data["unmeasured"][""] == "uv is neither in $UV nor on PATH."
+
+
+def test_a_setting_that_uv_drops_is_no_measure(shop: Shop) -> None:
+    shop.put(RIGHT_FILE + '[tool.uv]\nenvironments = "no list"\n')
+    said = shop.run("--check")
+    assert said.status == 2
+    assert "Failed to parse" in said.data["unmeasured"][""]
+
+
+def test_a_cell_that_nobody_asked_to_change_stops_the_command(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = put(project, adopt(put(project, shapes.UNUSED), {}).new)
-    assert main([str(path), "--check"]) == 0
-    assert capsys.readouterr().out == ""
-    assert main([str(path), "--write"]) == 0
-    said, *notes = capsys.readouterr().out.strip().splitlines()
-    assert said == "Nothing is to be changed."
-    assert all("has known vulnerabilities" in note for note in notes)
+    path = shop.put(RIGHT_FILE)
+    before = path.read_bytes()
+    edit = Edit(path, ("project", "dependencies"), "torch==2.9.1", "torch==2.8.0")
+
+    def find(view: Any) -> list[Finding]:
+        is_old = "2.9.1" in view.project.manifest.text
+        return [Finding(BROKEN, "a mend that is wrong", (), (edit,))] if is_old else []
+
+    monkeypatch.setattr(command, "find", find)
+    said = shop.run("--write")
+    assert said.status == 2
+    assert "would change what linux-x86_64 (`uv sync`)" in said.error
+    assert path.read_bytes() == before
 
 
-def test_the_difference_is_shown_and_not_written(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = put(project, shapes.EXTRAS)
-    assert main([str(project), "torch_version=2.6.0"]) == 0
-    printed = capsys.readouterr().out
-    assert "+conflicts = [" in printed
-    assert "conflicts: extras and groups with different builds" in printed
-    assert "linux-aarch64 gets cpu" in printed
-    assert path.read_text(encoding="utf-8") == shapes.EXTRAS
+def test_more_options_than_are_measured(shop: Shop) -> None:
+    extras = "".join(f'e{number} = ["rich"]\n' for number in range(MOST_OPTIONS + 2))
+    shop.put(RIGHT_FILE + f"[project.optional-dependencies]\n{extras}")
+    said = shop.run("--check", "--locked")
+    assert said.status == 2
+    run_uv(shop.folder, "lock")
+    said = shop.run("--check", "--locked")
+    assert len(said.data["unmeasured"]) == 3
+    assert "measured at most" in said.data["unmeasured"]["uv sync --extra e31"]
 
 
-def test_who_reads_may_stop(project: Path) -> None:
-    put(project, shapes.EXTRAS)
+def test_who_reads_may_stop_and_no_character_is_too_much(shop: Shop) -> None:
+    shop.put(BROKEN_FILE.replace("the cluster", "größer… 🚀"))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    words = [sys.executable, "-m", "adopt", str(shop.folder)]
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"the cluster" not in done.stdout
     with subprocess.Popen(
-        [sys.executable, "-m", "adopt", str(project)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as running:
         assert running.stdout
         assert running.stderr
@@ -93,159 +207,159 @@ def test_who_reads_may_stop(project: Path) -> None:
     assert running.returncode == 1
 
 
-def test_a_refusal_names_the_command_that_works(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = put(project, shapes.CPU_BUT_ON_LINUX)
-    assert main([str(project), "torch_version=2.15.0"]) == 2
-    printed = capsys.readouterr().err
-    assert "torch 2.15.0 has: pypi cpu cu130 cu132" in printed
-    command = printed.splitlines()[-1].split()
-    assert command[:2] == ["uv-torch-adopt", str(path)]
-    assert main(command[1:]) == 0
+def test_a_login_is_not_shown(shop: Shop) -> None:
+    shop.put(
+        RIGHT_FILE + '[[tool.uv.index]]\nname = "x"\nurl = "http://user:TOKEN@127.0.0.1:9/simple"\n'
+    )
+    shop.patch.setenv("UV_HTTP_RETRIES", "0")
+    status, text = shop.print("--check")
+    assert (status, "TOKEN" in text) == (2, False)
 
 
-@pytest.mark.parametrize("words", [["project_slug=x"], ["torch_verson=2.9.1"], ["nothing"]])
-def test_an_answer_that_is_not_about_torch(
-    words: list[str], project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main([str(project), *words])
-    assert stopped.value.code == 2
-    assert "is no answer about torch; those are: torch_version," in capsys.readouterr().err
+# --- Files ----------------------------------------------------------------------------------------
 
 
-def test_what_uv_would_not_take_either(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    put(project, head("^3.11") + 'dependencies = ["torch"]\n')
-    assert main([str(project)]) == 2
-    assert "^3.11" in capsys.readouterr().err
-
-
-def test_a_file_that_is_not_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(project)]) == 2
-    assert f"There is no {project / 'pyproject.toml'}. `uv init" in capsys.readouterr().err
-
-
-def test_a_member_of_a_workspace(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    put(project, shapes.LIBRARY)
-    workspace = head() + '[tool.uv.workspace]\nmembers = ["{}"]\n'
-    root = put(project.parent, workspace.format("sam*"))
-    assert main([str(project)]) == 2
-    assert f"member of the workspace of {root}" in capsys.readouterr().err
-    put(project.parent, workspace.format("other"))
-    assert main([str(project)]) == 0
-
-
-def test_written_after_the_lock_was_tried(
-    project: Path, replica: Replica, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = put(project, against(replica))
+def test_mode_and_neighbours_stay(shop: Shop) -> None:
+    path = shop.put(BROKEN_FILE)
     path.chmod(0o640)
-    (project / "README.md").write_text("read me", encoding="utf-8")
-    asked = [str(project), f"pytorch_index={replica.url}"]
-    assert main([*asked, "--write"]) == 0
-    assert f"{path} is written. Next: uv sync" in capsys.readouterr().out
+    assert shop.run("--write").status == 0
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert {it.name for it in project.iterdir()} == {"README.md", "pyproject.toml"}
-    assert {it.name for it in project.parent.iterdir()} == {"sample"}
-    assert main([*asked, "--check"]) == 0
+    assert [one.name for one in shop.folder.iterdir()] == ["pyproject.toml"]
+    assert [one.name for one in shop.folder.parent.iterdir()] == ["sample"]
 
 
-def test_a_project_that_would_not_lock_any_more_is_left_alone(
-    project: Path, replica: Replica, capsys: pytest.CaptureFixture[str]
+def test_a_link_to_the_file_stays_a_link(shop: Shop) -> None:
+    path = shop.put(BROKEN_FILE)
+    elsewhere = shop.folder.parent / "linked"
+    elsewhere.mkdir()
+    (elsewhere / "pyproject.toml").symlink_to(path)
+    assert shop.run("--write", path="../linked").status == 0
+    assert (elsewhere / "pyproject.toml").is_symlink()
+    assert "AMD64" in path.read_text(encoding="utf-8")
+
+
+def test_what_changed_meanwhile_is_not_overwritten(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The package triton has wheels for Linux alone, and nothing to build it from."""
-    text = against(replica).replace('"torch==2.9.1"', '"torch==2.9.1", "triton==3.1.0"')
-    path = put(project, text)
-    assert main([str(project), f"pytorch_index={replica.url}", "--write"]) == 2
-    printed = capsys.readouterr().err
-    assert "It locks as it is, and would not with these changes." in printed
-    assert "triton" in printed
-    assert path.read_text(encoding="utf-8") == text
+    path = shop.put(BROKEN_FILE)
+    measure = original.measure
+
+    def slow(*words: Any, **options: Any) -> Any:
+        path.write_text("# mine\n" + BROKEN_FILE, encoding="utf-8")
+        return measure(*words, **options)
+
+    monkeypatch.setattr(command, "measure", slow)
+    said = shop.run("--write")
+    assert said.status == 2
+    assert "was changed while uv was asked" in said.error
+    assert path.read_text(encoding="utf-8").startswith("# mine")
 
 
-@pytest.mark.parametrize("fault", [Fault.REFUSE, None])
-def test_written_where_the_lock_tells_nothing(
-    fault: Fault | None,
-    project: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """The index is out of reach, or something else cannot be locked, before and after."""
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    with FaultyReplica(fault) as replica:
-        missing = "torch==2.9.1" if fault else 'torch==2.9.1", "rich==0.0.0.0.1'
-        path = put(project, against(replica).replace("torch==2.9.1", missing))
-        assert main([str(project), f"pytorch_index={replica.url}", "--write"]) == 0
-    printed = capsys.readouterr().out
-    assert "It was not locked, now or with these changes." in printed
-    assert ("rich" if fault is None else "Failed to fetch") in printed
-    assert "required-environments" in path.read_text(encoding="utf-8")
-
-
-def test_without_uv_nothing_is_tried(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("UV", raising=False)
-    monkeypatch.setenv("PATH", str(project))
-    put(project, shapes.UNUSED)
-    assert main([str(project), "--write"]) == 0
-    assert "uv is neither in $UV nor on PATH" in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("locks")
-def test_nothing_is_lost_where_writing_stops(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = put(project, shapes.UNUSED)
+def test_nothing_is_lost_where_writing_stops(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = shop.put(BROKEN_FILE)
+    before = path.read_bytes()
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", stop)
-    with pytest.raises(KeyboardInterrupt):
-        main([str(project), "--write"])
-    assert path.read_text(encoding="utf-8") == shapes.UNUSED
-    assert [it.name for it in project.iterdir()] == ["pyproject.toml"]
+    said = shop.run("--write")
+    assert (said.status, said.data) == (2, {"error": "Interrupted. Nothing was written."})
+    assert path.read_bytes() == before
+    assert [one.name for one in shop.folder.iterdir()] == ["pyproject.toml"]
 
 
-@pytest.mark.usefixtures("locks")
-def test_a_link_to_the_file_stays_a_link(project: Path) -> None:
-    path = put(project, shapes.UNUSED)
-    elsewhere = project.parent / "linked"
-    elsewhere.mkdir()
-    link = elsewhere / "pyproject.toml"
-    link.symlink_to(path)
-    assert main([str(elsewhere), "--write"]) == 0
-    assert link.is_symlink()
-    assert "required-environments" in path.read_text(encoding="utf-8")
+def test_a_file_that_may_not_be_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = shop.put(BROKEN_FILE)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    said = shop.run("--write")
+    assert (said.status, "may not be written" in said.error) == (2, True)
+    assert "AMD64" not in path.read_text(encoding="utf-8")
 
 
-def test_a_setting_that_uv_drops_is_no_lock(project: Path) -> None:
-    path = put(project, head() + "dependencies = []\n")
-    text = head() + 'dependencies = []\n[tool.uv]\nenvironments = "no list"\n'
-    status, said = try_lock(path, text)
-    assert status == 2
-    assert "Failed to parse" in said
+def test_the_owner_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x"
+    path.write_text("a", encoding="utf-8")
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "chown", lambda _, user, group: given.append((user, group)))
+    replace_files({path: "a"}, {path: "b"})
+    assert given == [(path.stat().st_uid, path.stat().st_gid)]
+    assert path.read_text(encoding="utf-8") == "b"
 
 
-def test_paths_lead_where_they_led(project: Path) -> None:
-    """A lock is tried beside the project: its own folders and its neighbours are found."""
-    for folder in (project / "inner", project.parent / "outer"):
-        folder.mkdir()
-        name = folder.name
-        put(folder, f'[project]\nname = "{name}"\nversion = "1"\nrequires-python = ">=3.11"\n')
-    text = (
-        head()
-        + 'dependencies = ["inner", "outer"]\n[tool.uv.sources]\n'
-        + 'inner = { path = "inner" }\nouter = { path = "../outer" }\n'
+def test_a_mark_of_notepad_stays(shop: Shop) -> None:
+    path = shop.put("\ufeff" + BROKEN_FILE.replace("\n", "\r\n"))
+    assert shop.run("--write").status == 0
+    text = path.read_bytes().decode()
+    assert text.startswith("\ufeff[project]\r\n")
+    assert text.count("\n") == text.count("\r\n")
+    assert "AMD64" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[project\n", "cannot be read"),
+        (f"x = {'[' * 3000}{']' * 3000}\n", "nested too deeply"),
+        (HEAD.replace("3.11", "^3.11") + "dependencies = []\n", "^3.11"),
+        (HEAD + 'dependencies = ["torch=2.6.0"]\n', "torch=2.6.0"),
+        (HEAD + "[dependency-groups]\na = [{ include-group = 'a' }]\n", "cannot be read"),
+        ("[tool.ruff]\n", "no [project] table"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_a_sentence(text: str, reason: str, shop: Shop) -> None:
+    shop.put(text)
+    status, said = shop.print("--check")
+    assert (status, reason in said) == (2, True), said
+
+
+def test_what_is_no_file(shop: Shop) -> None:
+    path = shop.folder / "pyproject.toml"
+    status, said = shop.print()
+    assert (status, f"There is no {path}. `uv init --bare` makes one." in said) == (2, True)
+    path.symlink_to(path)
+    assert shop.print()[0] == 2
+    path.unlink()
+    os.mkfifo(path)
+    status, said = shop.print()
+    assert (status, "is not a file" in said) == (2, True)
+
+
+# --- Workspaces -----------------------------------------------------------------------------------
+
+
+def test_an_edit_goes_where_uv_reads_it(shop: Shop) -> None:
+    """The source is the member's, the index and the constraint are the root's."""
+    root = '[tool.uv.workspace]\nmembers = ["packages/*"]\n' + index("cpu")
+    member = (
+        HEAD.replace("sample", "core")
+        + 'dependencies = ["torch==2.9.1", "torchvision==0.24.1", "torchaudio"]\n'
+        + '[tool.uv.sources]\ntorch = { index = "pytorch-cpu" }\n'
     )
-    assert try_lock(put(project, text), text)[0] == 0
+    shop.put(root)
+    shop.put(member, "packages/core/pyproject.toml")
+    said = shop.run("--write", path="packages/core")
+    assert said.status == 0
+    uv = shop.read()["tool"]["uv"]
+    assert uv["constraint-dependencies"] == ["torchaudio>=2.9.1,<2.11.0"]
+    assert "sources" not in uv
+    sources = shop.read("packages/core/pyproject.toml")["tool"]["uv"]["sources"]
+    assert sources["torchvision"] == {"index": "pytorch-cpu"}
+    assert shop.run("--check").status == 0
 
 
-def test_started_as_a_module(project: Path) -> None:
-    put(project, shapes.UNUSED)
-    command = [sys.executable, "-m", "adopt", str(project), "--check"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
-    assert (done.returncode, done.stderr) == (1, "")
-    assert "No source uses the index pytorch-cpu." in done.stdout
+def test_a_neighbour_outside_of_the_project_is_found(shop: Shop) -> None:
+    head = HEAD.replace("sample", "other")
+    other = shop.put(head + 'dependencies = ["torch==2.9.1"]\n', "../other/pyproject.toml")
+    shop.put(HEAD + 'dependencies = ["other"]\n[tool.uv.sources]\nother = { path = "../other" }\n')
+    said = shop.run("--check")
+    assert (said.status, said.builds(LINUX)) == (0, "2.9.1+cu128")
+    assert [one.name for one in other.parent.iterdir()] == ["pyproject.toml"]
+
+
+def test_the_hook_of_pre_commit_reads_the_lock_alone() -> None:
+    import yaml
+
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    assert hook["entry"].split() == ["uv-torch-adopt", "--check", "--locked"]
+    assert OFFICIAL not in hook["entry"]

@@ -6,7 +6,6 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from tests.adopt import shapes
 from tests.conftest import ROOT
 from tools.lib.lock import find_uv
 
@@ -26,10 +25,11 @@ def test_the_wheel_runs_anywhere(tmp_path: Path) -> None:
         "adopt",
         "torch_plan",
     }
-    (tmp_path / "pyproject.toml").write_text(shapes.UNUSED, encoding="utf-8")
-    command = ["tool", "run", "--from", wheel, "uv-torch-adopt", tmp_path, "--check"]
+    poetry = '[tool.poetry]\nname = "sample"\n[tool.poetry.dependencies]\ntorch = "^2.6"\n'
+    (tmp_path / "pyproject.toml").write_text(poetry, encoding="utf-8")
+    command = ["tool", "run", "--from", wheel, "uv-torch-adopt", "--check", tmp_path]
     done = subprocess.run(
         [find_uv(), *map(str, command)], cwd=tmp_path, capture_output=True, encoding="utf-8"
     )
-    assert done.returncode == 1, done.stderr
-    assert "No source uses the index pytorch-cpu." in done.stdout.splitlines()
+    assert done.returncode == 2, done.stdout
+    assert "`uvx migrate-to-uv` brings them there" in done.stderr

@@ -37,11 +37,25 @@ SPREAD = [
             "dockerfile": "yes",
             "github_actions": "no",
             "distributed": "yes",
+            "license": "Apache-2.0",
+            "pre_commit": "yes",
+            "agents": "yes",
         },
         id="groups",
     ),
     pytest.param(
         {"torch_version": "2.3.1", "python_version": "3.10", "author_name": "Ada"}, id="numpy-guard"
+    ),
+    pytest.param(
+        {
+            "torch_version": "2.9.1",
+            "torch_backend": "cu128",
+            "torch_pin": "minimum",
+            "dockerfile": "yes",
+            "license": "BSD-3-Clause",
+            "agents": "yes",
+        },
+        id="library",
     ),
 ]
 """Projects of which each has files, or lines, that the others lack."""

@@ -48,7 +48,7 @@ def wheels_in(tables: Mapping[str, Mapping[str, str]]) -> set[Wheel]:
 def tables_of(wheels: Iterable[Wheel]) -> dict[str, dict[str, str]]:
     """Return the wheels of a version as the file has them: what is equal is said once."""
     pythons: dict[str, dict[str, str]] = {}
-    in_order = sorted(wheels, key=lambda it: (backend_key(it[0]), tag_order(it[1], it[2])))
+    in_order = sorted(wheels, key=lambda wheel: (backend_key(wheel[0]), tag_order(*wheel[1:])))
     for index, tag, python in in_order:
         row = pythons.setdefault(index, {})
         row[tag] = f"{row[tag]} {python}" if tag in row else python

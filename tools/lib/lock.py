@@ -23,10 +23,9 @@ class UvError(Exception):
 
 def find_uv() -> str:
     """Return uv's path: `$UV`, which uv sets for what it runs, else the one on PATH."""
-    found = os.environ.get("UV") or shutil.which("uv")
-    if not found:
-        raise UvError("uv is neither in $UV nor on PATH")
-    return found
+    if uv := os.environ.get("UV") or shutil.which("uv"):
+        return uv
+    raise UvError("uv is neither in $UV nor on PATH")
 
 
 def run_uv(project: Path, *arguments: str, **environment: str) -> str:

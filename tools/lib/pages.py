@@ -85,14 +85,16 @@ class Repository:
 
     def requirements(self, wheels: Wheels) -> dict[str, list[Requirement] | None]:
         """Return platform -> what is required there, None where METADATA is not given."""
-        found: dict[str, list[Requirement] | None] = {}
+        requirements: dict[str, list[Requirement] | None] = {}
         for platform in PLATFORMS:
-            here = {it: file for it, file in wheels.items() if platform_of(it[0]) == platform}
+            here = {tags: wheels[tags] for tags in wheels if platform_of(tags[0]) == platform}
             if here:
                 metadata, (_, python) = self.metadata(here), _first(here)
                 needed = metadata.requires_dist or () if metadata else None
-                found[platform] = None if needed is None else active(needed, platform, python)
-        return found
+                requirements[platform] = (
+                    None if needed is None else active(needed, platform, python)
+                )
+        return requirements
 
     def _read(self, url: str, get: Callable[[], Answer], expected: bool) -> Answer | None:
         if self._is_down:
@@ -125,7 +127,7 @@ def _check(response: requests.Response, **_: object) -> None:
 
 def listing(files: Iterable[DistributionPackage], package: str, index: str) -> dict[str, Wheels]:
     """Return version -> wheels that are an index's own and that facts can name, newest first."""
-    found: dict[str, Wheels] = {}
+    versions: dict[str, Wheels] = {}
     for file in files:
         try:
             name = parse_wheel_name(file.filename)
@@ -141,8 +143,8 @@ def listing(files: Iterable[DistributionPackage], package: str, index: str) -> d
         folder = PurePosixPath(unquote(urlsplit(file.url).path)).parent.name
         is_own = name.package == package and _belongs(name.label, folder, index)
         if is_named and is_own and not file.is_yanked:
-            found.setdefault(name.version, {})[name.platform_tag, name.python] = file
-    return dict(sorted(found.items(), key=lambda it: version_key(it[0]), reverse=True))
+            versions.setdefault(name.version, {})[name.platform_tag, name.python] = file
+    return dict(sorted(versions.items(), key=lambda entry: version_key(entry[0]), reverse=True))
 
 
 def _belongs(label: str, folder: str, index: str) -> bool:
@@ -165,7 +167,9 @@ def active(requirements: Iterable[Requirement], platform: str, python: str) -> l
     """Return the requirements that hold on a platform and a CPython tag, without any extra."""
     minor = python[3:].rstrip("t")
     environment = compared(platform, f"3.{minor}" if minor else PYTHON)
-    return [it for it in requirements if it.marker is None or it.marker.evaluate(environment)]
+    return [
+        entry for entry in requirements if not entry.marker or entry.marker.evaluate(environment)
+    ]
 
 
 def exact(requirement: Requirement) -> str:

@@ -25,27 +25,17 @@ def real_cpu_wheel(folder: Path, platform: str, facts: Facts, release: str = "")
     label = facts.label("torch", release, CPU, platform) if release else ""
     requirement = f"torch=={labelled(release, label)}" if release else "torch"
     official = f"{facts.pytorch_mirrors['official'].url}/{CPU}"
-    for place in ["--no-index"], [f"--index-url={official}"]:
-        found = _download(folder, requirement, *place)
-        if found and _is_cpu_build(found, platform, facts):
-            return found
+    for place in ("--no-index", f"--index-url={official}"):
+        command = [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
+            *("--only-binary=:all:", "--retries=0", f"--timeout={_SECONDS}"),
+            *(f"--dest={folder}", place, requirement),
+        ]
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        for wheel in folder.glob("*.whl"):
+            name = parse_wheel_name(wheel.name)
+            known = name.version in facts.releases
+            if known and name.label == facts.label("torch", name.version, CPU, platform):
+                return wheel
+            wheel.unlink()
     return None
-
-
-def _is_cpu_build(wheel: Path, platform: str, facts: Facts) -> bool:
-    name = parse_wheel_name(wheel.name)
-    known = name.version in facts.releases
-    return known and name.label == facts.label("torch", name.version, CPU, platform)
-
-
-def _download(folder: Path, requirement: str, *options: str) -> Path | None:
-    folder.mkdir(parents=True, exist_ok=True)
-    before = set(folder.glob("*.whl"))
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
-        *("--only-binary=:all:", "--retries=0", f"--timeout={_SECONDS}"),
-        *(f"--dest={folder}", *options, requirement),
-    ]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    found = set(folder.glob("*.whl")) - before
-    return found.pop() if done.returncode == 0 and found else None

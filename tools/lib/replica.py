@@ -127,12 +127,12 @@ def _amd_names(facts: Facts, index: str) -> list[str]:
 
 def _releases_by_version(facts: Facts, package: str) -> dict[str, list[str]]:
     """Return each version of torch or a companion -> the releases that it goes with."""
-    found: dict[str, list[str]] = {}
+    releases: dict[str, list[str]] = {}
     for release in facts.releases:
         of_release = {TORCH: (release,), **facts.companions(release)}
         for version in of_release.get(package, ()):
-            found.setdefault(version, []).append(release)
-    return found
+            releases.setdefault(version, []).append(release)
+    return releases
 
 
 def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
@@ -142,17 +142,18 @@ def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
     as the facts do not limit them.
     """
     names: dict[str, dict[WheelName, None]] = {}
-    for release, backend in ((it, at) for it in facts.releases for at in facts.backends(it)):
-        triton = facts.triton(release, backend)
-        if triton is None:
-            continue
-        pythons = {tag for tags in facts.wheels(TORCH, release, backend).values() for tag in tags}
-        tags = [_TRITON_TAGS[family_of(backend), platform] for platform in triton.platforms]
-        for tag, python in product(tags, sorted(pythons)):
-            if {*facts.minors([python])} <= {*triton.pythons}:
-                name = WheelName(triton.name, triton.version or release, "", python, tag)
-                names.setdefault(triton.name, {})[name] = None
-    return {package: [*found] for package, found in names.items()}
+    builds = [(release, build) for release in facts.releases for build in facts.backends(release)]
+    for release, build in builds:
+        if triton := facts.triton(release, build):
+            tables = facts.wheels(TORCH, release, build).values()
+            pythons = sorted({python for table in tables for python in table})
+            tags = [_TRITON_TAGS[family_of(build), platform] for platform in triton.platforms]
+            names.setdefault(triton.name, {}).update(
+                (WheelName(triton.name, triton.version or release, "", python, tag), None)
+                for tag, python in product(tags, pythons)
+                if {*facts.minors([python])} <= {*triton.pythons}
+            )
+    return {package: [*wheels] for package, wheels in names.items()}
 
 
 def uploaded(facts: Facts, index: str, name: WheelName) -> str:
@@ -173,7 +174,7 @@ def metadata(facts: Facts, index: str, name: WheelName) -> bytes:
             pythons += ",!=3.14.1"
         if name.package not in _WITHOUT_REQUIRES_PYTHON:
             lines.append(f"Requires-Python: {pythons}")
-        lines += [f"Requires-Dist: {it}" for it in _requires(facts, index, name, releases)]
+        lines += [f"Requires-Dist: {entry}" for entry in _requires(facts, index, name, releases)]
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -258,7 +259,7 @@ class Replica(Server):
     def packages(self, index: str) -> list[str]:
         """Return the packages that an index lists, those of the root included."""
         known = (TORCH, *self.facts.all_companions, *_amd_names(self.facts, index))
-        return sorted({*self._triton, *(it for it in known if self.wheels(index, it))})
+        return sorted({*self._triton, *(name for name in known if self.wheels(index, name))})
 
     def wheels(self, index: str, package: str) -> dict[str, Wheel]:
         """Return file name -> wheel for the wheels of a package that lie on an index."""

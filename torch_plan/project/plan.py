@@ -67,6 +67,11 @@ class Plan(NamedTuple):
     dependencies: tuple[str, ...]
     constraints: tuple[str, ...]
     """What holds the lock at exact versions where the requirements leave them open."""
+    gate: tuple[str, ...]
+    """What the default group `torch` names: the packages whose sources bind nobody else.
+
+    Empty where the project is no library, or has its builds as extras or groups.
+    """
     options: tuple[Option, ...]
     sources: Mapping[str, tuple[Source, ...]]
     indexes: tuple[Index, ...]
@@ -109,6 +114,23 @@ class Plan(NamedTuple):
     def is_library(self) -> bool:
         """Whether the requirements are for others too, and the lock alone is exact."""
         return self.torch_pin == MINIMUM
+
+    @property
+    def smoke_target(self) -> str:
+        """The smoke test as the one word that `uv run` takes."""
+        return f"src/{self.package}/smoke.py" if self.is_library else self.smoke_command
+
+    @property
+    def image_command(self) -> tuple[str, ...]:
+        """What an image runs; the smoke test of a library is not in its wheel."""
+        code = "import torch; print(torch.__version__, torch.cuda.is_available())"
+        return ("python", "-c", code) if self.is_library else (self.smoke_command,)
+
+    @property
+    def default_groups(self) -> tuple[str, ...]:
+        """The groups of a bare `uv sync`, empty where they are uv's own."""
+        names = [option.name for option in self.groups[:1]] or [TORCH] * bool(self.gate)
+        return ("dev", *names) if names else ()
 
     @property
     def requires_python(self) -> str:

@@ -18,7 +18,7 @@ from torch_plan.answers.records import (
 )
 from torch_plan.answers.slugs import package_name
 from torch_plan.catalog.facts import Facts, load_facts
-from torch_plan.catalog.versions import CPU, PYPI
+from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.markers import split
 from torch_plan.project.needs import Needs
 from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
@@ -67,6 +67,7 @@ class _Planner:
             platforms=answers.platforms,
             dependencies=(*shared, *self.numpy_requirements()),
             constraints=tuple(self.constraints()),
+            gate=self.gate,
             options=options,
             sources=self.sources(),
             indexes=(*self.pytorch_indexes(), *_package_indexes(answers.package_index)),
@@ -75,7 +76,11 @@ class _Planner:
             hosts=self.hosts(),
             torch_pin=answers.torch_pin,
             package=package_name(answers.project_slug),
-            smoke_command=f"{answers.project_slug}-smoke",
+            smoke_command=(
+                f"python -m {package_name(answers.project_slug)}.smoke"
+                if answers.torch_pin == MINIMUM
+                else f"{answers.project_slug}-smoke"
+            ),
             demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
             notes=(
                 *(fallback.sentence for fallback in self.cells.fallbacks),
@@ -85,6 +90,24 @@ class _Planner:
             warnings=known_to_hurt,
             last_releases=self.last_releases(),
         )
+
+    @cached_property
+    def gate(self) -> tuple[str, ...]:
+        """The packages whose sources hold for a default group alone, in a library.
+
+        uv takes the sources of a library from git or a path as its user's own, and refuses a user
+        with another CUDA. Of a library's groups it takes none, and so none of their sources.
+        """
+        if self.answers.torch_pin != MINIMUM or self.answers.layout != MARKERS:
+            return ()
+        packages = (package for cell in self.cells.all for package in cell.packages)
+        return tuple(dict.fromkeys(it.name for it in packages if it.origin != PYPI))
+
+    def group_of(self, variant: Variant, package: str) -> str:
+        """Return the group that the sources of a package are for, empty for all of the project."""
+        if self.answers.layout == GROUPS:
+            return variant.name
+        return TORCH if package in self.gate else ""
 
     @cached_property
     def companions(self) -> tuple[str, ...]:
@@ -218,11 +241,11 @@ class _Planner:
                     for cell in cells
                 )
             for name, packages in self.by_package(cells).items():
-                sources.setdefault(name, []).extend(self.source_entries(variant, packages))
+                sources.setdefault(name, []).extend(self.source_entries(variant, name, packages))
         return {name: tuple(entries) for name, entries in sources.items() if entries}
 
     def source_entries(
-        self, variant: Variant, packages: Iterable[tuple[str, Package]]
+        self, variant: Variant, name: str, packages: Iterable[tuple[str, Package]]
     ) -> Iterator[Source]:
         indexes: dict[str, list[str]] = {}
         for platform, package in packages:
@@ -234,7 +257,7 @@ class _Planner:
                     index_name=_index_name(index),
                     marker=marker,
                     extra=variant.name if self.answers.layout == EXTRAS else "",
-                    group=variant.name if self.answers.layout == GROUPS else "",
+                    group=self.group_of(variant, name),
                 )
 
     def pytorch_indexes(self) -> Iterator[Index]:

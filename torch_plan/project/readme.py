@@ -18,6 +18,12 @@ class Advice(NamedTuple):
 
     switch: str
     """How to take another build, empty where there is none."""
+    adding: str
+    """How to add a package that needs torch."""
+    adding_shortly: str
+    """The same on one line."""
+    notebook: str
+    """How to use the project in a notebook."""
     upgrade: str
     """How to raise torch and what goes with it."""
     ended: tuple[str, ...]
@@ -41,6 +47,9 @@ def advice(plan: Plan, wishes: Wishes) -> Advice:
     elsewhere = (*_library(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes))
     return Advice(
         switch=switch_advice(plan, wishes.page),
+        adding=adding_advice(plan),
+        adding_shortly=" ".join(_adding(plan).split()),
+        notebook=notebook_advice(plan),
         upgrade=f"{upgrade_advice(plan)}{security_advice(plan)}",
         ended=tuple(
             f"The last release with {build} is {last}."
@@ -54,8 +63,8 @@ def switch_advice(plan: Plan, page: str) -> str:
     """Return how to take another build, empty for a project of Macs alone: they have one."""
     if plan.extras:
         way = (
-            "There is no default extra: a bare `uv sync` removes torch, and a bare `uv run` keeps "
-            f"what the last sync installed.\nName the extra each time, or run {_WITHOUT_SYNC}."
+            "There is no default extra: name one each time, or run "
+            f"{_WITHOUT_SYNC}. A bare `uv sync` installs none of\nthese builds."
         )
     elif plan.groups:
         way = (
@@ -75,6 +84,52 @@ def switch_advice(plan: Plan, page: str) -> str:
         "newest cards."
     )
     return f"{way}{cards if plan.reaches_cuda else ''}"
+
+
+def adding_advice(plan: Plan) -> str:
+    """Return how to add a package that needs torch."""
+    if not plan.extras:
+        return _adding(plan)
+    commands = "\n".join(
+        f"uv add --no-sync --optional {option.name} NAME" for option in plan.extras
+    )
+    return (
+        f"```console\n{commands}\n```\n\n{_adding(plan)}\n\nIf every sync is to have a torch, you "
+        f"want groups for the builds: [`layout=groups`]({DOCS}/answers.md#layout)."
+    )
+
+
+def _adding(plan: Plan) -> str:
+    lacking = [name for name in ("torchvision", "torchaudio") if name not in plan.companions]
+    if plan.extras:
+        where = (
+            "Add what needs torch to each extra, with `--optional`. In `dependencies` it brings "
+            "PyPI's torch, made for CUDA,\nto a bare `uv sync`."
+        )
+    elif plan.groups:
+        where = (
+            "`uv add NAME`: the package uses the torch of the group that is installed. Without any "
+            "of the groups\n(`--no-default-groups`) it brings PyPI's."
+        )
+    else:
+        return (
+            "`uv add NAME`: if the package needs torch, it gets the build that each platform has "
+            "here."
+        )
+    also = (
+        f" For what needs {listed(lacking, 'or')},\n[name that too]"
+        f"({DOCS}/recipes.md#a-package-that-needs-torch-too) beside torch."
+    )
+    return f"{where}{also if lacking else ''}"
+
+
+def notebook_advice(plan: Plan) -> str:
+    """Return how to use the project in a notebook."""
+    sync = " ".join(["uv sync", *plan.default.sync])
+    return (
+        f"For notebooks, run `uv add --no-sync --dev ipykernel` and `{sync}`, then choose the "
+        f"kernel of `.venv`;\n[Jupyter, Colab, Kaggle]({DOCS}/recipes.md#notebooks)."
+    )
 
 
 def upgrade_advice(plan: Plan) -> str:
@@ -112,8 +167,14 @@ def _library(plan: Plan) -> Iterator[str]:
     if plan.is_library:
         yield (
             f"Whoever installs this package gets `torch>={plan.releases[0]}`, in any build. The "
-            "exact release in\n  `constraint-dependencies` and the list of platforms apply only to "
-            "this project's own lock."
+            "exact release in\n  `constraint-dependencies`, the platforms and the build apply only "
+            "to this project's own lock."
+        )
+    if plan.gate:
+        yield (
+            "A uv workspace has one lock, and so one torch for a platform: there, remove the group "
+            "`torch`,\n  `default-groups` and torch's sources here, and name them at the "
+            "workspace's root."
         )
 
 

@@ -1,10 +1,9 @@
 {%- set operators = ["torchvision", "torchaudio"] -%}
-{%- set others = torch_plan(cookiecutter).companions | reject("in", operators) -%}
+{%- set plan = torch_plan(cookiecutter) -%}
 """Which PyTorch is installed here, which build of it, and does it work?
 
-Prints a `name: value` line for each fact, then what passed; each problem is a line on stderr that
-says what to do. Exits with 0 (all is well), 1 (something is wrong) or 2 (usage). A machine without
-a GPU is not a problem. Needs only torch and the standard library, not pip or the network.
+Prints facts, then what passed, and on stderr each problem with what to do. Exits with 0 (all is
+well, without a GPU too), 1 (something is wrong) or 2 (usage). Needs only torch, not the network.
 """
 
 from __future__ import annotations
@@ -23,19 +22,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-COMPANIONS = ("torchvision", "torchaudio"{% for name in others %}, "{{ name }}"{% endfor %})
+COMPANIONS = ("torchvision", "torchaudio"{% for name in plan.companions | reject("in", operators) %}, "{{ name }}"{% endfor %})
 
-SYNC = "run `uv sync`, with the extra or group of the build if the project has several"
+{% if plan.extras -%}
+SYNC = "`uv sync --extra NAME`; what needs torch: `uv add --optional NAME`, to each; or use groups"
+{% else -%}
+SYNC = "run `uv sync`{% if plan.groups %}, with the group of the build; `uv run --no-sync` keeps it{% endif %}"
+{% endif -%}
 NUMPY = "if torch was compiled against NumPy 1, require `numpy<2` in pyproject.toml, run `uv sync`"
 DEVICE = "choose a build or a release of torch that supports it, or update the driver"
-COMPANION = (
-    "must have torch's build and the release that goes with torch's: require it next to torch "
-    "in pyproject.toml, with torch's entries in [tool.uv.sources], and run `uv sync`"
-)
-CUDNN = (
-    "a cuDNN other than the wheel's own may be loaded: look on LD_LIBRARY_PATH, in `ldconfig -p | "
-    "grep cudnn`, and next to the wheel's own in site-packages/nvidia/cudnn/lib"
-)
+COMPILE = "it needs a C++ compiler, and on a GPU Triton (on Windows the package triton-windows)"
+COMPANION = "must have torch's build: require it next to torch, with torch's [tool.uv.sources]"
+CUDNN = "is another cuDNN loaded? See LD_LIBRARY_PATH, ldconfig -p, site-packages/nvidia/cudnn/lib"
 FFMPEG = "FFmpeg is missing: install version 4 to 8 (`apt install ffmpeg`, `brew install ffmpeg`)"
 
 BUILD = re.compile(r"(cpu|xpu|cu\d{2,}|rocm\d+(\.\d+)+)(?=\.|$)")
@@ -48,7 +46,7 @@ class Wrong(Exception):
 
 
 class Device(NamedTuple):
-    """A device: torch's name for it, the text to print, and the architecture that it needs code for."""
+    """A device: torch's name for it, what to print, the architecture that it needs code for."""
 
     name: str
     text: str
@@ -101,8 +99,7 @@ def installed_version(name: str) -> str | None:
 
 def label_of(version: str) -> str:
     """Return the build that a version's label names (`2.1.0+cpu.cxx11.abi`: `cpu`), or nothing."""
-    build = BUILD.match(version.partition("+")[2])
-    return build[0] if build else ""
+    return (BUILD.match(version.partition("+")[2]) or [""])[0]
 
 
 def build_of(torch: Any) -> str:
@@ -147,10 +144,7 @@ def devices_of(torch: Any) -> Iterator[Device]:
 
 
 def runs_on(code: str, architecture: str) -> bool:
-    """Tell whether code compiled for one architecture runs on a device of another.
-
-    NVIDIA's `sm_86` runs on 8.6 to 8.9, its `compute_86` on all from 8.6 on; AMD's on its own.
-    """
+    """Tell whether code runs on a device: `sm_86` on 8.6 to 8.9, `compute_86` from 8.6 on."""
     compiled, device = NVIDIA.fullmatch(code), NVIDIA.fullmatch(architecture)
     if not (compiled and device):
         return code == architecture
@@ -197,54 +191,64 @@ def check_companion(torch: Any, name: str, version: str, build: str) -> None:
         raise Wrong("a compiled operator computes a wrong result")
 
 
-def check_device(torch: Any, device: Device, codes: Sequence[str]) -> None:
+def check_device(torch: Any, device: Device, codes: Sequence[str], compiled: bool = False) -> None:
     """Compute with small integers, whose results are exact in every floating-point mode."""
     needed = device.architecture
     if needed and codes and not any(runs_on(code, needed) for code in codes):
         raise Wrong(f"it needs {needed}, torch was compiled for {' '.join(codes)}")
 
     def compute(x: Any) -> tuple[Any, Any]:
-        return x @ x, torch.nn.functional.conv2d(x[None, None], x[None, None, :3, :3])
+        return x @ x + 1, torch.nn.functional.conv2d(x[None, None], x[None, None, :3, :3])
 
     whole = (torch.arange(64 * 64) % 3).reshape(64, 64).double()
-    results = [result.cpu().double().round() for result in compute(whole.float().to(device.name))]
-    if not all(map(torch.equal, results, compute(whole))):
+    results = (torch.compile(compute) if compiled else compute)(whole.float().to(device.name))
+    if not all(map(torch.equal, (one.cpu().double().round() for one in results), compute(whole))):
         raise Wrong("the result is wrong")
+
+
+def examine(report: Report, options: argparse.Namespace) -> None:
+    """Describe what is installed, and test it."""
+    torch, devices = describe(report)
+    facts, everywhere = report.facts, [*devices, Device("cpu", "cpu")]
+    if not options.json:
+        print(*report.lines(), sep="\n", flush=True)
+    if not torch:
+        return
+    if options.expect:
+        with report.trying("comparing the build", SYNC):
+            if facts["build"] != options.expect:
+                raise Wrong(f"it is {facts['build']}, not {options.expect}")
+    if facts["numpy"]:
+        with report.trying(f"exchanging an array with numpy {facts['numpy']}", NUMPY):
+            torch.from_numpy(importlib.import_module("numpy").arange(3)).numpy()
+    for name in filter(facts.get, COMPANIONS):
+        with report.trying(f"testing {name} {facts[name]}", f"{name} {COMPANION}"):
+            check_companion(torch, name, facts[name], facts["build"])
+    for device in everywhere:
+        with report.trying(f"a product and a convolution on {device.text}", DEVICE):
+            check_device(torch, device, facts["architectures"])
+    if options.compile:
+        with report.trying(f"torch.compile on {everywhere[0].text}", COMPILE):
+            check_device(torch, everywhere[0], facts["architectures"], compiled=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command on its arguments and return the exit status."""
     parser = argparse.ArgumentParser(description="Tell which PyTorch is installed, and test it.")
+    parser.add_argument("--compile", action="store_true", help="test torch.compile too")
     parser.add_argument("--expect", metavar="BUILD", help="demand this build: cpu, cu128, rocm6.4")
     parser.add_argument("--json", action="store_true", help="print one JSON object, not lines")
-    options = parser.parse_args(argv)
-    report = Report()
-    torch, devices = describe(report)
-    facts, problems = report.facts, report.problems
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # narrow consoles
-    if not options.json:
-        print(*report.lines(), sep="\n", flush=True)
-    if torch:
-        if options.expect:
-            with report.trying("comparing the build", SYNC):
-                if facts["build"] != options.expect:
-                    raise Wrong(f"it is {facts['build']}, not {options.expect}")
-        if facts["numpy"]:
-            with report.trying(f"exchanging an array with numpy {facts['numpy']}", NUMPY):
-                torch.from_numpy(importlib.import_module("numpy").arange(3)).numpy()
-        for name in filter(facts.get, COMPANIONS):
-            with report.trying(f"testing {name} {facts[name]}", f"{name} {COMPANION}"):
-                check_companion(torch, name, facts[name], facts["build"])
-        for device in (Device("cpu", "cpu"), *devices):
-            with report.trying(f"a product and a convolution on {device.text}", DEVICE):
-                check_device(torch, device, facts["architectures"])
+    options, report = parser.parse_args(argv), Report()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+        examine(report, options)  # Some libraries print when they are imported.
     if options.json:
-        print(json.dumps({**facts, "problems": problems}, indent=2))
-    elif not problems:
+        print(json.dumps({**report.facts, "problems": report.problems}, indent=2))
+    elif not report.problems:
         print("passed:", ", ".join(report.passed))
-    for problem in problems:
+    for problem in report.problems:
         print("problem:", problem, file=sys.stderr)
-    return 1 if problems else 0
+    return 1 if report.problems else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,223 @@
+"""Small files of the kinds that people have: what is installed today, what is wrong, the mend."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adopt.helpers import ARM, LINUX, MAC, WINDOWS, Said, Shop
+from tools.lib.lock import run_uv
+
+CASES = Path(__file__).with_name("cases")
+
+
+def put(shop: Shop, name: str) -> None:
+    """Put the files of a case into the shop."""
+    for path in sorted((CASES / name).rglob("pyproject.toml")):
+        shop.put(path.read_text(encoding="utf-8"), str(path.relative_to(CASES / name)))
+
+
+def row(said: Said, option: str = "uv sync", when: str = "today", python: str = "") -> list[str]:
+    """Return what the usual platforms get."""
+    return [said.builds(platform, option, when, python) for platform in (LINUX, ARM, MAC, WINDOWS)]
+
+
+PYPI_2_9_1 = ["2.9.1+cu128", "2.9.1+cpu", "2.9.1+cpu", "2.9.1+cpu"]
+
+RIGHT = {
+    "d": ["2.8.0+cu128", "2.8.0+cpu", "2.8.0+cpu", "2.8.0+cpu"],
+    "f3": ["2.11.0+cu130", "2.11.0+cu130", "2.11.0+cpu", "2.11.0+cpu"],
+    "f3b": ["2.11.0+cu130", "2.11.0+cu130", "2.11.0+cpu", "2.11.0+cpu"],
+    "f7": ["2.3.0+cu121", "2.3.0+cpu", "2.3.0+cpu", "2.3.0+cpu"],
+    "f11": ["2.9.1+cu128", "-", "-", "-"],
+    "f12": ["2.9.1+cu128", "-", "-", "2.9.1+cu128"],
+    "f16": ["2.9.1+cu128", "2.9.1+cu128", "-", "-"],
+    "f17": ["2.3.0+cu121", "!jaxlib", "2.3.0+cpu", "2.3.0+cpu"],
+}
+"""Files without a fault -> what they install."""
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_file_without_a_fault(name: str, shop: Shop) -> None:
+    put(shop, name)
+    said = shop.run("--check", "--strict")
+    assert row(said) == RIGHT[name]
+    assert (said.findings, said.status) == ([], 0)
+
+
+def test_a_release_for_each_python(shop: Shop) -> None:
+    """Two requirements that no one release satisfies are two that no one Python has."""
+    put(shop, "f6")
+    said = shop.run("--check", "--strict")
+    assert (said.findings, said.status) == ([], 0)
+    got = {
+        cell["python"]: cell["packages"]["torch"]["version"]
+        for cell in said.data["today"]
+        if cell["platform"] == LINUX
+    }
+    assert {python for python in got if got[python] == "2.6.0"} == {"3.10", "3.11", "3.12", "3.13"}
+    assert len({*got.values()}) == 2
+
+
+def mended(shop: Shop, name: str, *words: str) -> Said:
+    """Mend a case; a second time there is nothing to do."""
+    put(shop, name)
+    said = shop.run("--write", *words)
+    assert said.status == 0
+    again = shop.run("--check", *words[1:])
+    assert (again.status, again.data["counts"]["broken"]) == (0, 0)
+    return said
+
+
+def sources(shop: Shop) -> Any:
+    return shop.read()["tool"]["uv"]["sources"]
+
+
+def test_a_companion_stays_where_it_has_a_wheel(shop: Shop) -> None:
+    said = mended(shop, "f1")
+    assert row(said) == ["2.8.0+cu128", "!torch", "!torch", "2.8.0+cu128"]
+    assert row(said, when="after") == ["2.8.0+cu128", "2.8.0+cpu", "2.8.0+cpu", "2.8.0+cu128"]
+    assert shop.read()["project"]["dependencies"][1] == (
+        "torchcodec==0.7.0; platform_machine != 'aarch64'"
+    )
+    codec = {
+        cell["platform"]: cell["packages"].get("torchcodec", {}).get("version")
+        for cell in said.data["after"]
+    }
+    assert codec == {LINUX: "0.7.0", ARM: None, MAC: "0.7.0", WINDOWS: "0.7.0"}
+
+
+@pytest.mark.parametrize("name", ["f2", "f2n"])
+def test_the_build_of_torch_does_not_follow_a_companion(name: str, shop: Shop) -> None:
+    said = mended(shop, name, "--advice")
+    assert row(said) == ["2.9.0+cu128", "!torchcodec", "2.9.0+cpu", "2.9.0+cu128"]
+    assert row(said, when="after") == ["2.9.0+cu128", "2.9.0+cu128", "2.9.0+cpu", "2.9.0+cu128"]
+    assert shop.read()["project"]["dependencies"] == [
+        "torch==2.9.0",
+        "torchcodec==0.8.0 ; platform_machine != 'aarch64'",
+    ]
+    assert len(shop.read()["tool"]["uv"]["index"]) == 1
+
+
+def test_torch_stays_in_the_dependencies_of_a_library(shop: Shop) -> None:
+    put(shop, "f4")
+    before = shop.read()
+    said = shop.run("--write")
+    assert row(said) == ["2.15.0+cu132", "2.15.0+cu132", "2.15.0+cpu", "2.15.0+cpu"]
+    assert row(said, "uv sync --extra cpu") == ["2.15.0+cpu"] * 4
+    cuda = row(said, "uv sync --extra cuda")
+    assert cuda == ["2.13.0+cu129", "2.13.0+cu129", "!torch", "!torch"]
+    # Who has a Mac takes the other extra, as in the example of uv's guide.
+    assert said.findings == []
+    assert shop.read() == before
+
+
+def test_exact_pins_stay_exact(shop: Shop) -> None:
+    said = mended(shop, "f5")
+    assert said.data["unmeasured"]
+    runtime = row(said, "uv sync --extra runtime", "after")
+    assert runtime == ["2.9.1+cu128", "2.9.1+cu128", "2.9.1+cpu", "2.9.1+cu128"]
+    assert shop.read()["project"]["optional-dependencies"] == {
+        "runtime": ["torch==2.9.1", "torchaudio==2.9.1"],
+        "light": ["torch>=2.4"],
+    }
+
+
+def test_windows_calls_its_machine_by_another_name(shop: Shop) -> None:
+    said = mended(shop, "f8")
+    assert row(said) == PYPI_2_9_1
+    assert said.findings[0][1].startswith(
+        "PyPI's CPU build of torch is installed on windows-x86_64"
+    )
+    assert row(said, when="after") == ["2.9.1+cu128", "2.9.1+cpu", "2.9.1+cpu", "2.9.1+cu128"]
+
+
+def test_windows_is_left_out_in_words(shop: Shop) -> None:
+    """The file says Linux: that is told, and not changed unless somebody asks."""
+    put(shop, "f8b")
+    said = shop.run("--check")
+    assert (said.status, said.levels) == (0, ["advice"])
+    assert row(said) == ["2.9.1+cu128", "2.9.1+cu128", "2.9.1+cpu", "2.9.1+cpu"]
+    assert shop.run("--check", "--strict").status == 1
+    before = shop.read()
+    assert shop.run("--write").status == 0
+    assert shop.read() == before
+    assert shop.run("--write", "--advice").status == 0
+    assert shop.run("--check", "--strict").findings == []
+
+
+def test_torch_that_another_package_brings(shop: Shop) -> None:
+    said = mended(shop, "f9")
+    assert row(said)[0].endswith("+cu132")
+    assert {one.partition("+")[2] for one in row(said, when="after")} == {"cpu"}
+    assert shop.read()["project"]["dependencies"] == ["sentence-transformers>=3", "torch"]
+
+
+TRITON = "pytorch-triton-rocm==3.5.1 ; sys_platform == 'linux' and platform_machine == 'x86_64'"
+
+
+def test_an_extra_in_a_marker(shop: Shop) -> None:
+    said = mended(shop, "f10")
+    nvidia = row(said, "uv sync --extra nvidia", "after")
+    assert nvidia[0] == "2.9.1+cu128"
+    amd = row(said, "uv sync --extra amd", "after")
+    assert amd == ["2.9.1+rocm6.4", "!pytorch-triton-rocm,torch", "2.9.1+cpu", "!torch"]
+    assert shop.read()["project"]["optional-dependencies"] == {
+        "amd": ["torch==2.9.1", TRITON],
+        "nvidia": ["torch==2.9.1"],
+    }
+    text = (shop.folder / "pyproject.toml").read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines()]
+    assert 'index = "rocm"' in lines[lines.index("# AMD cards") + 1]
+    assert 'index = "cuda"' in lines[lines.index("# NVIDIA cards") + 1]
+    assert lines[lines.index("# the AMD index") + 2] == 'name = "rocm"'
+    assert lines[lines.index("# the NVIDIA index") + 2] == 'name = "cuda"'
+
+
+def test_a_locked_release_that_is_known_not_to_work(shop: Shop) -> None:
+    put(shop, "f13")
+    text = (shop.folder / "pyproject.toml").read_text(encoding="utf-8")
+    shop.put(text.replace("torch>=2.6", "torch>=2.6,<2.7"))
+    run_uv(shop.folder, "lock")
+    shop.put(text)
+    said = shop.run("--check")
+    assert said.status == 1
+    assert said.builds(LINUX) == "2.6.0+cu126"
+    assert any(line.startswith("torch 2.6.0+cu126 on linux-x86_64: ") for _, line in said.findings)
+
+
+def test_the_newest_of_any_index(shop: Shop) -> None:
+    """`unsafe-best-match` takes the newest: not that of the index which the file names."""
+    put(shop, "f14")
+    text = (shop.folder / "pyproject.toml").read_text(encoding="utf-8")
+    said = shop.run("--check")
+    if said.data["unmeasured"]:  # the replica refuses what it lacks
+        pytest.fail(str(said.data["unmeasured"]))
+    assert said.builds(WINDOWS).endswith("+cpu")
+    assert any("The file names the index of cu121 (index-url)" in line for _, line in said.findings)
+    assert shop.read() == tomllib.loads(text)
+
+
+@pytest.mark.parametrize("path", ["", "a"])
+def test_a_workspace_is_read_from_its_root_and_from_a_member(path: str, shop: Shop) -> None:
+    put(shop, "f15")
+    said = shop.run("--check", "--strict", path=path)
+    assert (said.status, said.findings) == (0, [])
+    packages = {cell["package"] for cell in said.data["today"]}
+    assert packages == ({"a"} if path else {"root", "a"})
+    assert all(cell["packages"]["torch"]["version"] == "2.15.0" for cell in said.data["today"])
+
+
+def test_a_copy_of_the_index(shop: Shop) -> None:
+    """The other spelling of a mirror is one entry, and its build is known."""
+    said = mended(shop, "nju")
+    after = row(said, when="after", python="3.12")
+    assert after == ["2.6.0+cu124", "!torch,torchvision", "2.6.0+cpu", "2.6.0+cu124"]
+    assert [level for level in said.levels if level == "broken"] == ["broken", "broken"]
+    assert [one["name"] for one in shop.read()["tool"]["uv"]["index"]] == [
+        "pypi-cn",
+        "pytorch-cu124",
+    ]
