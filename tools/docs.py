@@ -77,8 +77,8 @@ def support(page: str, facts: Facts) -> str:
         "broken": "\n".join(broken),
         "reported": "\n".join(reported(facts)),
         "advisories": "\n".join(
-            f"- {it['id']}, before torch {it['fixed']}: {it['what']} ({it['source']})."
-            for it in facts.hardware.all_advisories
+            f"- {row['id']}, before torch {row['fixed']}: {row['what']} ({row['source']})."
+            for row in facts.hardware.all_advisories
         ),
     }
     return with_parts(page, parts)
@@ -109,7 +109,7 @@ def row(facts: Facts, release: str) -> list[str]:
         [
             f"**{release}**",
             facts.released(release),
-            *(it["id"] for it in facts.hardware.advisories(release)),
+            *(row["id"] for row in facts.hardware.advisories(release)),
         ],
         [
             f"{name} {TO.join(dict.fromkeys((versions[-1], versions[0])))}"

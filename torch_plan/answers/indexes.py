@@ -33,8 +33,9 @@ class IndexReader(Reader):
         if named:
             return named
         url = written(answer.removeprefix(OWN))
-        same = [it for it in self.facts.pytorch_mirrors.values() if url in it.urls]
-        mirror = same[0] if same else Mirror(url, flat=False, hosts=(host_of(url),))
+        mirrors = self.facts.pytorch_mirrors.values()
+        unnamed = Mirror(url, flat=False, hosts=(host_of(url),))
+        mirror = next((mirror for mirror in mirrors if url in mirror.urls), unnamed)
         return mirror._replace(url=url, known=not answer.startswith(OWN))
 
     def read_pytorch_index(self) -> Mirror:
@@ -51,7 +52,7 @@ class IndexReader(Reader):
         key, mirror = "pytorch_index", self.mirror
         if self.text(key) in self.facts.pytorch_mirrors:
             return
-        own = OWN if self.text(key).startswith(OWN) else ""
+        prefix = OWN if self.text(key).startswith(OWN) else ""
         answer = self.text(key).removeprefix(OWN).replace(BUILD_PLACE, "build")
         reason = url_problem(answer, self.facts.pytorch_mirrors)
         if reason:
@@ -62,23 +63,23 @@ class IndexReader(Reader):
         builds = [part for part in parts[3:] if build_in(part, self.facts)]
         if last in builds and last == build_in(last, self.facts):
             reason = f"leave `/{last}` out of the URL; each build adds its own name to it."
-            self.refuse(key, reason, [f"{own}{before}"])
+            self.refuse(key, reason, [f"{prefix}{before}"])
         elif builds:
             build = build_in(builds[-1], self.facts)
             reason = f"it is the URL of one build, {build}; write {BUILD_PLACE} in its place."
             replaced = builds[-1].replace(build, BUILD_PLACE)
             general = "/".join(replaced if part == builds[-1] else part for part in parts)
-            self.refuse(key, reason, [f"{own}{general}"])
+            self.refuse(key, reason, [f"{prefix}{general}"])
         elif last == "nightly":
             reason = "nightly builds have no release that a project could name."
-            self.refuse(key, reason, [f"{own}{before}"])
+            self.refuse(key, reason, [f"{prefix}{before}"])
         elif last == "simple" and BUILD_PLACE not in mirror.url:
             reason = (
                 "each build adds its own name to the end of the URL, and there are no builds below "
                 f"/simple; write {BUILD_PLACE} where the URL names the build."
             )
             places = (f"{before}-{BUILD_PLACE}", f"{before}/{BUILD_PLACE}")
-            self.refuse(key, reason, [f"{own}{place}/simple" for place in places])
+            self.refuse(key, reason, [f"{prefix}{place}/simple" for place in places])
 
     def read_package_index(self) -> PackageIndex | None:
         """Return the index in the place of PyPI, None for PyPI itself."""

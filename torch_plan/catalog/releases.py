@@ -62,7 +62,7 @@ class Releases:
         if release not in self._companions:
             pairs: dict[str, str] = self._release(release)["companions"]
             self._companions[release] = {
-                name: tuple(dict.fromkeys(self._line(it, release) for it in text.split()))
+                name: tuple(dict.fromkeys(self._line(version, release) for version in text.split()))
                 for name, text in pairs.items()
             }
         return self._companions[release]

@@ -64,15 +64,12 @@ class Wheels(Releases):
         Nothing is known against it of a release that is expected next, where the build is newer
         than all of its family, or where the newest known release has none of the family.
         """
-        known = [it for it in self.all_backends if family_of(it) == family_of(backend)]
-        if (
-            not self.is_expected(release)
-            or not known
-            or not (is_build(backend) or backend in known)
-        ):
+        family = [name for name in self.all_backends if family_of(name) == family_of(backend)]
+        is_named = family and (is_build(backend) or backend in family)
+        if not is_named or not self.is_expected(release):
             return False
-        is_newer = backend_key(backend) > backend_key(known[-1])
-        return is_newer or not {*known}.intersection(self.backends(self.releases[-1]))
+        is_newer = backend_key(backend) > backend_key(family[-1])
+        return is_newer or not {*family}.intersection(self.backends(self.releases[-1]))
 
     def indexes(self, package: str, version: str) -> tuple[str, ...]:
         """Return the indexes that carry this version of a package."""
@@ -95,7 +92,7 @@ class Wheels(Releases):
             return self._tables(package, newest)
         if is_open(version):
             paired = self.companions(newest).get(package, ())
-            known = next((it for it in paired if it.startswith(version[:-1])), None)
+            known = next((name for name in paired if name.startswith(version[:-1])), None)
             return self._tables(package, known) if known else {}
         if (package, version) not in self._wheels:
             entries = self._data["wheels"].get(package, {}).get(version, {})

@@ -84,37 +84,40 @@ def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
     if not gpu.family:
         return Detected(CPU, f"Found {gpu.description}, so the default build is cpu.")
     family = FAMILIES[gpu.family]
-    found = f"Found {gpu.description}{_cards_of(gpu, facts, platform)}"
+    sentence_start = f"Found {gpu.description}{_cards_of(gpu, facts, platform)}"
     choice = choose(release, facts, gpu, platform)
     if choice:
         reason = (
             f"{choice.candidate.build} is the newest {family} build of torch {release}"
             f"{_that_runs(gpu, choice.candidate)}{_passed_over(choice.passed_over)}"
         )
-        return Detected(choice.candidate.build, f"{found}: {reason}.")
+        return Detected(choice.candidate.build, f"{sentence_start}: {reason}.")
     obstacles = _obstacles(release, facts, gpu, platform)
     if obstacles:
         reason = f"no {family} build of torch {release} runs here{_passed_over(obstacles)}"
     else:
         reason = f"torch {release} has no {family} build for {platform or 'this platform'}"
     older = _newest_release_that_runs(facts, gpu, platform)
-    sentence = f"{found}: the default build is cpu, since {reason}{older}."
+    sentence = f"{sentence_start}: the default build is cpu, since {reason}{older}."
     return Detected(CPU, sentence)
 
 
 def _cards_of(gpu: Gpu, facts: Facts, platform: str) -> str:
     """Return the cards that a GPU may be, as people call them: ` (RTX 40, L4)`."""
     nvidia, amd = facts.hardware.cards(platform), facts.hardware.amd_cards
-    known = [nvidia.get(it) for it in gpu.capabilities] + [amd.get(it) for it in gpu.architectures]
+    known = [*map(nvidia.get, gpu.capabilities), *map(amd.get, gpu.architectures)]
     return f" ({names})" if (names := "; ".join(filter(None, known))) else ""
 
 
 def _newest_release_that_runs(facts: Facts, gpu: Gpu, platform: str) -> str:
-    choices = [(it, choose(it, facts, gpu, platform)) for it in reversed(facts.releases)]
-    having = [(release, choice.candidate) for release, choice in choices if choice]
-    having.sort(key=lambda it: it[1].obstacle is not None)
-    for release, candidate in having[:1]:
-        return f"; the newest release with one is torch {release} ({candidate.build})"
+    choices = {
+        release: choice.candidate
+        for release in reversed(facts.releases)
+        if (choice := choose(release, facts, gpu, platform))
+    }
+    certain = [release for release, candidate in choices.items() if not candidate.obstacle]
+    for release in [*certain, *choices][:1]:
+        return f"; the newest release with one is torch {release} ({choices[release].build})"
     return ""
 
 

@@ -97,11 +97,13 @@ class Needs:
         cards = hardware.cards(cell.platform)
         compiled = hardware.architectures(cell.release, cell.build, cell.platform)
         known = sorted({*cards, *compiled})
-        for runs, group in groupby(known, lambda it: any(runs_on(code, it) for code in compiled)):
+        for runs, group in groupby(
+            known, lambda card: any(runs_on(code, card) for code in compiled)
+        ):
             if runs:
                 numbers = [*group]
                 ends = dict.fromkeys([numbers[0], numbers[-1]])
-                yield " to ".join(_named(capability(it), cards.get(it)) for it in ends)
+                yield " to ".join(_named(capability(card), cards.get(card)) for card in ends)
 
     def sentences(self, cell: Cell) -> Iterator[str]:
         """Yield what a build asks of the machine: driver and card, glibc or macOS.
@@ -118,7 +120,7 @@ class Needs:
         if family_of(cell.build) == "rocm":
             yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
             cards = facts.hardware.amd_cards
-            yield f"AMD GPU {', '.join(_named(it, cards.get(it)) for it in self.gpus(cell))}"
+            yield f"AMD GPU {', '.join(_named(gpu, cards.get(gpu)) for gpu in self.gpus(cell))}"
         elif capabilities := [*self.capabilities(cell)]:
             yield f"GPU of compute capability {', '.join(capabilities)}"
         if cell.build == "xpu":

@@ -272,12 +272,9 @@ class _Planner:
     def last_releases(self) -> dict[str, str]:
         """Return build -> the last release with it, of builds that newer releases do not have."""
         builds = dict.fromkeys(cell.backend for cell in self.cells.all if not cell.url)
-        found = {build: self.facts.last_release(build) for build in builds}
-        return {
-            build: last
-            for build, last in found.items()
-            if last not in ("", self.facts.releases[-1])
-        }
+        last_releases = {build: self.facts.last_release(build) for build in builds}
+        unended = ("", self.facts.releases[-1])
+        return {build: last for build, last in last_releases.items() if last not in unended}
 
     def hosts(self) -> tuple[str, ...]:
         """Return the hosts that the packages of PyTorch's indexes come from, PyPI left out."""

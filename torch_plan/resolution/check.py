@@ -66,8 +66,8 @@ def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
 
 def _with_own_index(problem: Problem, raw: Mapping[str, str]) -> Problem:
     """Return a problem with one more way out: the URL may be of an index with its own builds."""
-    own = {"pytorch_index": f"{OWN}{raw['pytorch_index']}"}
-    return problem._replace(ways=(*problem.ways[:1], own, *problem.ways[1:]))
+    way = {"pytorch_index": f"{OWN}{raw['pytorch_index']}"}
+    return problem._replace(ways=(*problem.ways[:1], way, *problem.ways[1:]))
 
 
 def find_problems(answers: ProperAnswers, facts: Facts) -> list[Problem]:
