@@ -48,8 +48,7 @@ def pci(vendor: str, device_class: str) -> dict[str, str]:
 
 
 PNPUTIL = "pnputil /enum-devices /class Display /connected"
-DISPLAYS = r"""Microsoft PnP Utility
-
+DISPLAYS = r"""
 Instance ID:                PCI\VEN_8086&DEV_E20B&SUBSYS_11001849&REV_00\6&21C1D86&0&00080008
 Device Description:         Intel(R) Arc(TM) B580 Graphics
 Class Name:                 Display
