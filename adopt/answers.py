@@ -198,7 +198,8 @@ def pinned(view: View) -> dict[str, str]:
 
 def named_index(view: View, given: Mapping[str, str]) -> dict[str, str]:
     """Return the answer that names the index of PyTorch, or the copy, that the files name."""
-    mirrors = {mirror.url: name for name, mirror in view.facts.pytorch_mirrors.items()}
+    named = view.facts.pytorch_mirrors.items()
+    mirrors = {url: name for name, mirror in named for url in mirror.urls}
     bases = [base_of(index.url, view.facts) for index in view.project.indexes]
     base = next((base for base in bases if base), "")
     found = {"pytorch_index": mirrors.get(base, base)} if base else {}

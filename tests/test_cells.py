@@ -134,14 +134,14 @@ def newer_facts() -> Facts:
     pair = FACTS.companions(newest)["torchvision"][0]
     data["releases"] = {
         **data["releases"],
-        NEWER: {**data["releases"][newest], "companions": {"torchvision": "0.99.0"}},
+        NEWER: {**data["releases"][newest], "companions": {"torchvision": "0.29.9"}},
     }
     data["wheels"] = {
         **data["wheels"],
         "torch": {**data["wheels"]["torch"], NEWER: data["wheels"]["torch"][newest]},
         "torchvision": {
             **data["wheels"]["torchvision"],
-            "0.99.0": data["wheels"]["torchvision"][pair],
+            "0.29.9": data["wheels"]["torchvision"][pair],
         },
     }
     return Facts(data)
@@ -158,11 +158,12 @@ def test_a_release_newer_than_the_facts_is_planned_like_the_newest(
             torch_backend="cu132",
             pytorch_index=newer.url,
         )
-        assert requirements(project.pyproject) == [f"torch=={NEWER}", "torchvision", "numpy"]
+        pins = [f"torch=={NEWER}", "torchvision==0.29.*", "numpy"]
+        assert requirements(project.pyproject) == pins
         prove(project)
         got = project.installed("linux-aarch64")
-        assert (got["torch"], got["torchvision"]) == (f"{NEWER}+cu132", "0.99.0+cu132")
-        assert project.installed("macos-arm64")["torchvision"] == "0.99.0"
+        assert (got["torch"], got["torchvision"]) == (f"{NEWER}+cu132", "0.29.9+cu132")
+        assert project.installed("macos-arm64")["torchvision"] == "0.29.9"
     assert f"knows releases up to torch {FACTS.releases[-1]}" in project.plan.notes[0]
 
 
@@ -289,11 +290,11 @@ def test_an_index_of_others_may_have_what_pytorch_does_not_publish(bake: Bake) -
         torch_backend="cu131",
         python_version="3.11",
         platforms="linux-x86_64 macos-arm64",
-        pytorch_index="https://example.com/whl",
+        pytorch_index="own:https://example.com/whl",
     )
     linux, mac = project.plan.default.cells
     assert (linux.build, mac.build) == ("cu131", "cpu")
-    (note,) = project.plan.notes
+    note, *_ = project.plan.notes
     assert note.startswith("PyTorch does not publish these builds")
 
 

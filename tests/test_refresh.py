@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,17 +20,26 @@ import pytest
 from packaging.requirements import Requirement
 from pypi_simple import DistributionPackage
 
+from tests.conftest import Bake
+from tests.helpers.proof import prove
 from tests.helpers.worlds import FULL, Data, facts_of, recent, world_with_2_16
 from tools import refresh
+from tools.docs import SUPPORT, support
 from tools.lib import pages
 from tools.lib.facts_file import dump_facts, tables_of, wheels_in
 from tools.lib.pages import active, cuda_build, listing, pairs_in
 from tools.lib.replica import Replica, index_names, page
 from tools.lib.server import Response
 from tools.lib.wheel_names import parse_wheel_name
+from tools.page import index as page_of
 from tools.refresh import main
-from torch_plan.catalog.facts import Facts
+from torch_plan.catalog import facts as facts_module
+from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import PYPI
+from torch_plan.machine.detection import detect
+from torch_plan.machine.gpus import Gpu
+from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.defaults import complete
 
 # Upload days and requirements on PyPI.
 UPLOADS = {
@@ -169,6 +179,17 @@ def same(run: Run, world: Data) -> bool:
     )
 
 
+@pytest.fixture
+def day_of_2_16(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facts]:
+    """Refresh the facts on the day of a made-up 2.16.0, and let everything use them."""
+    world = world_with_2_16()
+    assert run.on(recent("2.15.0"), Index(world), Pypi(world)) == 0
+    monkeypatch.setattr(facts_module, "BUILDS_PATH", run.path)
+    load_facts.cache_clear()
+    yield load_facts()
+    load_facts.cache_clear()
+
+
 # --- What is new ---------------------------------------------------------------------------------
 
 
@@ -181,9 +202,56 @@ def test_new_release_with_new_indexes(run: Run) -> None:
     assert (
         "- torch 2.16.0 of 2026-12-09, with torchvision 0.30.0 and torchaudio 2.11.0\n" in run.out
     )
-    assert "- 2.16.0, cu134, rocm7.20: what `docs/releasing.md` says of new " in run.out
+    assert "- 2.16.0, cu134, rocm10.1: what `docs/releasing.md` says of new " in run.out
     assert "/cu134/torch/\n" in run.err
     assert "nightly" not in run.err + run.out
+
+
+def test_names_of_variants_are_passed_over(run: Run) -> None:
+    """PEP 825 adds a label to the name of a wheel, and a JSON file beside the wheels."""
+    world = world_with_2_16()
+    key, wheel = "cu134/torch", "torch-2.16.0-cp312-cp312-manylinux_2_28_x86_64"
+    known = Index(world).answer(f"/whl/{key}/")
+    names = (f"{wheel}-cu134.whl", f"{wheel}-x86_64_v3.whl", "torch-2.16.0-variants.json")
+    links = "".join(f'<a href="/whl/cu134/{name}">{name}</a>' for name in names)
+    page_of_both = known.body.replace(b"  </body>", f"{links}  </body>".encode())
+    assert page_of_both != known.body
+    broken = {key: replace(known, body=page_of_both)}
+    assert run.on(recent("2.15.0"), Index(world, broken), Pypi(world)) == 0
+    assert same(run, world)
+    assert "Could not be read" not in run.out
+
+
+@pytest.mark.parametrize("backend", ["cpu", "cu134", "rocm10.1", "xpu"])
+def test_a_project_of_the_release_day(day_of_2_16: Facts, bake: Bake, backend: str) -> None:
+    """Nothing but the facts has changed: uv gives what the project and its README say."""
+    with Replica(day_of_2_16) as index:
+        project = bake(torch_backend=backend, python_version="3.12", pytorch_index=index.url)
+        prove(project)
+    readme = project.read("README.md")
+    label = day_of_2_16.label("torch", "2.16.0", backend, "linux-x86_64")
+    assert f"| linux-x86_64 | 2.16.0+{label} | {backend} | " in readme
+    assert "Python 3.12 to 3.16" in readme
+    assert "Reported" not in readme
+
+
+def test_defaults_page_and_table_of_the_release_day(day_of_2_16: Facts) -> None:
+    newest = complete({"python_version": "3.16", "torch_backend": "cu134"}, day_of_2_16)
+    assert newest["torch_version"] == "2.16.0"
+    assert not find_problems(newest, day_of_2_16)
+    nvidia, amd = Gpu("cu", "a card", "595.71", (120,)), Gpu("rocm", "a card")
+    chosen = [detect("2.16.0", day_of_2_16, gpu, "linux-x86_64").backend for gpu in (nvidia, amd)]
+    # Of cu134 nobody has said which cards it was compiled for: that is the one thing to add.
+    assert chosen == ["cu132", "rocm10.1"]
+    text = page_of(
+        day_of_2_16, {"style.css": "", "page.js": "", "worker.js": "", "common.json": ""}
+    )
+    for name in ("2.16.0", "cu134", "rocm10.1", "3.16"):
+        assert f">{name}<" in text, name
+    table = support(SUPPORT.read_text(encoding="utf-8"), day_of_2_16)
+    (row,) = [line for line in table.splitlines() if line.startswith("| **2.16.0**")]
+    assert {"`cu134`", "`rocm10.1`"} <= {*re.findall(r"`[^`]+`", row)}
+    assert "3.12\N{EN DASH}3.16" in row
 
 
 def test_what_was_written_is_not_written_again(run: Run) -> None:
@@ -200,7 +268,7 @@ def test_without_a_root_page_new_indexes_are_named(run: Run) -> None:
     world = world_with_2_16()
     run.on(recent("2.15.0"), Index(world, root=False), Pypi(world))
     assert Facts(run.data).backends("2.16.0") == ("pypi", "cpu", "cu132", "xpu")
-    options = ("--index", "cu134", "--index", "rocm7.20", "--index", "cu999")
+    options = ("--index", "cu134", "--index", "rocm10.1", "--index", "cu999")
     run.on(run.data, Index(world, root=False), Pypi(world), *options)
     assert same(run, world)
     assert "cu999" not in run.out
@@ -208,11 +276,12 @@ def test_without_a_root_page_new_indexes_are_named(run: Run) -> None:
 
 def test_new_tags_of_a_known_release(run: Run) -> None:
     facts, world = recent("2.15.0"), recent("2.15.0")
-    table = world["wheels"]["torch"]["2.14.1"]["cu126"]
-    world["wheels"]["torch"]["2.14.1"]["cu126"] = {"manylinux_2_28_x86_64": "cp312", **table}
+    known = wheels_in(world["wheels"]["torch"]["2.15.0"])
+    new = ("cu130", "manylinux_2_28_aarch64", "cp312")
+    world["wheels"]["torch"]["2.15.0"] = tables_of({*known, new})
     assert run.on(facts, Index(world), Pypi(world)) == 0
     assert same(run, world)
-    assert "- torch 2.14.1 on `cu126`: manylinux_2_28_x86_64 for cp312\n" in run.out
+    assert "- torch 2.15.0 on `cu130`: manylinux_2_28_aarch64 for cp312\n" in run.out
 
 
 def test_companions_without_a_pin_go_by_their_days(run: Run) -> None:
@@ -435,7 +504,7 @@ def test_broken_page_of_the_index(run: Run, response: Response) -> None:
     assert run.on(facts, Index(world, {"cu132/torch": response}), Pypi(world)) == 0
     assert "/cu132/torch/" in run.out
     new = Facts(run.data)
-    assert new.backends("2.16.0") == ("pypi", "cpu", "cu134", "rocm7.20", "xpu")
+    assert new.backends("2.16.0") == ("pypi", "cpu", "cu134", "rocm10.1", "xpu")
     assert new.wheels("torch", "2.15.0", "cu132") == Facts(facts).wheels("torch", "2.15.0", "cu132")
 
 
@@ -474,7 +543,7 @@ def test_metadata_that_is_not_what_its_hash_says(run: Run) -> None:
     assert run.on(facts, Index(world, {name: cut}), Pypi(world)) == 0
     assert Facts(run.data).backends("2.16.0") == (
         *("pypi", "cpu", "cu132", "cu134"),
-        "rocm7.20",
+        "rocm10.1",
     )
 
 

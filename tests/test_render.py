@@ -258,7 +258,7 @@ def test_readme_names_what_each_platform_needs(bake: Bake) -> None:
         "2.13.0+cu126",
         "cu126",
         "NVIDIA driver 525.60.13 or newer; "
-        "GPU of compute capability 5.0, 6.0, 7.0, 7.5, 8.0, 8.6, 9.0; "
+        "GPU of compute capability 5.0 (GTX 750) to 9.0 (H100, H200); "
         "glibc 2.28 or newer",
     ]
     assert rows["windows-x86_64"][2].startswith("NVIDIA driver 528.33 or newer")

@@ -18,6 +18,7 @@ from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, family_of
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete
+from torch_plan.text import listed
 
 SUPPORT = ROOT / "docs/support.md"
 
@@ -49,8 +50,25 @@ def support(page: str, facts: Facts) -> str:
         for platform in facts.platforms(TORCH, release, backend)
         if (reason := facts.hardware.why_broken(release, backend, platform))
     ]
-    table = tabulate(rows, HEAD, tablefmt="github", disable_numparse=True)
-    return with_parts(page, {"table": table, "broken": "\n".join(broken)})
+    parts = {
+        "table": tabulate(rows, HEAD, tablefmt="github", disable_numparse=True),
+        "broken": "\n".join(broken),
+        "reported": "\n".join(reported(facts)),
+        "advisories": "\n".join(
+            f"- {row['id']}, before torch {row['fixed']}: {row['what']} ({row['source']})."
+            for row in facts.hardware.all_advisories
+        ),
+    }
+    return with_parts(page, parts)
+
+
+def reported(facts: Facts) -> Iterator[str]:
+    """Yield what people reported, row by row."""
+    for row in facts.hardware.all_reports:
+        build = f", `{row['builds']}`" if "builds" in row else ""
+        mended = f" torch {row['fixed']} mends it." if row["fixed"] else ""
+        releases = listed(row["releases"].split())
+        yield f"- torch {releases}{build}: {row['what']} ({row['source']}).{mended}"
 
 
 def row(facts: Facts, release: str) -> list[str]:
@@ -66,7 +84,11 @@ def row(facts: Facts, release: str) -> list[str]:
             cell = letters if backend == family else f"`{backend}`\N{NO-BREAK SPACE}{letters}"
             builds.setdefault(family, []).append(cell)
     cells = [
-        [f"**{release}**", facts.released(release)],
+        [
+            f"**{release}**",
+            facts.released(release),
+            *(row["id"] for row in facts.hardware.advisories(release)),
+        ],
         [
             f"{name} {TO.join(dict.fromkeys((versions[-1], versions[0])))}"
             for name, versions in facts.companions(release).items()
@@ -80,14 +102,15 @@ def row(facts: Facts, release: str) -> list[str]:
 
 
 def letters_of(facts: Facts, release: str, backend: str) -> str:
-    """Return `LA?W`: the platforms of a build, a `?` after each that is only likely."""
-    return "".join(
-        f"~~{letter}~~"
-        if facts.hardware.why_broken(release, backend, platform)
-        else f"{letter}{'?' if facts.is_likely(TORCH, release, backend, platform) else ''}"
-        for platform, letter in LETTERS.items()
-        if platform in facts.platforms(TORCH, release, backend)
-    )
+    """Return `LA?W!`: the platforms of a build, `?` after one that is likely, `!` if reported."""
+    letters = ""
+    for platform in facts.platforms(TORCH, release, backend):
+        likely = "?" if facts.is_likely(TORCH, release, backend, platform) else ""
+        is_reported = facts.hardware.reported(release, backend, platform)
+        letter = f"{LETTERS[platform]}{likely}{'!' if is_reported else ''}"
+        is_broken = facts.hardware.why_broken(release, backend, platform)
+        letters += f"~~{letter}~~" if is_broken else letter
+    return letters
 
 
 def floors(facts: Facts, release: str) -> dict[str, str]:

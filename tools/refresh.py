@@ -35,8 +35,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from tools.lib.facts_file import Wheel, dump_facts, tables_of, wheels_in
-from tools.lib.pages import INDEX_NAME, Repository, Wheels, cuda_build, exact, pairs_in
+from tools.lib.facts_file import Wheel, dump_facts, tables_of, tag_order, wheels_in
+from tools.lib.pages import INDEX_NAME, Repository, Wheels, active, cuda_build, exact, pairs_in
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, backend_key, family_of, version_key
@@ -237,17 +237,26 @@ class Refresh:
         requirements = {} if is_whole and not is_new else self.index.requirements(wheels)
         if is_new and None in requirements.values():
             return False
-        tritons = {
-            platform: "==".join(filter(None, (name, exact(requirement))))
-            for platform, needed in requirements.items()
-            for requirement in needed or ()
-            # Plain `triton` is PyPI's.
-            if (name := canonicalize_name(requirement.name)).endswith(f"triton-{family}")
+        # Plain `triton` is PyPI's.
+        needed = {
+            platform: requirement
+            for platform, required in requirements.items()
+            for requirement in required or ()
+            if canonicalize_name(requirement.name).endswith(f"triton-{family}")
         }
-        names = [known["requirement"], *tritons.values()]
+        pins = [(canonicalize_name(entry.name), exact(entry)) for entry in needed.values()]
+        names = [known["requirement"], *("==".join(filter(None, pin)) for pin in pins)]
         name = next((name for name in names if "==" in name), names[-1])
-        ordered = " ".join(name for name in PLATFORMS if name in platforms | {*tritons})
-        triton = {"requirement": name, "platforms": ordered}
+        ordered = " ".join(on for on in PLATFORMS if on in platforms | {*needed})
+        triton = {**known, "requirement": name, "platforms": ordered}
+        pythons = sorted({python for _, python in wheels}, key=lambda python: tag_order("", python))
+        served = [
+            python
+            for python in pythons
+            if any(active([requirement], on, python) for on, requirement in needed.items())
+        ]
+        if needed and served != pythons:
+            triton["python_tags"] = " ".join(tag for tag in served if not tag.endswith("t"))
         if triton != known:
             entry["triton"] = dict(sorted({**entry.get("triton", {}), family: triton}.items()))
             self.say(CHANGED, f"torch {release}: {name} on {ordered}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from packaging.markers import Marker
+from packaging.specifiers import SpecifierSet
 
 from tests.conftest import BakedProject
 from tools.lib.lock import locked_wheels, read_lock
@@ -44,7 +45,7 @@ def prove(project: BakedProject) -> float:
                 if package.label:
                     assert got[package.name] == package.full_version, where
                 elif package.version and required:
-                    assert got[package.name].split("+")[0] == package.version, where
+                    assert SpecifierSet(f"=={package.version}").contains(got[package.name]), where
                 if package.pythons is None:
                     check_pythons(project, cell, package.name, got[package.name])
     return seconds

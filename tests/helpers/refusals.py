@@ -165,10 +165,22 @@ REFUSED = [
         id="broken-at-the-source",
     ),
     pytest.param(
-        {"torch_version": "2.14.0", "torch_backend": "rocm7.14"},
-        "publishes this build, but it does not work",
+        {"torch_version": "2.16.0", "torch_backend": "rocm", "platforms": "linux-x86_64"},
+        "nobody knows yet which ROCm builds torch 2.16.0 has",
         "torch_backend=rocm7.2",
-        id="rocm-sdk",
+        id="no-known-build-of-a-release-of-tomorrow",
+    ),
+    pytest.param(
+        {"torch_version": "2.9.1", "torch_backend": "cu131", "pytorch_index": "https://h.org/whl"},
+        "there is no such backend",
+        "pytorch_index=own:https://h.org/whl",
+        id="a-mirror-has-no-builds-of-its-own",
+    ),
+    pytest.param(
+        {"torch_version": "2.11.0", "torch_backend": "cu132", "pytorch_index": "https://h.org/whl"},
+        "torch 2.11.0 has: pypi cpu cu126",
+        "pytorch_index=own:https://h.org/whl",
+        id="a-mirror-has-no-other-release",
     ),
     pytest.param(
         {"torch_version": "2.9.1", "numpy_guard": "always", "python_version": "3.13"},

@@ -67,17 +67,17 @@ def world_with_2_16() -> Data:
             },
         },
     }
-    everywhere = "manylinux_2_28_x86_64 manylinux_2_28_aarch64 macosx_15_0_arm64 win_amd64"
+    everywhere = "manylinux_2_28_x86_64 manylinux_2_28_aarch64 macosx_14_0_arm64 win_amd64"
     pythons = "cp312 cp313 cp314 cp315 cp316 cp315t"
     world["wheels"]["torch"]["2.16.0"] = {
         "pypi cpu": {everywhere: pythons},
         "cu132 cu134 xpu": {"manylinux_2_28_x86_64 win_amd64": pythons},
-        "rocm7.20": {"manylinux_2_28_x86_64": pythons},
+        "rocm10.1": {"manylinux_2_28_x86_64": pythons},
     }
     world["wheels"]["torchvision"]["0.30.0"] = {
         "pypi cpu": {everywhere: "py3"},
         "cu132 cu134 xpu": {"manylinux_2_28_x86_64 win_amd64": "py3"},
-        "rocm7.20": {"manylinux_2_28_x86_64": "py3"},
+        "rocm10.1": {"manylinux_2_28_x86_64": "py3"},
     }
     return world
 

@@ -285,7 +285,7 @@ def test_a_cooldown_does_not_hide_torch(
     capfd: pytest.CaptureFixture[str],
     where: str,
 ) -> None:
-    """PyTorch's index tells no upload dates, so a cooldown would refuse all that it has."""
+    """Mirrors tell no upload dates, and PyTorch's index dates old wheels anew."""
     if where == "variable":
         monkeypatch.setenv("UV_EXCLUDE_NEWER", "2026-01-01")
     else:

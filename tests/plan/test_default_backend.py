@@ -47,6 +47,19 @@ def pci(vendor: str, device_class: str) -> dict[str, str]:
     return {f"{slot}/vendor": f"{vendor}\n", f"{slot}/class": f"{device_class}\n"}
 
 
+PNPUTIL = "pnputil /enum-devices /class Display /connected"
+DISPLAYS = r"""
+Instance ID:                PCI\VEN_8086&DEV_E20B&SUBSYS_11001849&REV_00\6&21C1D86&0&00080008
+Device Description:         Intel(R) Arc(TM) B580 Graphics
+Class Name:                 Display
+"""
+
+
+def windows(displays: str) -> Host:
+    """Return a machine with Windows and these displays."""
+    return fake_host({}, {PNPUTIL: displays}, "win32", "AMD64")
+
+
 def amd(*architectures: str) -> Gpu:
     return Gpu("rocm", f"AMD {' and '.join(architectures)}", architectures=architectures)
 
@@ -134,6 +147,8 @@ L40 = "NVIDIA driver 535.54.03, compute capability 8.9"
         pytest.param(fake_host({}, {ENUMERATOR: "gfx000\n"}), "", NOTHING, id="amd-cpu-only"),
         pytest.param(fake_host(pci("0x8086", "0x030000")), "xpu", "Intel graphics", id="intel"),
         pytest.param(fake_host(pci("0x8086", "0x038000")), "xpu", "Intel graphics", id="intel-3d"),
+        pytest.param(windows(DISPLAYS), "xpu", "Intel graphics", id="intel-on-windows"),
+        pytest.param(windows(DISPLAYS.replace("8086", "1414")), "", NOTHING, id="other-on-windows"),
         pytest.param(fake_host(pci("0x8086", "0x020000")), "", NOTHING, id="intel-network"),
         pytest.param(fake_host(pci("0x1a03", "0x030000")), "", NOTHING, id="server-graphics"),
         pytest.param(
@@ -183,7 +198,7 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ("2.9.1", nvidia("390.10", 61), "linux-x86_64", CPU, "driver 525.60.13 needed)"),
         ("2.9.1", nvidia("528.02", 89), "linux-x86_64", "cu128", "this card"),
         ("2.9.1", nvidia("528.02", 89), "windows-x86_64", CPU, "driver 528.33 needed"),
-        ("2.15.0", nvidia("580.65.06", 61), "linux-x86_64", CPU, "is torch 2.14.0 (cu126)"),
+        ("2.15.0", nvidia("580.65.06", 61), "linux-x86_64", CPU, "is torch 2.14.1 (cu126)"),
         ("2.8.0", nvidia("535.54", 90), "linux-aarch64", "cu129", "is not known"),
         ("2.9.1", nvidia("580.65.06", 121), "linux-aarch64", "cu130", "this card"),
         ("2.10.0", nvidia("550.144"), "linux-x86_64", "cu129", "that this driver can run"),
@@ -195,7 +210,13 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ("9.9", nvidia("580.65.06", 90), "linux-x86_64", CPU, "torch 9.9 has no CUDA build"),
         ("soon", nvidia("580.65.06", 90), "linux-x86_64", CPU, "torch soon has no CUDA build"),
         ("2.14.1", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "newest ROCm build"),
-        ("2.14.0", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "not rocm7.14: its wheels"),
+        (
+            "2.14.0",
+            Gpu("rocm", "AMD"),
+            "linux-x86_64",
+            "rocm7.2",
+            "not rocm7.14: it is reported",
+        ),
         ("2.15.0", Gpu("rocm", "AMD"), "linux-x86_64", CPU, "no ROCm build for linux-x86_64"),
         ("2.13.0", amd("gfx1100"), "linux-x86_64", "rocm7.2", "newest ROCm build of torch 2.13.0."),
         ("2.13.0", amd("gfx803"), "linux-x86_64", CPU, "not compiled for gfx803)."),
@@ -204,7 +225,9 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ("2.3.0", amd("gfx942"), "linux-x86_64", "rocm6.0", "newest ROCm build"),
         ("2.13.0", Gpu("rocm", "AMD"), "windows-x86_64", CPU, "no ROCm build for windows-x86_64"),
         ("2.13.0", Gpu("xpu", "Intel"), "linux-x86_64", "xpu", "newest XPU build"),
-        ("2.15.0", Gpu("xpu", "Intel"), "linux-x86_64", CPU, "is torch 2.14.0 (xpu)"),
+        ("2.15.0", Gpu("xpu", "Intel"), "linux-x86_64", CPU, "is torch 2.13.0 (xpu)"),
+        ("2.14.1", Gpu("xpu", "Intel"), "linux-x86_64", "xpu", "although it is reported that it"),
+        ("2.13.0", amd("gfx1100"), "linux-x86_64", "rocm7.2", "Found AMD gfx1100 (RX 7900): "),
         ("2.13.0", Gpu("", "macOS"), "macos-arm64", CPU, "uses the GPU by Metal"),
         ("2.13.0", Gpu("", "nothing"), "linux-x86_64", CPU, "Found nothing, so the default"),
     ],
@@ -219,14 +242,14 @@ def test_what_is_chosen(release: str, gpu: Gpu, platform: str, backend: str, rea
 def test_the_sentence_says_what_was_found_what_was_chosen_and_why() -> None:
     host = fake_host({SYS: "535.54.03"}, {smi(): "535.54.03, 8.9\n"})
     assert detect("2.7.0", FACTS, find_gpu(host), host.platform).sentence == (
-        "Found NVIDIA driver 535.54.03, compute capability 8.9: "
+        "Found NVIDIA driver 535.54.03, compute capability 8.9 (RTX 40, L4, L40): "
         "cu128 is the newest CUDA build of torch 2.7.0 that this driver and this card can run."
     )
     pascal = fake_host({}, {smi(): "580.65.06, 6.1\n"})
     assert detect("2.15.0", FACTS, find_gpu(pascal), pascal.platform).sentence == (
-        "Found NVIDIA driver 580.65.06, compute capability 6.1: the default build is cpu, since no "
-        "CUDA build of torch 2.15.0 runs here (not cu130 and cu132: not compiled for compute "
-        "capability 6.1); the newest release with one is torch 2.14.0 (cu126)."
+        "Found NVIDIA driver 580.65.06, compute capability 6.1 (GTX 10, P40): the default build is "
+        "cpu, since no CUDA build of torch 2.15.0 runs here (not cu130 and cu132: not compiled for "
+        "compute capability 6.1); the newest release with one is torch 2.14.1 (cu126)."
     )
     plain = fake_host()
     assert detect("2.15.0", FACTS, find_gpu(plain), plain.platform).sentence == (

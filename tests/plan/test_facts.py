@@ -53,8 +53,11 @@ def test_what_nobody_has_seen_is_likely_and_not_published() -> None:
     assert FACTS.is_likely("torchvision", "0.29.2", "cu130", "linux-aarch64")
     assert not FACTS.is_likely("torch", "2.15.0", "cu130", "linux-x86_64")
     assert "linux-aarch64" not in FACTS.published.platforms("torch", "2.14.1", CPU)
-    assert "rocm7.14" not in FACTS.backends("2.14.1")
-    assert "rocm7.14" in FACTS.backends("2.14.0")
+    assert "rocm7.14" in FACTS.published.backends("2.14.1")
+    assert "rocm7.14" not in FACTS.backends("2.15.0")
+    assert FACTS.published.pythons("torch", "2.14.1", CPU, "macos-arm64")[-1] == "3.15"
+    assert FACTS.published.pythons("torch", "2.14.1", PYPI, "macos-arm64")[-1] == "3.14"
+    assert "windows-x86_64" in FACTS.published.platforms("torch", "2.12.1", "xpu")
     assert not FACTS.platforms("torchcodec", "0.17.0", "xpu")
 
 
@@ -75,7 +78,17 @@ def test_the_next_releases_are_expected() -> None:
     facts = until("2.15.0")
     assert facts.expected_releases == ("2.15.1", "2.16.0", "2.17.0", "2.18.0", "3.0.0")
     assert facts.backends("2.16.0") == facts.backends("2.15.0")
-    assert facts.companions("2.16.0")["torchvision"] == ("",)
+    assert facts.companions("2.15.1")["torchvision"] == ("0.29.*",)
+    assert facts.companions("2.16.0")["torchcodec"][0] == "0.17.*"
+    assert facts.companions("3.0.0")["torchvision"] == ("",)
+    assert facts.pythons("torchvision", "0.29.*", CPU, "linux-x86_64")[-1] == "3.15"
+    assert facts.label("torchvision", "0.29.*", "cu132", "linux-x86_64") == ""
+    assert facts.may_have("2.16.0", "cu134")
+    assert facts.may_have("2.16.0", "rocm7.2")
+    assert facts.may_have("2.16.0", "rocm10.1.2")
+    for wrong in ("cu128", "cu13", "cu1340", "cu13.4", "rocm10", "rocm7.2.1.1.1", "gaudi", "cpu"):
+        assert not facts.may_have("2.16.0", wrong), wrong
+    assert not facts.may_have("2.15.0", "cu134")
     assert facts.is_likely("torch", "2.16.0", CPU, "linux-x86_64")
     assert not facts.is_likely("torch", "2.16.0", CPU, "macos-x86_64")
     for typo in ("2.51.0", "2.99.0", "2.14.2", "2.15.2"):

@@ -102,7 +102,7 @@ def test_a_module_that_every_project_gets_is_no_slug(slug: str) -> None:
         ),
         ({"companions": "torchvision,foo"}, ("companions", "foo", "name")),
         (
-            {"torch_version": "2.14.0", "torch_backend": "rocm7.14"},
+            {"torch_version": "2.6.0", "torch_backend": "cu126"},
             ("broken", "linux-x86_64", "0"),
         ),
     ],

@@ -117,11 +117,23 @@ def test_the_gpu_of_this_machine_decides(
         assert "which this machine can run" in understood.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("typed", "proper"),
+    [("CUDA 13.4", "cu134"), ("rocm-10.1", "rocm10.1"), ("13.4", "13.4"), ("CUDA 12.9", "cu129")],
+)
+def test_a_toolkit_of_tomorrow(typed: str, proper: str) -> None:
+    answers = {"torch_version": "2.16", "torch_backend": typed}
+    assert understand(answers, FACTS).answers == {
+        "torch_version": "2.16.0",
+        "torch_backend": proper,
+    }
+
+
 def test_the_only_build_of_a_toolkit_is_meant() -> None:
     one = understand({"torch_version": "2.14.1", "torch_backend": "ROCm"}, FACTS)
     assert one.answers["torch_backend"] == "rocm7.2"
     (note,) = one.notes
-    assert note.endswith("is taken for rocm7.2, the only one that torch 2.14.1 has.")
+    assert note.endswith("the only one that torch 2.14.1 has that is not reported to hurt.")
     two = {"torch_version": "2.9.1", "torch_backend": "cpu gpu=rocm"}
     assert understand(two, FACTS).answers == two
     older = {**two, "torch_backend": "cpu gpu=2.14.1+rocm", "layout": "extras"}

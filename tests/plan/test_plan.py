@@ -7,10 +7,10 @@ from fnmatch import fnmatch
 import pytest
 
 from tests.helpers.refusals import FACTS
+from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
-from torch_plan.catalog.hardware import capability
+from torch_plan.catalog.hardware import capability, runs_on
 from torch_plan.dialogue.messages import old_system_notes
-from torch_plan.machine.detection import runs_on
 from torch_plan.project.ci import jobs_of
 from torch_plan.project.plan import Plan, Source
 from torch_plan.project.planning import make_plan
@@ -80,7 +80,13 @@ def test_options_are_words(layout: str, sync: tuple[str, ...], source: Source) -
 
 def test_needs_list_the_cards() -> None:
     needs = plan(torch_backend="cu128").default.needs["linux-x86_64"]
-    assert "GPU of compute capability 7.0, 7.5, 8.0, 8.6, 9.0, 10.0, 12.0" in needs
+    assert "GPU of compute capability 7.0 (V100) to 12.0 (RTX 50, RTX PRO Blackwell)" in needs
+    older = plan(torch_version="2.5.1", torch_backend="cu121").default.needs["linux-x86_64"]
+    assert "GPU of compute capability 5.0 (GTX 750) to 9.0 (H100, H200)" in older
+    arm = plan(torch_backend="cu130").default.needs["linux-aarch64"]
+    assert "GPU of compute capability 8.0 (A100, A30) to 12.1 (DGX Spark)" in arm
+    amd = plan(torch_backend="rocm6.4").default.needs["linux-x86_64"]
+    assert any("gfx1100 (RX 7900), gfx1101 (RX 7700, RX 7800)" in need for need in amd)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +169,7 @@ def test_no_platform_gets_the_cpu_build_in_silence(
     given: dict[str, str], sentences: tuple[str, ...]
 ) -> None:
     made = plan(**given)
-    assert made.notes == sentences
+    assert made.notes == (*sentences, *made.warnings)
     for sentence in sentences:
         platform = sentence.partition(" ")[0]
         needs = made.options[-1].needs[platform]
@@ -177,7 +183,7 @@ def test_the_way_to_a_build_is_accepted() -> None:
         platforms="linux-x86_64 linux-aarch64=cu129 macos-arm64",
     )
     assert made.default.build_on("linux-aarch64") == "cu129"
-    assert made.notes == ()
+    assert made.notes == made.warnings
 
 
 @pytest.mark.parametrize(
@@ -235,6 +241,25 @@ def test_a_platform_s_own_index_is_likely_and_needs_what_nobody_knows() -> None:
             id="newer-release",
         ),
         pytest.param(
+            {"torch_version": FACTS.expected_releases[1], "torch_backend": "cu999"},
+            "linux-x86_64",
+            {"torch_version": FACTS.releases[-1], "torch_backend": "cu132"},
+            id="newer-build-of-a-newer-release",
+        ),
+        pytest.param(
+            {"torch_version": FACTS.expected_releases[1], "torch_backend": "cpu rocm99.1 xpu"}
+            | {"layout": "extras", "platforms": "linux-x86_64"},
+            "linux-x86_64",
+            {"torch_version": FACTS.releases[-1], "torch_backend": "cpu"},
+            id="families-that-the-newest-release-lacks",
+        ),
+        pytest.param(
+            {"torch_backend": "cpu", "platforms": "linux-x86_64=2.16.0+cu134 linux-aarch64=cu130"},
+            "linux-x86_64",
+            {"platforms": "linux-x86_64=2.15.0+cpu linux-aarch64=cpu"},
+            id="newer-build-in-a-word",
+        ),
+        pytest.param(
             {"torch_version": "2.14.1", "torch_backend": "cpu"},
             "linux-aarch64",
             {"platforms": "linux-x86_64 macos-arm64 windows-x86_64"},
@@ -245,7 +270,7 @@ def test_a_platform_s_own_index_is_likely_and_needs_what_nobody_knows() -> None:
                 "torch_version": "2.9.1",
                 "torch_backend": "cu131",
                 "platforms": "linux-x86_64 windows-x86_64=cpu",
-                "pytorch_index": "https://host.example/whl",
+                "pytorch_index": "own:https://host.example/whl",
             },
             "linux-x86_64",
             {"platforms": "windows-x86_64=cpu linux-x86_64=cpu"},
@@ -261,6 +286,9 @@ def test_what_can_be_had_without_a_likely_build(
     assert not problems
     without = without_likely(cells, raw, platform)
     assert {key: value for key, value in without.items() if value != raw[key]} == changed
+    again, problems = examine(ProperAnswers(without), FACTS)
+    assert not problems
+    assert not any(cell.is_likely for cell in again.all if cell.platform == platform)
     assert len(make_plan(raw).notes) >= 1
 
 

@@ -7,11 +7,12 @@ and metadata only. Real wheel files can be put in, and are then served whole.
 What it leaves out, on purpose:
 - the nvidia packages and plain triton of the CUDA builds, and Intel's runtime of the XPU builds:
   in reality they all come from PyPI, so no wheel here declares them;
-- the `rocm` packages of ROCm 7.14, whose names on the index are not documented;
 - pages of the index root: only the triton packages' files lie there.
 
-The flat view is more generous than a real flat mirror: its links carry hashes and metadata, and the
-triton packages are among them.
+Torch and its companions carry their upload times, as the real index gives them since April 2026,
+when it dated all older files anew; what it only mirrors carries none, and neither does the flat
+view. That is more generous than a real flat mirror otherwise: its links carry hashes and metadata,
+and the triton packages are among them.
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ _TRITON_TAGS = {
     ("xpu", "windows-x86_64"): "win_amd64",
 }
 
+# pytorch/test-infra#8000: no file of the index is dated before.
+_DATED_ANEW = "2026-04-27"
+
 FORBIDDEN = Response(HTTPStatus.FORBIDDEN, "application/xml", b"<Code>AccessDenied</Code>\n")
 """What the real index, a bucket without permission to list, says of anything it lacks."""
 
@@ -80,15 +84,17 @@ class Wheel:
     sha256: str
     metadata: bytes
     path: Path | None = None
+    day: str = ""
+    """When it was uploaded, empty where the index does not say."""
 
-    @property
-    def link(self) -> str:
-        """The link on a page, with its hash and that of its metadata (PEP 658, PEP 714)."""
+    def link(self, *, dated: bool) -> str:
+        """Return the link on a page, with its hash and that of its metadata (PEP 658, PEP 714)."""
         url = "/".join(("/whl", *filter(None, (self.index, quote(self.filename)))))
         digest = f"sha256={hashlib.sha256(self.metadata).hexdigest()}"
+        time = f' data-upload-time="{self.day}T12:00:00Z"' if dated and self.day else ""
         return (
             f'<a href="{url}#sha256={self.sha256}" data-dist-info-metadata="{digest}"'
-            f' data-core-metadata="{digest}">{self.filename}</a>'
+            f' data-core-metadata="{digest}"{time}>{self.filename}</a>'
         )
 
 
@@ -103,13 +109,20 @@ def page(title: str, links: Iterable[str]) -> Response:
 
 
 def index_names(facts: Facts, index: str, package: str) -> Iterator[WheelName]:
-    """Yield the names of torch's or a companion's wheels that lie on an index."""
+    """Yield the names of a package's wheels that an index lists, those of the root left out."""
+    if package in _amd_names(facts, index):
+        yield WheelName(package, f"{index.removeprefix('rocm')}.0", "", "py3", "linux_x86_64")
     for version in _releases_by_version(facts, package):
         for tag, pythons in facts.wheels(package, version, index).items():
             label = facts.label(package, version, index, platform_of(tag))
             if not label and (package, platform_of(tag)) == ("torchvision", "windows-arm64"):
                 label = _TORCHVISION_COMMITS.get(version, [*_TORCHVISION_COMMITS.values()][-1])
             yield from (WheelName(package, version, label, python, tag) for python in pythons)
+
+
+def _amd_names(facts: Facts, index: str) -> list[str]:
+    """Return AMD's packages that an index mirrors for its builds, `rocm` itself first."""
+    return [package.name for package in facts.amd_packages(index)]
 
 
 def _releases_by_version(facts: Facts, package: str) -> dict[str, list[str]]:
@@ -143,12 +156,19 @@ def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
     return {package: [*wheels] for package, wheels in names.items()}
 
 
+def uploaded(facts: Facts, index: str, name: WheelName) -> str:
+    """Return the day that an index gives for a file, empty for what it only mirrors."""
+    releases = _releases_by_version(facts, name.package).get(name.version)
+    return max(facts.released(releases[0]), _DATED_ANEW) if index and releases else ""
+
+
 def metadata(facts: Facts, index: str, name: WheelName) -> bytes:
     """Return the METADATA of an invented wheel on an index."""
     version = labelled(name.version, name.label)
     lines = ["Metadata-Version: 2.1", f"Name: {name.package}", f"Version: {version}"]
-    if index != ROOT:
-        releases = _releases_by_version(facts, name.package)[name.version]
+    if name.package == "rocm":
+        lines += _rocm_extras(_amd_names(facts, index), version)
+    elif releases := _releases_by_version(facts, name.package).get(name.version):
         pythons = f">={facts.pythons_of(releases[0])[0]}"
         if name.package == "torchvision" and version_key(name.version) >= _REFUSES_3_14_1:
             pythons += ",!=3.14.1"
@@ -158,12 +178,23 @@ def metadata(facts: Facts, index: str, name: WheelName) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def _rocm_extras(names: Sequence[str], version: str) -> Iterator[str]:
+    """Yield what `rocm` requires: the core, and by extras the libraries and each card's kernels."""
+    _, core, libraries, *devices = names
+    yield f"Requires-Dist: {core}=={version}"
+    for extra, packages in {"libraries": [libraries], "device-all": devices}.items():
+        yield f"Provides-Extra: {extra}"
+        yield from (f'Requires-Dist: {it}=={version} ; extra == "{extra}"' for it in packages)
+
+
 def _requires(facts: Facts, index: str, name: WheelName, releases: Sequence[str]) -> Iterator[str]:
     """Yield what a wheel requires; a companion that one release has, pins that release."""
     package, version, platform = name.package, name.version, name.platform
     yield from _ODD_REQUIRES.get((package, version, platform), _REQUIRES.get(package, ()))
     if package == TORCH:
         yield from _requires_triton(facts, version, index)
+        if _amd_names(facts, index):
+            yield f"rocm[device-all,libraries]=={index.removeprefix('rocm')}.*"
     elif (package, version) in _ODD_TORCH_PINS:
         yield _ODD_TORCH_PINS[package, version]
     elif len(releases) == 1 and package not in _WITHOUT_TORCH:
@@ -227,7 +258,7 @@ class Replica(Server):
 
     def packages(self, index: str) -> list[str]:
         """Return the packages that an index lists, those of the root included."""
-        known = (TORCH, *self.facts.all_companions)
+        known = (TORCH, *self.facts.all_companions, *_amd_names(self.facts, index))
         return sorted({*self._triton, *(name for name in known if self.wheels(index, name))})
 
     def wheels(self, index: str, package: str) -> dict[str, Wheel]:
@@ -250,7 +281,8 @@ class Replica(Server):
             if kind not in texts:
                 texts[kind] = metadata(self.facts, index, name)
             sha256 = hashlib.sha256(f"{index}/{name}".encode()).hexdigest()
-            yield Wheel(index, str(name), sha256, texts[kind])
+            day = uploaded(self.facts, index, name)
+            yield Wheel(index, str(name), sha256, texts[kind], day=day)
 
     def answer(self, path: str) -> Response:
         """Return the response to a GET of this path.
@@ -273,7 +305,11 @@ class Replica(Server):
         if view == "whl" and not package:
             return [f'<a href="{name}/">{name}</a>' for name in packages]
         places = [(place, name) for name in packages for place in (ROOT, index)]
-        return [wheel.link for place in places for wheel in self.wheels(*place).values()]
+        return [
+            wheel.link(dated=view == "whl")
+            for place in places
+            for wheel in self.wheels(*place).values()
+        ]
 
     def _file(self, view: str, *place: str) -> Response:
         index, filename = "/".join(place[:-1]), place[-1].removesuffix(".metadata")

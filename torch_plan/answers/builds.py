@@ -6,7 +6,7 @@ from torch_plan.answers import suggest
 from torch_plan.answers.indexes import IndexReader
 from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.words import BackendWord, PlatformWord
-from torch_plan.catalog.versions import CPU, FAMILIES, family_of, version_key
+from torch_plan.catalog.versions import CPU, FAMILIES, family_of, is_build, version_key
 
 _AUTO = "auto"
 """uv's word for whatever this machine can run; the template detects that before it asks."""
@@ -56,22 +56,27 @@ class BuildReader(IndexReader):
     def check_word_release(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
         """Refuse the release of a word that there is none of."""
         if word.release is not None and not self.is_release(word.release):
-            near = [word._replace(release=name) for name in self.near_releases(word.release)]
+            plain = word._replace(url=None) if isinstance(word, PlatformWord) else word
+            near = [plain._replace(release=name) for name in self.near_releases(word.release)]
             self.refuse_word(key, text, "release", self.why_no_release(word.release), near)
 
     def check_backend(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
-        """Refuse a backend that no release has; an index that is not PyTorch's may have others.
+        """Refuse a backend that no release has; another index or a new release may have it.
 
         `text` is what the word is in the answer.
         """
         backend = str(word.backend)
-        if backend in self.facts.all_backends:
-            return
-        if not self.mirror.known and re.fullmatch(r"cu\d{2,3}|rocm\d+(\.\d+)+", backend):
+        release = word.release or self.text("torch_version")
+        has_own_index = isinstance(word, PlatformWord) and word.url is not None
+        is_foreign = is_build(backend) and (has_own_index or not self.mirror.known)
+        known = backend in self.facts.all_backends
+        if known or is_foreign or self.facts.may_have(release, backend):
             return
         options, family = self.known_backends(), suggest.family_meant(backend)
         reason = f"there is no such backend; the choices are: {' '.join(options)}."
-        replacements = [word._replace(backend=name) for name in self.near_backends(backend)]
+        # What somebody else's index has, nobody has read.
+        plain = word._replace(url=None) if isinstance(word, PlatformWord) else word
+        replacements = [plain._replace(backend=name) for name in self.near_backends(backend)]
         needed: Way = {}
         with_family = [
             release
@@ -85,12 +90,18 @@ class BuildReader(IndexReader):
                 "can run."
             )
         elif with_family and family not in map(family_of, options):
-            newest, release = with_family[-1], word.release or self.text("torch_version")
+            newest = with_family[-1]
+            near = min(
+                suggest.nearest_backends(backend, self.facts.backends(newest)),
+                key=lambda name: bool(self.facts.hardware.why_avoided(newest, name)),
+            )
             reason = f"torch {release} has no {FAMILIES[family]} build; torch {newest} has one."
-            near = suggest.nearest_backends(backend, self.facts.backends(newest))[0]
-            moved = word._replace(backend=near, release=word.release and newest)
-            replacements = [moved, *replacements]
+            moved = plain._replace(backend=near, release=word.release and newest)
             needed = {} if word.release else {"torch_version": newest}
+            if self.facts.is_expected(release):
+                reason = f"nobody knows yet which {FAMILIES[family]} builds torch {release} has."
+                moved, needed = plain._replace(backend=near), {}
+            replacements = [moved, *replacements]
         self.refuse_word(key, text, "backend", reason, replacements, first_needs=needed)
 
     def known_backends(self) -> tuple[str, ...]:

@@ -239,7 +239,7 @@ class _AnswerReader(BuildReader):
             return
         reason = f"the platforms are: {' '.join(PLATFORMS)}."
         backend = word.backend
-        if backend is not None:
+        if backend is not None and word.url is None:
             backend = [*self.near_backends(backend), backend][0]
         near = self.near_platforms(word.platform)
         replacements = [str(word._replace(platform=name, backend=backend)) for name in near]
@@ -256,8 +256,7 @@ class _AnswerReader(BuildReader):
             self.refuse_word("platforms", text, "url", reason, [word._replace(url=None)])
         elif word.backend == PYPI:
             reason = "`pypi` stands for PyPI itself; name the build that this index has."
-            near = [word._replace(backend=CPU)]
-            self.refuse_word("platforms", text, "url", reason, near)
+            self.refuse_word("platforms", text, "url", reason, [word._replace(url=None)])
 
     def check_override_name(
         self, text: str, word: PlatformWord, variants: Sequence[Variant], layout: str

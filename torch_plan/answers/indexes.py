@@ -11,6 +11,9 @@ from torch_plan.catalog.mirrors import BUILD_PLACE, Mirror
 from torch_plan.catalog.versions import PYPI
 from torch_plan.urls import host_of, url_problem, written
 
+OWN = "own:"
+"""Comes before the URL of an index that has builds of its own, and is no copy of PyTorch's."""
+
 _PACKAGE_INDEX = "packages"
 """The name that an index in the place of PyPI gets in a project, where it has none of its own."""
 
@@ -25,13 +28,15 @@ class IndexReader(Reader):
     @cached_property
     def mirror(self) -> Mirror:
         """The index of PyTorch; what is wrong with it is said when it is read."""
-        mirrors = self.facts.pytorch_mirrors
         answer = self.text("pytorch_index")
-        url = written(answer)
-        same = [mirror for mirror in mirrors.values() if mirror.url == url]
-        if answer in mirrors or same:
-            return mirrors.get(answer) or same[0]
-        return Mirror(url, flat=False, hosts=(host_of(url),), known=False)
+        named = self.facts.pytorch_mirrors.get(answer)
+        if named:
+            return named
+        url = written(answer.removeprefix(OWN))
+        mirrors = self.facts.pytorch_mirrors.values()
+        unnamed = Mirror(url, flat=False, hosts=(host_of(url),))
+        mirror = next((mirror for mirror in mirrors if url in mirror.urls), unnamed)
+        return mirror._replace(url=url, known=not answer.startswith(OWN))
 
     def read_pytorch_index(self) -> Mirror:
         """Refuse a URL that has a build, or the end of an index, where the build is put.
@@ -45,9 +50,10 @@ class IndexReader(Reader):
     def check_pytorch_index(self) -> None:
         """Refuse what cannot be the part of a URL that all builds have in common."""
         key, mirror = "pytorch_index", self.mirror
-        if mirror.known:
+        if self.text(key) in self.facts.pytorch_mirrors:
             return
-        answer = self.text(key).replace(BUILD_PLACE, "build")
+        prefix = OWN if self.text(key).startswith(OWN) else ""
+        answer = self.text(key).removeprefix(OWN).replace(BUILD_PLACE, "build")
         reason = url_problem(answer, self.facts.pytorch_mirrors)
         if reason:
             self.refuse(key, reason, self.facts.pytorch_mirrors)
@@ -57,24 +63,23 @@ class IndexReader(Reader):
         builds = [part for part in parts[3:] if build_in(part, self.facts)]
         if last in builds and last == build_in(last, self.facts):
             reason = f"leave `/{last}` out of the URL; each build adds its own name to it."
-            self.refuse(key, reason, [before])
+            self.refuse(key, reason, [f"{prefix}{before}"])
         elif builds:
             build = build_in(builds[-1], self.facts)
             reason = f"it is the URL of one build, {build}; write {BUILD_PLACE} in its place."
             replaced = builds[-1].replace(build, BUILD_PLACE)
             general = "/".join(replaced if part == builds[-1] else part for part in parts)
-            self.refuse(key, reason, [general])
+            self.refuse(key, reason, [f"{prefix}{general}"])
         elif last == "nightly":
             reason = "nightly builds have no release that a project could name."
-            self.refuse(key, reason, [before])
+            self.refuse(key, reason, [f"{prefix}{before}"])
         elif last == "simple" and BUILD_PLACE not in mirror.url:
             reason = (
                 "each build adds its own name to the end of the URL, and there are no builds below "
                 f"/simple; write {BUILD_PLACE} where the URL names the build."
             )
-            self.refuse(
-                key, reason, [f"{before}-{BUILD_PLACE}/simple", f"{before}/{BUILD_PLACE}/simple"]
-            )
+            places = (f"{before}-{BUILD_PLACE}", f"{before}/{BUILD_PLACE}")
+            self.refuse(key, reason, [f"{prefix}{place}/simple" for place in places])
 
     def read_package_index(self) -> PackageIndex | None:
         """Return the index in the place of PyPI, None for PyPI itself."""

@@ -167,13 +167,15 @@ class _Reading:
             if family_of(detected) in families:
                 self.reasons[key] = ", which this machine can run"
                 return detected
-            builds = self.facts.backends(release or self.main_release)
-            alike = [name for name in builds if family_of(name) in families]
-            if len(alike) == 1:
-                self.reasons[key] = f", the only one that torch {release or self.main_release} has"
-                return alike[0]
+            asked, hardware = release or self.main_release, self.facts.hardware
+            alike = [name for name in self.facts.backends(asked) if family_of(name) in families]
+            fit = [name for name in alike if not hardware.why_avoided(asked, name)] or alike
+            if len(fit) == 1:
+                unhurt = " that is not reported to hurt" if fit != alike else ""
+                self.reasons[key] = f", the only one that torch {asked} has{unhurt}"
+                return fit[0]
             return typed
-        return _number(word, self.facts) or typed
+        return _number(word, self.facts, release or self.main_release) or typed
 
     def companions(self, typed: str) -> str:
         known = self.facts.all_companions
@@ -249,10 +251,11 @@ def _as_one_of(options: Collection[str], typed: str) -> str:
     return alike[0] if alike else typed
 
 
-def _number(word: str, facts: Facts) -> str:
+def _number(word: str, facts: Facts, release: str = "") -> str:
     """Return the one backend of a toolkit's version: `cu128` for `cuda12.8` and for `12.8`.
 
-    Empty where there is none or several. `12.8.1` is 12.8, since no build says more.
+    Empty where there is none or several. `12.8.1` is 12.8, since no build says more. Of a release
+    that nobody knows yet it may be a build that nobody knows yet.
     """
     match = re.fullmatch(r"(cuda|cu|rocm|hip)?[-_]?v?(\d+(?:\.\d+)*)", word)
     if not match:
@@ -266,4 +269,5 @@ def _number(word: str, facts: Facts) -> str:
         alike = [name for name in backends if re.sub(r"\D", "", name) == digits]
         if len(alike) == 1:
             return alike[0]
-    return ""
+    unknown = f"cu{number.replace('.', '')}" if family == "cu" else f"rocm{number}"
+    return unknown if family and facts.may_have(release, unknown) else ""

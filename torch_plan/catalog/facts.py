@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from torch_plan.catalog.hardware import Hardware
 from torch_plan.catalog.mirrors import Mirror
-from torch_plan.catalog.versions import CPU, PYPI, family_of, version_key
+from torch_plan.catalog.versions import CPU, PYPI, family_of, is_open, version_key
 from torch_plan.catalog.wheels import Wheels
 
 BUILDS_PATH = Path(__file__).with_name("builds.json")
 
 
 class Triton(NamedTuple):
-    """The package of the PyTorch index that the ROCm or XPU build of a release requires."""
+    """A package of the PyTorch index that the ROCm or XPU build of a release requires."""
 
     name: str
     version: str
@@ -52,9 +52,9 @@ class Facts(Wheels):
     def label(self, package: str, version: str, index: str, platform: str) -> str:
         """Return the label that a wheel carries (`cu128`), empty where it carries none."""
         since = self._data["labelled_since"].get(package, {}).get(platform)
-        if index == PYPI or since is None or version_key(version) < version_key(since):
+        if index == PYPI or since is None or is_open(version):
             return ""
-        return index
+        return index if version_key(version) >= version_key(since) else ""
 
     def build(self, release: str, backend: str, platform: str) -> str:
         """Return the build behind a backend: PyPI's differs by platform, any other is its name.
@@ -131,19 +131,44 @@ class Facts(Wheels):
         if entry is None:
             return None
         name, _, version = entry["requirement"].partition("==")
-        if family not in current:
-            version = ""
         tags = entry.get("python_tags", "").split()
+        if family not in current:
+            version, tags = "", []
         pythons = self.minors(tags) if tags else self.all_pythons
         return Triton(name, version, tuple(entry["platforms"].split()), pythons)
 
+    def requires(self, release: str, backend: str) -> tuple[Triton, ...]:
+        """Return what a build requires from its index: triton, and AMD's packages."""
+        triton = self.triton(release, backend)
+        return (*filter(None, [triton]), *self.amd_packages(backend))
+
+    def amd_packages(self, build: str) -> tuple[Triton, ...]:
+        """Return AMD's packages that a ROCm build requires from its index, from ROCm 7.14 on.
+
+        The kernels of each card are a package of their own, and torch requires all of them, in
+        whatever patch of its own ROCm: `7.14.*`.
+        """
+        entry = self._data["rocm"]["packages"]
+        if family_of(build) != "rocm" or version_key(build) < version_key(entry["since"]):
+            return ()
+        version, platforms = f"{build.removeprefix('rocm')}.*", tuple(entry["platforms"].split())
+        return tuple(
+            Triton(name, version, platforms, self.all_pythons) for name in entry["names"].split()
+        )
+
+    def hosts_of(self, build: str) -> tuple[str, ...]:
+        """Return the hosts that an index of PyTorch links to for what a build requires."""
+        hosts: str = self._data["rocm"]["packages"]["hosts"]
+        return tuple(hosts.split()) if self.amd_packages(build) else ()
+
     @cached_property
     def all_tritons(self) -> frozenset[str]:
-        """The triton packages of every release."""
+        """The packages that the ROCm and XPU builds of any release require from the index."""
         tables = [self._data["releases"][release].get("triton", {}) for release in self.releases]
-        return frozenset(
+        tritons = {
             entry["requirement"].partition("==")[0] for table in tables for entry in table.values()
-        )
+        }
+        return frozenset(tritons.union(self._data["rocm"]["packages"]["names"].split()))
 
     def numpy_1_platforms(self, release: str) -> tuple[str, ...]:
         """Return the platforms whose wheels were compiled against NumPy 1."""

@@ -18,6 +18,12 @@ class Mirror(NamedTuple):
     known: bool = True
     """Whether it holds what PyTorch publishes, and nothing else."""
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Its URL under each of its hosts, where it has several."""
+        first, *_ = self.hosts
+        return tuple(self.url.replace(first, host, 1) for host in self.hosts)
+
     def url_of(self, build: str) -> str:
         """Return the URL of one build's index."""
         if BUILD_PLACE in self.url:

@@ -10,8 +10,9 @@ from torch_plan.catalog.versions import TORCH, version_key
 class Releases:
     """The releases of torch, and what was released for each.
 
-    A release that is expected next is assumed to be like the newest known one. An empty version of
-    a companion stands for whichever belongs to such a release.
+    A release that is expected next is assumed to be like the newest known one, with the lines of
+    its companions (`0.29.*`): torchvision 0.29 has the stable ABI, and goes with torch 2.14 to 2.16
+    (release notes of 2.14). An empty version stands for whichever belongs to a new major.
     """
 
     def __init__(self, data: Mapping[str, Any]) -> None:
@@ -55,15 +56,23 @@ class Releases:
     def companions(self, release: str) -> dict[str, tuple[str, ...]]:
         """Return companion -> the versions that go with a release, the newest first.
 
-        Of an expected release they are not known: there is one, and it is empty.
+        Of an expected release they are not known: it has the lines of the newest known one, and of
+        a new major one that is empty.
         """
         if release not in self._companions:
             pairs: dict[str, str] = self._release(release)["companions"]
-            unknown = self.is_expected(release)
             self._companions[release] = {
-                name: ("",) if unknown else tuple(text.split()) for name, text in pairs.items()
+                name: tuple(dict.fromkeys(self._line(version, release) for version in text.split()))
+                for name, text in pairs.items()
             }
         return self._companions[release]
+
+    def _line(self, version: str, release: str) -> str:
+        """Return a version; of an expected release its line, and nothing for a new major."""
+        if not self.is_expected(release):
+            return version
+        is_major = version_key(release)[0] > version_key(self.releases[-1])[0]
+        return "" if is_major else f"{version.rpartition('.')[0]}.*"
 
     def _made_for(self, companion: str, version: str) -> str:
         for release in self.releases:

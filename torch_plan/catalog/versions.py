@@ -32,6 +32,16 @@ def backend_key(backend: str) -> tuple[int, tuple[int, ...]]:
     return [*FAMILIES].index(family_of(backend)), version_key(backend)
 
 
+def is_build(name: str) -> bool:
+    """Tell whether a name is formed as those of CUDA and ROCm builds: `cu134`, `rocm10.1`."""
+    return re.fullmatch(r"cu\d{2,3}|rocm\d+(\.\d+){1,2}", name) is not None
+
+
+def is_open(version: str) -> bool:
+    """Tell whether a version is any of a line (`0.29.*`), or any at all (empty)."""
+    return not version or version.endswith(".*")
+
+
 def labelled(version: str, label: str) -> str:
     """Return `2.9.1+cu128` for a version with a label, and the version alone without one."""
     return f"{version}+{label}" if label else version

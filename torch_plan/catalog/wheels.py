@@ -6,7 +6,15 @@ from typing import Any
 
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
 from torch_plan.catalog.releases import Releases
-from torch_plan.catalog.versions import CPU, TORCH, backend_key, family_of, version_key
+from torch_plan.catalog.versions import (
+    CPU,
+    TORCH,
+    backend_key,
+    family_of,
+    is_build,
+    is_open,
+    version_key,
+)
 
 Tags = dict[str, tuple[str, ...]]
 """Platform tag -> CPython tags."""
@@ -50,6 +58,19 @@ class Wheels(Releases):
         """Return the backends of a release: `pypi`, `cpu`, CUDA, ROCm and XPU, in this order."""
         return self.indexes(TORCH, release)
 
+    def may_have(self, release: str, backend: str) -> bool:
+        """Tell whether a release may have a build that no known release has, or lost again.
+
+        Nothing is known against it of a release that is expected next, where the build is newer
+        than all of its family, or where the newest known release has none of the family.
+        """
+        family = [name for name in self.all_backends if family_of(name) == family_of(backend)]
+        is_named = family and (is_build(backend) or backend in family)
+        if not is_named or not self.is_expected(release):
+            return False
+        is_newer = backend_key(backend) > backend_key(family[-1])
+        return is_newer or not {*family}.intersection(self.backends(self.releases[-1]))
+
     def indexes(self, package: str, version: str) -> tuple[str, ...]:
         """Return the indexes that carry this version of a package."""
         return tuple(sorted(self._tables(package, version), key=backend_key))
@@ -69,9 +90,10 @@ class Wheels(Releases):
         newest = self.releases[-1]
         if package == TORCH and self.is_expected(version):
             return self._tables(package, newest)
-        if not version:
-            paired = self.companions(newest).get(package)
-            return self._tables(package, paired[0]) if paired else {}
+        if is_open(version):
+            paired = self.companions(newest).get(package, ())
+            known = next((name for name in paired if name.startswith(version[:-1])), None)
+            return self._tables(package, known) if known else {}
         if (package, version) not in self._wheels:
             entries = self._data["wheels"].get(package, {}).get(version, {})
             tables = {
@@ -118,7 +140,7 @@ class Wheels(Releases):
     def is_likely(self, package: str, version: str, index: str, platform: str) -> bool:
         """Tell whether wheels are only likely: nobody has seen them yet."""
         tables = self._tables(package, version)
-        if not version or (package == TORCH and self.is_expected(version)):
+        if is_open(version) or (package == TORCH and self.is_expected(version)):
             return platform in map(platform_of, tables.get(index, {}))
         return (index, platform) in self._likely[package, version]
 

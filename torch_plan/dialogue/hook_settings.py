@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from torch_plan.answers.grammar import is_yes
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import PYPI
+from torch_plan.catalog.versions import PYPI, is_open
 from torch_plan.dialogue.session import Session
 from torch_plan.project.plan import Plan
 from torch_plan.text import listed
@@ -61,7 +61,7 @@ def locked_sources(plan: Plan) -> dict[str, tuple[list[str], list[str]]]:
         indexes = {urls[source.index_name] for source in sources}
         indexes.update("" for package in packages if package.origin == PYPI)
         versions = {package.version for package in packages}
-        locked[name] = sorted(indexes), [] if "" in versions else sorted(versions)
+        locked[name] = sorted(indexes), [] if any(map(is_open, versions)) else sorted(versions)
     return locked
 
 

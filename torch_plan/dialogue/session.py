@@ -216,7 +216,7 @@ class Session:
             dockerfile=is_yes(answers["dockerfile"]),
             distributed=is_yes(answers["distributed"]),
         )
-        return advice(self.plan_of(context), wishes, self.facts)
+        return advice(self.plan_of(context), wishes)
 
     def refuse(self, given: Mapping[str, str]) -> NoReturn:
         """End with the message for answers that cannot be served."""

@@ -12,6 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.versions import CPU, FAMILIES, TORCH, backend_key, family_of, version_key
 from torch_plan.machine.gpus import (
     AMD_ARCHITECTURE,
@@ -83,36 +84,48 @@ def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
     if not gpu.family:
         return Detected(CPU, f"Found {gpu.description}, so the default build is cpu.")
     family = FAMILIES[gpu.family]
+    sentence_start = f"Found {gpu.description}{_cards_of(gpu, facts, platform)}"
     choice = choose(release, facts, gpu, platform)
     if choice:
         reason = (
             f"{choice.candidate.build} is the newest {family} build of torch {release}"
             f"{_that_runs(gpu, choice.candidate)}{_passed_over(choice.passed_over)}"
         )
-        return Detected(choice.candidate.build, f"Found {gpu.description}: {reason}.")
+        return Detected(choice.candidate.build, f"{sentence_start}: {reason}.")
     obstacles = _obstacles(release, facts, gpu, platform)
     if obstacles:
         reason = f"no {family} build of torch {release} runs here{_passed_over(obstacles)}"
     else:
         reason = f"torch {release} has no {family} build for {platform or 'this platform'}"
     older = _newest_release_that_runs(facts, gpu, platform)
-    sentence = f"Found {gpu.description}: the default build is cpu, since {reason}{older}."
+    sentence = f"{sentence_start}: the default build is cpu, since {reason}{older}."
     return Detected(CPU, sentence)
 
 
+def _cards_of(gpu: Gpu, facts: Facts, platform: str) -> str:
+    """Return the cards that a GPU may be, as people call them: ` (RTX 40, L4)`."""
+    nvidia, amd = facts.hardware.cards(platform), facts.hardware.amd_cards
+    known = [*map(nvidia.get, gpu.capabilities), *map(amd.get, gpu.architectures)]
+    return f" ({names})" if (names := "; ".join(filter(None, known))) else ""
+
+
 def _newest_release_that_runs(facts: Facts, gpu: Gpu, platform: str) -> str:
-    for release in reversed(facts.releases):
-        choice = choose(release, facts, gpu, platform)
-        if choice:
-            build = choice.candidate.build
-            return f"; the newest release with one is torch {release} ({build})"
+    choices = {
+        release: choice.candidate
+        for release in reversed(facts.releases)
+        if (choice := choose(release, facts, gpu, platform))
+    }
+    certain = [release for release, candidate in choices.items() if not candidate.obstacle]
+    for release in [*certain, *choices][:1]:
+        return f"; the newest release with one is torch {release} ({choices[release].build})"
     return ""
 
 
 def choose(release: str, facts: Facts, gpu: Gpu, platform: str) -> Choice | None:
     """Choose for all cards at once; where no build runs on all, for the newest card served.
 
-    A build of which it is not known whether it runs comes after all that are known to run.
+    A build of which it is not known whether it runs, or that is reported to hurt, comes after all
+    that are known to run.
     """
     candidates = [*_candidates(release, facts, gpu, platform)]
     runs = [build for build in candidates if build.obstacle is None]
@@ -141,6 +154,9 @@ def _candidates(release: str, facts: Facts, gpu: Gpu, platform: str) -> Iterator
     for cards in _groups(gpu.capabilities or gpu.architectures):
         for build in builds:
             obstacle = _obstacle(release, facts, build, platform, gpu.driver, cards)
+            reported = facts.hardware.why_avoided(release, build)
+            if not obstacle and reported:
+                obstacle = Obstacle(reported, certain=False)
             yield Candidate(build, cards, obstacle)
 
 
@@ -187,23 +203,15 @@ def _obstacle(
     return Obstacle(f"not compiled for {capabilities_text(unserved)}") if unserved else None
 
 
-def runs_on(binary: int, card: int) -> bool:
-    """Return whether code for one compute capability runs on a card of another.
-
-    It does on the same major version and the same or a later minor one (CUDA C++ Programming
-    Guide, "Binary Compatibility"): 8.6 on 8.9, 9.0 not on 10.0. The smoke test of a project has a
-    rule of its own: it knows what its torch was compiled for more exactly, PTX included.
-    """
-    return binary // 10 == card // 10 and binary % 10 <= card % 10
-
-
 def _that_runs(gpu: Gpu, chosen: Candidate) -> str:
     """Return what of the machine the build runs on: ` that this driver and this card can run`."""
     cards = chosen.cards
+    although = f", although {chosen.obstacle.text}" if chosen.obstacle else ""
     if gpu.family != "cu":
-        return "" if cards == gpu.architectures else f" that {listed([*map(str, cards)])} can run"
-    if chosen.obstacle:
-        return f" that this driver can run, although {chosen.obstacle.text}"
+        some = "" if cards == gpu.architectures else f" that {listed([*map(str, cards)])} can run"
+        return f"{some}{although}"
+    if although:
+        return f" that this driver can run{although}"
     if not cards:
         return " that this driver can run"
     if cards != gpu.capabilities:

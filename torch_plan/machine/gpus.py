@@ -1,8 +1,8 @@
 """Which GPU a machine has.
 
 The places to look, and their order, are those of `uv pip install --torch-backend=auto`
-(astral-sh/uv, crates/uv-torch/src/accelerator.rs at 26a9dd4b), but for one: uv looks for Intel's
-display adapters on Windows too.
+(astral-sh/uv, crates/uv-torch/src/accelerator.rs at 11f49f2e); `docs/releasing.md` lists
+what differs.
 """
 
 from __future__ import annotations
@@ -144,10 +144,14 @@ def amd_architectures(host: Host) -> tuple[str, ...]:
 
 
 def has_intel_gpu(host: Host) -> bool:
-    """Return whether Linux has a display controller of Intel's on PCI, which is uv's rule.
+    r"""Return whether there is a display controller of Intel's on PCI, which is uv's rule.
 
     As in uv that includes graphics older than Arc and Core Ultra, whose build runs on the CPU only.
+    Windows names the devices that are there: `PCI\VEN_8086&DEV_E20B&SUBSYS_…`.
     """
+    if host.sys_platform == "win32":
+        displays = host.run(("pnputil", "/enum-devices", "/class", "Display", "/connected"))
+        return "VEN_8086" in re.split(r"[\\&\s]", displays.upper())
     return any(
         host.read(f"{device}/class").strip().startswith("0x03")
         and host.read(f"{device}/vendor").strip() == "0x8086"

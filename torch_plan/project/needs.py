@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.hardware import capability
+from torch_plan.catalog.hardware import capability, runs_on
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, family_of
 from torch_plan.resolution.cells import Cell
@@ -90,6 +91,20 @@ class Needs:
             )
         )
 
+    def capabilities(self, cell: Cell) -> Iterator[str]:
+        """Yield the ranges of compute capability that a CUDA build runs on, ends with cards."""
+        hardware = self.facts.hardware
+        cards = hardware.cards(cell.platform)
+        compiled = hardware.architectures(cell.release, cell.build, cell.platform)
+        known = sorted({*cards, *compiled})
+        for runs, group in groupby(
+            known, lambda card: any(runs_on(code, card) for code in compiled)
+        ):
+            if runs:
+                numbers = [*group]
+                ends = dict.fromkeys([numbers[0], numbers[-1]])
+                yield " to ".join(_named(capability(card), cards.get(card)) for card in ends)
+
     def sentences(self, cell: Cell) -> Iterator[str]:
         """Yield what a build asks of the machine: driver and card, glibc or macOS.
 
@@ -102,12 +117,12 @@ class Needs:
         driver = facts.hardware.min_driver(cell.build, cell.platform)
         if driver:
             yield f"NVIDIA driver {driver} or newer"
-        gpus = ", ".join(self.gpus(cell))
         if family_of(cell.build) == "rocm":
             yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
-            yield f"AMD GPU {gpus}"
-        elif gpus:
-            yield f"GPU of compute capability {gpus}"
+            cards = facts.hardware.amd_cards
+            yield f"AMD GPU {', '.join(_named(gpu, cards.get(gpu)) for gpu in self.gpus(cell))}"
+        elif capabilities := [*self.capabilities(cell)]:
+            yield f"GPU of compute capability {', '.join(capabilities)}"
         if cell.build == "xpu":
             yield "Intel GPU with its driver"
         floor = self.floor(cell)
@@ -132,10 +147,15 @@ class Needs:
         return Floor(system, max(floors)) if floors else None
 
 
+def _named(architecture: str, cards: str | None) -> str:
+    """Return an architecture with the cards that have it, if their names are known."""
+    return f"{architecture} ({cards})" if cards else architecture
+
+
 def _capability_patterns(compiled: Iterable[str]) -> tuple[str, ...]:
     """Return patterns of the compute capabilities that code for some of them runs on.
 
-    Each runs on its major version from its minor one on, as `detection.runs_on` has it.
+    Each runs on its major version from its minor one on, as `runs_on` has it.
     """
     least: dict[str, str] = {}
     for name in compiled:

@@ -87,7 +87,11 @@ class Plan(NamedTuple):
     demands: tuple[Demand, ...]
     """What each build needs, in the order of the options, the CPU builds last."""
     notes: tuple[str, ...]
-    """What people should know: platforms that get another build, and builds that are likely."""
+    """What people should know: platforms that get another build, builds that are likely or hurt."""
+    warnings: tuple[str, ...]
+    """Those of the notes that say what is known to hurt."""
+    last_releases: Mapping[str, str]
+    """Build -> the last release that has it, of those that newer releases do not have."""
     required_uv: str = REQUIRED_UV
     image_uv: str = IMAGE_UV
 
@@ -148,7 +152,7 @@ class Plan(NamedTuple):
     def explicit_packages(self) -> tuple[str, ...]:
         """The packages that come from an index of PyTorch, on some platform at least.
 
-        Such an index tells no upload dates.
+        Its mirrors tell no upload dates, and it dates older wheels anew.
         """
         return tuple(self.sources)
 

@@ -22,6 +22,7 @@ from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.markers import split
 from torch_plan.project.needs import Needs
 from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
+from torch_plan.project.warnings import warnings
 from torch_plan.resolution.cells import Cell, Cells, Package
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.likely import likely_notes
@@ -58,6 +59,7 @@ class _Planner:
         options = tuple(map(self.option, answers.variants))
         demands = self.needs.demands((option.sync, option.cells) for option in options)
         shared = options[0].requirements if answers.layout == MARKERS else ()
+        known_to_hurt = tuple(warnings(self.cells))
         return Plan(
             python=answers.python,
             pythons=self.cells.pythons,
@@ -83,7 +85,10 @@ class _Planner:
             notes=(
                 *(fallback.sentence for fallback in self.cells.fallbacks),
                 *likely_notes(self.cells),
+                *known_to_hurt,
             ),
+            warnings=known_to_hurt,
+            last_releases=self.last_releases(),
         )
 
     @cached_property
@@ -144,7 +149,8 @@ class _Planner:
         if self.answers.torch_pin != MINIMUM:
             return self.exact(package)
         if package.pythons is None:
-            return f"{package.name}>={package.version}" if package.version else package.name
+            oldest = package.version.removesuffix(".*")
+            return f"{package.name}>={oldest}" if oldest else package.name
         # A library says nothing of what its own torch requires, unless a source needs it said.
         return "" if self.answers.layout == MARKERS else package.name
 
@@ -266,6 +272,13 @@ class _Planner:
                     url = cell.url or mirror.url_of(package.origin)
                     yield Index(_index_name(package.origin), url, flat=mirror.flat and not cell.url)
 
+    def last_releases(self) -> dict[str, str]:
+        """Return build -> the last release with it, of builds that newer releases do not have."""
+        builds = dict.fromkeys(cell.backend for cell in self.cells.all if not cell.url)
+        last_releases = {build: self.facts.last_release(build) for build in builds}
+        unended = ("", self.facts.releases[-1])
+        return {build: last for build, last in last_releases.items() if last not in unended}
+
     def hosts(self) -> tuple[str, ...]:
         """Return the hosts that the packages of PyTorch's indexes come from, PyPI left out."""
         hosts: dict[str, None] = {}
@@ -274,6 +287,7 @@ class _Planner:
                 hosts[host_of(cell.url)] = None
             elif any(package.origin != PYPI for package in cell.packages):
                 hosts.update(dict.fromkeys(self.answers.pytorch_index.hosts))
+                hosts.update(dict.fromkeys(self.facts.hosts_of(cell.backend)))
         return tuple(hosts)
 
     def lacks(self, cell: Cell) -> Iterator[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch_plan.addresses import DOCS
-from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import PYPI
 from torch_plan.project.plan import Plan
 from torch_plan.text import listed
@@ -43,7 +42,7 @@ class Wishes(NamedTuple):
     distributed: bool
 
 
-def advice(plan: Plan, wishes: Wishes, facts: Facts) -> Advice:
+def advice(plan: Plan, wishes: Wishes) -> Advice:
     """Return what the README advises."""
     elsewhere = (*_library(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes))
     return Advice(
@@ -51,8 +50,11 @@ def advice(plan: Plan, wishes: Wishes, facts: Facts) -> Advice:
         adding=adding_advice(plan),
         adding_shortly=" ".join(_adding(plan).split()),
         notebook=notebook_advice(plan),
-        upgrade=upgrade_advice(plan),
-        ended=tuple(ended_builds(plan, facts)),
+        upgrade=f"{upgrade_advice(plan)}{security_advice(plan)}",
+        ended=tuple(
+            f"The last release with {build} is {last}."
+            for build, last in plan.last_releases.items()
+        ),
         elsewhere=elsewhere,
     )
 
@@ -132,7 +134,7 @@ def notebook_advice(plan: Plan) -> str:
 
 def upgrade_advice(plan: Plan) -> str:
     """Return how to raise torch and what goes with it."""
-    packages = ["torch", *plan.companions, *plan.tritons]
+    packages = ["torch", *plan.companions, *_some(plan.tritons)]
     if plan.is_library:
         return (
             "Raise the numbers in `constraint-dependencies` of `pyproject.toml`, then run "
@@ -145,12 +147,20 @@ def upgrade_advice(plan: Plan) -> str:
     return f"```console\nuv add --no-sync {pins}\n```"
 
 
-def ended_builds(plan: Plan, facts: Facts) -> Iterator[str]:
-    """Yield a sentence for each build of the plan that newer releases do not have."""
-    for build in dict.fromkeys(cell.backend for cell in plan.cells if not cell.url):
-        last = facts.last_release(build)
-        if last and last != facts.releases[-1]:
-            yield f"The last release with {build} is {last}."
+def security_advice(plan: Plan) -> str:
+    """Return what to do with Dependabot's security updates, nothing where torch comes alone."""
+    if not (plan.companions or plan.tritons):
+        return ""
+    return (
+        "\n\nA security update by Dependabot raises torch alone, and uv cannot lock that: do this "
+        "instead."
+    )
+
+
+def _some(names: Sequence[str]) -> list[str]:
+    """Return names, of many the first two and how many others there are."""
+    few, others = names[:2], names[2:]
+    return [*names] if len(others) < len(few) else [*few, f"{len(others)} others"]
 
 
 def _library(plan: Plan) -> Iterator[str]:
@@ -185,7 +195,7 @@ def _wheel(plan: Plan, slug: str) -> Iterator[str]:
     )
     if plan.tritons:
         yield (
-            f"It requires {listed(plan.tritons)}, which only PyTorch's own index has. Other "
+            f"It requires {listed(_some(plan.tritons))}, which only PyTorch's own index has. Other "
             "installers than uv\n  look on PyPI, where that name has other versions or no owner."
         )
     if plan.local_pins:

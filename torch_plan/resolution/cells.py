@@ -45,7 +45,7 @@ class Cell(NamedTuple):
     build: str
     """What torch was compiled for; empty where PyPI has no wheel for the platform."""
     packages: tuple[Package, ...]
-    """Torch first, then the companions, then the triton package of ROCm and XPU.
+    """Torch first, then the companions, then what ROCm and XPU require of the index.
 
     A companion that the release does not have is left out; one that lacks wheels here has none.
     """
@@ -136,11 +136,11 @@ class Cells:
         packages = [
             self._package(name, self.version(name, release), platform, wanted) for name in names
         ]
-        triton = facts.triton(release, backend)
-        if triton and platform in triton.platforms:
-            version = "" if wanted.url else triton.version
-            index, pythons = _index(platform, wanted), triton.pythons
-            packages.append(Package(triton.name, version, index, pythons, pythons=pythons))
+        for triton in facts.requires(release, backend):
+            if platform in triton.platforms:
+                version = "" if wanted.url else triton.version
+                index, pythons = _index(platform, wanted), triton.pythons
+                packages.append(Package(triton.name, version, index, pythons, pythons=pythons))
         build = facts.build(release, backend, platform)
         cell = Cell(variant, platform, release, backend, build, tuple(packages), wanted.url)
         optional = [package for package in packages if package.name in self.answers.optional]
@@ -325,7 +325,8 @@ def _package(
     wheels = facts.pythons(name, version, index, platform)
     label = facts.label(name, version, index, platform)
     is_likely = facts.is_likely(name, version, index, platform)
-    if not wheels and not is_known and _may_exist(index, platform):
+    may_be_there = not is_known or facts.may_have(wanted.release, wanted.backend)
+    if not wheels and may_be_there and _may_exist(index, platform):
         wheels, is_likely = facts.pythons_anywhere(name, version, platform), True
     return Package(name, version, index, wheels, label, is_likely)
 

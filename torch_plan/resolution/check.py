@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import NamedTuple
 
 from torch_plan.answers.grammar import read_answers
+from torch_plan.answers.indexes import OWN
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Key, Problem, Way
 from torch_plan.answers.records import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
@@ -58,7 +59,15 @@ def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
     cells = Cells(read, facts)
     if not _decides_cells(problems):
         problems += _check_cells(cells, answers)
+    if read.pytorch_index.known and "://" in answers["pytorch_index"]:
+        problems = [*map(_with_own_index, problems, repeat(answers))]
     return Examination(cells, tuple(problems))
+
+
+def _with_own_index(problem: Problem, raw: Mapping[str, str]) -> Problem:
+    """Return a problem with one more way out: the URL may be of an index with its own builds."""
+    way = {"pytorch_index": f"{OWN}{raw['pytorch_index']}"}
+    return problem._replace(ways=(*problem.ways[:1], way, *problem.ways[1:]))
 
 
 def find_problems(answers: ProperAnswers, facts: Facts) -> list[Problem]:
