@@ -107,6 +107,8 @@ def test_command(command: str) -> None:  # noqa: C901  # one case for each kind 
             check_options(rest, find_uv(), kind, subcommand)
         case ["uv", subcommand, *rest]:
             check_options(rest, find_uv(), subcommand)
+        case ["git", "restore", path]:
+            assert (ROOT / path).is_file()
         case ["pip", "install", "uv"] | ["cd", _] | [".ci/run"]:
             pass
         case _:
