@@ -7,6 +7,7 @@ builds. A test fails where one of them is older.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from tabulate import tabulate
 
