@@ -49,7 +49,8 @@ def test_it_is_short(bake: Bake, answers: dict[str, str]) -> None:
     readme = bake(**{"torch_version": "2.9.1", "python_version": "3.11", **answers}).read(
         "README.md"
     )
-    assert len(readme.splitlines()) < 105
+    # A paragraph on the advisories of 2.9.1 and older is among them.
+    assert len(readme.splitlines()) < 107
 
 
 @pytest.mark.parametrize("answers", SPREAD)

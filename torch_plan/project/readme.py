@@ -26,8 +26,8 @@ class Advice(NamedTuple):
     """How to use the project in a notebook."""
     upgrade: str
     """How to raise torch and what goes with it."""
-    ended: tuple[str, ...]
-    """A sentence for each build that newer releases do not have."""
+    remarks: tuple[str, ...]
+    """What to know of newer releases, and of security updates."""
     elsewhere: tuple[str, ...]
     """What whoever installs the project from somewhere else has to know."""
 
@@ -50,11 +50,8 @@ def advice(plan: Plan, wishes: Wishes) -> Advice:
         adding=adding_advice(plan),
         adding_shortly=" ".join(_adding(plan).split()),
         notebook=notebook_advice(plan),
-        upgrade=f"{upgrade_advice(plan)}{security_advice(plan)}",
-        ended=tuple(
-            f"The last release with {build} is {last}."
-            for build, last in plan.last_releases.items()
-        ),
+        upgrade=upgrade_advice(plan),
+        remarks=tuple(upgrade_remarks(plan)),
         elsewhere=elsewhere,
     )
 
@@ -147,14 +144,15 @@ def upgrade_advice(plan: Plan) -> str:
     return f"```console\nuv add --no-sync {pins}\n```"
 
 
-def security_advice(plan: Plan) -> str:
-    """Return what to do with Dependabot's security updates, nothing where torch comes alone."""
-    if not (plan.companions or plan.tritons):
-        return ""
-    return (
-        "\n\nA security update by Dependabot raises torch alone, and uv cannot lock that: do this "
-        "instead."
-    )
+def upgrade_remarks(plan: Plan) -> Iterator[str]:
+    """Yield which builds newer releases do not have, and what to do with security updates."""
+    for build, last in plan.last_releases.items():
+        yield f"The last release with {build} is {last}."
+    if plan.companions or plan.tritons:
+        yield (
+            "A security update by Dependabot raises torch alone, and uv cannot lock that: do what "
+            "stands above instead."
+        )
 
 
 def _some(names: Sequence[str]) -> list[str]:
