@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-import yaml
 
 from tests.conftest import Bake, BakedProject
 from tests.helpers.proof import prove
+from tests.helpers.workflow import commands_of
 
 LINUX = "linux-x86_64"
 
@@ -25,11 +23,6 @@ def option_requirements(project: BakedProject) -> dict[str, list[str]]:
         for name, requirements in tables[project.answers["layout"]].items()
         if name != "dev"
     }
-
-
-def commands(project: BakedProject) -> list[str]:
-    workflow: dict[str, Any] = yaml.safe_load(project.read(".github/workflows/ci.yml"))
-    return [step["run"] for step in workflow["jobs"]["linux"]["steps"] if "run" in step]
 
 
 BUILDS = {"torch_version": "2.9.1", "python_version": "3.11", "torch_backend": "cpu cu128"}
@@ -53,7 +46,7 @@ def test_extras(bake: Bake) -> None:
     prove(project)
     assert project.installed("macos-arm64", "--extra", "cu128")["torch"] == "2.9.1"
     assert "torch" not in project.installed(LINUX)
-    assert "uv sync --locked --extra cpu" in commands(project)
+    assert "uv sync --locked --extra cpu" in commands_of(project)
 
 
 def test_groups(bake: Bake) -> None:
@@ -71,7 +64,7 @@ def test_groups(bake: Bake) -> None:
     assert without_defaults["torch"] == "2.9.1+cu128"
     assert "pytest" not in without_defaults
     assert 'uv sync --locked --no-default-groups --group "$BACKEND"' in project.read("Dockerfile")
-    assert "uv sync --locked" in commands(project)
+    assert "uv sync --locked" in commands_of(project)
     readme = project.read("README.md")
     assert "uv sync --no-group cpu --group cu128" in readme
     assert "A bare `uv sync` and a bare `uv run` install cpu" in readme
