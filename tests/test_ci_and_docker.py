@@ -7,14 +7,16 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.conftest import PYTHON, RELEASE, ROOT, Bake, BakedProject
+from tests.conftest import PYTHON, RELEASE, ROOT, Bake, BakedProject, git
 from tests.helpers.missing import missing
+from tests.helpers.workflow import commands_of, workflow_of
 from tools.lib.lock import UvError, find_uv
 from tools.lib.replica import Replica
 
@@ -173,18 +175,43 @@ def test_commands_of_the_workflow(
     replica_with_wheel: Replica,
 ) -> None:
     project = installable(bake, replica_with_wheel, answers)
-    workflow = yaml.safe_load(project.read(".github/workflows/ci.yml"))
-    (job,) = workflow["jobs"].values()
-    (linux,) = [it for it in job["strategy"]["matrix"]["include"] if it["name"] == "linux"]
-    steps = [
-        re.sub(r"\${{ matrix\.(\w+) }}", lambda name: linux[name[1]], step["run"])
-        for step in job["steps"]
-        if "run" in step
-    ]
-    assert len(steps) == 6
-    printed = "".join(run(step, project.path, **workflow["env"]) for step in steps)
+    commands, variables = commands_of(project), workflow_of(project)["env"]
+    assert len(commands) == 6
+    printed = "".join(run(command, project.path, **variables) for command in commands)
     assert f"torch: {RELEASE}+cpu" in printed
     assert "2 passed" in printed
+    readme = project.read("README.md").partition("## Test and lint")[2]
+    for command in re.findall(r"^uv run .+$", readme, re.MULTILINE):
+        run(command, project.path)
+
+
+@pytest.mark.slow
+def test_real_torch_compiles(bake: Bake, real_replica: Replica) -> None:
+    if not shutil.which("c++"):
+        missing("torch.compile needs a C++ compiler, which is not here")
+    project = installable(bake, real_replica, {"torch_backend": "cpu"})
+    recipe = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+    run(re.findall(r"^uv add \"setuptools.*$", recipe, re.MULTILINE)[0], project.path)
+    printed = run("uv run --no-sync my-ml-project-smoke --compile --json", project.path)
+    assert json.loads(printed)["problems"] == []
+
+
+@pytest.mark.slow
+def test_hooks_of_pre_commit(bake: Bake, stub_replica: Replica) -> None:
+    """All pass on what is rendered; ruff's mends, and mypy's and uv's refuse, what is wrong."""
+    project = installable(bake, stub_replica, {"torch_backend": "cpu", "pre_commit": "yes"})
+    run("uv sync --locked", project.path)
+    git(project.path, "init", "--quiet")
+    git(project.path, "add", "--all")
+    command = f'"{sys.executable}" -m pre_commit run --all-files'
+    assert run(command, project.path).count("Passed") == 4
+    (project.path / "tests/test_wrong.py").write_text("import os\ndef test_wrong(): return 1\n")
+    manifest = project.path / "pyproject.toml"
+    manifest.write_text(manifest.read_text().replace('"ruff"', '"ruff", "rich"'))
+    git(project.path, "add", "--all")
+    with pytest.raises(AssertionError) as failed:
+        run(command, project.path)
+    assert str(failed.value).count("Failed") == 4
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import pytest
 import tomli_w
 
 from tests.conftest import PYTHON, Bake, BakedProject, git
+from tests.helpers.proof import prove
 from tools.lib.lock import UvError, find_uv, read_lock, run_uv
 
 pytestmark = pytest.mark.slow
@@ -107,6 +108,24 @@ def test_library_binds_nobody_to_its_cuda(bake: Bake, place: str) -> None:
     app.lock()
     got = app.installed("linux-x86_64")
     assert (got["torch"], got["torchvision"]) == ("2.13.0+cu130", "0.28.0+cu130")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param({}, id="cuda"),
+        pytest.param({"torch_backend": "rocm6.4"}, id="triton"),
+        pytest.param({"torch_backend": "pypi"}, id="pypi"),
+        pytest.param(
+            {"torch_backend": "cu126", "platforms": "linux-x86_64 windows-x86_64=pypi"}, id="part"
+        ),
+    ],
+)
+def test_library_has_the_planned_builds_itself(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**{**LIBRARY, **answers})
+    prove(project)
+    uv = project.pyproject["tool"]["uv"]
+    assert ("torch" in uv.get("default-groups", [])) == bool(uv.get("sources"))
 
 
 def test_library_of_a_workspace_has_the_torch_of_its_root(bake: Bake) -> None:

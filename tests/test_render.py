@@ -118,6 +118,26 @@ def test_license_of_nobody(bake: Bake) -> None:
     assert "Copyright (c) the authors of One two\n" in project.read("LICENSE")
 
 
+@pytest.mark.parametrize(
+    ("answers", "added", "smoke"),
+    [
+        ({}, "`uv add NAME`", "my-ml-project-smoke"),
+        ({"layout": "groups", "torch_backend": "cpu cu128"}, "`uv add NAME`", "-smoke"),
+        ({"layout": "extras", "torch_backend": "cpu cu128"}, "`--optional`", "-smoke"),
+        ({"torch_pin": "minimum"}, "`uv add NAME`", "python -m my_ml_project.smoke"),
+    ],
+)
+def test_agents_are_told_what_this_project_needs(
+    bake: Bake, answers: dict[str, str], added: str, smoke: str
+) -> None:
+    text = bake(torch_version="2.9.1", agents="yes", **answers).read("AGENTS.md")
+    assert len(text.splitlines()) <= 16
+    assert "Never run `pip install torch`" in text
+    assert added in text
+    assert f"{smoke} --expect cpu" in text
+    assert ("uv sync --extra cpu" in text) == (answers.get("layout") == "extras")
+
+
 def test_git_ignores_data_and_no_module_of_that_name(bake: Bake) -> None:
     project = bake()
     git(project.path, "init", "--quiet")

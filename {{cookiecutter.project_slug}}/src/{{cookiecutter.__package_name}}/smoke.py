@@ -31,7 +31,7 @@ SYNC = "run `uv sync`{% if plan.groups %}, with the group of the build; `uv run 
 {% endif -%}
 NUMPY = "if torch was compiled against NumPy 1, require `numpy<2` in pyproject.toml, run `uv sync`"
 DEVICE = "choose a build or a release of torch that supports it, or update the driver"
-COMPILE = "it needs a C++ compiler, and on a GPU Triton (on Windows the package triton-windows)"
+COMPILE = "it needs a C++ compiler and setuptools; on a GPU Triton (on Windows triton-windows)"
 COMPANION = "must have torch's build: require it next to torch, with torch's [tool.uv.sources]"
 CUDNN = "is another cuDNN loaded? See LD_LIBRARY_PATH, ldconfig -p, site-packages/nvidia/cudnn/lib"
 FFMPEG = "FFmpeg is missing: install version 4 to 8 (`apt install ffmpeg`, `brew install ffmpeg`)"
