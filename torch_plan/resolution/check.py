@@ -1,27 +1,19 @@
-"""What makes answers impossible to serve, with the changes that may help.
-
-Every problem is collected before any is reported. The ways out are candidates, the nearest first;
-`refusal` offers those that it has tried.
-"""
+"""Answers, read and looked at: their cells, and everything that is wrong with them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import groupby, repeat
+from itertools import repeat
 from typing import NamedTuple
 
 from torch_plan.answers.grammar import read_answers
 from torch_plan.answers.indexes import OWN
 from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.answers.problems import Key, Problem, Way
-from torch_plan.answers.records import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
-from torch_plan.answers.words import BackendWord, PlatformWord
+from torch_plan.answers.problems import Problem
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import CPU, TORCH, backend_key
-from torch_plan.resolution.cells import Cell, Cells, Package
-from torch_plan.resolution.ways import Ways
-from torch_plan.text import listed
+from torch_plan.resolution.cell_checks import check_cells
+from torch_plan.resolution.cells import Cells
 
 BUILD_ANSWERS = (
     "torch_version",
@@ -58,7 +50,7 @@ def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
     read, problems = read_answers(answers, facts)
     cells = Cells(read, facts)
     if not _decides_cells(problems):
-        problems += _check_cells(cells, answers)
+        problems += check_cells(cells, answers)
     if read.pytorch_index.known and "://" in answers["pytorch_index"]:
         problems = [*map(_with_own_index, problems, repeat(answers))]
     return Examination(cells, tuple(problems))
@@ -87,277 +79,3 @@ def read_cells(answers: ProperAnswers, facts: Facts) -> Cells | None:
 def _decides_cells(problems: Iterable[Problem]) -> bool:
     """Tell whether any problem is about an answer that decides the cells."""
     return any(problem.key[0] in BUILD_ANSWERS for problem in problems)
-
-
-def _check_cells(cells: Cells, raw: Mapping[str, str]) -> list[Problem]:
-    """Return why these cells cannot be had; the ways out change `raw` word by word."""
-    checks = _Checks(cells, raw)
-    if checks.check_pythons():
-        for variant in cells.answers.variants:
-            if checks.check_backend(variant):
-                for cell in cells.of(variant):
-                    checks.check_torch(cell)
-                checks.check_companions(variant)
-        checks.check_numpy_guard()
-        checks.check_minimum()
-        checks.check_dockerfile()
-    return checks.problems
-
-
-class _Checks:
-    """Collects problems. A check that later ones depend on returns True if it found none."""
-
-    def __init__(self, cells: Cells, raw: Mapping[str, str]) -> None:
-        self.cells, self.raw = cells, raw
-        self.answers, self.facts = cells.answers, cells.facts
-        self.ways = Ways(cells, raw)
-        self.problems: list[Problem] = []
-
-    def refuse(self, key: Key, *, heading: str, reason: str, ways: Iterable[Way]) -> None:
-        """Note a problem, without the ways out that change nothing."""
-        distinct = [way for way in ways if any(self.raw.get(name) != way[name] for name in way)]
-        self.problems.append(Problem(key, heading, reason, tuple(distinct)))
-
-    def check_pythons(self) -> bool:
-        """Refuse a Python that one of the releases has no wheel of torch for at all."""
-        answers, problems_before = self.answers, len(self.problems)
-        releases = [answers.release, *(variant.release for variant in answers.variants)]
-        releases += [override.release for override in answers.overrides.values()]
-        for release in dict.fromkeys(filter(None, releases)):
-            self.check_python(release)
-        return len(self.problems) == problems_before
-
-    def check_python(self, release: str) -> None:
-        """Refuse a Python that a release has no wheel of torch for at all."""
-        facts, python = self.facts, self.answers.python
-        pythons = facts.pythons_of(release)
-        if python not in pythons:
-            serving = [name for name in facts.releases if python in facts.pythons_of(name)]
-            self.refuse(
-                ("python_version", *([] if release == self.answers.release else [release])),
-                heading=f"python_version={python} with {self.asked_release(release)}",
-                reason=f"torch {release} has wheels for Python {facts.span(pythons)}.",
-                ways=[
-                    *self.ways.other_pythons(pythons),
-                    *self.ways.other_releases(release, serving),
-                ],
-            )
-
-    def check_backend(self, variant: Variant) -> bool:
-        """Refuse a backend that the release lacks, or that no chosen platform would get."""
-        answers, facts, backend = self.answers, self.facts, variant.backend
-        release, python = variant.release, answers.python
-        options = facts.backends(release)
-        exists = any(self.cells.exists(release, backend, name) for name in answers.platforms)
-        if backend not in options and not exists:
-            self.refuse(
-                ("torch_backend", self.position(variant), "release"),
-                heading=f"torch_backend={backend} with {self.asked_release(release)}",
-                reason=f"torch {release} has: {' '.join(options)}.",
-                ways=[*self.ways.releases_with(variant)[:1], *self.ways.other_backends(variant)],
-            )
-            return False
-        if exists or any(self.cells.override(variant, name) for name in answers.platforms):
-            return True
-        served = {
-            platform: facts.pythons(TORCH, release, backend, platform)
-            for platform in facts.platforms(TORCH, release, backend)
-        }
-        served_texts = [f"{name} (Python {facts.span(served[name])})" for name in served]
-        elsewhere = [name for name in served if self.cells.exists(release, backend, name)]
-        here = [python for name in answers.platforms for python in served.get(name, ())]
-        self.refuse(
-            ("torch_backend", self.position(variant), "platforms"),
-            heading=f"torch_backend={backend} for platforms={' '.join(answers.platforms)} "
-            f"with {self.asked_release(release)} and python_version={python}",
-            reason=f"none of these platforms has {backend} wheels for this Python; "
-            f"torch {release} has them for {'; '.join(served_texts)}.",
-            ways=[
-                *self.ways.other_pythons(here),
-                *self.ways.other_backends(variant),
-                *({"platforms": f"{name} {self.raw['platforms']}"} for name in elsewhere),
-            ],
-        )
-        return False
-
-    def check_torch(self, cell: Cell) -> None:
-        """Refuse a cell whose wheel of torch does not exist, or does not work."""
-        reason = self.cells.why_missing(cell.torch, cell)
-        if reason:
-            self.refuse(
-                ("platforms", cell.platform, self.position(cell.variant)),
-                heading=self.heading(cell),
-                reason=reason,
-                ways=self.ways.other_cells(cell),
-            )
-            return
-        reason = self.facts.hardware.why_broken(cell.release, cell.backend, cell.platform)
-        if reason and not cell.url:
-            self.refuse(
-                ("broken", cell.platform, self.position(cell.variant)),
-                heading=self.heading(cell),
-                reason=f"PyTorch publishes this build, but it does not work: {reason}.",
-                ways=[
-                    *self.ways.other_backends(cell.variant),
-                    self.ways.with_override(cell, CPU),
-                    self.ways.without_platform(cell.platform),
-                ],
-            )
-
-    def check_companions(self, variant: Variant) -> None:
-        """Refuse the companions that cannot be had: of the release, an index, or a platform."""
-        for companion in self.answers.companions:
-            if companion in self.answers.optional:
-                continue
-            # What a release or an index lacks is said once, not for each of its platforms.
-            cells = sorted(self.cells.of(variant), key=lambda cell: (cell.release, cell.backend))
-            for _, group in groupby(cells, key=lambda cell: (cell.release, cell.backend)):
-                self.check_group(companion, list(group))
-
-    def check_group(self, companion: str, cells: list[Cell]) -> None:
-        """Refuse a companion in cells of one release and one backend."""
-        packages = [package for cell in cells if (package := cell.package(companion))]
-        if not packages:
-            self.refuse_release(companion, cells[0].release)
-        elif any(
-            package.wheels or self.facts.wheels(companion, package.version, package.origin)
-            for package in packages
-        ):
-            for package, cell in zip(packages, cells, strict=True):
-                self.check_companion(package, cell)
-        else:
-            self.refuse_index(companion, cells)
-
-    def refuse_release(self, companion: str, release: str) -> None:
-        """Refuse a companion that was not made for a release of torch."""
-        serving = [name for name in self.facts.releases if companion in self.facts.companions(name)]
-        self.refuse(
-            ("companions", companion, *([] if release == self.answers.release else [release])),
-            heading=f"companions={companion} with {self.asked_release(release)}",
-            reason=f"there is no {companion} for torch {release}.",
-            ways=[
-                self.ways.without_companion(companion),
-                self.ways.optional_companion(companion),
-                *self.ways.other_releases(release, serving),
-            ],
-        )
-
-    def refuse_index(self, companion: str, cells: list[Cell]) -> None:
-        """Refuse a companion that the index of these cells lacks on every platform."""
-        variant, release, backend = cells[0].variant, cells[0].release, cells[0].backend
-        versions = self.facts.companions(release)[companion]
-        platforms = " ".join(cell.platform for cell in cells)
-        indexes = {name for version in versions for name in self.facts.indexes(companion, version)}
-        others = self.ways.other_backends(variant)
-        self.refuse(
-            ("companions", companion, self.position(variant)),
-            heading=f"companions={companion} with torch_backend={backend} "
-            f"for platforms={platforms} and {self.asked_release(release)}",
-            reason=f"{companion} {listed(versions, 'or')}, which goes with torch {release}, is on "
-            f"{listed(sorted(indexes, key=backend_key))} but not on {backend}.",
-            ways=[
-                *others[:1],
-                self.ways.optional_companion(companion),
-                *others[1:],
-                self.ways.without_companion(companion),
-                *(self.ways.with_override(cell, CPU) for cell in cells),
-            ],
-        )
-
-    def check_companion(self, package: Package, cell: Cell) -> None:
-        """Refuse a companion that a cell lacks, unless it lacks torch itself."""
-        reason = self.cells.why_missing(package, cell)
-        if not reason or self.cells.why_missing(cell.torch, cell):
-            return
-        self.refuse(
-            ("companions", package.name, self.position(cell.variant), cell.platform),
-            heading=f"companions={package.name} and {self.heading(cell)}",
-            reason=reason,
-            ways=[
-                self.ways.with_override(cell, CPU),
-                self.ways.optional_companion(package.name),
-                self.ways.without_companion(package.name),
-                *self.ways.other_pythons(package.wheels),
-                *self.ways.other_backends(cell.variant),
-                self.ways.without_platform(cell.platform),
-            ],
-        )
-
-    def check_numpy_guard(self) -> None:
-        """Refuse `numpy<2` where NumPy 1 has no wheels."""
-        answers, guarded = self.answers, self.cells.guarded
-        pythons, platforms = self.facts.numpy_1
-        if guarded and answers.python not in pythons:
-            self.refuse(
-                ("numpy_guard", "python"),
-                heading=f"numpy_guard={answers.numpy_guard} with python_version={answers.python}",
-                reason=f"numpy<2 has wheels for Python {self.facts.span(pythons)}.",
-                ways=[
-                    *self.ways.other_pythons(pythons),
-                    {"numpy_guard": "auto"},
-                    {"numpy_guard": "never"},
-                ],
-            )
-        unserved = [platform for platform in guarded if platform not in platforms]
-        if unserved:
-            self.refuse(
-                ("numpy_guard", "platforms"),
-                heading=f"numpy_guard={answers.numpy_guard} for platforms={' '.join(unserved)}",
-                reason="numpy<2 has no wheels for these platforms.",
-                ways=[{"numpy_guard": "auto"}, *map(self.ways.without_platform, unserved)],
-            )
-
-    def check_minimum(self) -> None:
-        """Refuse `torch_pin=minimum` where one platform has several releases.
-
-        uv has one list of constraints for the whole project, whatever extra or group is chosen.
-        """
-        if self.answers.torch_pin != MINIMUM:
-            return
-        for platform in self.answers.platforms:
-            cells = (cell for cell in self.cells.all if cell.platform == platform)
-            releases = list(dict.fromkeys(cell.release for cell in cells))
-            if len(releases) > 1:
-                self.refuse(
-                    ("torch_pin", platform),
-                    heading=f"torch_pin={MINIMUM} for platforms={platform}",
-                    reason=f"its builds are of torch {listed(releases)}, but uv.lock can be held "
-                    f"at only one release for each platform with torch_pin={MINIMUM}.",
-                    ways=[{"torch_pin": "public"}],
-                )
-
-    def check_dockerfile(self) -> None:
-        """Refuse a Dockerfile for a project without a Linux platform."""
-        has_linux = any(platform.startswith("linux") for platform in self.answers.platforms)
-        if self.answers.dockerfile and not has_linux:
-            self.refuse(
-                ("dockerfile",),
-                heading=f"dockerfile=yes for platforms={' '.join(self.answers.platforms)}",
-                reason="a container runs Linux, and none of the platforms is Linux.",
-                ways=[
-                    {"dockerfile": "no"},
-                    {"platforms": f"{DEFAULT_PLATFORMS[0]} {self.raw['platforms']}"},
-                ],
-            )
-
-    def position(self, variant: Variant) -> str:
-        """Return a key for a variant that stays the same when its backend or name changes."""
-        return str(self.answers.variants.index(variant))
-
-    def asked_release(self, release: str) -> str:
-        """Return the answer that asks for a release; of a list, the word that does."""
-        if release == self.answers.release:
-            return f"torch_version={release}"
-        for key, kind in (("torch_backend", BackendWord), ("platforms", PlatformWord)):
-            for text in self.raw[key].split():
-                if kind.parse(text).release == release:
-                    return f"{key}={text}"
-        raise KeyError(release)
-
-    def heading(self, cell: Cell) -> str:
-        """Return what was asked of a cell."""
-        name = "" if self.answers.layout == MARKERS else f" ({cell.variant.name})"
-        return (
-            f"torch_backend={cell.backend}{name} for platforms={cell.platform} "
-            f"with {self.asked_release(cell.release)} and python_version={self.answers.python}"
-        )
