@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import threading
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -67,14 +69,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         response = self.server.answer(self.path)
-        content = response.body
+        status, content = response.status, response.body
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        if self.headers["If-None-Match"] == etag:
+            status, content = HTTPStatus.NOT_MODIFIED, b""
         self.close_connection = response.is_cut or self.close_connection
         self.server.requests.append(self.path)
-        self.send_response(response.status)
+        self.send_response(status)
         self.send_header("Content-Type", response.content_type)
-        # A later server may have the same port: no client may take an answer for its answer.
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("ETag", etag)
+        # A later server may have the same port: a client's cache must ask again.
+        self.send_header("Cache-Control", "no-cache")
+        if status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content[: len(content) // 2] if response.is_cut else content)
 
