@@ -151,3 +151,195 @@ def test_the_build_may_stand_anywhere_in_the_url_of_an_index() -> None:
 def test_an_index_of_one_build_is_refused_with_its_general_form(url: str, way: str) -> None:
     rerun = command_answers(refused({"pytorch_index": url}))
     assert rerun["pytorch_index"] == way
+
+
+HOST = "https://host.example"
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "ways"),
+    [
+        ({"project_name": "\udcff!"}, "project_name", "project_name=!"),
+        ({"dockerfile": "maybe"}, "dockerfile", "dockerfile=no; dockerfile=yes"),
+        ({"torch_pin": "x"}, "torch_pin", "torch_pin=public; torch_pin=local; torch_pin=minim"),
+        ({"python_version": "3.13t"}, "python_version", "python_version=3.13; "),
+        ({"python_version": "3.1"}, "python_version", "python_version=3.10; "),
+        ({"torch_backend": "cpu cu130"}, "torch_backend layout", "layout=extras; layout=groups"),
+        (
+            {"torch_backend": "gpu=cu130"},
+            "torch_backend gpu=cu130 name",
+            "torch_backend=cu130; layout=extras",
+        ),
+        (
+            {"layout": "extras", "torch_backend": "cpu -x=cu130"},
+            "torch_backend -x=cu130 characters",
+            "torch_backend=cpu cu130",
+        ),
+        (
+            {"layout": "extras", "torch_backend": "rocm7-2=cpu"},
+            "torch_backend rocm7-2=cpu misleading",
+            "torch_backend=cpu",
+        ),
+        (
+            {"layout": "groups", "torch_backend": "cpu Dev=cu130"},
+            "torch_backend Dev=cu130 dev",
+            "torch_backend=cpu cu130",
+        ),
+        (
+            {"layout": "extras", "torch_backend": "a-b=cpu A.B=cu130"},
+            "torch_backend A.B=cu130 twice",
+            "torch_backend=a-b=cpu cu130; torch_backend=a-b=cpu A.B-2=cu130",
+        ),
+        (
+            {"layout": "extras", "torch_backend": "cpu cpu"},
+            "torch_backend cpu twice",
+            "torch_backend=cpu; torch_backend=cpu-2=cpu",
+        ),
+        (
+            {"layout": "extras", "torch_backend": "cpu x=2.9.9+cu128"},
+            "torch_backend x=2.9.9+cu128 release",
+            "torch_backend=cpu x=2.9.1+cu128; torch_backend=cpu x=2.9.0+cu128; ",
+        ),
+        (
+            {"platforms": "linux-x8664=cu13 plan9"},
+            "platforms linux-x8664=cu13 platform",
+            "platforms=linux-x86_64=cu130 plan9; platforms=linux-aarch64=cu130 plan9",
+        ),
+        (
+            {"platforms": "linux-x8664=cu13 plan9"},
+            "platforms linux-x8664=cu13 backend",
+            "platforms=linux-x86_64=cu130 plan9; platforms=linux-x86_64=cu132 plan9; "
+            "platforms=linux-x86_64=cpu plan9",
+        ),
+        (
+            {"platforms": "linux-x8664=cu13 plan9"},
+            "platforms plan9 platform",
+            "platforms=linux-x8664=cu13",
+        ),
+        (
+            {"platforms": "linux-x86_64=gpu:cpu"},
+            "platforms linux-x86_64=gpu:cpu variant",
+            "platforms=linux-x86_64=cpu",
+        ),
+        (
+            {
+                "layout": "extras",
+                "torch_backend": "cpu gpu=cu130",
+                "platforms": "linux-x86_64=x:cpu",
+            },
+            "platforms linux-x86_64=x:cpu variant",
+            "platforms=linux-x86_64=gpu:cpu; platforms=linux-x86_64",
+        ),
+        (
+            {"platforms": "linux-x86_64 linux-aarch64=cu126@ftp://host"},
+            "platforms linux-aarch64=cu126@ftp://host url",
+            "platforms=linux-x86_64 linux-aarch64=cu126",
+        ),
+        (
+            {"platforms": "linux-x86_64 linux-aarch64=pypi@https://host/x"},
+            "platforms linux-aarch64=pypi@https://host/x url",
+            "platforms=linux-x86_64 linux-aarch64=cpu@https://host/x",
+        ),
+        (
+            {"platforms": "linux-x86_64=cpu linux-x86_64=cu130"},
+            "platforms linux-x86_64=cu130 twice",
+            "platforms=linux-x86_64=cpu linux-x86_64",
+        ),
+        ({"companions": "torchvison"}, "companions torchvison name", "companions=torchvi"),
+        ({"companions": "foo"}, "companions foo name", "companions=none"),
+        ({"companions": "foo foo"}, "companions foo name", "companions=none"),
+        ({"companions": "foo torchaudio"}, "companions foo name", "companions=torchaudio"),
+        (
+            {"torch_version": "2.9.1+cu128", "torch_backend": "cpu"},
+            "torch_version torch_backend",
+            "torch_version=2.9.1; torch_version=2.9.1, torch_backend=cu128",
+        ),
+        ({"torch_version": "1.13"}, "torch_version", "torch_version=2.0.0; torch_version=2."),
+        (
+            {"torch_version": "2.1"},
+            "torch_version",
+            "torch_version=2.1.2; torch_version=2.10.0; torch_version=2.9.1; torch_version=2.7.1; ",
+        ),
+        (
+            {"torch_version": "2.15.0", "torch_backend": "rocm"},
+            "torch_backend rocm backend",
+            "torch_version=2.14.1, torch_backend=rocm7.2; torch_backend=cpu",
+        ),
+        (
+            {"torch_backend": "cpu gpu=2.15.0+amd", "layout": "extras"},
+            "torch_backend gpu=2.15.0+amd backend",
+            "torch_backend=cpu gpu=2.14.1+rocm7.2; torch_backend=cpu gpu=2.15.0+cpu",
+        ),
+        ({"torch_backend": "auto"}, "torch_backend auto backend", "torch_backend=cpu"),
+        (
+            {
+                "torch_backend": "cu1311",
+                "pytorch_index": "https://host.example/whl",
+                "torch_version": "2.9.1",
+            },
+            "torch_backend cu1311 backend",
+            "torch_backend=cu130; ",
+        ),
+        (
+            {"pytorch_index": "https://host.example/whl/cu128/"},
+            "pytorch_index",
+            "pytorch_index=https://host.example/whl",
+        ),
+        (
+            {"pytorch_index": "https://host.example/cu128/a-cu126"},
+            "pytorch_index",
+            "pytorch_index=https://host.example/cu128/a-{build}",
+        ),
+        (
+            {"pytorch_index": "https://host.example/cu128/simple"},
+            "pytorch_index",
+            "pytorch_index=https://host.example/{build}/simple",
+        ),
+        (
+            {"pytorch_index": "https://host.example/torch/simple"},
+            "pytorch_index",
+            "pytorch_index=https://host.example/torch-{build}/simple; "
+            "pytorch_index=https://host.example/torch/{build}/simple",
+        ),
+        (
+            {"pytorch_index": "https://host.example/nightly"},
+            "pytorch_index",
+            "pytorch_index=https://host.example",
+        ),
+        ({"pytorch_index": "tuna"}, "pytorch_index", "pytorch_index=official; pytorch_index=nju; "),
+        ({"package_index": "nowhere"}, "package_index", "package_index=pypi; package_index=tuna; "),
+    ],
+)
+def test_a_word_that_is_refused_is_named_with_what_may_have_been_meant(
+    given: dict[str, str], key: str, ways: str
+) -> None:
+    """Of many changes that are offered the first ones are named here."""
+    problems = {
+        " ".join(problem.key): problem for problem in find_problems(complete(given, FACTS), FACTS)
+    }
+    problem = problems[key]
+    offered = [", ".join(f"{name}={value}" for name, value in way.items()) for way in problem.ways]
+    assert "; ".join(offered).startswith(ways)
+    assert problem.reason.endswith(".")
+    assert problem.heading.startswith(problem.key[0]) or problem.key[1] in problem.heading
+
+
+def test_the_build_in_the_url_of_an_index_need_not_come_last() -> None:
+    given = {"pytorch_index": f"{HOST}/{{build}}/simple", "package_index": f"{HOST}/simple"}
+    assert find_problems(complete(given, FACTS), FACTS) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "url"),
+    [
+        ({"package_index": "tuna"}, "tuna", FACTS.package_mirrors["tuna"]),
+        ({"package_index": f"{HOST}/s/"}, "packages", f"{HOST}/s"),
+        ({"pytorch_index": "nju"}, "pytorch-cpu", f"{FACTS.pytorch_mirrors['nju'].url}/cpu"),
+    ],
+)
+def test_an_index_has_a_name_and_a_url(given: dict[str, str], name: str, url: str) -> None:
+    made = make_plan(complete(given, FACTS))
+    assert made.indexes[-1][:2] == (name, url)
+    assert made.indexes[-1].default == ("package_index" in given)
+    typed = make_plan(complete({"pytorch_index": FACTS.pytorch_mirrors["nju"].url}, FACTS))
+    assert typed.hosts == FACTS.pytorch_mirrors["nju"].hosts

@@ -9,7 +9,7 @@ import pytest
 from packaging.markers import Marker
 
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.project.markers import environment, split
+from torch_plan.project.markers import compared, environment, split
 
 SYSTEMS = {platform.sys_platform for platform in PLATFORMS.values()} | {"freebsd"}
 MACHINES = {platform.platform_machine for platform in PLATFORMS.values()} | {"riscv64"}
@@ -90,6 +90,32 @@ def test_two_comparisons_are_shorter_than_a_list(
     group: tuple[str, ...], rest: tuple[str, ...], marker: str
 ) -> None:
     assert split([group, rest], [*group, *rest])[0] == marker
+
+
+def test_where_no_two_comparisons_do_the_platforms_are_listed() -> None:
+    group = ("linux-x86_64", "macos-arm64", "windows-arm64")
+    rest = [name for name in PLATFORMS if name not in group]
+    listed = " or ".join(map(environment, group))
+    assert split([group, rest], PLATFORMS) == [listed, " or ".join(map(environment, rest))]
+
+
+def test_a_group_without_platforms_has_no_marker() -> None:
+    with pytest.raises(ValueError, match="one platform at least"):
+        split([[], ["linux-x86_64"]], ["linux-x86_64", "macos-arm64"])
+
+
+def test_markers_compare_what_python_says_of_a_platform() -> None:
+    assert compared("windows-arm64", "3.12") == {
+        "sys_platform": "win32",
+        "platform_system": "Windows",
+        "os_name": "nt",
+        "platform_machine": "ARM64",
+        "python_version": "3.12",
+        "python_full_version": "3.12.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "extra": "",
+    }
 
 
 def test_environments_are_exact() -> None:

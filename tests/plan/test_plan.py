@@ -366,3 +366,91 @@ def test_ci_takes_the_cheapest_runner_of_a_system(platforms: str, runner: str) -
     release = "2.2.2" if "macos" in platforms else "2.9.1"
     made = plan(torch_version=release, companions="none", platforms=platforms)
     assert [job.runner for job in jobs_of(made)] == [runner]
+
+
+ROCM = {"torch_backend": "rocm6.4", "platforms": "linux-x86_64 macos-arm64"}
+LINUX, OTHER = "sys_platform == 'linux'", "sys_platform != 'linux'"
+
+
+def test_an_application_leaves_unchosen_companions_bounded() -> None:
+    made = plan(**ROCM)
+    assert made.dependencies == (
+        "torch==2.9.1",
+        "torchvision==0.24.1",
+        f"pytorch-triton-rocm==3.5.1 ; {LINUX}",
+        "numpy",
+    )
+    assert made.constraints == (
+        "torchaudio>=2.9.1,<2.11.0",
+        f"torchcodec>=0.8.0,<0.10.0 ; {OTHER}",
+    )
+
+
+def test_a_library_asks_for_a_minimum_and_is_constrained_to_the_release() -> None:
+    made = plan(**ROCM, torch_pin="minimum")
+    assert made.dependencies == ("torch>=2.9.1", "torchvision>=0.24.1", "numpy")
+    assert made.constraints[:3] == (
+        "torch==2.9.1",
+        "torchvision==0.24.1",
+        f"pytorch-triton-rocm==3.5.1 ; {LINUX}",
+    )
+    chosen = plan(
+        torch_pin="minimum",
+        layout="extras",
+        torch_backend="cpu amd=rocm6.4",
+        platforms="linux-x86_64",
+    )
+    assert chosen.options[1].requirements[2] == "pytorch-triton-rocm"
+    assert chosen.dependencies == ("numpy",)
+
+
+def test_sources_hold_for_companions_that_only_others_require() -> None:
+    sources = plan(**ROCM).sources
+    everywhere = (Source("pytorch-rocm6.4", LINUX), Source("pytorch-cpu", OTHER))
+    assert sources == {
+        "torch": everywhere,
+        "torchvision": everywhere,
+        "torchaudio": everywhere,
+        "pytorch-triton-rocm": (Source("pytorch-rocm6.4", LINUX),),
+    }
+    extras = plan(layout="extras", torch_backend="cpu cu128", platforms="linux-x86_64").sources
+    assert extras.keys() == {"torch", "torchvision"}
+
+
+def test_a_flat_mirror_is_flat_and_an_index_of_a_platform_s_own_is_not() -> None:
+    mirror = FACTS.pytorch_mirrors["aliyun"]
+    made = plan(
+        pytorch_index="aliyun",
+        torch_backend="cu128",
+        platforms=f"linux-x86_64 linux-aarch64=cu128@{JETSON}",
+    )
+    assert [(index.url, index.flat) for index in made.indexes] == [
+        (mirror.url_of("cu128"), True),
+        (JETSON, False),
+    ]
+    assert made.hosts == (*mirror.hosts, "host.example")
+
+
+def test_numpy_is_held_where_torch_or_a_companion_was_compiled_for_numpy_1() -> None:
+    """Torch 2.3.0 was so on Windows alone, and torchvision 0.19.0 requires it in one wheel."""
+    made = plan(torch_version="2.3.0", torch_backend="cpu")
+    assert made.guarded_platforms == ("windows-x86_64",)
+    assert made.dependencies[-2:] == (
+        "numpy>=2 ; sys_platform != 'win32'",
+        "numpy<2 ; sys_platform == 'win32'",
+    )
+    assert plan(torch_version="2.3.0", torch_backend="cpu", numpy_guard="never").dependencies[
+        -1
+    ] == ("numpy")
+    always = plan(torch_backend="cpu", numpy_guard="always")
+    assert always.dependencies[-1] == "numpy<2"
+    assert always.pythons == ("3.11", "3.12")
+
+
+def test_the_first_group_is_synced_without_options() -> None:
+    made = plan(layout="groups", torch_backend="cpu gpu=cu128", platforms="linux-x86_64")
+    assert [option.sync for option in made.options] == [
+        (),
+        ("--no-group", "cpu", "--group", "gpu"),
+    ]
+    assert plan(torch_backend="cpu").default.sync == ()
