@@ -370,7 +370,7 @@ def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
     for where in [*named, *likely][:1]:
         platform, command = likely[where]
         return Stopped(
-            f"{platform} was to get a build that very likely exists, but uv did not find it.",
+            f"Nobody has confirmed the build that {platform} was to get, and uv did not find it.",
             instead=command,
         )
     return None

@@ -280,5 +280,4 @@ def test_an_index_that_wants_a_login(
         printed = said(capfd)
         phrase = {401: "401 Unauthorized: it needs a login, in UV_", 403: "403 Forbidden: it needs"}
         assert f"\n{locked.host} answers {phrase[status]}" in printed
-    assert "that very likely exists, but uv did not find it" not in printed
     assert next_step(printed) == lock_step(project)
