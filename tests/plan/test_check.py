@@ -203,3 +203,16 @@ def test_a_problem_of_a_name_leaves_the_cells_to_be_looked_at() -> None:
     assert [problem.key[0] for problem in problems(given)] == ["project_slug", "broken"]
     assert read_cells(complete({"project_slug": "torch"}, FACTS), FACTS)
     assert read_cells(complete({"torch_version": "9"}, FACTS), FACTS) is None
+
+
+def test_what_was_given_is_no_way_out() -> None:
+    given = {"torch_version": "2.5.1", "python_version": "3.13", "platforms": "linux-x86_64=cpu"}
+    (problem,) = problems({**given, "companions": "torchvision"})
+    assert problem.key == ("companions", "torchvision", "0", "linux-x86_64")
+    assert {"platforms": "linux-x86_64=cpu"} not in problem.ways
+
+
+def test_a_companion_that_the_index_has_for_others_is_missing_on_a_platform() -> None:
+    given = {"torch_version": "2.9.1", "torch_backend": "cu128", "companions": "torchcodec"}
+    (problem,) = problems({**given, "platforms": "windows-x86_64"})
+    assert problem.key == ("companions", "torchcodec", "0", "windows-x86_64")

@@ -176,3 +176,10 @@ def test_wheel_names_are_read_and_written(filename: str) -> None:
 
 def test_a_macos_wheel_without_abi_is_still_of_its_python() -> None:
     assert parse_wheel_name("torch-2.9.1-cp313-none-macosx_11_0_arm64.whl").python == "cp313"
+
+
+def test_a_companion_of_the_cpu_build_comes_from_pypi_only_where_the_index_has_none() -> None:
+    """Both have torchcodec 0.16.0 for macOS; only PyPI has a CPU build of 0.9.1 there."""
+    for version, index in (("0.16.0", "cpu"), ("0.9.1", "pypi")):
+        assert FACTS.companion_index("torchcodec", version, "cpu", "macos-arm64") == index
+    assert FACTS.companion_index("torchcodec", "0.9.1", "cu128", "linux-x86_64") == "cu128"

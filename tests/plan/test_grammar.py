@@ -121,6 +121,7 @@ def test_a_companion_that_ended_is_refused_for_the_release() -> None:
     facts = Facts(data)
     (problem,) = find_problems(complete({"companions": "torchaudio"}, facts), facts)
     assert problem.key == ("companions", "torchaudio")
+    assert problem.heading == f"companions=torchaudio with torch_version={newest}"
     assert problem.ways[0] == {"companions": "none"}
 
 
@@ -160,8 +161,13 @@ HOST = "https://host.example"
     ("given", "key", "ways"),
     [
         ({"project_name": "\udcff!"}, "project_name", "project_name=!"),
+        (
+            {"project_name": "My Net", "project_slug": ""},
+            "project_slug",
+            "project_slug=my-net; project_slug=my-net-project",
+        ),
         ({"dockerfile": "maybe"}, "dockerfile", "dockerfile=no; dockerfile=yes"),
-        ({"torch_pin": "x"}, "torch_pin", "torch_pin=public; torch_pin=local; torch_pin=minim"),
+        ({"torch_pin": "x"}, "torch_pin", "torch_pin=public; torch_pin=local; torch_pin=minimum"),
         ({"python_version": "3.13t"}, "python_version", "python_version=3.13; "),
         ({"python_version": "3.1"}, "python_version", "python_version=3.10; "),
         ({"torch_backend": "cpu cu130"}, "torch_backend layout", "layout=extras; layout=groups"),
@@ -245,7 +251,7 @@ HOST = "https://host.example"
             "platforms linux-x86_64=cu130 twice",
             "platforms=linux-x86_64=cpu linux-x86_64",
         ),
-        ({"companions": "torchvison"}, "companions torchvison name", "companions=torchvi"),
+        ({"companions": "torchvison"}, "companions torchvison name", "companions=torchvision"),
         ({"companions": "foo"}, "companions foo name", "companions=none"),
         ({"companions": "foo foo"}, "companions foo name", "companions=none"),
         ({"companions": "foo torchaudio"}, "companions foo name", "companions=torchaudio"),
@@ -254,7 +260,12 @@ HOST = "https://host.example"
             "torch_version torch_backend",
             "torch_version=2.9.1; torch_version=2.9.1, torch_backend=cu128",
         ),
-        ({"torch_version": "1.13"}, "torch_version", "torch_version=2.0.0; torch_version=2."),
+        (
+            {"torch_version": "1.13"},
+            "torch_version",
+            f"torch_version=2.0.0; torch_version={FACTS.releases[-1]}",
+        ),
+        ({"torch_version": "2.9.7+cu128"}, "torch_version", "torch_version=2.9.1; "),
         (
             {"torch_version": "2.1"},
             "torch_version",
@@ -320,7 +331,9 @@ def test_a_word_that_is_refused_is_named_with_what_may_have_been_meant(
     problem = problems[key]
     offered = [", ".join(f"{name}={value}" for name, value in way.items()) for way in problem.ways]
     assert "; ".join(offered).startswith(ways)
+    assert ways.endswith("; ") or "; ".join(offered) == ways
     assert problem.reason.endswith(".")
+    assert "None" not in problem.heading
     assert problem.heading.startswith(problem.key[0]) or problem.key[1] in problem.heading
 
 
@@ -341,5 +354,27 @@ def test_an_index_has_a_name_and_a_url(given: dict[str, str], name: str, url: st
     made = make_plan(complete(given, FACTS))
     assert made.indexes[-1][:2] == (name, url)
     assert made.indexes[-1].default == ("package_index" in given)
-    typed = make_plan(complete({"pytorch_index": FACTS.pytorch_mirrors["nju"].url}, FACTS))
-    assert typed.hosts == FACTS.pytorch_mirrors["nju"].hosts
+
+
+def test_the_url_of_a_mirror_is_that_mirror_and_any_other_serves_its_own_files() -> None:
+    mirror = FACTS.pytorch_mirrors["aliyun"]
+    named, typed = (
+        make_plan(complete({"pytorch_index": answer}, FACTS)) for answer in ("aliyun", mirror.url)
+    )
+    assert named.indexes == typed.indexes
+    assert named.hosts == typed.hosts == mirror.hosts
+    other = make_plan(complete({"pytorch_index": f"{HOST}/whl"}, FACTS))
+    assert other.hosts == ("host.example",)
+    assert [index.flat for index in other.indexes] == [False]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"package_index": "nowhere"}, "it has to be one of pypi, tuna, aliyun, or a URL"),
+        ({"torch_version": "2.0.0x"}, "there is no such release"),
+        ({"torch_version": "1.13.1"}, "the oldest release that this template knows is 2.0.0"),
+    ],
+)
+def test_the_reason_fits_what_was_given(given: dict[str, str], reason: str) -> None:
+    assert find_problems(complete(given, FACTS), FACTS)[0].reason.startswith(reason)

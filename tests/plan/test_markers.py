@@ -99,6 +99,16 @@ def test_where_no_two_comparisons_do_the_platforms_are_listed() -> None:
     assert split([group, rest], PLATFORMS) == [listed, " or ".join(map(environment, rest))]
 
 
+@pytest.mark.parametrize("others", [("macos-arm64", "windows-x86_64"), ("macos-x86_64",)])
+def test_whole_systems_are_named_by_the_system_and_others_by_both(others: tuple[str, ...]) -> None:
+    groups = [["linux-x86_64"], ["linux-aarch64"], others]
+    assert split(groups, ["linux-x86_64", "linux-aarch64", *others]) == [
+        "sys_platform == 'linux' and platform_machine == 'x86_64'",
+        "sys_platform == 'linux' and platform_machine != 'x86_64'",
+        "sys_platform != 'linux'",
+    ]
+
+
 def test_a_group_without_platforms_has_no_marker() -> None:
     with pytest.raises(ValueError, match="one platform at least"):
         split([[], ["linux-x86_64"]], ["linux-x86_64", "macos-arm64"])

@@ -454,3 +454,9 @@ def test_the_first_group_is_synced_without_options() -> None:
         ("--no-group", "cpu", "--group", "gpu"),
     ]
     assert plan(torch_backend="cpu").default.sync == ()
+
+
+def test_an_index_of_a_platform_s_own_may_have_another_triton() -> None:
+    word = f"linux-x86_64=2.9.1+rocm6.4@{JETSON}"
+    made = plan(companions="none", platforms=f"{word} macos-arm64")
+    assert f"pytorch-triton-rocm ; {LINUX}" in made.dependencies

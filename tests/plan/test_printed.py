@@ -192,6 +192,14 @@ WAYS = [
     ),
     pytest.param({"platforms": "linux-x8664 windwos"}, id="two-slips-in-one-answer"),
     pytest.param(
+        {
+            "torch_version": "2.5.1",
+            "python_version": "3.10",
+            "platforms": "linux-x86_64 macos-x86_64 windows-arm64",
+        },
+        id="two-platforms-that-the-release-lacks",
+    ),
+    pytest.param(
         {"torch_version": "2.9.1", "platforms": "linux-x86_64 linux-aarch64=2.8.0+cu126"},
         id="release-of-its-own",
     ),

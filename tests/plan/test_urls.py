@@ -73,6 +73,7 @@ def test_the_host_of_a_url(url: str, host: str) -> None:
         ("https://a.example/feed@view/x", "https://a.example/feed@view/x"),
         ("./me@host.example/a", "./me@host.example/a"),
         ("D:/me:b@host.example/a", "D:/me:b@host.example/a"),
+        ("d:\\me:b@host.example/a", "d:\\me:b@host.example/a"),
         ("what?=1", "what?…"),
         ("what?1", "what?1"),
         ("gpu:2.9.1+cu128@me:x@host.example/a", "gpu:2.9.1+cu128@…@host.example/a"),
