@@ -58,7 +58,7 @@ def test_a_build_runs_from_the_least_minor_version_on(
             "linux-x86_64",
             (
                 "NVIDIA driver 525.60.13 or newer",
-                "GPU of compute capability 7.0, 7.5, 8.0, 8.6, 9.0, 10.0, 12.0",
+                "GPU of compute capability 7.0 (V100) to 12.0 (RTX 50, RTX PRO Blackwell)",
                 "glibc 2.28 or newer",
             ),
         ),
@@ -76,7 +76,9 @@ def test_needs_are_sentences(backend: str, platform: str, needs: tuple[str, ...]
 def test_rocm_needs_its_driver_and_one_of_its_gpus() -> None:
     driver, gpus, _ = plan(torch_backend="rocm6.4").default.needs["linux-x86_64"]
     assert driver == "a driver for ROCm 6.4"
-    assert gpus.startswith("AMD GPU gfx900, gfx906, ")
+    assert gpus.startswith(
+        "AMD GPU gfx900 (Radeon RX Vega, MI25), gfx906 (Radeon VII, MI50, MI60), "
+    )
 
 
 def test_the_floor_is_that_of_the_wheel_that_asks_for_most() -> None:
