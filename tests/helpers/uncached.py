@@ -5,17 +5,21 @@ Mutmut notes which functions a test calls, and what a cache answers calls nothin
 
 from __future__ import annotations
 
-import pytest
-
 from torch_plan.answers import meaning
 from torch_plan.project import markers, planning
 from torch_plan.resolution import cells, check
 
+CACHED = (
+    meaning._split,
+    markers._split,
+    markers._terms,
+    planning._made_plan,
+    cells._package,
+    check._examine,
+)
 
-@pytest.hookimpl
+
 def pytest_runtest_setup() -> None:
     """Empty the caches of what is planned."""
-    modules = (meaning, markers, planning, cells, check)
-    for function in (value for module in modules for value in vars(module).values()):
-        if getattr(function, "__module__", "") in {module.__name__ for module in modules}:
-            getattr(function, "cache_clear", bool)()
+    for function in CACHED:
+        function.cache_clear()

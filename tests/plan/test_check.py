@@ -216,3 +216,9 @@ def test_a_companion_that_the_index_has_for_others_is_missing_on_a_platform() ->
     given = {"torch_version": "2.9.1", "torch_backend": "cu128", "companions": "torchcodec"}
     (problem,) = problems({**given, "platforms": "windows-x86_64"})
     assert problem.key == ("companions", "torchcodec", "0", "windows-x86_64")
+
+
+def test_where_a_backend_has_wheels_is_said_with_their_pythons() -> None:
+    given = {"torch_version": "2.9.1", "torch_backend": "cu128", "platforms": "macos-arm64"}
+    (problem,) = problems(given)
+    assert "linux-aarch64 (Python 3.10 to 3.14); windows" in problem.reason

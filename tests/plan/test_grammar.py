@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers.refusals import FACTS, command_answers, refused
+from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.slugs import slug_problem
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
@@ -338,7 +339,7 @@ def test_a_word_that_is_refused_is_named_with_what_may_have_been_meant(
     assert "; ".join(offered).startswith(ways)
     assert ways.endswith("; ") or "; ".join(offered) == ways
     assert problem.reason.endswith(".")
-    assert "None" not in problem.heading
+    assert "None" not in problem.heading + problem.reason
     assert problem.heading.startswith(problem.key[0]) or problem.key[1] in problem.heading
 
 
@@ -383,3 +384,13 @@ def test_the_url_of_a_mirror_is_that_mirror_and_any_other_serves_its_own_files()
 )
 def test_the_reason_fits_what_was_given(given: dict[str, str], reason: str) -> None:
     assert find_problems(complete(given, FACTS), FACTS)[0].reason.startswith(reason)
+
+
+def test_the_heading_names_both_answers_that_contradict_each_other() -> None:
+    (problem,) = find_problems(complete({"torch_backend": "cpu cu130"}, FACTS), FACTS)
+    assert problem.heading == "torch_backend=cpu cu130 with layout=markers"
+
+
+def test_yes_is_said_in_many_ways() -> None:
+    assert all(map(is_yes, ("yes", " Y ", True)))
+    assert not any(map(is_yes, ("no", "", False)))

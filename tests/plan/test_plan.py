@@ -460,3 +460,40 @@ def test_an_index_of_a_platform_s_own_may_have_another_triton() -> None:
     word = f"linux-x86_64=2.9.1+rocm6.4@{JETSON}"
     made = plan(companions="none", platforms=f"{word} macos-arm64")
     assert f"pytorch-triton-rocm ; {LINUX}" in made.dependencies
+
+
+def test_what_an_index_that_nobody_knows_may_have_is_likely() -> None:
+    """All that PyTorch has somewhere, but nothing for a GPU of a Mac."""
+    elsewhere = {"pytorch_index": "https://host.example/whl", "companions": "none"}
+    made = plan(**elsewhere, torch_backend="cu131", platforms="linux-x86_64 macos-arm64")
+    linux, mac = made.default.cells
+    assert (linux.backend, mac.backend) == ("cu131", "cpu")
+    assert (linux.torch.is_likely, mac.torch.is_likely) == (True, False)
+    assert linux.torch.wheels == FACTS.pythons_anywhere("torch", "2.9.1", "linux-x86_64")
+    (intel,) = plan(**elsewhere, torch_backend="cpu", platforms="macos-x86_64").default.cells
+    assert intel.torch.is_likely
+    with pytest.raises(Refused, match="on PyPI for macos-x86_64"):
+        plan(**elsewhere, torch_backend="pypi", platforms="linux-x86_64 macos-x86_64=pypi")
+
+
+def test_an_index_of_a_platform_s_own_may_have_what_the_platform_has() -> None:
+    made = plan(companions="torchcodec", platforms=f"linux-x86_64=cu126@{JETSON}")
+    torch, codec = made.default.cells[0].packages
+    assert (torch.version, codec.version) == ("2.9.1", "0.9.1")
+    assert codec.wheels == FACTS.pythons_anywhere("torchcodec", codec.version, "linux-x86_64")
+    assert made.companions == ("torchcodec",)
+
+
+def test_of_several_versions_of_a_companion_the_newest_that_all_cells_have_is_taken() -> None:
+    """The CPU index has torchcodec 0.17.0 for Python 3.14 alone, and 0.16.0 for all of them."""
+    given = {"torch_version": "2.11.0", "companions": "torchcodec", "platforms": "linux-x86_64"}
+    newest, chosen, *_ = FACTS.companions("2.11.0")["torchcodec"]
+    assert plan(**given, torch_backend="cpu").dependencies[1] == f"torchcodec=={chosen}"
+    assert chosen != newest
+
+
+def test_triton_is_required_on_the_pythons_that_it_has_wheels_for() -> None:
+    given = {"torch_version": "2.2.2", "torch_backend": "rocm5.7", "platforms": "linux-x86_64"}
+    made = plan(**given, companions="none")
+    assert made.pythons == ("3.11", "3.12")
+    assert made.dependencies[1] == "pytorch-triton-rocm ; python_version < '3.12'"
