@@ -464,7 +464,7 @@ def test_an_index_of_a_platform_s_own_may_have_another_triton() -> None:
 
 def test_what_an_index_that_nobody_knows_may_have_is_likely() -> None:
     """All that PyTorch has somewhere, but nothing for a GPU of a Mac."""
-    elsewhere = {"pytorch_index": "https://host.example/whl", "companions": "none"}
+    elsewhere = {"pytorch_index": "own:https://host.example/whl", "companions": "none"}
     made = plan(**elsewhere, torch_backend="cu131", platforms="linux-x86_64 macos-arm64")
     linux, mac = made.default.cells
     assert (linux.backend, mac.backend) == ("cu131", "cpu")
