@@ -439,6 +439,8 @@ def test_numpy_is_held_where_torch_or_a_companion_was_compiled_for_numpy_1() -> 
         "numpy>=2 ; sys_platform != 'win32'",
         "numpy<2 ; sys_platform == 'win32'",
     )
+    numpy = plan(torch_version="2.4.0", torch_backend="cpu").dependencies[-2:]
+    assert [text.partition(" ")[0] for text in numpy] == ["numpy", "numpy<2"]
     assert plan(torch_version="2.3.0", torch_backend="cpu", numpy_guard="never").dependencies[
         -1
     ] == ("numpy")
