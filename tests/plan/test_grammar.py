@@ -343,6 +343,13 @@ def test_a_word_that_is_refused_is_named_with_what_may_have_been_meant(
     assert problem.heading.startswith(problem.key[0]) or problem.key[1] in problem.heading
 
 
+def test_no_index_on_another_host_is_offered() -> None:
+    (problem,) = find_problems(complete({"pytorch_index": f"{HOST}/simple"}, FACTS), FACTS)
+    offered = [str(way["pytorch_index"]).removeprefix("own:") for way in problem.ways]
+    assert offered
+    assert all(url.startswith(f"{HOST}/") for url in offered)
+
+
 def test_the_build_in_the_url_of_an_index_need_not_come_last() -> None:
     given = {"pytorch_index": f"{HOST}/{{build}}/simple", "package_index": f"{HOST}/simple"}
     assert find_problems(complete(given, FACTS), FACTS) == []

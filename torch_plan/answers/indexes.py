@@ -78,7 +78,9 @@ class IndexReader(Reader):
                 "each build adds its own name to the end of the URL, and there are no builds below "
                 f"/simple; write {BUILD_PLACE} where the URL names the build."
             )
-            places = (f"{before}-{BUILD_PLACE}", f"{before}/{BUILD_PLACE}")
+            places = [f"{before}-{BUILD_PLACE}", f"{before}/{BUILD_PLACE}"]
+            if before.endswith(f"://{host_of(before)}"):
+                del places[0]  # it would be another host
             self.refuse(key, reason, [f"{prefix}{place}/simple" for place in places])
 
     def read_package_index(self) -> PackageIndex | None:
