@@ -79,7 +79,7 @@ def add_index(facts: dict[str, Any]) -> None:
     facts["wheels"]["torch"][NEWEST][BUILD] = {
         "manylinux_2_28_x86_64": f"cp{PYTHON.replace('.', '')}"
     }
-    facts["cuda"]["min_driver"]["linux"][BUILD] = "999"
+    facts["cuda"]["min_driver"]["linux"]["19"] = "999"
     facts["cuda"]["architectures"][BUILD] = {NEWEST: {"x86_64": "90 120"}}
 
 

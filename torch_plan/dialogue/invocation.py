@@ -147,7 +147,7 @@ def find_invocation() -> Invocation:
         template_root = str(local.get("cookiecutter_template_dir") or template_root)
         if isinstance(local.get("config_dict"), dict):
             config_defaults = local["config_dict"].get("default_context") or {}
-        names |= local.keys()
+        names.update(local)
     if not parameters and not recorded:
         # Functions within have such a variable too, and do not say what was typed.
         names.discard("extra_context")
