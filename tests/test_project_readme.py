@@ -137,6 +137,12 @@ def test_the_build_is_switched(bake: Bake, answers: dict[str, str], build: str) 
         assert "triton-rocm" not in " ".join(got)
 
 
+def test_the_command_for_a_newer_torch_names_packages_alone(bake: Bake) -> None:
+    (words,) = re.findall(r"(?m)^uv add --no-sync (torch==.+)$", bake().read("README.md"))
+    names = [Requirement(word.replace("X.Y.Z", "1.0.0")).name for word in words.split()]
+    assert names == ["torch", "torchvision"]
+
+
 def test_a_build_that_newer_releases_lack_is_named(bake: Bake) -> None:
     old = bake(torch_version="2.9.1", torch_backend="cu128").read("README.md")
     assert "The last release with cu128 is 2.11.0." in old

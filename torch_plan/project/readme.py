@@ -158,7 +158,7 @@ def upgrade_remarks(plan: Plan) -> Iterator[str]:
 def _some(names: Sequence[str]) -> list[str]:
     """Return names, of many the first two and how many others there are."""
     few, others = names[:2], names[2:]
-    return [*names] if len(others) < len(few) else [*few, f"{len(others)} others"]
+    return [*few, f"{len(others)} others"] if len(others) > 1 else [*names]
 
 
 def _library(plan: Plan) -> Iterator[str]:
