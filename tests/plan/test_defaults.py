@@ -115,8 +115,15 @@ def test_default_platforms(answers: dict[str, str], expected: str) -> None:
     ("name", "slug"),
     [
         ("My ML Project", "my-ml-project"),
-        ("  Über: Modell 2! ", "ber-modell-2"),
-        ("模型", "my-project"),
+        ("  Über: Modell 2! ", "ueber-modell-2"),
+        ("Größe", "groesse"),
+        ("Gro\u0308ße", "groesse"),
+        ("SMØRREBRØD Ångström", "smoerrebroed-aangstroem"),
+        ("Zażółć gęślą jaźń", "zazolc-gesla-jazn"),
+        ("Čeština №2 🚀", "cestina-no2"),
+        ("!", "my-project"),
+        ("模型", "模型"),
+        ("Größe 東京", "Größe 東京"),
     ],
 )
 def test_default_slug(name: str, slug: str) -> None:
