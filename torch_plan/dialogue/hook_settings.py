@@ -46,10 +46,14 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
         "sync": [*plan.default.sync],
         "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
         "sources": locked_sources(plan),
-        "hosts": [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes],
-        "ways_on": ways_on(plan.releases[0], session.facts),
+        "ways_on": dict.fromkeys(hosts_of(plan), ways_on(plan.releases[0], session.facts)),
     }
     return ascii(settings)
+
+
+def hosts_of(plan: Plan) -> list[str]:
+    """Return the hosts of PyTorch's index, as the hook names them."""
+    return [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
 
 
 def ways_on(release: str, facts: Facts) -> str:
