@@ -1,8 +1,8 @@
 """Make a project, lock it and run its smoke test: `python -m tools.demo [key=value …]`.
 
-Where PyTorch's index does not answer, a replica of it on loopback takes its place: uv makes the lock
-all the same, and it says which wheel each platform gets. Where pip finds a real CPU wheel of torch
-for the running Python, the replica holds it: then it is installed, and the smoke test runs it.
+Where PyTorch's index does not answer, a replica of it on loopback takes its place: uv makes the
+lock all the same, and it says which wheel each platform gets. Where pip finds a real CPU wheel of
+torch for the running Python, the replica holds it: then that is installed, and the smoke test runs.
 """
 
 from __future__ import annotations
