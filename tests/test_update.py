@@ -74,7 +74,7 @@ def test_update(layout: str, template: Path, tmp_path: Path, replica: Replica) -
 
 
 def test_recorded_answers_mean_what_they_meant(template: Path, tmp_path: Path) -> None:
-    """torchcodec decided about platforms then: Windows got the CPU, Linux on ARM nothing."""
+    """Then torchcodec decided about platforms: Windows got the CPU, Linux on ARM nothing."""
     runner = Cruft(tmp_path)
     context = {
         "torch_version": "2.9.1",
@@ -107,7 +107,7 @@ def pyproject(project: Path) -> dict[str, Any]:
 def torch_of(project: Path) -> dict[str, str]:
     """Return option and platform -> the torch that uv would install."""
     extras = pyproject(project)["project"].get("optional-dependencies", {})
-    options = [("--extra", name) for name in extras] or [()]
+    options: list[tuple[str, ...]] = [("--extra", name) for name in extras] or [()]
     return {
         f"{' '.join(option)} {platform}": installed(project, platform, *option)["torch"]
         for option in options
