@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 
 import pytest
 
@@ -76,7 +75,7 @@ def test_what_is_detected_is_accepted(
 def test_default_python(
     release: str, running: tuple[int, int], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "version_info", (*running, 0, "final", 0))
+    monkeypatch.setattr("torch_plan.resolution.defaults.sys.version_info", running)
     assert default_python(release, FACTS) == expected
 
 
