@@ -138,6 +138,8 @@ def main() -> None:
         say_kept(Stopped("Interrupted."), settings)
     except Stopped as stopped:
         say_kept(stopped, settings)
+    except PermissionError as error:
+        say_kept(Stopped(f"{error.filename} may not be written, or is in use."), settings)
     except Exception as error:  # noqa: BLE001  # of a hook that fails, cookiecutter removes the project
         name = type(error).__name__
         say_kept(Stopped(f"Something unforeseen happened ({name}: {error})."), settings)
@@ -420,7 +422,8 @@ def smoke(uv: str, settings: dict[str, Any]) -> None:
     if status == 1:
         raise Stopped("The smoke test found a problem, which it names above.")
     if status:
-        raise Stopped(f"The smoke test did not run to its end (exit status {status}).")
+        code = hex(status) if status > 255 else status  # as Windows names its exceptions
+        raise Stopped(f"The smoke test did not run to its end (exit status {code}).")
 
 
 def lock_command(settings: dict[str, Any]) -> list[str]:
