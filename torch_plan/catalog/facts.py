@@ -71,10 +71,12 @@ class Facts(Wheels):
 
         There is an upper end only where nothing else keeps a newer version away: the metadata of
         most versions names the torch that they were made for. Of an expected release the bound is
-        that of the newest known.
+        that of the newest known. Empty where the release has no such companion.
         """
         versions = self.companions(release if release in self.releases else self.releases[-1])
-        pairs = versions[companion]
+        pairs = versions.get(companion)
+        if not pairs:
+            return ""
         first = self._data["names_no_torch"].get(companion)
         newer = [
             version
@@ -86,17 +88,27 @@ class Facts(Wheels):
         end = f",<{min(newer, key=version_key)}" if newer else ""
         return f">={pairs[-1]}{end}"
 
-    def companion_index(self, companion: str, version: str, backend: str, platform: str) -> str:
-        """Return the index that a companion of a build comes from: its own, or PyPI.
+    def companion_index(
+        self, companion: str, version: str, backend: str, platform: str, python: str
+    ) -> str:
+        """Return the index that a companion of a build comes from: its own, the CPU's, or PyPI.
 
-        PyPI's wheel serves the CPU build where it is one and PyTorch's index has none.
+        A CPU wheel serves the CPU build, and of some companions every build that has none itself.
         """
-        on_pypi = (
-            backend == CPU
-            and self._pypi_is_cpu(companion, version, platform)
-            and not self.pythons(companion, version, CPU, platform)
+        indexes = [backend]
+        if backend == CPU or self._goes_with_any(companion, version):
+            indexes += [CPU, *([PYPI] if self._pypi_is_cpu(companion, version, platform) else [])]
+        having = (
+            index
+            for index in indexes
+            if python in self.pythons(companion, version, index, platform)
         )
-        return PYPI if on_pypi else backend
+        return next(having, backend)
+
+    def _goes_with_any(self, companion: str, version: str) -> bool:
+        """Tell whether a companion's CPU wheel works beside every build of its torch."""
+        first = self._data["cpu_goes_with_any"].get(companion)
+        return first is not None and version_key(version) >= version_key(first)
 
     def _pypi_is_cpu(self, companion: str, version: str, platform: str) -> bool:
         """Tell whether PyPI's wheel of a companion is a CPU build, whatever its torch is."""

@@ -47,6 +47,8 @@ class Option(NamedTuple):
     cells: tuple[Cell, ...]
     needs: Mapping[str, tuple[str, ...]]
     """Platform -> what its build needs of the machine."""
+    bounds: tuple[str, ...]
+    """What keeps companions beside its torch, where those of other options need other versions."""
     floors: Mapping[str, Floor]
     """Platform -> the oldest system for its build, where the wheels name one."""
     sync: tuple[str, ...]
@@ -68,6 +70,8 @@ class Plan(NamedTuple):
     dependencies: tuple[str, ...]
     constraints: tuple[str, ...]
     """What holds the lock at exact versions where the requirements leave them open."""
+    partial: tuple[str, ...]
+    """The unchosen companions that only some platforms have, as `uv add` takes them there."""
     gate: tuple[str, ...]
     """What the default group `torch` requires, so that its sources bind nobody else.
 

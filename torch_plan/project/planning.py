@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import chain, islice
 
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Note, Refused
@@ -21,12 +22,12 @@ from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.markers import split
 from torch_plan.project.needs import Needs
+from torch_plan.project.notes import notes
 from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
 from torch_plan.project.warnings import warnings
-from torch_plan.resolution.cells import Cell, Cells, Fallback, Package
+from torch_plan.resolution.cells import Cell, Cells, Package
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.likely import likely_notes
-from torch_plan.resolution.ways import Ways
 from torch_plan.urls import host_of
 
 
@@ -41,17 +42,18 @@ def make_plan(answers: ProperAnswers, facts: Facts | None = None) -> Plan:
 # The check, each of the templates and the hook ask for the plan of the same answers.
 @lru_cache(maxsize=8)
 def _made_plan(items: tuple[tuple[str, str], ...], facts: Facts) -> Plan:
-    cells, problems = examine(ProperAnswers(dict(items)), facts)
+    answers = ProperAnswers(dict(items))
+    cells, problems = examine(answers, facts)
     if problems:
         raise Refused(problems)
-    return _Planner(cells, Ways(cells, dict(items))).plan()
+    return _Planner(cells, answers).plan()
 
 
 class _Planner:
     """Writes the cells down as requirements, sources and indexes."""
 
-    def __init__(self, cells: Cells, ways: Ways) -> None:
-        self.cells, self.ways = cells, ways
+    def __init__(self, cells: Cells, raw: ProperAnswers) -> None:
+        self.cells, self.raw = cells, raw
         self.answers, self.facts = cells.answers, cells.facts
         self.needs = Needs(cells.facts, cells.pythons)
 
@@ -68,6 +70,7 @@ class _Planner:
             platforms=answers.platforms,
             dependencies=(*shared, *self.numpy_requirements()),
             constraints=tuple(self.constraints()),
+            partial=tuple(self.partial()),
             gate=self.gate,
             options=options,
             sources=self.sources(),
@@ -84,17 +87,12 @@ class _Planner:
             ),
             demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
             notes=(
-                *map(self.fallback_note, self.cells.fallbacks),
+                *notes(self.cells, self.raw),
                 *map(Note, (*likely_notes(self.cells), *known_to_hurt)),
             ),
             warnings=known_to_hurt,
             last_releases=self.last_releases(),
         )
-
-    def fallback_note(self, fallback: Fallback) -> Note:
-        cell, nearest = fallback
-        ways = [self.ways.with_override(cell, nearest)] if nearest else []
-        return Note(f"{cell.platform} gets cpu: {fallback.reason}.", tuple(ways))
 
     @cached_property
     def gate(self) -> tuple[str, ...]:
@@ -132,6 +130,7 @@ class _Planner:
             needs={
                 cell.platform: (*self.needs.sentences(cell), *self.lacks(cell)) for cell in cells
             },
+            bounds=tuple(self.option_bounds(cells)),
             floors={cell.platform: floor for cell in cells if (floor := self.needs.floor(cell))},
             sync=self.sync_options(variant),
         )
@@ -165,22 +164,60 @@ class _Planner:
         return f"{package.name}=={version}" if version else package.name
 
     def constraints(self) -> Iterator[str]:
-        """Yield what the requirements leave open: a library's exact release, and unchosen pairs.
+        """Yield what the requirements leave open: a library's exact release, and companions.
 
-        Where a platform has several releases, a bound is that of the first.
+        One that some platform does without may come there with another package, in a version for
+        another torch. uv has one bound for all extras and groups: where theirs differ, it has none.
         """
-        cells = {cell.platform: cell for cell in reversed(self.cells.all)}
-        ordered = [cells[platform] for platform in self.answers.platforms]
         if self.answers.torch_pin == MINIMUM:
-            yield from self.requirements(ordered, self.exact)
-        pins: dict[str, dict[str, list[str]]] = {}
-        for cell in ordered:
-            for package in self.cells.spare(cell):
-                bounds = self.facts.pair_bounds(package.name, cell.release)
-                pin = pins.setdefault(package.name, {}).setdefault(f"{package.name}{bounds}", [])
-                pin.append(cell.platform)
-        for platforms in pins.values():
-            yield from self.by_marker(platforms)
+            first = {cell.platform: cell for cell in reversed(self.cells.all)}
+            cells = [first[platform] for platform in self.answers.platforms]
+            yield from self.requirements(cells, self.exact)
+        for name in self.facts.all_companions:
+            if name not in self.apart and not all(cell.package(name) for cell in self.cells.all):
+                pins: dict[str, list[str]] = {}
+                for platform in self.answers.platforms:
+                    (bound,) = self.bounds(name, platform)
+                    pins.setdefault(bound, []).append(platform)
+                pins.pop("", None)
+                yield from self.by_marker(pins)
+
+    def bounds(self, name: str, platform: str) -> list[str]:
+        """Return the bounds that keep a companion beside the releases of a platform."""
+        cells = (cell for cell in self.cells.all if cell.platform == platform)
+        bounds = (self.facts.pair_bounds(name, cell.release) for cell in cells)
+        return list(dict.fromkeys(bound and f"{name}{bound}" for bound in bounds))
+
+    @cached_property
+    def apart(self) -> tuple[str, ...]:
+        """The companions that the releases of one platform have different bounds for."""
+        return tuple(
+            name
+            for name in self.facts.all_companions
+            if any(len(self.bounds(name, platform)) > 1 for platform in self.answers.platforms)
+        )
+
+    def option_bounds(self, cells: Sequence[Cell]) -> Iterator[str]:
+        """Yield the bounds for the releases of one option that are not those of the others."""
+        for name in self.apart:
+            pins: dict[str, list[str]] = {}
+            for cell in cells:
+                if any(package.name == name for package in self.cells.spare(cell)):
+                    bound = f"{name}{self.facts.pair_bounds(name, cell.release)}"
+                    pins.setdefault(bound, []).append(cell.platform)
+            yield from self.by_marker(pins)
+
+    def partial(self) -> Iterator[str]:
+        """Yield the unchosen companions that have wheels for some platforms, and not for others."""
+        for name in self.facts.all_companions:
+            lacking = {
+                cell.platform
+                for cell in self.cells.all
+                if name not in [package.name for package in self.cells.spare(cell)]
+            }
+            served = [platform for platform in self.answers.platforms if platform not in lacking]
+            if lacking and name not in self.answers.companions:
+                yield from self.by_marker({name: served})
 
     def numpy_requirements(self) -> Iterator[str]:
         guarded = self.cells.guarded
@@ -242,15 +279,18 @@ class _Planner:
         """
         sources: dict[str, list[Source]] = {}
         for variant in self.answers.variants:
-            cells = self.cells.of(variant)
-            if self.answers.layout == MARKERS:
-                cells = tuple(
-                    cell._replace(packages=(*cell.packages, *self.cells.spare(cell)))
-                    for cell in cells
-                )
-            for name, packages in self.by_package(cells).items():
+            for name, packages in self.by_package(self.sourced(variant)).items():
                 sources.setdefault(name, []).extend(self.source_entries(variant, name, packages))
         return {name: tuple(entries) for name, entries in sources.items() if entries}
+
+    def sourced(self, variant: Variant) -> tuple[Cell, ...]:
+        """Return the cells of a variant with all packages that a source may serve there."""
+        cells = self.cells.of(variant)
+        if self.answers.layout != MARKERS:
+            return cells
+        return tuple(
+            cell._replace(packages=(*cell.packages, *self.cells.spare(cell))) for cell in cells
+        )
 
     def source_entries(
         self, variant: Variant, name: str, packages: Iterable[tuple[str, Package]]
@@ -270,7 +310,7 @@ class _Planner:
 
     def pytorch_indexes(self) -> Iterator[Index]:
         mirror, seen = self.answers.pytorch_index, {PYPI}
-        for cell in self.cells.all:
+        for cell in chain.from_iterable(map(self.sourced, self.answers.variants)):
             for package in cell.packages:
                 if package.origin not in seen:
                     seen.add(package.origin)
@@ -296,12 +336,12 @@ class _Planner:
         return tuple(hosts)
 
     def lacks(self, cell: Cell) -> Iterator[str]:
-        """Yield why a cell got the CPU build, if nobody asked for it."""
-        for fallback in self.cells.fallbacks:
-            if fallback.cell == cell:
-                yield f"there is no {cell.variant.backend} build for it"
-                if fallback.nearest:
-                    yield f"the nearest build is {fallback.nearest}"
+        """Yield what of the answers a cell does not get: its build, a companion."""
+        if cell in self.cells.fallbacks:
+            yield f"there is no {cell.variant.backend} build for it"
+            for other in islice(self.cells.alternatives(cell), 1):
+                yield f"the nearest build is {other.backend}"
+        yield from (f"there is no {name} for it" for name in self.cells.lacks(cell))
 
 
 def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:

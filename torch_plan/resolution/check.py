@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import NamedTuple
 
 from torch_plan.answers.grammar import read_answers
 from torch_plan.answers.indexes import OWN
-from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.meaning import ProperAnswers, with_platforms
 from torch_plan.answers.problems import Problem
+from torch_plan.answers.records import DEFAULT_PLATFORMS, OPTIONAL, Answers
 from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.resolution.cell_checks import check_cells
 from torch_plan.resolution.cells import Cells
 
@@ -50,6 +52,7 @@ def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
     read, problems = read_answers(answers, facts)
     cells = Cells(read, facts)
     if not _decides_cells(problems):
+        cells = _settled(read, answers, facts)
         problems += check_cells(cells, answers)
     if read.pytorch_index.known and "://" in answers["pytorch_index"]:
         problems = [*map(_with_own_index, problems, repeat(answers))]
@@ -73,7 +76,47 @@ def read_cells(answers: ProperAnswers, facts: Facts) -> Cells | None:
     Whether the cells can be had is not looked at.
     """
     read, problems = read_answers(answers, facts)
-    return None if _decides_cells(problems) else Cells(read, facts)
+    return None if _decides_cells(problems) else _settled(read, answers, facts)
+
+
+def default_platforms(
+    answers: ProperAnswers, facts: Facts, among: Sequence[str] = DEFAULT_PLATFORMS
+) -> tuple[str, ...]:
+    """Return those of some platforms that have wheels of torch, of each build; all if none has.
+
+    A companion moves no platform. Answers that cookiecutter asks for after `platforms` do not
+    count.
+    """
+    read, problems = read_answers(with_platforms(answers, among), facts)
+    return tuple(among) if _decides_cells(problems) else _served(read, facts, among)
+
+
+def settled(answers: ProperAnswers, facts: Facts) -> ProperAnswers:
+    """Return answers that say `?` of the companions that some default platforms lack."""
+    cells, words = examine(answers, facts).cells, answers["companions"].split()
+    marked = (f"{word}{OPTIONAL}" if word in cells.answers.optional else word for word in words)
+    return ProperAnswers({**answers, "companions": " ".join(marked)})
+
+
+def _served(read: Answers, facts: Facts, among: Sequence[str]) -> tuple[str, ...]:
+    bare = Cells(read._replace(platforms=tuple(among), overrides={}, companions=()), facts)
+    lacking = {cell.platform for cell in bare.all if not bare.is_served(cell)}
+    return tuple(platform for platform in among if platform not in lacking) or tuple(among)
+
+
+def _settled(read: Answers, raw: Mapping[str, str], facts: Facts) -> Cells:
+    """Return the cells of answers, without the companions that some default platforms lack.
+
+    Where somebody named the platforms, and where all of them lack it, it stays and is refused.
+    Platforms that are the default were named by nobody, also in the answers that a project records.
+    """
+    cells, named = Cells(read, facts), {*raw["platforms"].split()}
+    defaults = (_served(read, facts, among) for among in (DEFAULT_PLATFORMS, tuple(PLATFORMS)))
+    lacks = [{*cells.lacks(cell)} for cell in cells.all]
+    some = set[str]().union(*lacks).difference(lacks[0].intersection(*lacks), read.optional)
+    if not some or named not in map(set, defaults):
+        return cells
+    return Cells(read._replace(optional=read.optional | some), facts)
 
 
 def _decides_cells(problems: Iterable[Problem]) -> bool:
