@@ -372,6 +372,20 @@ ROCM = {"torch_backend": "rocm6.4", "platforms": "linux-x86_64 macos-arm64"}
 LINUX, OTHER = "sys_platform == 'linux'", "sys_platform != 'linux'"
 
 
+@pytest.mark.parametrize(
+    "index", ["official", "aliyun", "https://host/whl", "own:https://host/whl"]
+)
+def test_a_bound_holds_on_every_platform(index: str) -> None:
+    for release in FACTS.releases:
+        if "torchcodec" in FACTS.companions(release):
+            for backend in FACTS.backends(release):
+                answers = {"torch_version": release, "torch_backend": backend}
+                if (release, backend) != ("2.6.0", "cu126"):  # broken
+                    made = plan(**answers, python_version="3.11", pytorch_index=index)
+                    bounds = FACTS.pair_bounds("torchcodec", release)
+                    assert f"torchcodec{bounds}" in made.constraints, answers
+
+
 def test_an_application_leaves_unchosen_companions_bounded() -> None:
     made = plan(**ROCM)
     assert made.dependencies == (

@@ -77,16 +77,19 @@ class Facts(Wheels):
         pairs = versions.get(companion)
         if not pairs:
             return ""
-        first = self._data["names_no_torch"].get(companion)
         newer = [
             version
             for version in self._data["wheels"][companion]
             if version_key(version) > version_key(pairs[0])
-            and first
-            and version_key(version) >= version_key(first)
+            and self.names_no_torch(companion, version)
         ]
         end = f",<{min(newer, key=version_key)}" if newer else ""
         return f">={pairs[-1]}{end}"
+
+    def names_no_torch(self, companion: str, version: str = "") -> bool:
+        """Tell whether the metadata of a companion says nothing of torch, in any version or one."""
+        first = self._data["names_no_torch"].get(companion)
+        return first is not None and (not version or version_key(version) >= version_key(first))
 
     def companion_index(
         self, companion: str, version: str, backend: str, platform: str, python: str

@@ -202,18 +202,22 @@ class _Planner:
         for name in self.apart:
             pins: dict[str, list[str]] = {}
             for cell in cells:
-                if any(package.name == name for package in self.cells.spare(cell)):
+                if name in self.spare_names(cell):
                     bound = f"{name}{self.facts.pair_bounds(name, cell.release)}"
                     pins.setdefault(bound, []).append(cell.platform)
-            yield from self.by_marker(pins)
+            # The metadata of all versions of torchvision names its torch.
+            if self.facts.names_no_torch(name):
+                yield from self.by_marker(pins)
+
+    def spare_names(self, cell: Cell) -> list[str]:
+        """Return the names of the companions that were not chosen, but exist for a cell."""
+        return [package.name for package in self.cells.spare(cell)]
 
     def partial(self) -> Iterator[str]:
         """Yield the unchosen companions that have wheels for some platforms, and not for others."""
         for name in self.facts.all_companions:
             lacking = {
-                cell.platform
-                for cell in self.cells.all
-                if name not in [package.name for package in self.cells.spare(cell)]
+                cell.platform for cell in self.cells.all if name not in self.spare_names(cell)
             }
             served = [platform for platform in self.answers.platforms if platform not in lacking]
             if lacking and name not in self.answers.companions:

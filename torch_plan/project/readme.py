@@ -85,25 +85,18 @@ def switch_advice(plan: Plan, page: str) -> str:
 
 def adding_advice(plan: Plan) -> str:
     """Return how to add a package that needs torch."""
-    return "\n\n".join([_adding_somewhere(plan), *_companions_of_others(plan)])
+    return "\n\n".join([_adding_somewhere(plan), *_bounds(plan)])
 
 
-def _companions_of_others(plan: Plan) -> Iterator[str]:
-    """Yield what to know of companions that come with another package."""
-    for requirement in plan.partial:
-        yield (
-            f"Other platforms have no {requirement.split()[0]} that goes with this torch. Add it, "
-            f'and what requires it, with a marker:\n`uv add "{requirement}"`.'
+def _bounds(plan: Plan) -> Iterator[str]:
+    """Yield what to require where the torch of each build needs other companions."""
+    lines = [f"- `{option.name}`: `{line}`" for option in plan.options for line in option.bounds]
+    if lines:
+        said = (
+            f"Each {plan.selector} has a torch of its own, and uv one bound for all of them. If a "
+            "package requires one of these,\nrequire it next to torch too:\n"
         )
-    bounds = [f"- `{option.name}`: `{line}`" for option in plan.options for line in option.bounds]
-    if bounds:
-        yield "\n".join(
-            [
-                f"Each {plan.selector} has a torch of its own, and uv one bound for all of them. "
-                "If another package brings one of\nthese along, require it next to torch:\n",
-                *bounds,
-            ]
-        )
+        yield "\n".join([said, *lines])
 
 
 def _adding_somewhere(plan: Plan) -> str:
