@@ -91,6 +91,11 @@ class Facts(Wheels):
         first = self._data["names_no_torch"].get(companion)
         return first is not None and (not version or version_key(version) >= version_key(first))
 
+    @cached_property
+    def tied(self) -> dict[str, str]:
+        """Package that is no companion -> which of its minors go with which torch: `0.18=2.3`."""
+        return {name: entry["pairs"] for name, entry in self._data["tied"].items()}
+
     def companion_index(
         self, companion: str, version: str, backend: str, platform: str, python: str
     ) -> str:

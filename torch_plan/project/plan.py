@@ -95,6 +95,8 @@ class Plan(NamedTuple):
     """What people should know: platforms that get another build, builds that are likely or hurt."""
     warnings: tuple[str, ...]
     """Those of the notes that say what is known to hurt."""
+    tied: Mapping[str, str]
+    """Other packages that go with some torch alone -> which of their minors with which torch."""
     last_releases: Mapping[str, str]
     """Build -> the last release that has it, of those that newer releases do not have."""
     required_uv: str = REQUIRED_UV

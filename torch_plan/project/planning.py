@@ -91,6 +91,7 @@ class _Planner:
                 *map(Note, (*likely_notes(self.cells), *known_to_hurt)),
             ),
             warnings=known_to_hurt,
+            tied=self.facts.tied,
             last_releases=self.last_releases(),
         )
 
@@ -220,7 +221,7 @@ class _Planner:
                 cell.platform for cell in self.cells.all if name not in self.spare_names(cell)
             }
             served = [platform for platform in self.answers.platforms if platform not in lacking]
-            if lacking and name not in self.answers.companions:
+            if lacking and name not in (*self.answers.companions, *self.apart):
                 yield from self.by_marker({name: served})
 
     def numpy_requirements(self) -> Iterator[str]:
