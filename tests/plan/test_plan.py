@@ -24,7 +24,7 @@ def plan(**given: str) -> Plan:
 
 
 def test_a_cell_holds_torch_its_companions_and_triton() -> None:
-    cells, problems = examine(
+    cells, problems, _ = examine(
         complete({"torch_version": "2.9.1", "torch_backend": "rocm6.4"}, FACTS), FACTS
     )
     assert not problems
@@ -282,11 +282,11 @@ def test_what_can_be_had_without_a_likely_build(
     given: dict[str, str], platform: str, changed: dict[str, str]
 ) -> None:
     raw = complete({"python_version": "3.12", **given}, FACTS)
-    cells, problems = examine(raw, FACTS)
+    cells, problems, _ = examine(raw, FACTS)
     assert not problems
     without = without_likely(cells, raw, platform)
     assert {key: value for key, value in without.items() if value != raw[key]} == changed
-    again, problems = examine(ProperAnswers(without), FACTS)
+    again, problems, _ = examine(ProperAnswers(without), FACTS)
     assert not problems
     assert not any(cell.is_likely for cell in again.all if cell.platform == platform)
     assert len(make_plan(raw).notes) >= 1

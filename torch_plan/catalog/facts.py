@@ -77,19 +77,16 @@ class Facts(Wheels):
         pairs = versions.get(companion)
         if not pairs:
             return ""
+        first = self._data["names_no_torch"].get(companion)
         newer = [
             version
             for version in self._data["wheels"][companion]
             if version_key(version) > version_key(pairs[0])
-            and self.names_no_torch(companion, version)
+            and first
+            and version_key(version) >= version_key(first)
         ]
         end = f",<{min(newer, key=version_key)}" if newer else ""
         return f">={pairs[-1]}{end}"
-
-    def names_no_torch(self, companion: str, version: str = "") -> bool:
-        """Tell whether the metadata of a companion says nothing of torch, in any version or one."""
-        first = self._data["names_no_torch"].get(companion)
-        return first is not None and (not version or version_key(version) >= version_key(first))
 
     @cached_property
     def tied(self) -> dict[str, str]:
@@ -103,20 +100,11 @@ class Facts(Wheels):
 
         A CPU wheel serves the CPU build, and of some companions every build that has none itself.
         """
-        indexes = [backend]
-        if backend == CPU or self._goes_with_any(companion, version):
+        indexes, first = [backend], self._data["cpu_goes_with_any"].get(companion)
+        if backend == CPU or (first and version_key(version) >= version_key(first)):
             indexes += [CPU, *([PYPI] if self._pypi_is_cpu(companion, version, platform) else [])]
-        having = (
-            index
-            for index in indexes
-            if python in self.pythons(companion, version, index, platform)
-        )
-        return next(having, backend)
-
-    def _goes_with_any(self, companion: str, version: str) -> bool:
-        """Tell whether a companion's CPU wheel works beside every build of its torch."""
-        first = self._data["cpu_goes_with_any"].get(companion)
-        return first is not None and version_key(version) >= version_key(first)
+        wheels = {index: self.pythons(companion, version, index, platform) for index in indexes}
+        return next((index for index in indexes if python in wheels[index]), backend)
 
     def _pypi_is_cpu(self, companion: str, version: str, platform: str) -> bool:
         """Tell whether PyPI's wheel of a companion is a CPU build, whatever its torch is."""

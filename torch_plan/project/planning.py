@@ -22,7 +22,7 @@ from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.markers import split
 from torch_plan.project.needs import Needs
-from torch_plan.project.notes import notes
+from torch_plan.project.notes import Notes
 from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
 from torch_plan.project.warnings import warnings
 from torch_plan.resolution.cells import Cell, Cells, Package
@@ -43,17 +43,17 @@ def make_plan(answers: ProperAnswers, facts: Facts | None = None) -> Plan:
 @lru_cache(maxsize=8)
 def _made_plan(items: tuple[tuple[str, str], ...], facts: Facts) -> Plan:
     answers = ProperAnswers(dict(items))
-    cells, problems = examine(answers, facts)
-    if problems:
-        raise Refused(problems)
-    return _Planner(cells, answers).plan()
+    examination = examine(answers, facts)
+    if examination.problems:
+        raise Refused(examination.problems)
+    return _Planner(examination.cells, Notes(examination, answers)).plan()
 
 
 class _Planner:
     """Writes the cells down as requirements, sources and indexes."""
 
-    def __init__(self, cells: Cells, raw: ProperAnswers) -> None:
-        self.cells, self.raw = cells, raw
+    def __init__(self, cells: Cells, notes: Notes) -> None:
+        self.cells, self.notes = cells, notes
         self.answers, self.facts = cells.answers, cells.facts
         self.needs = Needs(cells.facts, cells.pythons)
 
@@ -70,7 +70,12 @@ class _Planner:
             platforms=answers.platforms,
             dependencies=(*shared, *self.numpy_requirements()),
             constraints=tuple(self.constraints()),
-            partial=tuple(self.partial()),
+            partial=tuple(
+                line
+                for name in self.facts.all_companions
+                for line in self.spare(name, name, self.cells.all)
+                if ";" in line
+            ),
             gate=self.gate,
             options=options,
             sources=self.sources(),
@@ -87,7 +92,7 @@ class _Planner:
             ),
             demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
             notes=(
-                *notes(self.cells, self.raw),
+                *self.notes.all(),
                 *map(Note, (*likely_notes(self.cells), *known_to_hurt)),
             ),
             warnings=known_to_hurt,
@@ -131,7 +136,13 @@ class _Planner:
             needs={
                 cell.platform: (*self.needs.sentences(cell), *self.lacks(cell)) for cell in cells
             },
-            bounds=tuple(self.option_bounds(cells)),
+            bounds=tuple(
+                line
+                for name in self.apart
+                for line in self.spare(
+                    name, f"{name}{self.facts.pair_bounds(name, variant.release)}", cells
+                )
+            ),
             floors={cell.platform: floor for cell in cells if (floor := self.needs.floor(cell))},
             sync=self.sync_options(variant),
         )
@@ -177,52 +188,32 @@ class _Planner:
         for name in self.facts.all_companions:
             if name not in self.apart and not all(cell.package(name) for cell in self.cells.all):
                 pins: dict[str, list[str]] = {}
-                for platform in self.answers.platforms:
-                    (bound,) = self.bounds(name, platform)
-                    pins.setdefault(bound, []).append(platform)
-                pins.pop("", None)
+                for platform, bounds in self.bounds(name).items():
+                    pins.setdefault(f"{name}{bounds.pop()}", []).append(platform)
+                pins.pop(name, None)
                 yield from self.by_marker(pins)
 
-    def bounds(self, name: str, platform: str) -> list[str]:
-        """Return the bounds that keep a companion beside the releases of a platform."""
-        cells = (cell for cell in self.cells.all if cell.platform == platform)
-        bounds = (self.facts.pair_bounds(name, cell.release) for cell in cells)
-        return list(dict.fromkeys(bound and f"{name}{bound}" for bound in bounds))
+    def bounds(self, name: str) -> dict[str, set[str]]:
+        """Return platform -> the bounds that keep a companion beside its releases there."""
+        bounds: dict[str, set[str]] = {}
+        for cell in self.cells.all:
+            pair = self.facts.pair_bounds(name, cell.release)
+            bounds.setdefault(cell.platform, set()).add(pair)
+        return bounds
 
     @cached_property
     def apart(self) -> tuple[str, ...]:
-        """The companions that the releases of one platform have different bounds for."""
+        """The companions whose bounds differ between the releases of one platform."""
+        names = self.facts.all_companions
         return tuple(
-            name
-            for name in self.facts.all_companions
-            if any(len(self.bounds(name, platform)) > 1 for platform in self.answers.platforms)
+            name for name in names if any(len(pairs) > 1 for pairs in self.bounds(name).values())
         )
 
-    def option_bounds(self, cells: Sequence[Cell]) -> Iterator[str]:
-        """Yield the bounds for the releases of one option that are not those of the others."""
-        for name in self.apart:
-            pins: dict[str, list[str]] = {}
-            for cell in cells:
-                if name in self.spare_names(cell):
-                    bound = f"{name}{self.facts.pair_bounds(name, cell.release)}"
-                    pins.setdefault(bound, []).append(cell.platform)
-            # The metadata of all versions of torchvision names its torch.
-            if self.facts.names_no_torch(name):
-                yield from self.by_marker(pins)
-
-    def spare_names(self, cell: Cell) -> list[str]:
-        """Return the names of the companions that were not chosen, but exist for a cell."""
-        return [package.name for package in self.cells.spare(cell)]
-
-    def partial(self) -> Iterator[str]:
-        """Yield the unchosen companions that have wheels for some platforms, and not for others."""
-        for name in self.facts.all_companions:
-            lacking = {
-                cell.platform for cell in self.cells.all if name not in self.spare_names(cell)
-            }
-            served = [platform for platform in self.answers.platforms if platform not in lacking]
-            if lacking and name not in (*self.answers.companions, *self.apart):
-                yield from self.by_marker({name: served})
+    def spare(self, name: str, pin: str, cells: Sequence[Cell]) -> tuple[str, ...]:
+        """Return the requirement of an unchosen companion where all of these cells have it."""
+        without = {cell.platform for cell in cells if name not in self.cells.spare(cell)}
+        served = [platform for platform in self.answers.platforms if platform not in without]
+        return tuple(self.by_marker({pin: served}))
 
     def numpy_requirements(self) -> Iterator[str]:
         guarded = self.cells.guarded
@@ -294,7 +285,8 @@ class _Planner:
         if self.answers.layout != MARKERS:
             return cells
         return tuple(
-            cell._replace(packages=(*cell.packages, *self.cells.spare(cell))) for cell in cells
+            cell._replace(packages=(*cell.packages, *self.cells.spare(cell).values()))
+            for cell in cells
         )
 
     def source_entries(

@@ -135,16 +135,19 @@ class Cells:
         missing = [package for package in optional if self.why_missing(package, cell)]
         return cell._replace(packages=tuple(item for item in packages if item not in missing))
 
-    def spare(self, cell: Cell) -> tuple[Package, ...]:
+    def spare(self, cell: Cell) -> dict[str, Package]:
         """Return the companions that were not chosen, but exist for a cell."""
-        packages = []
+        packages = {}
         for name in self.facts.companions(cell.release):
-            if name not in self.answers.companions:
-                package = self.companion(name, cell)
-                pythons = self.facts.pythons(name, package.version, package.origin, cell.platform)
-                if (cell.url or pythons) and not self.why_missing(package, cell):
-                    packages.append(package)
-        return tuple(packages)
+            package = self.companion(name, cell)
+            pythons = self.facts.pythons(name, package.version, package.origin, cell.platform)
+            if (
+                name not in self.answers.companions
+                and (cell.url or pythons)
+                and not self.why_missing(package, cell)
+            ):
+                packages[name] = package
+        return packages
 
     def companion(self, name: str, cell: Cell) -> Package:
         """Return a companion of a cell's release as the cell would get it."""
@@ -155,10 +158,20 @@ class Cells:
         """Return the companions that were chosen and that a cell cannot get."""
         return tuple(name for name in self.answers.companions if self.why_lacking(name, cell))
 
+    def count_lacking(self, name: str) -> int:
+        """Return how many cells lack a companion that was chosen."""
+        return sum(name in self.lacks(cell) for cell in self.all)
+
+    def stand_ins(self, name: str) -> tuple[Cell, ...]:
+        """Return the cells that get a companion for the CPU beside another build of torch."""
+        return tuple(
+            cell for cell in self.all if (package := cell.package(name)) and package.is_stand_in
+        )
+
     def why_lacking(self, name: str, cell: Cell) -> str:
         """Return why a companion cannot be had in a cell, empty if it can."""
         if name not in self.facts.companions(cell.release):
-            return f"there is no {name} for torch {cell.release}."
+            return f"there is no {name} for torch {cell.release} on"
         return self.why_missing(self.companion(name, cell), cell)
 
     def version(self, package: str, release: str) -> str:
@@ -251,20 +264,20 @@ class Cells:
         return not any(self.why_missing(package, cell) for package in cell.packages)
 
     def why_missing(self, package: Package, cell: Cell) -> str:
-        """Return why torch or a companion cannot be had in a cell, empty if it can."""
+        """Return why torch or a companion cannot be had in a cell, empty if it can.
+
+        A list of platforms ends the sentence.
+        """
         name = f"{package.name} {package.version}".strip()
         place = "on PyPI" if package.origin == PYPI else f"on the {package.origin} index"
         if not package.wheels:
-            return f"there is no {name} {place} for {cell.platform}."
+            return f"there is no {name} {place} for"
         if package.pythons is None and self.answers.python not in package.wheels:
             span = self.facts.span(package.wheels)
-            return f"{name} {place} has wheels for Python {span} on {cell.platform}."
+            return f"{name} {place} has wheels for Python {span} on"
         foreign = self._foreign_build(package, cell.platform, cell.build)
         if foreign:
-            return (
-                f"PyPI's {name} is a {foreign} build for {cell.platform}, but "
-                f"PyPI's torch is a {cell.build} build."
-            )
+            return f"PyPI's {name} is a {foreign} build, and its torch a {cell.build} build, for"
         return ""
 
     def _foreign_build(self, package: Package, platform: str, build: str) -> str:

@@ -11,7 +11,7 @@ from torch_plan.answers.grammar import read_answers
 from torch_plan.answers.indexes import OWN
 from torch_plan.answers.meaning import ProperAnswers, with_platforms
 from torch_plan.answers.problems import Problem
-from torch_plan.answers.records import DEFAULT_PLATFORMS, OPTIONAL, Answers
+from torch_plan.answers.records import DEFAULT_PLATFORMS, NO_COMPANIONS, OPTIONAL
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.resolution.cell_checks import check_cells
@@ -34,6 +34,8 @@ class Examination(NamedTuple):
     cells: Cells
     """Not to be planned where anything is wrong."""
     problems: tuple[Problem, ...]
+    told: tuple[Problem, ...]
+    """What would be refused, had somebody named the platforms: some of them lack a companion."""
 
 
 def examine(answers: ProperAnswers, facts: Facts) -> Examination:
@@ -50,13 +52,31 @@ def examine(answers: ProperAnswers, facts: Facts) -> Examination:
 def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
     answers = ProperAnswers(dict(items))
     read, problems = read_answers(answers, facts)
-    cells = Cells(read, facts)
+    cells, told = Cells(read, facts), list[Problem]()
     if not _decides_cells(problems):
-        cells = _settled(read, answers, facts)
         problems += check_cells(cells, answers)
+        lacking = [problem for problem in problems if problem.key[0] == "companions"]
+        if lacking and _is_default(answers, facts):
+            # What no platform has is refused all the same.
+            had = {
+                name
+                for cell in cells.all
+                for name in {*read.companions}.difference(cells.lacks(cell))
+            }
+            told = [problem for problem in lacking if problem.key[1] in had]
+            problems = [problem for problem in problems if problem not in told]
+            some = {problem.key[1] for problem in told}
+            cells = Cells(read._replace(optional=read.optional | some), facts)
     if read.pytorch_index.known and "://" in answers["pytorch_index"]:
         problems = [*map(_with_own_index, problems, repeat(answers))]
-    return Examination(cells, tuple(problems))
+    return Examination(cells, tuple(problems), tuple(told))
+
+
+def _is_default(answers: ProperAnswers, facts: Facts) -> bool:
+    """Tell whether nobody named the platforms, also where a project recorded the default ones."""
+    among = (DEFAULT_PLATFORMS, tuple(PLATFORMS))
+    defaults = [{*default_platforms(answers, facts, names)} for names in among]
+    return {*answers["platforms"].split()} in defaults
 
 
 def _with_own_index(problem: Problem, raw: Mapping[str, str]) -> Problem:
@@ -76,19 +96,20 @@ def read_cells(answers: ProperAnswers, facts: Facts) -> Cells | None:
     Whether the cells can be had is not looked at.
     """
     read, problems = read_answers(answers, facts)
-    return None if _decides_cells(problems) else _settled(read, answers, facts)
+    return None if _decides_cells(problems) else Cells(read, facts)
 
 
 def default_platforms(
     answers: ProperAnswers, facts: Facts, among: Sequence[str] = DEFAULT_PLATFORMS
 ) -> tuple[str, ...]:
-    """Return those of some platforms that have wheels of torch, of each build; all if none has.
+    """Return those of some platforms that torch has wheels for, in each build; all if none has.
 
-    A companion moves no platform. Answers that cookiecutter asks for after `platforms` do not
-    count.
+    No companion moves a platform. Answers that are asked for after `platforms` do not count.
     """
-    read, problems = read_answers(with_platforms(answers, among), facts)
-    return tuple(among) if _decides_cells(problems) else _served(read, facts, among)
+    torch = ProperAnswers({**with_platforms(answers, among), "companions": NO_COMPANIONS})
+    cells = read_cells(torch, facts)
+    lacking = {cell.platform for cell in cells.all if not cells.is_served(cell)} if cells else ()
+    return tuple(platform for platform in among if platform not in lacking) or tuple(among)
 
 
 def settled(answers: ProperAnswers, facts: Facts) -> ProperAnswers:
@@ -96,27 +117,6 @@ def settled(answers: ProperAnswers, facts: Facts) -> ProperAnswers:
     cells, words = examine(answers, facts).cells, answers["companions"].split()
     marked = (f"{word}{OPTIONAL}" if word in cells.answers.optional else word for word in words)
     return ProperAnswers({**answers, "companions": " ".join(marked)})
-
-
-def _served(read: Answers, facts: Facts, among: Sequence[str]) -> tuple[str, ...]:
-    bare = Cells(read._replace(platforms=tuple(among), overrides={}, companions=()), facts)
-    lacking = {cell.platform for cell in bare.all if not bare.is_served(cell)}
-    return tuple(platform for platform in among if platform not in lacking) or tuple(among)
-
-
-def _settled(read: Answers, raw: Mapping[str, str], facts: Facts) -> Cells:
-    """Return the cells of answers, without the companions that some default platforms lack.
-
-    Where somebody named the platforms, and where all of them lack it, it stays and is refused.
-    Platforms that are the default were named by nobody, also in the answers that a project records.
-    """
-    cells, named = Cells(read, facts), {*raw["platforms"].split()}
-    defaults = (_served(read, facts, among) for among in (DEFAULT_PLATFORMS, tuple(PLATFORMS)))
-    lacks = [{*cells.lacks(cell)} for cell in cells.all]
-    some = set[str]().union(*lacks).difference(lacks[0].intersection(*lacks), read.optional)
-    if not some or named not in map(set, defaults):
-        return cells
-    return Cells(read._replace(optional=read.optional | some), facts)
 
 
 def _decides_cells(problems: Iterable[Problem]) -> bool:
