@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.answers.problems import Note, Problem, Way, with_changes
-from torch_plan.answers.records import DEFAULT_PLATFORMS
+from torch_plan.answers.problems import Note, Way, with_changes
+from torch_plan.answers.records import DEFAULT_PLATFORMS, NO_COMPANIONS, OPTIONAL
 from torch_plan.catalog.versions import CPU
 from torch_plan.resolution.cells import Cells
 from torch_plan.resolution.check import Examination, default_platforms, examine, settled
@@ -16,108 +18,82 @@ from torch_plan.resolution.ways import Ways
 from torch_plan.text import listed
 
 
-class Notes:
-    """Writes notes whose ways were tried: they are accepted, and change something."""
+class _Lack(NamedTuple):
+    text: str
+    ways: Iterable[Way]
+    """What may help; each is tried before it is offered."""
+    missed: Callable[[Cells], int] | None = None
+    """What a way has to lessen, if not any other cells will do."""
 
-    def __init__(self, examination: Examination, raw: ProperAnswers) -> None:
-        self.cells, _, self.told = examination
-        self.raw, self.ways = raw, Ways(self.cells, raw)
 
-    def all(self) -> Iterator[Note]:
-        """Yield what the answers do not get: platforms, builds, companions, Pythons.
+def notes(examination: Examination, raw: ProperAnswers) -> Iterator[Note]:
+    """Yield what the answers do not get: platforms, builds, companions, Pythons.
 
-        Nobody misses a companion that was asked for with `?`.
-        """
-        yield from self.platforms()
-        yield from self.builds()
-        yield from map(self.companion, self.told)
-        for name in self.cells.answers.companions:
-            if name in self.raw["companions"].split() and self.cells.stand_ins(name):
-                yield self.stand_in(name)
-        yield from self.pythons()
+    Nobody misses a companion that was asked for with `?`. Platforms that a way names are refused
+    for a companion that others lack, so it is tried with that left out of them as well.
+    """
+    cells, facts = examination.cells, examination.cells.facts
+    less = {"companions": settled(raw, facts)["companions"]}
 
-    def note(
-        self, text: str, ways: Iterable[Way], helps: Callable[[Examination], bool] = bool
-    ) -> Note:
-        """Return a note with the first ways that help.
+    def helps(way: Way, missed: Callable[[Cells], int] | None) -> bool:
+        seen = examine(ProperAnswers(with_changes(raw, way)), facts)
+        is_better = not missed or missed(seen.cells) < missed(cells)
+        return is_better and not seen.problems and seen.cells.all != cells.all
 
-        Platforms that a way names are refused for a companion that others lack, so that may be
-        left out of them as well.
-        """
-        less = {"companions": settled(self.raw, self.cells.facts)["companions"]}
-        found: list[Way] = []
-        for way in ways:
-            tried = (also for also in (way, {**less, **way}) if self.changes(also, helps))
-            found += [also for also in islice(tried, 1) if also not in found]
-            if len(found) == OFFERED:
-                break
-        return Note(text, tuple(found))
+    for text, ways, missed in _lacks(examination, raw):
+        options: Iterable[list[Way]] = ([way, {**less, **way}] for way in ways)
+        helping = (next((way for way in pair if helps(way, missed)), None) for pair in options)
+        found = islice(filter(None, helping), OFFERED)
+        yield Note(text, tuple({repr(way): way for way in found}.values()))
 
-    def changes(self, way: Way, helps: Callable[[Examination], bool]) -> bool:
-        """Tell whether a way is accepted, leads to other cells, and helps."""
-        seen = examine(ProperAnswers(with_changes(self.raw, way)), self.cells.facts)
-        return not seen.problems and seen.cells.all != self.cells.all and helps(seen)
 
-    def platforms(self) -> Iterator[Note]:
-        """Yield the default platforms that are left out, where nobody named others."""
-        named = self.raw["platforms"].split()
-        if {*named} == {*default_platforms(self.raw, self.cells.facts)}:
-            for platform in DEFAULT_PLATFORMS:
-                if platform not in named:
-                    cell = self.cells.with_build(self.cells.answers.variants[0], platform, CPU)
-                    more = {"platforms": " ".join([*named, platform])}
-                    ways = ({**more, **way} for way in self.ways.other_cells(cell))
-                    reason = self.cells.why_missing(cell.torch, cell)
-                    yield self.note(f"{platform} is left out: {reason} it.", ways)
-
-    def builds(self) -> Iterator[Note]:
-        """Yield the platforms that get the CPU build in the place of another."""
-        for cell in self.cells.fallbacks:
-            reason = f"torch {cell.release} has no {cell.variant.backend} build for it"
-            others = (other.backend for other in islice(self.cells.alternatives(cell), 1))
-            ways = (self.ways.with_override(cell, backend) for backend in others)
-            yield self.note(f"{cell.platform} gets cpu: {reason}.", ways)
-
-    def companion(self, problem: Problem) -> Note:
-        """Return what some platforms lack, with the ways that it would be refused with."""
+def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
+    cells, named = examination.cells, raw["platforms"].split()
+    ways, answers = Ways(cells, raw), cells.answers
+    if {*named} == {*default_platforms(raw, cells.facts)}:
+        for platform in [name for name in DEFAULT_PLATFORMS if name not in named]:
+            cell = cells.with_build(answers.variants[0], platform, CPU)
+            more = {"platforms": " ".join([*named, platform])}
+            others: list[Way] = [{**more, **way} for way in ways.other_cells(cell)]
+            reason = cells.why_missing(cell.torch, cell)
+            yield _Lack(f"{platform} is left out: {reason} it.", others)
+    for cell in cells.fallbacks:
+        reason = f"torch {cell.release} has no {cell.variant.backend} build for it"
+        nearest = cells.nearest(cell)
+        others = [ways.with_override(cell, nearest)] if nearest else []
+        yield _Lack(f"{cell.platform} gets cpu: {reason}.", others)
+    for problem in examination.told:
         name = problem.key[1]
-        missed = self.cells.count_lacking(name)
-        return self.note(
-            f"Some platforms go without {name}: {problem.reason}",
-            problem.ways,
-            lambda seen: seen.cells.count_lacking(name) < missed,
-        )
+        text = f"Some platforms go without {name}: {problem.reason}"
+        yield _Lack(text, problem.ways, partial(_missed, name, False))
+    for name in answers.companions:
+        on_cpu = cells.stand_ins(name)
+        if on_cpu and name in raw["companions"].split():
+            platforms = listed([*dict.fromkeys(cell.platform for cell in on_cpu)])
+            builds = listed([*dict.fromkeys(cell.backend for cell in on_cpu)])
+            reason = f"there is none for {builds} and Python {answers.python}"
+            others = [ways.with_cpu(on_cpu), *ways.other_backends(on_cpu[0].variant)]
+            text = f"{name} is for the CPU on {platforms}: {reason}."
+            others.append(ways.without_companion(name))
+            yield _Lack(text, others, partial(_missed, name, True))
+    yield from _pythons(cells, ways)
 
-    def stand_in(self, name: str) -> Note:
-        """Return which platforms get a companion for the CPU beside another torch."""
-        cells = self.cells.stand_ins(name)
-        platforms = listed([*dict.fromkeys(cell.platform for cell in cells)])
-        builds = listed([*dict.fromkeys(cell.backend for cell in cells)])
-        return self.note(
-            f"{name} is for the CPU on {platforms}: there is none for {builds}.",
-            [
-                self.ways.with_cpu(cells),
-                *self.ways.other_backends(cells[0].variant),
-                self.ways.without_companion(name),
-            ],
-            lambda seen: not seen.cells.stand_ins(name),
-        )
 
-    def pythons(self) -> Iterator[Note]:
-        """Yield what ends `requires-python` before torch does."""
-        answers, pythons = self.cells.answers, self.cells.pythons
-        of_torch = Cells(answers._replace(companions=()), self.cells.facts).pythons
-        if len(of_torch) > len(pythons):
-            end = of_torch[len(pythons)]
-            packages = (package for cell in self.cells.all for package in cell.packages[1:])
-            lacking = [
-                package
-                for package in packages
-                if package.pythons is None and end not in package.wheels
-            ]
-            names = [*dict.fromkeys(package.name for package in lacking)]
-            ways = map(self.ways.without_companion, names)
-            yield self.note(
-                f"requires-python ends before {end}: there is no {listed(names, 'or')} for it.",
-                ways,
-            )
+def _missed(name: str, on_cpu: bool, cells: Cells) -> int:
+    return len(cells.missing(name)) + on_cpu * len(cells.stand_ins(name))
+
+
+def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
+    """Yield which companions end `requires-python` before torch does."""
+    of_torch = Cells(cells.answers._replace(companions=()), cells.facts).pythons
+    for end in of_torch[len(cells.pythons) :][:1]:
+        names = [
+            name
+            for name in cells.answers.companions
+            if any(end not in own.wheels for cell in cells.all if (own := cell.package(name)))
+        ]
+        text = f"requires-python ends before {end}: there is no {listed(names, 'or')} for it."
+        words = ways.raw["companions"].split()
+        kept = [word for word in words if word.removesuffix(OPTIONAL) not in names]
+        others = [{"companions": " ".join(kept) or NO_COMPANIONS}]
+        yield _Lack(text, others, lambda cells: -len(cells.pythons))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from itertools import chain, islice
+from itertools import chain
 
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Note, Refused
@@ -22,7 +22,7 @@ from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.markers import split
 from torch_plan.project.needs import Needs
-from torch_plan.project.notes import Notes
+from torch_plan.project.notes import notes
 from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
 from torch_plan.project.warnings import warnings
 from torch_plan.resolution.cells import Cell, Cells, Package
@@ -46,13 +46,13 @@ def _made_plan(items: tuple[tuple[str, str], ...], facts: Facts) -> Plan:
     examination = examine(answers, facts)
     if examination.problems:
         raise Refused(examination.problems)
-    return _Planner(examination.cells, Notes(examination, answers)).plan()
+    return _Planner(examination.cells, tuple(notes(examination, answers))).plan()
 
 
 class _Planner:
     """Writes the cells down as requirements, sources and indexes."""
 
-    def __init__(self, cells: Cells, notes: Notes) -> None:
+    def __init__(self, cells: Cells, notes: tuple[Note, ...]) -> None:
         self.cells, self.notes = cells, notes
         self.answers, self.facts = cells.answers, cells.facts
         self.needs = Needs(cells.facts, cells.pythons)
@@ -72,8 +72,7 @@ class _Planner:
             constraints=tuple(self.constraints()),
             partial=tuple(
                 line
-                for name in self.facts.all_companions
-                for line in self.spare(name, name, self.cells.all)
+                for line in self.spare(self.facts.all_companions, self.cells.all)
                 if ";" in line
             ),
             gate=self.gate,
@@ -92,7 +91,7 @@ class _Planner:
             ),
             demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
             notes=(
-                *self.notes.all(),
+                *self.notes,
                 *map(Note, (*likely_notes(self.cells), *known_to_hurt)),
             ),
             warnings=known_to_hurt,
@@ -136,13 +135,7 @@ class _Planner:
             needs={
                 cell.platform: (*self.needs.sentences(cell), *self.lacks(cell)) for cell in cells
             },
-            bounds=tuple(
-                line
-                for name in self.apart
-                for line in self.spare(
-                    name, f"{name}{self.facts.pair_bounds(name, variant.release)}", cells
-                )
-            ),
+            bounds=tuple(self.spare(self.apart, cells, variant.release)),
             floors={cell.platform: floor for cell in cells if (floor := self.needs.floor(cell))},
             sync=self.sync_options(variant),
         )
@@ -209,11 +202,15 @@ class _Planner:
             name for name in names if any(len(pairs) > 1 for pairs in self.bounds(name).values())
         )
 
-    def spare(self, name: str, pin: str, cells: Sequence[Cell]) -> tuple[str, ...]:
-        """Return the requirement of an unchosen companion where all of these cells have it."""
-        without = {cell.platform for cell in cells if name not in self.cells.spare(cell)}
-        served = [platform for platform in self.answers.platforms if platform not in without]
-        return tuple(self.by_marker({pin: served}))
+    def spare(
+        self, names: Iterable[str], cells: Sequence[Cell], release: str = ""
+    ) -> Iterator[str]:
+        """Yield unchosen companions for the platforms that have them, bound to a release if any."""
+        for name in names:
+            without = {cell.platform for cell in cells if name not in self.cells.spare(cell)}
+            served = [platform for platform in self.answers.platforms if platform not in without]
+            bounds = self.facts.pair_bounds(name, release) if release else ""
+            yield from self.by_marker({f"{name}{bounds}": served})
 
     def numpy_requirements(self) -> Iterator[str]:
         guarded = self.cells.guarded
@@ -336,8 +333,8 @@ class _Planner:
         """Yield what of the answers a cell does not get: its build, a companion."""
         if cell in self.cells.fallbacks:
             yield f"there is no {cell.variant.backend} build for it"
-            for other in islice(self.cells.alternatives(cell), 1):
-                yield f"the nearest build is {other.backend}"
+            if nearest := self.cells.nearest(cell):
+                yield f"the nearest build is {nearest}"
         yield from (f"there is no {name} for it" for name in self.cells.lacks(cell))
 
 

@@ -85,21 +85,6 @@ def switch_advice(plan: Plan, page: str) -> str:
 
 def adding_advice(plan: Plan) -> str:
     """Return how to add a package that needs torch."""
-    return "\n\n".join([_adding_somewhere(plan), *_bounds(plan)])
-
-
-def _bounds(plan: Plan) -> Iterator[str]:
-    """Yield what to require where the torch of each build needs other companions."""
-    lines = [f"- `{option.name}`: `{line}`" for option in plan.options for line in option.bounds]
-    if lines:
-        said = (
-            f"Each {plan.selector} has a torch of its own, and uv one bound for all of them. If a "
-            "package requires one of these,\nrequire it next to torch too:\n"
-        )
-        yield "\n".join([said, *lines])
-
-
-def _adding_somewhere(plan: Plan) -> str:
     if not plan.extras:
         return _adding(plan)
     commands = "\n".join(

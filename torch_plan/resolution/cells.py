@@ -1,8 +1,7 @@
 """Which build each platform gets from each variant: answers held against facts."""
 
-from collections.abc import Iterator
 from functools import cached_property, lru_cache
-from itertools import dropwhile, takewhile
+from itertools import compress, dropwhile, takewhile
 from typing import NamedTuple
 
 from torch_plan.answers.records import MAIN_PLATFORM, MARKERS, Answers, Variant, WantedBuild
@@ -141,11 +140,8 @@ class Cells:
         for name in self.facts.companions(cell.release):
             package = self.companion(name, cell)
             pythons = self.facts.pythons(name, package.version, package.origin, cell.platform)
-            if (
-                name not in self.answers.companions
-                and (cell.url or pythons)
-                and not self.why_missing(package, cell)
-            ):
+            is_there = (cell.url or pythons) and not self.why_missing(package, cell)
+            if is_there and name not in self.answers.companions:
                 packages[name] = package
         return packages
 
@@ -158,15 +154,14 @@ class Cells:
         """Return the companions that were chosen and that a cell cannot get."""
         return tuple(name for name in self.answers.companions if self.why_lacking(name, cell))
 
-    def count_lacking(self, name: str) -> int:
-        """Return how many cells lack a companion that was chosen."""
-        return sum(name in self.lacks(cell) for cell in self.all)
+    def missing(self, name: str) -> tuple[Cell, ...]:
+        """Return the cells without a companion that was chosen."""
+        return tuple(cell for cell in self.all if name in self.lacks(cell))
 
     def stand_ins(self, name: str) -> tuple[Cell, ...]:
-        """Return the cells that get a companion for the CPU beside another build of torch."""
-        return tuple(
-            cell for cell in self.all if (package := cell.package(name)) and package.is_stand_in
-        )
+        """Return the cells with a companion for the CPU beside another build of torch."""
+        packages = (cell.package(name) for cell in self.all)
+        return tuple(compress(self.all, (own and own.is_stand_in for own in packages)))
 
     def why_lacking(self, name: str, cell: Cell) -> str:
         """Return why a companion cannot be had in a cell, empty if it can."""
@@ -195,12 +190,12 @@ class Cells:
                 if (wanted := self._wanted(variant, platform)).release == release
             ]
 
-            def served(version: str) -> tuple[int, int]:
+            def wheels(version: str) -> tuple[int, int]:
                 packages = [self._package(package, version, *cell) for cell in cells]
                 having = [item for item in packages if self.answers.python in item.wheels]
                 return sum(not item.is_stand_in for item in having), len(having)
 
-            self._versions[package, release] = max(versions, key=served)
+            self._versions[package, release] = max(versions, key=wheels)
         return self._versions[package, release]
 
     def _package(self, name: str, version: str, platform: str, wanted: WantedBuild) -> Package:
@@ -223,12 +218,12 @@ class Cells:
             and PLATFORMS[cell.platform].sys_platform != "darwin"
         )
 
-    def alternatives(self, cell: Cell) -> Iterator[Cell]:
-        """Yield what a platform could have instead: served builds of the family, nearest first."""
+    def nearest(self, cell: Cell) -> str:
+        """Return the nearest build of a family that has everything on a platform, or nothing."""
         for backend in self.alike(cell.variant):
-            other = self.with_build(cell.variant, cell.platform, backend)
-            if self.is_served(other):
-                yield other
+            if self.is_served(self.with_build(cell.variant, cell.platform, backend)):
+                return backend
+        return ""
 
     def alike(self, variant: Variant) -> list[str]:
         """Return the other backends of the release that are of the same family, nearest first."""

@@ -28,6 +28,10 @@ BUILD_ANSWERS = (
 """The answers that decide the cells."""
 
 
+_BY_DEFAULT = (DEFAULT_PLATFORMS, tuple(PLATFORMS))
+"""The platforms that the default, and `all`, are chosen among."""
+
+
 class Examination(NamedTuple):
     """The cells that answers lead to, and everything that is wrong with the answers."""
 
@@ -55,28 +59,20 @@ def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
     cells, told = Cells(read, facts), list[Problem]()
     if not _decides_cells(problems):
         problems += check_cells(cells, answers)
+        named = {*answers["platforms"].split()}
         lacking = [problem for problem in problems if problem.key[0] == "companions"]
-        if lacking and _is_default(answers, facts):
+        # Platforms that are the default were named by nobody, also where a project recorded them.
+        defaults = (default_platforms(answers, facts, names) for names in _BY_DEFAULT)
+        if lacking and any(named == {*default} for default in defaults):
             # What no platform has is refused all the same.
-            had = {
-                name
-                for cell in cells.all
-                for name in {*read.companions}.difference(cells.lacks(cell))
-            }
+            had = {name for name in read.companions if len(cells.missing(name)) < len(cells.all)}
             told = [problem for problem in lacking if problem.key[1] in had]
             problems = [problem for problem in problems if problem not in told]
-            some = {problem.key[1] for problem in told}
-            cells = Cells(read._replace(optional=read.optional | some), facts)
+            optional = read.optional.union(problem.key[1] for problem in told)
+            cells = Cells(read._replace(optional=optional), facts)
     if read.pytorch_index.known and "://" in answers["pytorch_index"]:
         problems = [*map(_with_own_index, problems, repeat(answers))]
     return Examination(cells, tuple(problems), tuple(told))
-
-
-def _is_default(answers: ProperAnswers, facts: Facts) -> bool:
-    """Tell whether nobody named the platforms, also where a project recorded the default ones."""
-    among = (DEFAULT_PLATFORMS, tuple(PLATFORMS))
-    defaults = [{*default_platforms(answers, facts, names)} for names in among]
-    return {*answers["platforms"].split()} in defaults
 
 
 def _with_own_index(problem: Problem, raw: Mapping[str, str]) -> Problem:
