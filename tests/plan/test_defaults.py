@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 
 import pytest
 
@@ -79,7 +78,7 @@ def test_what_is_detected_is_accepted(
 def test_default_python(
     release: str, running: tuple[int, int], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "version_info", (*running, 0, "final", 0))
+    monkeypatch.setattr("torch_plan.resolution.defaults.sys.version_info", running)
     assert default_python(release, FACTS) == expected
 
 
@@ -118,8 +117,15 @@ def test_default_platforms(answers: dict[str, str], expected: str) -> None:
     ("name", "slug"),
     [
         ("My ML Project", "my-ml-project"),
-        ("  Über: Modell 2! ", "ber-modell-2"),
-        ("模型", "my-project"),
+        ("  Über: Modell 2! ", "ueber-modell-2"),
+        ("Größe", "groesse"),
+        ("Gro\u0308ße", "groesse"),
+        ("SMØRREBRØD Ångström", "smoerrebroed-aangstroem"),
+        ("Zażółć gęślą jaźń", "zazolc-gesla-jazn"),
+        ("Čeština №2 🚀", "cestina-no2"),
+        ("!", "my-project"),
+        ("模型", "模型"),
+        ("Größe 東京", "Größe 東京"),
     ],
 )
 def test_default_slug(name: str, slug: str) -> None:
