@@ -95,9 +95,9 @@ def test_a_likely_build_is_planned_and_locked_where_it_exists(bake: Bake) -> Non
     prove(project)
     got = project.installed("linux-aarch64")
     assert (got["torch"], got["torchvision"]) == ("2.15.0+cu130", "0.29.2+cu130")
-    assert project.plan.notes == (
+    assert project.plan.notes[0].text == (
         "These builds very likely exist, but nobody has seen them yet: cu130 of torch 2.15.0 for "
-        "linux-aarch64. uv finds out when it locks.",
+        "linux-aarch64. uv finds out when it locks."
     )
 
 
@@ -164,7 +164,7 @@ def test_a_release_newer_than_the_facts_is_planned_like_the_newest(
         got = project.installed("linux-aarch64")
         assert (got["torch"], got["torchvision"]) == (f"{NEWER}+cu132", "0.29.9+cu132")
         assert project.installed("macos-arm64")["torchvision"] == "0.29.9"
-    assert f"knows releases up to torch {FACTS.releases[-1]}" in project.plan.notes[0]
+    assert f"knows releases up to torch {FACTS.releases[-1]}" in project.plan.notes[0].text
 
 
 @pytest.mark.parametrize(
@@ -260,8 +260,28 @@ def test_a_companion_is_taken_where_it_has_wheels(bake: Bake, layout: str) -> No
     prove(project)
     option = project.plan.default.sync
     assert project.installed("linux-x86_64", *option)["torchcodec"] == "0.9.1+cu128"
+    assert project.installed("windows-x86_64", *option)["torchcodec"] == "0.9.1"
     assert "torchcodec" not in project.installed("linux-aarch64", *option)
-    assert "torchcodec" not in project.installed("windows-x86_64", *option)
+
+
+@pytest.mark.parametrize("layout", ["markers", "extras", "groups"])
+def test_a_cpu_build_of_a_companion_serves_builds_without_their_own(
+    bake: Bake, layout: str
+) -> None:
+    """From the CPU's index, which no other package of these platforms comes from."""
+    project = bake(
+        torch_version="2.14.1",
+        python_version="3.11",
+        torch_backend="cu132" if layout == "markers" else "gpu=cu132 cu130",
+        layout=layout,
+        companions="torchcodec",
+        platforms="linux-x86_64 windows-x86_64",
+    )
+    prove(project)
+    option = project.plan.default.sync
+    for platform in project.plan.platforms:
+        assert project.installed(platform, *option)["torch"] == "2.14.1+cu132"
+        assert project.installed(platform, *option)["torchcodec"] == "0.16.0+cpu"
 
 
 def test_a_platform_has_an_index_of_its_own(bake: Bake, replica: Replica) -> None:
@@ -295,7 +315,7 @@ def test_an_index_of_others_may_have_what_pytorch_does_not_publish(bake: Bake) -
     linux, mac = project.plan.default.cells
     assert (linux.build, mac.build) == ("cu131", "cpu")
     note, *_ = project.plan.notes
-    assert note.startswith("PyTorch does not publish these builds")
+    assert note.text.startswith("PyTorch does not publish these builds")
 
 
 def test_the_next_companion_is_data_alone(bake: Bake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from torch_plan.answers.problems import Note
 from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import TORCH, family_of
@@ -46,6 +47,8 @@ class Option(NamedTuple):
     cells: tuple[Cell, ...]
     needs: Mapping[str, tuple[str, ...]]
     """Platform -> what its build needs of the machine."""
+    bounds: tuple[str, ...]
+    """What keeps companions beside its torch, where those of other options need other versions."""
     floors: Mapping[str, Floor]
     """Platform -> the oldest system for its build, where the wheels name one."""
     sync: tuple[str, ...]
@@ -67,6 +70,8 @@ class Plan(NamedTuple):
     dependencies: tuple[str, ...]
     constraints: tuple[str, ...]
     """What holds the lock at exact versions where the requirements leave them open."""
+    partial: tuple[str, ...]
+    """The unchosen companions that only some platforms have, as `uv add` takes them there."""
     gate: tuple[str, ...]
     """What the default group `torch` requires, so that its sources bind nobody else.
 
@@ -86,10 +91,12 @@ class Plan(NamedTuple):
     smoke_command: str
     demands: tuple[Demand, ...]
     """What each build needs, in the order of the options, the CPU builds last."""
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     """What people should know: platforms that get another build, builds that are likely or hurt."""
     warnings: tuple[str, ...]
     """Those of the notes that say what is known to hurt."""
+    tied: Mapping[str, str]
+    """Other packages that go with some torch alone -> which of their minors with which torch."""
     last_releases: Mapping[str, str]
     """Build -> the last release that has it, of those that newer releases do not have."""
     required_uv: str = REQUIRED_UV
