@@ -422,7 +422,7 @@ def smoke(uv: str, settings: dict[str, Any]) -> None:
     if status == 1:
         raise Stopped("The smoke test found a problem, which it names above.")
     if status:
-        code = hex(status) if status > 255 else status  # as Windows names its exceptions
+        code = hex(status) if os.name == "nt" else status  # as Windows names its exceptions
         raise Stopped(f"The smoke test did not run to its end (exit status {code}).")
 
 

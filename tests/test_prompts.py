@@ -16,11 +16,14 @@ import pytest
 from tests.conftest import ROOT, empty_config, git
 from tests.helpers.elsewhere import copy_template, run
 from tests.helpers.interpreters import install
+from tests.helpers.machines import terminal
 from torch_plan.answers.questions import asked
 from torch_plan.catalog.facts import load_facts
 from torch_plan.dialogue.session import OLDEST_COOKIECUTTER
 
 Ask = Callable[..., "pexpect.spawn[str]"]
+
+pytestmark = terminal
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
 import pytest
 
+from tests.helpers.shells import printed_words
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.catalog.facts import load_facts
 from torch_plan.dialogue.commands import Commands
@@ -24,7 +24,7 @@ def refused(given: Mapping[str, str]) -> str:
 
 def command_answers(text: str) -> dict[str, str]:
     """Return the answers that the command at the end of a refusal names."""
-    words = shlex.split(text.splitlines()[-1])
+    words = printed_words(text.splitlines()[-1])
     return dict(word.split("=", 1) for word in words[words.index("--no-input") + 1 :])
 
 
