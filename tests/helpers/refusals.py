@@ -62,7 +62,10 @@ REFUSED = [
         id="no-build-of-the-family-in-a-word",
     ),
     pytest.param(
-        {"torch_backend": "11.8"}, f"torch {NEWEST} has", "torch_version=2.7.1, or", id="ended"
+        {"torch_version": "2.15", "torch_backend": "11.8"},
+        "torch 2.15.0 has",
+        "torch_version=2.7.1, or",
+        id="ended",
     ),
     pytest.param({"torch_backend": "13"}, "no such backend", "cu130", id="cuda-version"),
     pytest.param(
@@ -200,8 +203,18 @@ REFUSED = [
         "numpy_guard=auto",
         id="numpy-guard-on-arm",
     ),
-    pytest.param({"torch_backend": "cpu cu130"}, "extras or groups", "layout=extras", id="several"),
-    pytest.param({"torch_backend": "gpu=cu130"}, "has neither", "torch_backend=cu130", id="named"),
+    pytest.param(
+        {"torch_backend": "cpu cu130", "layout": "markers"},
+        "extras or groups",
+        "layout=extras",
+        id="several",
+    ),
+    pytest.param(
+        {"torch_backend": "gpu=cu130", "layout": "markers"},
+        "has neither",
+        "torch_backend=cu130",
+        id="named",
+    ),
     pytest.param(
         {"layout": "groups", "torch_backend": "cpu dev=cu130"}, "development", "cu130", id="dev"
     ),

@@ -108,7 +108,7 @@ def test_the_gpu_of_this_machine_decides(
     typed: str, found: str, proper: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def detect(release: str, facts: Facts) -> Detected:
-        return Detected(found, "Found it.")
+        return Detected(release, found, "Found it.")
 
     monkeypatch.setattr("torch_plan.machine.detection.detect_here", detect)
     understood = understand({"torch_backend": typed}, FACTS)

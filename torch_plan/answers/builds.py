@@ -5,6 +5,7 @@ import re
 from torch_plan.answers import suggest
 from torch_plan.answers.indexes import IndexReader
 from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.vocabulary import SYSTEM_WORDS
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.versions import CPU, FAMILIES, family_of, is_build, version_key
 
@@ -34,7 +35,8 @@ class BuildReader(IndexReader):
                     f"it can mean {near[0]}, or {cut[-1]} if it comes from a YAML file, where a "
                     "number without quotes loses its last zero."
                 )
-            self.refuse(key, reason, [*near[:1], *cut[-1:], *near[1:]])
+            is_near = version_key(near[0])[:2] == version_key(asked)[:2]
+            self.refuse(key, reason, [*near[:1], *cut[-1:], *near[1:]], near=int(is_near))
         return asked
 
     def is_release(self, asked: str) -> bool:
@@ -73,7 +75,8 @@ class BuildReader(IndexReader):
         if known or is_foreign or self.facts.may_have(release, backend):
             return
         options, family = self.known_backends(), suggest.family_meant(backend)
-        reason = f"there is no such backend; the choices are: {' '.join(options)}."
+        older = "" if options == self.facts.all_backends else "; other releases have others"
+        reason = f"there is no such backend; torch {release} has: {' '.join(options)}{older}."
         # What somebody else's index has, nobody has read.
         plain = word._replace(url=None) if isinstance(word, PlatformWord) else word
         replacements = [plain._replace(backend=name) for name in self.near_backends(backend)]
@@ -89,6 +92,11 @@ class BuildReader(IndexReader):
                 "does not choose again. Leave the answer out to get the build that this machine "
                 "can run."
             )
+        elif {*re.split(r"\W", backend.lower())} & {*SYSTEM_WORDS}:
+            reason = (
+                f"{backend} is a system. Which platforms there are is asked later, and there "
+                "`platform=build` gives one of them another build: `linux=cu130 mac=cpu`."
+            )
         elif with_family and family not in map(family_of, options):
             newest = with_family[-1]
             near = min(
@@ -102,7 +110,10 @@ class BuildReader(IndexReader):
                 reason = f"nobody knows yet which {FAMILIES[family]} builds torch {release} has."
                 moved, needed = plain._replace(backend=near), {}
             replacements = [moved, *replacements]
-        self.refuse_word(key, text, "backend", reason, replacements, first_needs=needed)
+        is_near = [name.backend for name in replacements[:1]] != [CPU]
+        self.refuse_word(
+            key, text, "backend", reason, replacements, first_needs=needed, near=int(is_near)
+        )
 
     def known_backends(self) -> tuple[str, ...]:
         """Return the backends of the chosen release; of all releases where it is not known."""
@@ -114,4 +125,8 @@ class BuildReader(IndexReader):
             return []
         if backend == _AUTO:
             return [CPU]
-        return suggest.nearest_backends(backend, self.known_backends())
+        near = suggest.nearest_backends(backend, self.known_backends())
+        if re.search(r"\d", backend):
+            # A release that was not given follows the build.
+            near = [*suggest.nearest_backends(backend, self.facts.all_backends)[:1], *near]
+        return list(dict.fromkeys(near))

@@ -22,10 +22,10 @@ class Reader:
         """Return the words of a list."""
         return self.text(key).split()
 
-    def refuse(self, key: str, reason: str, replacements: Iterable[str]) -> None:
-        """Refuse a whole answer; each replacement is a way out."""
+    def refuse(self, key: str, reason: str, replacements: Iterable[str], near: int = 0) -> None:
+        """Refuse a whole answer; each replacement is a way out, the first ones what was meant."""
         ways = tuple({key: value} for value in dict.fromkeys(replacements) if value)
-        self.problems.append(Problem((key,), f"{key}={self.text(key)}", reason, ways))
+        self.problems.append(Problem((key,), f"{key}={self.text(key)}", reason, ways, near))
 
     def refuse_word(
         self,
@@ -37,6 +37,7 @@ class Reader:
         *,
         first_needs: Way | None = None,
         also: Sequence[Way] = (),
+        near: int = 0,
     ) -> None:
         """Refuse one word of an answer; each replacement is a way out, `also` are other ones.
 
@@ -58,4 +59,4 @@ class Reader:
                 ways.append({**needed, key: " ".join(kept)})
         heading = f"{word} in {key}={self.text(key)}" if len(words) > 1 else f"{key}={word}"
         key_of = (key, word, about)
-        self.problems.append(Problem(key_of, heading, reason, (*ways, *also)))
+        self.problems.append(Problem(key_of, heading, reason, (*ways, *also), near))

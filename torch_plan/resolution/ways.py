@@ -77,16 +77,41 @@ class Ways:
         ]
 
     def releases_with(self, variant: Variant) -> list[Way]:
-        """Take a release that has this build for some platform of the project."""
-        serving = [
+        """Take a release that has this build for some platform of the project.
+
+        The nearest comes too if it lacks the Python: one that was not given changes with it.
+        """
+        serving = self.serving(variant)
+        with_python = [
+            release for release in serving if self.answers.python in self.facts.pythons_of(release)
+        ]
+        near = [*self.other_releases(variant.release, with_python)]
+        return [*near, *self.other_releases(variant.release, serving)[: 2 - len(near)]]
+
+    def serving(self, variant: Variant) -> list[str]:
+        """Return the releases that have a build for some platform of the project."""
+        return [
             release
             for release in self.facts.releases
-            if any(
-                self.answers.python in self.facts.pythons(TORCH, release, variant.backend, platform)
-                for platform in self.answers.platforms
-            )
+            if {*self.facts.platforms(TORCH, release, variant.backend)} & {*self.answers.platforms}
         ]
-        return self.other_releases(variant.release, serving)
+
+    def own_release(self, variant: Variant) -> list[Way]:
+        """Give a variant the newest release that has its build; the others keep theirs."""
+        words = [BackendWord.parse(text) for text in self.raw["torch_backend"].split()]
+        position = self.answers.variants.index(variant)
+        ways: list[Way] = []
+        for release in self.serving(variant)[-1:]:
+            words[position] = words[position]._replace(release=release)
+            ways.append({"torch_backend": " ".join(map(str, words))})
+        return ways
+
+    def relabelled(self, variant: Variant) -> list[Way]:
+        """Name a build of the release beside it: what a person types after another build."""
+        if len(self.answers.variants) > 1 or variant.release != self.answers.release:
+            return []
+        near = [*self.cells.alike(variant), CPU]
+        return [{"torch_version": f"{variant.release}+{near[0]}"}]
 
     def without_variant(self, variant: Variant) -> Way:
         """Leave out a variant; empty where it is the only one."""
