@@ -19,7 +19,7 @@ from torch_plan.dialogue.again import Again, question_again
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.dialogue.session import Session
 from torch_plan.resolution.check import find_problems
-from torch_plan.resolution.defaults import complete
+from torch_plan.resolution.defaults import complete, understand
 
 
 def problems_of(answers: Mapping[str, str]) -> list[Problem]:
@@ -124,6 +124,89 @@ def test_a_mistake_is_told_with_the_nearest_answer(
     assert "layout=extras" not in found.text
     assert "Ctrl-C" not in found.text
     assert again({**answers, [*answers][-1]: default}) is None
+
+
+TYPED = {
+    "torch_backend": {
+        "12.8": "cu128",
+        "cuda 12.8": "cu128",
+        "CUDA": "? cu132",
+        "nvidia": "? cu132",
+        "H100": "cu132",
+        "RTX 4090": "cu132",
+        "RTX 5090, driver 570": "cu128",
+        "GTX 1080 Ti": "cu126",
+        "driver 535": "cu126",
+        "driver 550": "cu126",
+        "driver 390": "cpu",
+        "MI300X": "rocm7.2",
+        "MI250": "rocm7.2",
+        "Arc B580": "xpu",
+        "intel": "xpu",
+        "amd": "rocm7.2",
+        "cu-130": "cu130",
+        "13": "? cu132",
+        "none": "? cpu",
+        "mps": "cpu",
+        "cpu, cu130": "cpu cu130",
+        "cu130 on linux cpu on mac": "? cpu",
+        "linux": "? cpu",
+        "cu128": "cu128",
+        "2.11.0+cu128": "2.11.0+cu128",
+    },
+    "torch_version": {
+        "2.1O": "2.10.0",
+        "2,11": "2.11.0",
+        "v2.9": "2.9.1",
+        "2.9.7": "? 2.9.1",
+        "3.12": "? 2.15.0",
+        "1.13": "? 2.15.0",
+        "newest": "2.15.0",
+    },
+    "companions": {
+        "vision": "torchvision",
+        "torchvision, torchaudio": "torchvision torchaudio",
+        "torchvision and torchaudio": "torchvision torchaudio",
+        "both": "torchvision torchaudio",
+        "audio": "torchaudio",
+        "no": "none",
+        "n": "none",
+        "-": "none",
+        "torchvison": "? torchvision",
+        "transformers": "? torchvision",
+    },
+    "platforms": {
+        "linux": "linux-x86_64",
+        "linux and mac": "linux-x86_64 macos-arm64",
+        "mac m1": "macos-arm64",
+        "ubuntu": "linux-x86_64",
+        "wsl": "linux-x86_64",
+        "linux/amd64": "linux-x86_64",
+        "arm": "? linux-x86_64 linux-aarch64 macos-arm64 windows-x86_64",
+        "raspberry pi": "? linux-x86_64 linux-aarch64 macos-arm64 windows-x86_64",
+    },
+    "layout": {"extra": "extras", "group": "groups"},
+    "python_version": {"Python 3.12": "3.12", "3,12": "3.12", "3.l2": "3.12", "py312": "3.12"},
+}
+"""What people type for a question -> what it is taken for; `?` where it is asked again, with the
+default of the second question."""
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "taken"),
+    [(key, text, taken) for key, texts in TYPED.items() for text, taken in texts.items()],
+)
+def test_what_a_typed_word_is_taken_for(key: str, typed: str, taken: str) -> None:
+    found = again({key: typed})
+    got = f"? {found.default}" if found else understand({key: typed}, FACTS).answers[key]
+    assert got == taken
+
+
+@pytest.mark.parametrize("typed", ["4", "system", "three"])
+def test_a_python_that_is_none_leaves_the_default(typed: str) -> None:
+    found = again({"python_version": typed})
+    assert found
+    assert found.default == complete({}, FACTS)["python_version"]
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,8 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ("2.7.0", nvidia("580.65.06", 120), "linux-x86_64", "cu128", "newest CUDA build of torch"),
         ("2.7.0", nvidia("535.54", 90), "linux-x86_64", "cu128", "this card"),
         ("2.7.0", nvidia("535.54", 70), "linux-x86_64", "cu126", "capability 7.0"),
-        ("2.6.0", nvidia("580.65.06", 90), "linux-x86_64", "cu124", "wheels are broken"),
-        ("2.6.0", nvidia("580.65.06", 90), "windows-x86_64", "cu126", "this card"),
+        ("2.6.0", nvidia("580.65.06", 90), "linux-x86_64", "cu124", "wheels for linux-x86_64 are"),
+        ("2.6.0", nvidia("580.65.06", 90), "windows-x86_64", "cu124", "not cu126: its wheels for"),
         (
             "2.6.0",
             nvidia("580.65.06", 100),

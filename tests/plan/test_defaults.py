@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import pytest
 
+from tests.helpers.refusals import command_answers, refused
 from tests.helpers.worlds import until
+from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.answers.slugs import default_slug
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.versions import CPU
+from torch_plan.dialogue.commands import made_with
 from torch_plan.machine.detection import detect
 from torch_plan.machine.gpus import Gpu
 from torch_plan.project.planning import make_plan
@@ -85,6 +89,64 @@ def test_several_builds_are_groups_and_in_a_library_extras() -> None:
     assert complete({}, FACTS)["layout"] == "markers"
     assert complete(several, FACTS)["layout"] == complete(named, FACTS)["layout"] == "groups"
     assert complete({**several, "torch_pin": "minimum"}, FACTS)["layout"] == "extras"
+
+
+GPUS = {
+    "none": Gpu("", "no GPU"),
+    "old": Gpu("cu", "an old one", "550.54", (61,)),
+    "middle": Gpu("cu", "another", "570.86", (120,)),
+    "new": Gpu("cu", "a new one", "595.10", (90,)),
+    "amd": Gpu("rocm", "AMD", architectures=("gfx942",)),
+    "intel": Gpu("xpu", "Intel"),
+}
+
+
+def on(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a machine have one of these GPUs, and the platform whose name stands before."""
+    platform, _, gpu = machine.rpartition(" ")
+    monkeypatch.setattr(
+        "torch_plan.machine.detection.detect_here",
+        lambda release, facts: detect(release, facts, GPUS[gpu], platform or "linux-x86_64"),
+    )
+
+
+@pytest.mark.parametrize("release", FACTS.releases)
+def test_every_printed_command_makes_what_it_was_printed_for(
+    release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every build, where it can be had and where it cannot, on every machine."""
+    printed: dict[tuple[str, ...], ProperAnswers] = {}
+    for backend in FACTS.all_backends:
+        given = {"torch_version": release, "torch_backend": backend}
+        answers = complete(given, FACTS)
+        words = shlex.split(made_with(answers, FACTS))[4:]
+        if find_problems(answers, FACTS):
+            command = command_answers(refused(given))
+            answers, words = complete(command, FACTS), [f"{k}={v}" for k, v in command.items()]
+            assert find_problems(answers, FACTS) == []
+        printed[tuple(words)] = answers
+    for machine in [*GPUS, "linux-aarch64 new", "windows-x86_64 old", "linux-aarch64 middle"]:
+        on(machine, monkeypatch)
+        for command_words, answers in printed.items():
+            named = dict(word.split("=", 1) for word in command_words)
+            assert complete(named, FACTS) == {**complete({}, FACTS), **answers}
+
+
+@pytest.mark.parametrize("machine", [*GPUS, "linux-aarch64 middle", "windows-x86_64 old"])
+def test_a_build_or_a_release_alone_is_the_same_everywhere(
+    machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds = {
+        backend: complete({"torch_backend": backend}, FACTS) for backend in FACTS.all_backends
+    }
+    on(machine, monkeypatch)
+    for backend, answers in builds.items():
+        assert complete({"torch_backend": backend}, FACTS) == answers
+        assert find_problems(answers, FACTS) == []
+    default = complete({}, FACTS)
+    assert find_problems(default, FACTS) == []
+    for release in FACTS.releases:
+        assert find_problems(complete({"torch_version": release}, FACTS), FACTS) == []
 
 
 def test_an_index_of_others_gets_the_cpu_build_where_pytorch_has_no_other() -> None:

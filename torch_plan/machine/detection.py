@@ -224,8 +224,10 @@ def _obstacle(
     """Return what keeps a build from running on these cards, or may hurt; None for nothing."""
     hurts = facts.hardware.why_avoided(release, build)
     doubt = Obstacle(hurts, certain=False) if hurts else None
-    if facts.hardware.why_broken(release, build, platform):
-        return Obstacle("its wheels are broken")
+    # Also those for other systems: a default project has them too, and would be refused.
+    for name in facts.platforms(TORCH, release, build):
+        if facts.hardware.why_broken(release, build, name):
+            return Obstacle(f"its wheels for {name} are broken")
     if family_of(build) == "rocm":
         kernels = facts.hardware.amd_architectures(release, build)
         foreign = [str(card) for card in cards if card not in kernels]
