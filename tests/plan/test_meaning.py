@@ -129,6 +129,12 @@ def test_a_toolkit_of_tomorrow(typed: str, proper: str) -> None:
     }
 
 
+def test_a_build_with_the_name_of_a_system_is_told_from_a_platform() -> None:
+    (note,) = understand({"torch_backend": "cpu linux=cu130"}, FACTS).notes
+    assert note.endswith("; platforms=linux=cu130 would give it to that platform alone.")
+    assert understand({"torch_backend": "cpu gpu=cu130"}, FACTS).notes == ()
+
+
 def test_the_only_build_of_a_toolkit_is_meant() -> None:
     one = understand({"torch_version": "2.14.1", "torch_backend": "ROCm"}, FACTS)
     assert one.answers["torch_backend"] == "rocm7.2"

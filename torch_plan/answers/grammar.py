@@ -39,7 +39,7 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
         reader.check_free_text(key)
     slug = reader.read_slug()
     release = reader.read_release()
-    python = reader.read_python()
+    python, python_end = reader.read_python()
     chosen = {key: reader.read_choice(key) for key in choices()}
     yes_or_no = [key for key, default in fixed_defaults().items() if default in (YES, NO)]
     agreed = {key: reader.read_yes(key) for key in yes_or_no}
@@ -53,6 +53,7 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
         project_slug=slug,
         release=release,
         python=python,
+        python_end=python_end,
         variants=variants,
         layout=layout,
         companions=companions,
@@ -110,22 +111,25 @@ class _AnswerReader(BuildReader):
             self.refuse("project_slug", problem.reason, problem.replacements, near=1)
         return slug
 
-    def read_python(self) -> str:
+    def read_python(self) -> tuple[str, str]:
+        """Return the oldest Python to support, and the newest if one is named: `3.12-3.13`."""
         asked, pythons = self.text("python_version"), self.facts.all_pythons
-        if asked in pythons:
-            return asked
-        meant = asked.rstrip("t")
+        first, dash, last = asked.partition("-")
+        known = [python for python in (first, last) if python in pythons]
+        if len(known) > bool(dash) and known == sorted(known, key=version_key):
+            return first, last
+        meant = first.rstrip("t")
         reason = f"PyTorch has wheels for Python {self.facts.span(pythons)}."
-        if meant != asked and meant in pythons:
+        if meant != first and meant in pythons:
             reason = f"requires-python cannot ask for a free-threaded build; {reason}"
         if asked == "3.1":
             reason = f"{reason} If you meant 3.10 in a YAML file, put quotes around it."
             meant = "3.10"
         near = suggest.nearest_versions(meant, pythons)[0]
         replacements = [near, *suggest.nearest(near, pythons, pythons)]
-        is_near = version_key(near) == version_key(meant)
+        is_near = not dash and version_key(near) == version_key(meant)
         self.refuse("python_version", reason, replacements, near=int(is_near))
-        return asked
+        return first, last
 
     def read_variants(self, layout: str) -> tuple[Variant, ...]:
         key = "torch_backend"

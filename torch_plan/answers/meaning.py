@@ -98,6 +98,13 @@ class _Reading:
             if typed != proper and typed.split() != proper.split():
                 reason = self.reasons.get(key, "")
                 yield f"{key}={typed.strip()} is taken for {proper}{reason}."
+        for word in self.typed.get("torch_backend", "").split():
+            name, equals, _ = word.partition("=")
+            if equals and (name in PLATFORMS or name.lower() in SYSTEM_WORDS):
+                yield (
+                    f"{word} is a build named {name}, to switch to on every platform; "
+                    f"platforms={word} would give it to that platform alone."
+                )
 
     def read_release(self) -> None:
         """Understand `torch_version`, which may name a build too, as PyTorch's versions do."""
@@ -138,9 +145,18 @@ class _Reading:
         )
 
     def python(self, typed: str) -> str:
-        """Return the Python that is meant: `3.12` for `Python 3.12.4` and for `py312`."""
+        """Return the Python that is meant: `3.12` for `Python 3.12.4` and for `py312`.
+
+        With a newest one it is `3.12-3.13`, for `>=3.12,<3.14` too.
+        """
         if typed in self.facts.all_pythons:
             return typed
+        ends = re.fullmatch(r"(.+?)(?:\s*-\s*|\s+to\s+|\s*,\s*(<=?)\s*)(\d.*)", typed)
+        if ends:
+            first, last = self.python(ends[1]), self.python(ends[3])
+            if ends[2] == "<" and last in self.facts.all_pythons[1:]:
+                last = self.facts.all_pythons[self.facts.all_pythons.index(last) - 1]
+            return f"{first}-{last}"
         match = re.fullmatch(
             r"(?:python|cpython|py|cp|>=)?[ -]*(\d)\.?(\d+)(?:\.\d+)?", _digits(typed.lower())
         )

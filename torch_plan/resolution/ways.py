@@ -64,7 +64,7 @@ class Ways:
 
     def python_among(self, pythons: Iterable[str]) -> Way:
         """Keep the Python if it is one of these, else take the nearest."""
-        return {} if self.answers.python in pythons else self.other_pythons(pythons)[0]
+        return {} if self.answers.python in pythons else next(iter(self.other_pythons(pythons)), {})
 
     def other_backends(self, variant: Variant) -> list[Way]:
         """Return ways to another build: of this family, of another release, or the CPU build."""
@@ -173,9 +173,15 @@ class Ways:
         return {"companions": " ".join(changed)}
 
     def other_pythons(self, pythons: Iterable[str]) -> list[Way]:
-        """Take one of the nearest Pythons."""
-        near = nearest(self.answers.python, pythons, self.facts.all_pythons)
-        return [{"python_version": python} for python in near[:2]]
+        """Take one of the nearest Pythons, up to the newest that was asked for."""
+        order, end = self.facts.all_pythons, self.answers.python_end
+        near = nearest(self.answers.python, pythons, order)
+        until = f"-{end}" if end else ""
+        return [
+            {"python_version": f"{python}{until}"}
+            for python in near
+            if not end or order.index(python) <= order.index(end)
+        ][:2]
 
     def other_releases(self, release: str, releases: Iterable[str]) -> list[Way]:
         """Take one of those that are nearest to a release, wherever it is asked for."""
