@@ -8,10 +8,10 @@ what differs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from torch_plan.catalog.hardware import Hardware, capability
+from torch_plan.catalog.hardware import capability
 from torch_plan.machine.host import Host
 from torch_plan.text import listed
 
@@ -57,46 +57,6 @@ def find_gpu(host: Host) -> Gpu:
     if has_intel_gpu(host):
         return Gpu("xpu", "Intel graphics")
     return Gpu("", "no GPU that PyTorch has builds for")
-
-
-def named_gpu(text: str, hardware: Hardware, platform: str) -> Gpu | None:
-    """Return the GPU of a text such as `RTX 4090`, `driver 550` or `H100, driver 535`.
-
-    None where it names none that this kind of machine has.
-    """
-    driver = re.search(r"(?i)driver[ =v]*([0-9]{3}(?:\.[0-9]+)*)", text)
-    rest = text.replace(driver[0], "") if driver else text
-    card = re.sub(r"nvidia|geforce|amd|radeon|instinct|intel|gpu|[^a-z0-9]", "", rest.lower())
-    version = driver[1] if driver else ""
-    if driver and not card:
-        return Gpu("cu", text, version)
-    if re.fullmatch(r"arc[a-z]?\d+", card):
-        return Gpu("xpu", text)
-    if number := _card_named(card, hardware.cards(platform)):
-        return Gpu("cu", text, version, (number,))
-    if name := _card_named(card, hardware.amd_cards):
-        return Gpu("rocm", text, architectures=(name,))
-    return None
-
-
-_Card = TypeVar("_Card", int, str)
-
-
-def _card_named(text: str, cards: Mapping[_Card, str]) -> _Card | None:
-    """Return the kind of a card, by the longest name that its own begins with.
-
-    `RTX 40` stands for a series, in which 4090 is a card and 4000 none; so does `MI300`.
-    """
-    names = {}
-    for kind, listing in cards.items():
-        for name in listing.lower().replace(" ", "").split(","):
-            names[name] = kind
-            series = re.fullmatch(r"(gtx|mi)([1-9])00", name)
-            if series:
-                names.setdefault(f"{series[1]}{series[2]}", kind)
-    fitting = [name for name in names if text.startswith(name)]
-    fitting = [name for name in fitting if not text.removeprefix(name).startswith("00")]
-    return names[max(fitting, key=len)] if fitting else None
 
 
 SmiRows = Sequence[tuple[str, str]]

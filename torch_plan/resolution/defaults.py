@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -118,15 +117,16 @@ def default_backend(release: str, facts: Facts) -> Detected:
 
 def _backend_for(text: str, release: str, facts: Facts) -> tuple[str, str] | None:
     """Return the backend for the card or driver that a text names, and why; None for neither."""
-    if not re.search(r"\d", text) or text in facts.all_backends:
-        return None
-    # Imported where it is needed: most answers name a build.
-    from torch_plan.machine.detection import detect
-    from torch_plan.machine.gpus import named_gpu
-
-    for platform in (MAIN_PLATFORM, DEFAULT_PLATFORMS[1]):
-        gpu = named_gpu(text, facts.hardware, platform)
-        if gpu:
+    for platform in DEFAULT_PLATFORMS[:2]:
+        named = facts.hardware.named(text, platform)
+        if named:
+            try:
+                # Imported where it is needed: most answers name a build.
+                from torch_plan.machine.detection import detect
+                from torch_plan.machine.gpus import Gpu
+            except ImportError:  # the page has builds to choose, and no machine
+                return None
+            gpu = Gpu(named.family, text, named.driver, named.capabilities, named.architectures)
             detected = detect(release, facts, gpu, platform)
             why = detected.sentence.partition(": ")[2].rstrip(".")
             return detected.backend, f": {why}"

@@ -177,11 +177,12 @@ class Ways:
         order, end = self.facts.all_pythons, self.answers.python_end
         near = nearest(self.answers.python, pythons, order)
         until = f"-{end}" if end else ""
-        return [
+        ways: list[Way] = [
             {"python_version": f"{python}{until}"}
             for python in near
             if not end or order.index(python) <= order.index(end)
-        ][:2]
+        ]
+        return ways[:2]
 
     def other_releases(self, release: str, releases: Iterable[str]) -> list[Way]:
         """Take one of those that are nearest to a release, wherever it is asked for."""
