@@ -12,13 +12,14 @@ import pytest
 
 from tests.helpers.machines import ENUMERATOR, fake_host, posix, program
 from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.hardware import Gpu
 from torch_plan.catalog.versions import CPU
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.dialogue.messages import say_once
 from torch_plan.dialogue.session import Session
 from torch_plan.machine import detection as module
 from torch_plan.machine.detection import detect
-from torch_plan.machine.gpus import Gpu, find_gpu
+from torch_plan.machine.gpus import find_gpu
 from torch_plan.machine.host import Host, this_host
 from torch_plan.resolution.defaults import default_backend
 
@@ -446,7 +447,7 @@ def test_the_default_never_raises(monkeypatch: pytest.MonkeyPatch, facts: Facts)
 def test_a_generation_prints_the_line_once(tmp_path: Path) -> None:
     code = (
         "import os; from torch_plan.machine import detection\n"
-        "from torch_plan.machine.gpus import Gpu\n"
+        "from torch_plan.catalog.hardware import Gpu\n"
         "detection.find_gpu = lambda host: Gpu('', 'nothing')\n"
         "from cookiecutter.main import cookiecutter\n"
         f"cookiecutter({str(ROOT)!r}, no_input=True, output_dir={str(tmp_path)!r},\n"

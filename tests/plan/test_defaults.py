@@ -13,17 +13,17 @@ from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.answers.slugs import default_slug
 from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.hardware import Gpu
 from torch_plan.catalog.versions import CPU
 from torch_plan.dialogue.commands import made_with
 from torch_plan.machine.detection import detect
-from torch_plan.machine.gpus import Gpu
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import (
     complete,
     default_python,
     default_release,
-    newest_note,
+    newest_notes,
 )
 
 FACTS = load_facts()
@@ -79,9 +79,9 @@ def test_the_default_release_rests_on_no_likely_build() -> None:
     ],
 )
 def test_a_release_that_is_not_the_newest_of_all_is_told(backends: str, said: str) -> None:
-    note = newest_note(default_release(backends, FACTS), backends, FACTS)
-    assert said in str(note or "")
-    assert bool(note) == bool(said)
+    notes = [*newest_notes(default_release(backends, FACTS), backends, FACTS)]
+    assert said in "".join(map(str, notes))
+    assert bool(notes) == bool(said)
 
 
 def test_several_builds_are_groups_and_in_a_library_extras() -> None:

@@ -276,16 +276,6 @@ HOST = "https://host.example"
             "torch_version",
             "torch_version=2.1.2; torch_version=2.10.0; torch_version=2.9.1; torch_version=2.7.1; ",
         ),
-        (
-            {"torch_version": "2.15.0", "torch_backend": "rocm"},
-            "torch_backend rocm backend",
-            "torch_version=2.14.1, torch_backend=rocm7.2; torch_backend=cpu",
-        ),
-        (
-            {"torch_backend": "cpu gpu=2.15.0+amd", "layout": "extras"},
-            "torch_backend gpu=2.15.0+amd backend",
-            "torch_backend=cpu gpu=2.14.1+rocm7.2; torch_backend=cpu gpu=2.15.0+cpu",
-        ),
         ({"torch_backend": "auto"}, "torch_backend auto backend", "torch_backend=cpu"),
         (
             {

@@ -186,7 +186,7 @@ class _Reading:
     def backend(self, key: str, typed: str, release: str) -> str:
         """Return the backend that is meant, of several only the one that this machine can run.
 
-        Without a release it is one of the newest that has any.
+        Where none is given, or that has none, it is one of the newest release that has any.
         """
         word = typed.lower().removeprefix("pytorch-")
         if word in self.facts.all_backends:
@@ -203,7 +203,8 @@ class _Reading:
         if family_of(detected) in families:
             self.reasons[key] = ", which this machine can run"
             return detected
-        for asked in [release] if release else reversed(self.facts.releases):
+        others = () if self.facts.is_expected(release) else reversed(self.facts.releases)
+        for asked in filter(None, (release, *others)):
             hurts = self.facts.hardware.why_avoided
             alike = [name for name in self.facts.backends(asked) if family_of(name) in families]
             fit = [name for name in alike if not hurts(asked, name)] or alike

@@ -22,14 +22,17 @@ def runs_on(binary: int, card: int) -> bool:
     return binary // 10 == card // 10 and binary % 10 <= card % 10
 
 
-class Named(NamedTuple):
-    """What a text such as `RTX 4090`, `driver 550` or `H100, driver 535` names."""
+class Gpu(NamedTuple):
+    """What a machine has: the family of builds made for it, and what they depend on."""
 
     family: str
-    """The builds that are made for it."""
+    """`cu`, `rocm`, `xpu`; empty for no GPU that has builds of its own."""
+    description: str
     driver: str = ""
     capabilities: tuple[int, ...] = ()
+    """The compute capability of each kind of NVIDIA card (90 for 9.0), empty if not known."""
     architectures: tuple[str, ...] = ()
+    """AMD's name of each kind of its GPUs (`gfx90a`), empty if not known."""
 
 
 class Hardware:
@@ -109,7 +112,7 @@ class Hardware:
         names = self._data["cuda"]["cards"][machine]
         return {int(number.replace(".", "")): cards for number, cards in names.items()}
 
-    def named(self, text: str, platform: str) -> Named | None:
+    def named(self, text: str, platform: str) -> Gpu | None:
         """Return the card and the driver that a text names, None for none of this kind of machine.
 
         A card is known by the longest name that its own begins with. `RTX 40` stands for a series,
@@ -120,12 +123,12 @@ class Hardware:
         card = re.sub(r"nvidia|geforce|amd|radeon|instinct|intel|gpu|[^a-z0-9]", "", rest.lower())
         version = driver[1] if driver else ""
         if re.fullmatch(r"arc[a-z]?\d+", card):
-            return Named("xpu")
-        names: dict[str, Named] = {"": Named("cu", version)} if driver and not card else {}
+            return Gpu("xpu", text)
+        names = {"": Gpu("cu", text, version)} if driver and not card else {}
         for number, listing in self.cards(platform).items():
-            names.update(dict.fromkeys(_begun(listing), Named("cu", version, (number,))))
+            names.update(dict.fromkeys(_begun(listing), Gpu("cu", text, version, (number,))))
         for name, listing in self.amd_cards.items():
-            names.update(dict.fromkeys(_begun(listing), Named("rocm", architectures=(name,))))
+            names.update(dict.fromkeys(_begun(listing), Gpu("rocm", text, architectures=(name,))))
         fitting = [name for name in names if card.startswith(name)]
         fitting = [name for name in fitting if not card.removeprefix(name).startswith("00")]
         return names[max(fitting, key=len)] if fitting else None

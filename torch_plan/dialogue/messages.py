@@ -65,18 +65,10 @@ def unasked_note(answers: Mapping[str, str]) -> str:
     )
 
 
-def missed_note(answers: Mapping[str, str]) -> str:
-    """Return which answers people miss among those that they are not asked for."""
-    missed = {
-        "torch_pin": ("minimum", "A library to publish"),
-        "dockerfile": ("yes", "A Dockerfile"),
-    }
-    lines = [
-        f"{name}: make it again with {key}={answer} ({ANSWERS}#{key})."
-        for key, (answer, name) in missed.items()
-        if answers[key] == unasked()[key]
-    ]
-    return "\n".join(lines)
+MISSED = f"""\
+A library to publish: make it again with torch_pin=minimum ({ANSWERS}#torch_pin).
+A Dockerfile: make it again with dockerfile=yes ({ANSWERS}#dockerfile)."""
+"""What people miss among the answers that they are not asked for."""
 
 
 def help_on(key: str) -> str:

@@ -30,10 +30,10 @@ from torch_plan.dialogue import commands
 from torch_plan.dialogue.commands import Commands, unknown_keys
 from torch_plan.dialogue.invocation import Invocation, find_invocation
 from torch_plan.dialogue.messages import (
+    MISSED,
     builds_note,
     end,
     help_on,
-    missed_note,
     old_system_notes,
     say,
     say_once,
@@ -153,15 +153,12 @@ class Session:
         usual = known.get(key) or defaults.complete({**known, **others}, self.facts)[key]
         if is_new and context[key] != fixed_defaults()[key]:
             context[key] = read_user_variable(key, context[key], prompts, prefix)
+        again: Again | None
         while True:
             answers = {**known, **texts_of(context)}
-            asks = answers[key].strip() == "?"
-            again = (
-                Again(help_on(key), usual)
-                if asks
-                else question_again(key, answers, usual, find, self.facts)
-            )
-            if again is None:
+            if answers[key].strip() == "?":
+                again = Again(help_on(key), usual)
+            elif not (again := question_again(key, answers, usual, find, self.facts)):
                 break
             say(again.text)
             context[key] = read_user_variable(key, again.default, prompts, prefix)
@@ -194,7 +191,7 @@ class Session:
         ):
             say(text)
         if self.invocation.prompts:
-            say(missed_note(answers))
+            say(MISSED)
         return "passed"
 
     def answers_of(self, context: Mapping[str, Any]) -> ProperAnswers:
@@ -218,38 +215,32 @@ class Session:
     def default_of(self, context: Mapping[str, Any], key: str) -> str:
         """Return the default of a question, and say what is behind it.
 
-        What the command gives counts before it is asked for: a release chooses the build.
+        What the command gives counts before it is asked for: a release chooses the build. Whoever
+        takes the build that this machine can run gets it in a release that has it here.
         """
-        known = self.commands.known
+        known, facts = self.commands.known, self.facts
         answers = {**known, **texts_of(context)}
         if key == "torch_backend":
-            self.say_machine(known)
+            self.say_machine(defaults.understand(known, facts).answers)
+        elif key == "torch_version" and "torch_backend" not in known:
+            without = {name: text for name, text in answers.items() if name != "torch_backend"}
+            of_machine = defaults.complete(without, facts)
+            if of_machine["torch_backend"] == answers["torch_backend"]:
+                return of_machine[key]
+        proper = defaults.complete(answers, facts)
         if key == "torch_version":
-            # Whoever takes the build that this machine can run gets it in a release that has it.
-            backend = answers.pop("torch_backend")
-            of_machine = defaults.complete(answers, self.facts)
-            if "torch_backend" in known or of_machine["torch_backend"] != backend:
-                answers["torch_backend"] = backend
-                self.say_newest(answers)
-        return defaults.complete(answers, self.facts)[key]
+            for note in defaults.newest_notes(proper[key], proper["torch_backend"], facts):
+                say_once(str(note))
+        return proper[key]
 
-    def say_machine(self, known: Mapping[str, str]) -> None:
+    def say_machine(self, given: Mapping[str, str]) -> None:
         """Say what was found here, and to a person which builds there are."""
-        given = defaults.understand(known, self.facts).answers
         release = given.get("torch_version", "")
-        if "torch_backend" in given:
-            return
-        detected = defaults.default_backend(release, self.facts)
-        if self.invocation.prompts and (not release or release in self.facts.releases):
-            say(builds_note(release, detected.backend, self.facts))
-        say_once(detected.sentence)
-
-    def say_newest(self, answers: Mapping[str, str]) -> None:
-        """Say that a release is the newest with the builds that were asked for."""
-        proper = defaults.complete(answers, self.facts)
-        note = defaults.newest_note(proper["torch_version"], proper["torch_backend"], self.facts)
-        if note:
-            say_once(str(note))
+        if "torch_backend" not in given:
+            detected = defaults.default_backend(release, self.facts)
+            if self.invocation.prompts and (not release or release in self.facts.releases):
+                say(builds_note(release, detected.backend, self.facts))
+            say_once(detected.sentence)
 
     def made_with(self, context: Mapping[str, Any]) -> str:
         """Return the command that makes the project."""

@@ -12,12 +12,11 @@ from functools import cache
 from typing import NamedTuple
 
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.hardware import runs_on
+from torch_plan.catalog.hardware import Gpu, runs_on
 from torch_plan.catalog.versions import CPU, FAMILIES, TORCH, family_of, version_key
 from torch_plan.machine.gpus import (
     AMD_ARCHITECTURE,
     CUDA_DRIVER,
-    Gpu,
     capabilities_text,
     find_gpu,
 )
@@ -154,8 +153,8 @@ class _Finder:
             but += f"; it needs driver {least} or newer"
         taken = f"{chosen.build} is the newest {self.family} build of torch {asked}{runs}"
         if not asked:
-            taken = f"the newest torch{runs or ' that runs here'} is {chosen.release} with "
-            taken += chosen.build
+            runs = runs or " that runs here"
+            taken = f"the newest torch{runs} is {chosen.release} with {chosen.build}"
         rows = [row for row in self.candidates(releases) if row.cards == chosen.cards]
         newer, newest = rows[: rows.index(chosen)], releases[0]
         if chosen.release == newest:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torch_plan.answers.meaning import Machine, Meaning, ProperAnswers, meaning, with_platforms
@@ -55,18 +56,16 @@ def _asking(backends: str) -> list[str]:
     return [word.backend for word in words if word.release is None]
 
 
-def newest_note(release: str, backends: str, facts: Facts) -> Note | None:
-    """Return that a release is the newest with its builds, None where it is the newest of all."""
+def newest_notes(release: str, backends: str, facts: Facts) -> Iterator[Note]:
+    """Yield that a release is the newest with its builds, nothing where it is that of all."""
     newest, builds = default_release(CPU, facts), _asking(backends)
     if release == newest or release != default_release(backends, facts):
-        return None
+        return
     text = f"torch {release} is the newest release with {listed(builds)}"
-    for other in reversed(facts.releases):
-        if {*builds} <= {*facts.published.backends(other)}:
-            hurts = "; ".join(filter(None, (facts.hardware.why_avoided(other, b) for b in builds)))
-            text += f"; of torch {other} {hurts}" if hurts else ""
-            break
-    return Note(f"{text}; torch {newest} has {listed(facts.published.backends(newest)[1:])}.")
+    with_all = [name for name in facts.releases if {*builds} <= {*facts.published.backends(name)}]
+    for hurts in filter(None, (facts.hardware.why_avoided(with_all[-1], name) for name in builds)):
+        text += f"; of torch {with_all[-1]} {hurts}"
+    yield Note(f"{text}; torch {newest} has {listed(facts.published.backends(newest)[1:])}.")
 
 
 def default_layout(backends: str, torch_pin: str) -> str:
@@ -117,16 +116,15 @@ def default_backend(release: str, facts: Facts) -> Detected:
 
 def _backend_for(text: str, release: str, facts: Facts) -> tuple[str, str] | None:
     """Return the backend for the card or driver that a text names, and why; None for neither."""
+    if re.search("[=+]", text) or text in facts.all_backends:
+        return None
     for platform in DEFAULT_PLATFORMS[:2]:
-        named = facts.hardware.named(text, platform)
-        if named:
+        if gpu := facts.hardware.named(text, platform):
             try:
                 # Imported where it is needed: most answers name a build.
                 from torch_plan.machine.detection import detect
-                from torch_plan.machine.gpus import Gpu
             except ImportError:  # the page has builds to choose, and no machine
                 return None
-            gpu = Gpu(named.family, text, named.driver, named.capabilities, named.architectures)
             detected = detect(release, facts, gpu, platform)
             why = detected.sentence.partition(": ")[2].rstrip(".")
             return detected.backend, f": {why}"
