@@ -19,7 +19,6 @@ from torch_plan.addresses import TEMPLATE
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way, with_changes
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.answers.records import MAIN_PLATFORM
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU
@@ -53,21 +52,18 @@ _DEV = '# without "dev" where the project has no such group'
 def answers_of(choice: Mapping[str, str]) -> ProperAnswers:
     """Return all answers: those of a choice, and the defaults of the others.
 
-    There is no machine to look at. The Python is the oldest that the newest release is built for,
-    or else the newest of the chosen release; the build is the CPU's.
+    There is no machine to look at: the build is the CPU's. The Python is the oldest that the newest
+    release is built for, or else the newest of the chosen release.
     """
     facts = load_facts()
     known = {key: value for key, value in choice.items() if key in fixed_defaults()}
     given = understand(known, facts).answers
-    newest = default_release(facts, MAIN_PLATFORM)
-    oldest = facts.pythons_of(newest)[0]
-    pythons = facts.pythons_of(given.get("torch_version", newest)) or (oldest,)
-    defaults = {
-        "torch_version": newest,
-        "python_version": oldest if oldest in pythons else pythons[-1],
-        "torch_backend": CPU,
-    }
-    return complete({**defaults, **given}, facts)
+    build = {"torch_backend": CPU, **given}
+    release = given.get("torch_version") or default_release(build["torch_backend"], facts)
+    oldest = facts.pythons_of(default_release(CPU, facts))[0]
+    pythons = facts.pythons_of(release) or (oldest,)
+    python = oldest if oldest in pythons else pythons[-1]
+    return complete({"torch_version": release, "python_version": python, **build}, facts)
 
 
 def problems_of(choice: Mapping[str, str]) -> list[Problem]:

@@ -51,7 +51,7 @@ CHOICES = [
 REFUSED = [
     pytest.param({"torch_version": "2.15.0", "torch_backend": "cu128"}, id="backend"),
     pytest.param({"python_version": "3.8", "torch_backend": "cu128"}, id="two-problems"),
-    pytest.param({"torch_backend": "cpu cu130"}, id="layout"),
+    pytest.param({"torch_backend": "cpu cu130", "layout": "markers"}, id="layout"),
     pytest.param({"platforms": "linux-x86_64 macos-x86_64"}, id="platform"),
     pytest.param({"torch_version": "2.9.7", "companions": "torchvison"}, id="misspelt"),
     pytest.param({"project_name": 'Say "hi" for 5 $'}, id="quotes"),
@@ -147,7 +147,7 @@ def test_what_would_be_refused() -> None:
 
 def test_what_leads_out_of_a_refusal_is_not_refused() -> None:
     """Each of the two is about one of the problems; torchcodec does away with neither."""
-    shown = {"python_version": "3.8", "torch_backend": "cu128"}
+    shown = {"torch_version": "2.15.0", "python_version": "3.8", "torch_backend": "cu128"}
     changes = [{"python_version": "3.12"}, {"torch_backend": "cu132"}, {"python_version": "3.9"}]
     request = json.dumps([shown, *({**shown, **change} for change in changes)])
     assert json.loads(refused(request)) == [False, False, True]

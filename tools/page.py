@@ -47,7 +47,7 @@ PYODIDE_FILES = (
 NOT_LOADED = (
     *("dialogue/*.py", "extension.py", "project/ci.py", "project/readme.py"),
     "resolution/refusal.py",
-    *("machine/detection.py", "machine/gpus.py", "machine/host.py"),
+    "machine/*.py",
 )
 """The modules of `torch_plan` that no choice of the page needs."""
 

@@ -52,6 +52,7 @@ def fake_uv(one_python: Path, tmp_path: Path) -> FakeUv:
             "import json, os, pathlib, sys, time\n"
             "arguments = sys.argv[1:]\n"
             f"if arguments == ['workspace', 'dir']:\n    {workspace}\n"
+            "if arguments[:2] == ['python', 'find']:\n    sys.exit()\n"
             f"if arguments == ['--version']:\n    print('uv {version} (x)')\n    sys.exit()\n"
             f"with open({str(record)!r}, 'a') as record:\n"
             "    print(json.dumps([arguments, dict(os.environ)]), file=record)\n" + code,
