@@ -283,8 +283,8 @@ class _Reading:
 def _split(text: str) -> tuple[str, ...]:
     """Return the words of a list: between spaces, commas and semicolons, `CUDA 12.8` is one."""
     text = re.sub(r"(?i)\b(cuda|cu|rocm|hip) +(?=\d)", r"\1", text)
-    text = re.sub(r"(?i)\b(mac|macos|osx) +(m\d|arm\w*|intel)\b", r"\1-\2", text)
-    text = re.sub(r"(?i)\b(intel|arm64|m\d) +(mac|macos)\b", r"\2-\1", text)
+    text = re.sub(r"(?i)(?<!\S)(mac|macos|osx) +(m\d|arm\w*|intel)(?![\w=-])", r"\1-\2", text)
+    text = re.sub(r"(?i)(?<!\S)(intel|m\d) +(mac|macos|osx)(?![\w=-])", r"\2-\1", text)
     text = re.sub(r"(?i)(?<=\s)(and|&|\+)(?=\s)", "", text)
     spaced = (
         word if re.search("://|@", word) else re.sub("[,;]", " ", word) for word in text.split()
