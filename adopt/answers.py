@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from packaging.utils import canonicalize_name
+
 from adopt import Stop
 from adopt.edit import Edit, constrain, exclude_each_other
 from adopt.find import Seen, View, is_pypi
@@ -22,14 +24,16 @@ from adopt.parse import (
     Option,
     base_of,
     build_of_url,
+    chosen_in,
+    conflicts,
     default_groups,
-    normal,
-    unique,
+    holds,
     value_at,
 )
 from torch_plan.answers.problems import Problem, Refused
 from torch_plan.answers.records import (
     EXTRAS,
+    GROUPS,
     LOCAL,
     MARKERS,
     MINIMUM,
@@ -39,32 +43,31 @@ from torch_plan.answers.records import (
 )
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import CPU, PYPI, TORCH, version_key
+from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.plan import Option as Build
 from torch_plan.project.plan import Plan
+from torch_plan.project.plan import Source as PlannedSource
 from torch_plan.project.planning import make_plan
-from torch_plan.resolution.cells import Cell, Package
-from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.check import find_problems, read_cells
 from torch_plan.resolution.defaults import complete
 from torch_plan.resolution.refusal import refusal_text
 from torch_plan.text import shell_line
 from torch_plan.urls import written
 
-ANSWERS = (
-    "torch_version",
-    "torch_backend",
-    "layout",
-    "companions",
-    "platforms",
-    "python_version",
-    "pytorch_index",
-)
-"""The answers of the template that are about torch."""
-
-_BUILDS = {"torch_backend", "layout", "companions", "platforms", "pytorch_index"}
+_BUILDS = ("torch_backend", "layout", "companions", "platforms", "pytorch_index")
 """The answers that choose indexes."""
 
-_LAYOUTS = {"extra": EXTRAS, "group": "groups", "": MARKERS}
+ANSWERS = ("torch_version", "python_version", *_BUILDS)
+"""The answers of the template that are about torch."""
+
+_LAYOUTS = {"extra": EXTRAS, "group": GROUPS, "": MARKERS}
+
+_ASKED = {
+    "requires-python": "python_version",
+    "environments": "platforms",
+    "required-environments": "platforms",
+}
+"""Setting -> the answer that asks for it."""
 
 
 class Change(NamedTuple):
@@ -74,124 +77,134 @@ class Change(NamedTuple):
     plan: Plan
 
 
+class Plans(NamedTuple):
+    """The plan that gives what a project has, if there is one, and that of the answers."""
+
+    view: View
+    before: Plan | None
+    plan: Plan
+    asked: Collection[str]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the project is one of the template: it names the platforms of its plan."""
+        named = self.view.project.root.uv.get("environments")
+        return self.before is not None and named == [*self.before.environments]
+
+    @property
+    def chooses(self) -> bool:
+        """Whether somebody asks for other builds."""
+        return not {*self.asked}.isdisjoint(_BUILDS)
+
+    @property
+    def gone(self) -> list[Option]:
+        """The extras and groups that chose a build, and that the plan does not have."""
+        named = [one for one in variants(self.view) if one.kind]
+        return [one for one in named if choice(one.kind, one.name) not in self.choices]
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """The extras or groups of the plan."""
+        options = self.plan.options if self.plan.selector else ()
+        return [choice(self.plan.selector, option.name) for option in options]
+
+
+def choice(kind: str, name: str) -> tuple[str, str]:
+    """Return an extra or a group as uv compares it."""
+    return kind, canonicalize_name(name)
+
+
 # --- What a project has ---------------------------------------------------------------------------
 
 
 def variants(view: View) -> list[Option]:
     """Return the extras or groups that choose a build; the first option with torch, if none do."""
-    named = [
-        option
-        for option in view.project.options
-        if option.kind
-        and any(option.kind in one.entry for one in view.project.sources_of(TORCH, option))
-    ]
-    having = [seen.place.option for seen in view.seen if seen.torch]
+    named = [option for option in view.project.options if view.is_variant(option)]
+    having = [seen.place.option for seen in view.seen]
     return named if len(named) > 1 else having[:1]
 
 
 def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     """Return the answers that give what was measured, or defaults where there is no torch."""
     options = variants(view)
-    seen = {
-        option: unique_platforms([one for one in view.seen if one.torch and one.place[0] == option])
-        for option in options
-    }
+    # Of each platform the oldest Python, and platforms with an accelerator first.
+    seen = {one.place[:2]: one for one in reversed(view.seen)}
+    rows = [one for option in options for one in seen.values() if one.place.option == option]
+    rows.sort(key=lambda one: (options.index(one.place.option), one.build == CPU))
     read = {"project_slug": "adopted-project", **pinned(view), **named_index(view, given)}
-    pythons = [place.python for place in view.cells] or [""]
-    read["python_version"] = min(pythons, key=version_key)
-    if not any(seen.values()):
-        return complete(
-            {key: value for key, value in {**read, **given}.items() if value}, view.facts
-        )
-    first = [seen[option][0] for option in options if seen[option]]
-    release = first[0].torch.public if first[0].torch else ""
-    words = [backend_word(view, one, release, given) for one in first]
+    read |= {"python_version": view.oldest} if view.oldest else {}
+    if not rows:
+        return complete({**read, **given}, view.facts)
+    firsts = {one.place.option: one for one in reversed(rows)}
+    release = rows[0].torch.public
+    words = [backend_word(view, firsts[one], release, given) for one in options if one in firsts]
     read |= {
         "torch_version": release,
         "torch_backend": " ".join(words),
         "layout": _LAYOUTS[options[0].kind if len(options) > 1 else ""],
-        "platforms": " ".join(unique(one.place.platform for own in seen.values() for one in own)),
+        "platforms": " ".join(dict.fromkeys(one.place.platform for one in rows)),
     }
     answers = complete(read, view.facts)
-    return {**answers, "platforms": " ".join(platform_words(view, answers, seen, given))}
-
-
-def unique_platforms(seen: Sequence[Seen]) -> list[Seen]:
-    """Return the cells of the oldest Python of each platform, an accelerator's first."""
-    oldest = {one.place.platform: one for one in reversed(seen)}
-    return sorted(oldest.values(), key=lambda one: one.build == CPU)
+    return {**answers, "platforms": " ".join(platform_words(view, answers, rows, given))}
 
 
 def has_own_release(view: View, seen: Seen, release: str, given: Mapping[str, str]) -> bool:
     """Tell whether a cell has another release than the project, and would not take a new one."""
-    asked = given.get("torch_version", "")
-    lines = view.lines_at(TORCH, seen.place)
+    asked, lines = given.get("torch_version", ""), view.lines_at(TORCH, seen.place)
     takes = bool(asked and lines) and all(line.public.contains(asked) for line in lines)
-    return seen.torch is not None and seen.torch.public != release and not takes
+    return seen.torch.public != release and not takes
 
 
 def backend_word(view: View, seen: Seen, release: str, given: Mapping[str, str]) -> str:
     """Return the word of `torch_backend` for the first cell of an option."""
-    if not seen.torch:
-        return PYPI
     backend = PYPI if is_pypi(seen.torch) else seen.build or PYPI
     own = seen.torch.public if has_own_release(view, seen, release, given) else None
     name = seen.place.option.name if len(variants(view)) > 1 else ""
-    is_named = name and normal(name) != normal(backend)
+    is_named = name and canonicalize_name(name) != canonicalize_name(backend)
     return str(BackendWord(name if is_named else None, backend, own))
 
 
 def platform_words(
-    view: View,
-    answers: Mapping[str, str],
-    seen: Mapping[Option, Sequence[Seen]],
-    given: Mapping[str, str],
-) -> list[str]:
-    """Return the words of `platforms`, with what gets another build or release than its option."""
-    words = {name: [name] for name in answers["platforms"].split()}
-    backends = [BackendWord.parse(word) for word in answers["torch_backend"].split()]
-    for option, backend in zip(seen, backends, strict=False):
-        release = backend.release or answers["torch_version"]
-        name = (backend.name or backend.backend) if len(seen) > 1 else None
-        for one in seen[option]:
-            is_own = has_own_release(view, one, release, given)
-            if is_own or one.build != usual_build(view, release, backend.backend, one):
-                known = words[one.place.platform]
-                overrides = [word for word in known if "=" in word]
-                words[one.place.platform] = [*overrides, override(view, one, name, is_own=is_own)]
-    return [word for each in words.values() for word in each]
-
-
-def usual_build(view: View, release: str, backend: str, seen: Seen) -> str:
-    """Return the build that a platform gets of a backend: that, or the CPU's without wheels."""
-    is_served = view.facts.pythons(TORCH, release, backend, seen.place.platform)
-    return view.facts.build(release, backend if is_served else CPU, seen.place.platform)
+    view: View, answers: Mapping[str, str], rows: Sequence[Seen], given: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the words of `platforms`, with what gets another build or release than its option."""
+    cells = read_cells(complete(answers, view.facts), view.facts)
+    planned = {(one.variant.name, one.platform): one for one in cells.all} if cells else {}
+    names = dict(zip(variants(view), dict.fromkeys(name for name, _ in planned), strict=False))
+    for platform in answers["platforms"].split():
+        overrides = []
+        for seen in [one for one in rows if one.place.platform == platform]:
+            cell = planned[names[seen.place.option], platform]
+            is_own = has_own_release(view, seen, cell.release, given)
+            if is_own or seen.build != cell.build:
+                name = cell.variant.name if len(names) > 1 else None
+                overrides.append(override(view, seen, name, is_own=is_own))
+        yield from overrides or [platform]
 
 
 def override(view: View, seen: Seen, name: str | None, *, is_own: bool) -> str:
     """Return the word of `platforms` for a cell as it is."""
-    registry, version = (seen.torch.registry, seen.torch.public) if seen.torch else ("", "")
-    is_known = build_of_url(registry, view.facts) or registry.rstrip("/").endswith("/simple")
-    backend = PYPI if seen.torch and is_pypi(seen.torch) else seen.build
-    release, url = version if is_own else None, None if is_known else registry
-    return str(PlatformWord(seen.place.platform, name, backend, release, url))
+    registry = seen.torch.registry
+    is_known = is_pypi(seen.torch) or build_of_url(registry, view.facts)
+    backend, release = PYPI if is_pypi(seen.torch) else seen.build, seen.torch.public
+    url = None if is_known else registry
+    return str(PlatformWord(seen.place.platform, name, backend, release if is_own else None, url))
 
 
 def pinned(view: View) -> dict[str, str]:
     """Return how torch is pinned, and which companions are required."""
-    project = view.project
-    lines = [line for line in project.of(TORCH) if line.keys[0] != "tool"]
-    held = any(line.is_exact for line in project.of(TORCH) if line.keys == CONSTRAINTS)
-    is_bound = held and any(not line.is_exact for line in lines)
-    pin = LOCAL if any(line.label for line in lines) else PUBLIC
-    required = {line.name: line for line in project.lines if line.keys[0] != "tool"}
+    torch = view.project.of(TORCH)
+    is_held = any(line.is_exact for line in torch if line.keys == CONSTRAINTS)
+    is_bound = is_held and any(not line.is_exact for line in torch if not line.is_setting)
+    is_labelled = any(line.label for line in torch if not line.is_setting)
+    required = {line.name: line for line in view.project.lines if not line.is_setting}
     companions = [
         f"{name}{OPTIONAL if required[name].requirement.marker else ''}"
         for name in view.facts.all_companions
         if name in required
     ]
     return {
-        "torch_pin": MINIMUM if is_bound else pin,
+        "torch_pin": MINIMUM if is_bound else LOCAL if is_labelled else PUBLIC,
         "companions": " ".join(companions) or NO_COMPANIONS,
     }
 
@@ -201,9 +214,8 @@ def named_index(view: View, given: Mapping[str, str]) -> dict[str, str]:
     named = view.facts.pytorch_mirrors.items()
     mirrors = {url: name for name, mirror in named for url in mirror.urls}
     bases = [base_of(index.url, view.facts) for index in view.project.indexes]
-    base = next((base for base in bases if base), "")
-    found = {"pytorch_index": mirrors.get(base, base)} if base else {}
-    return found | {key: value for key, value in given.items() if key == "pytorch_index"}
+    base = given.get("pytorch_index") or next(filter(None, bases), "")
+    return {"pytorch_index": mirrors.get(base, base)} if base else {}
 
 
 # --- What is asked for ----------------------------------------------------------------------------
@@ -215,60 +227,19 @@ def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Chan
     check_several(read, given)
     answers = wanted_answers(view, read, given)
     try:
-        plan = plan_of(answers, view.facts)
+        plan = make_plan(complete(answers, view.facts), view.facts)
     except Refused:
         raise Stop(refusal(view, answers, given, command)) from None
     is_known = bool(variants(view)) and not problems_of(read, view.facts)
-    before = plan_of(read, view.facts) if is_known else None
-    edits = [*line_edits(view, plan, before, given), *setting_edits(view, plan, before, given)]
-    if _BUILDS & given.keys() or (before and before.sources != plan.sources):
-        edits += source_edits(view, plan, before, is_asked=bool(_BUILDS & given.keys()))
-    if plan.selector:
-        edits += option_edits(view, plan)
+    before = make_plan(complete(read, view.facts), view.facts) if is_known else None
+    plans = Plans(view, before, plan, given)
+    edits = [*line_edits(plans), *setting_edits(plans), *option_edits(plans), *source_edits(plans)]
     return Change(tuple(edits), plan)
 
 
 def problems_of(answers: Mapping[str, str], facts: Facts) -> list[Problem]:
     """Return what is wrong with answers, put in their proper form."""
     return find_problems(complete(answers, facts), facts)
-
-
-def plan_of(answers: Mapping[str, str], facts: Facts) -> Plan:
-    """Return the plan of answers, put in their proper form; raises `Refused`."""
-    return make_plan(complete(answers, facts), facts)
-
-
-def wanted_answers(view: View, read: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return what a project has, changed by what is asked for."""
-    answers = {**read, **given}
-    if not variants(view) and "torch_version" not in given:
-        answers = newest_that_can_be(view, read, given)
-    if {"torch_backend", "layout"} & given.keys() and "platforms" not in given and view.platforms:
-        # A platform with a release of its own keeps it; others get the build that is asked for.
-        words = [word for word in read["platforms"].split() if "+" in word]
-        kept = {word.partition("=")[0] for word in words}
-        answers["platforms"] = " ".join(
-            [*words, *(one for one in view.platforms if one not in kept)]
-        )
-    if "companions" in given or not problems_of(answers, view.facts):
-        return answers
-    # A companion may come from elsewhere, or have no wheels for some of the platforms.
-    names = [name.rstrip(OPTIONAL) for name in answers["companions"].split()]
-    optional = " ".join(f"{name}{OPTIONAL}" for name in names if name != NO_COMPANIONS)
-    eased = {**answers, "companions": optional or NO_COMPANIONS}
-    return answers if problems_of(eased, view.facts) else eased
-
-
-def newest_that_can_be(
-    view: View, read: Mapping[str, str], given: Mapping[str, str]
-) -> dict[str, str]:
-    """Return answers with the newest release that has what is asked for, else with the newest."""
-    known = {key: value for key, value in {**read, **given}.items() if key != "torch_version"}
-    trials = [
-        complete({**known, "torch_version": release, **given}, view.facts)
-        for release in reversed(view.facts.releases)
-    ]
-    return next((one for one in trials if not problems_of(one, view.facts)), trials[0])
 
 
 def check_several(read: Mapping[str, str], given: Mapping[str, str]) -> None:
@@ -281,18 +252,36 @@ def check_several(read: Mapping[str, str], given: Mapping[str, str]) -> None:
         )
 
 
+def wanted_answers(view: View, read: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return what a project has, changed by what is asked for."""
+    answers = {**read, **given}
+    if not variants(view) and "torch_version" not in given:
+        # The newest release that has what is asked for, else the newest.
+        trials = [{**answers, "torch_version": one} for one in reversed(view.facts.releases)]
+        answers = next((one for one in trials if not problems_of(one, view.facts)), trials[0])
+    if not {"torch_backend", "layout"}.isdisjoint(given) and "platforms" not in given:
+        # A platform with a release of its own keeps it; others get the build that is asked for.
+        words = [word for word in read["platforms"].split() if "+" in word]
+        kept = {word.partition("=")[0] for word in words}
+        words += [one for one in view.platforms if one not in kept]
+        answers["platforms"] = " ".join(words) or answers["platforms"]
+    if "companions" in given or not problems_of(answers, view.facts):
+        return answers
+    # A companion may come from elsewhere, or have no wheels for some of the platforms.
+    names = [name.rstrip(OPTIONAL) for name in answers["companions"].split()]
+    optional = [f"{name}{OPTIONAL}" for name in names if name != NO_COMPANIONS]
+    eased = {**answers, "companions": " ".join(optional) or NO_COMPANIONS}
+    return answers if problems_of(eased, view.facts) else eased
+
+
 def refusal(
     view: View, answers: Mapping[str, str], given: Mapping[str, str], command: Sequence[str]
 ) -> str:
     """Return why no plan can be made, and the command that makes one."""
 
     def line(changed: Mapping[str, str]) -> str:
-        words = {
-            key: value
-            for key, value in changed.items()
-            if key in given or answers.get(key) != value
-        }
-        return shell_line([*command, *(f"{key}={value}" for key, value in words.items())])
+        keys = [key for key in changed if key in given or answers.get(key) != changed[key]]
+        return shell_line([*command, *(f"{key}={changed[key]}" for key in keys)])
 
     known = {key: answers[key] for key in ANSWERS if key in answers}
     return refusal_text(
@@ -300,282 +289,245 @@ def refusal(
     )
 
 
-def line_edits(
-    view: View, plan: Plan, before: Plan | None, asked: Collection[str]
-) -> Iterator[Edit]:
-    """Yield the edits of requirements, list by list, and add torch where there is none."""
-    lines = [line for line in view.project.lines if line.name in view.family]
-    for path, keys, name in unique((line.path, line.keys, line.name) for line in lines):
-        group = [line for line in lines if (line.keys, line.name) == (keys, name)]
-        old = [line.text for line in group]
-        for one, other in zip_longest(old, new_lines(view, plan, before, asked, group)):
-            if one != other:
-                yield Edit(path, keys, one, other)
-    yield from added_lines(view, plan, asked)
+# --- Requirements ---------------------------------------------------------------------------------
 
 
-def added_lines(view: View, plan: Plan, asked: Collection[str]) -> Iterator[Edit]:
-    """Yield the edits that add what is asked for and no list has; a bound gets a constraint."""
-    torch, texts = view.project.of(TORCH), list[str]()
-    if "torch_version" in asked and len(plan.releases) == 1 and is_loose(torch, plan):
+def line_edits(plans: Plans) -> Iterator[Edit]:
+    """Yield the edits of requirements, list by list; and add what is asked for and no list has."""
+    view, plan, torch = plans.view, plans.plan, plans.view.project.of(TORCH)
+    lists: dict[Any, list[Line]] = {}
+    for line in view.project.lines:
+        if line.name in view.family:
+            lists.setdefault((line.path, line.keys, line.name), []).append(line)
+    for (path, keys, _), group in lists.items():
+        for old, new in zip_longest([line.text for line in group], new_lines(plans, group)):
+            if old != new:
+                yield Edit(path, keys, old, new)
+    is_held = plan.is_library or any(line.is_exact and line.is_setting for line in torch)
+    is_loose = not is_held and any(not line.is_exact for line in torch)
+    if "torch_version" in plans.asked and len(plan.releases) == 1 and is_loose:
         yield constrain(view.project, f"{TORCH}=={plan.releases[0]}")
-    if not torch and not plan.selector:
+    yield from (Edit(view.project.manifest.path, BASE, None, text) for text in added(plans))
+
+
+def added(plans: Plans) -> list[str]:
+    """Return the requirements of a project that had none, and of companions that are new."""
+    plan, project = plans.plan, plans.view.project
+    if not project.of(TORCH):
         guards = [text for text in plan.dependencies if text.startswith("numpy<")]
-        texts = [*plan.default.requirements, *guards]
-    elif torch and "companions" in asked:
-        names = [name for name in plan.companions if not view.project.of(name)]
-        texts = [text for name in names for text in planned(plan, BASE, name)]
-    yield from (Edit(view.project.manifest.path, BASE, None, text) for text in texts)
+        return [] if plan.selector else [*plan.default.requirements, *guards]
+    names = [name for name in plan.companions if not project.of(name)]
+    return [
+        text for name in names * ("companions" in plans.asked) for text in planned(plan, BASE, name)
+    ]
 
 
-def is_loose(torch: Sequence[Line], plan: Plan) -> bool:
-    """Tell whether nothing pins torch for the lock; a library of the template pins it itself."""
-    is_held = any(line.is_exact and line.keys[0] == "tool" for line in torch)
-    return any(not line.is_exact for line in torch) and not is_held and not plan.is_library
-
-
-def new_lines(
-    view: View, plan: Plan, before: Plan | None, asked: Collection[str], group: Sequence[Line]
-) -> list[str]:
+def new_lines(plans: Plans, group: Sequence[Line]) -> list[str]:
     """Return the requirements in the place of those of one package in one list.
 
     What the plan of before says word for word becomes what the plan says; so does a label, which
     is for some platforms, where another build is asked for. All others get another release.
     """
-    keys, name = group[0].keys, group[0].name
-    if keys in gone(view, plan) or (keys == BASE and is_first_choice(view, plan)):
+    plan, before, (keys, name) = plans.plan, plans.before, (group[0].keys, group[0].name)
+    texts = [line.text for line in group]
+    is_first_choice = plan.selector and not any(one.kind for one in variants(plans.view))
+    if (keys == BASE and is_first_choice) or keys in map(keys_of, plans.gone):
         return []
-    texts, new = [line.text for line in group], planned(plan, keys, name)
-    is_labelled = bool(_BUILDS & {*asked}) and any(line.label for line in group)
-    is_planned = texts == planned(before, keys, name) or name in view.facts.all_tritons
-    if keys[0] != "tool" and (is_planned or is_labelled):
-        return new
-    ours = before.constraints if before else ()
-    return [line.text if line.text in ours else respecified(view, plan, line) for line in group]
-
-
-def is_first_choice(view: View, plan: Plan) -> bool:
-    """Tell whether builds can be chosen from now on, and could not before."""
-    return bool(plan.selector) and not any(option.kind for option in variants(view))
+    if group[0].is_setting:
+        ours = before.constraints if before else ()
+        return [one.text if one.text in ours else respecified(plans, one) for one in group]
+    is_planned = texts == planned(before, keys, name) or name in plans.view.facts.all_tritons
+    if is_planned or (plans.chooses and any(line.label for line in group)):
+        return planned(plan, keys, name)
+    return [respecified(plans, line) for line in group]
 
 
 def planned(plan: Plan | None, keys: Keys, name: str) -> list[str]:
     """Return the requirements of a package that a plan puts into a list."""
-    texts = build_for(plan, keys).requirements if plan and keys[0] != "tool" else ()
+    texts = build_for(plan, keys).requirements if plan else ()
     return [text for text in texts if re.match(rf"{re.escape(name)}(?![\w.-])", text)]
 
 
 def build_for(plan: Plan, keys: Keys) -> Build:
     """Return the option of a plan that a list of requirements belongs to."""
-    named = [one for one in plan.options if plan.selector and normal(one.name) == normal(keys[-1])]
-    return named[0] if named else plan.default
+    name = canonicalize_name(keys[-1])
+    named = [one for one in plan.options if plan.selector and canonicalize_name(one.name) == name]
+    return [*named, plan.default][0]
 
 
-def gone(view: View, plan: Plan) -> list[Keys]:
-    """Return the extras and groups that chose a build, and that the plan does not have."""
-    kept = {(plan.selector, normal(option.name)) for option in plan.options}
-    options = [
-        one for one in variants(view) if one.kind and (one.kind, normal(one.name)) not in kept
-    ]
-    return [(*KINDS[one.kind], one.name) for one in options]
+def keys_of(option: Option) -> Keys:
+    """Return where the requirements of an extra or a group stand."""
+    return (*KINDS[option.kind], option.name)
 
 
-def respecified(view: View, plan: Plan, line: Line) -> str:
+def respecified(plans: Plans, line: Line) -> str:
     """Return a requirement with the version of a plan; a bound or a pin that admits it stays."""
+    plan, facts, marker = plans.plan, plans.view.facts, line.requirement.marker
     cells = [
-        cell
+        (cell, package)
         for cell in build_for(plan, line.keys).cells
-        if any(line.holds(cell.platform, python) for python in plan.pythons)
+        if any(holds(marker, cell.platform, python) for python in plan.pythons)
+        if (package := cell.package(line.name)) and package.version
     ]
-    packages = [one for cell in cells if (one := cell.package(line.name)) and one.version]
-    if not packages or line.requirement.url or is_right(view, line, cells, packages):
+    fitting = [
+        facts.companions(cell.release).get(line.name, (cells[0][1].version,)) for cell, _ in cells
+    ]
+    is_admitted = all(any(map(line.public.contains, versions)) for versions in fitting)
+    is_built = not line.label or line.label in {package.label for _, package in cells}
+    if not cells or line.requirement.url or (is_admitted and is_built):
         return line.text
-    pin = f"=={packages[0].full_version if line.label else packages[0].version}"
-    if not line.is_exact and line.keys[0] == "tool" and line.name != TORCH:
-        pin = view.facts.pair_bounds(line.name, cells[0].release)
-    elif line.is_lower:
-        pin = f">={packages[0].version}"
-    bare, separator, marker = line.text.partition(";")
-    name = re.sub(r"\s*[(<>=!~].*", "", bare.strip())
-    return f"{name}{pin}{f' {separator}' if marker else ''}{marker}"
+    cell, package = cells[0]
+    pin = f"=={package.full_version if line.label else package.version}"
+    if not line.is_exact and line.is_setting and line.name != TORCH:
+        pin = facts.pair_bounds(line.name, cell.release)
+    elif {one.operator for one in line.requirement.specifier} == {">="}:
+        pin = f">={package.version}"
+    return re.sub(r"\s*[(<>=!~][^;]*?(?=\s*(;|$))|(?<=\w)(?=\s*(;|$))", pin, line.text, count=1)
 
 
-def is_right(view: View, line: Line, cells: Sequence[Cell], packages: Sequence[Package]) -> bool:
-    """Tell whether a requirement admits what goes with each release, and names its build."""
-    labels = {one.label for one in packages} if line.label else {""}
-    versions = [fitting(view, cell.release, line.name, packages[0].version) for cell in cells]
-    return line.label in labels and all(any(map(line.public.contains, one)) for one in versions)
+# --- Settings -------------------------------------------------------------------------------------
 
 
-def fitting(view: View, release: str, name: str, version: str) -> Sequence[str]:
-    """Return the versions of a package that go with a release of torch."""
-    return view.facts.companions(release).get(name, (version,))
-
-
-def is_own_project(view: View, before: Plan | None) -> bool:
-    """Tell whether a project is one of the template: it names the platforms of its plan."""
-    named = view.project.root.uv.get("environments", [])
-    return before is not None and " or ".join(named) == " or ".join(before.environments)
-
-
-def setting_edits(
-    view: View, plan: Plan, before: Plan | None, asked: Collection[str]
-) -> Iterator[Edit]:
+def setting_edits(plans: Plans) -> Iterator[Edit]:
     """Yield the edits of settings: those asked for, and in a project of the template all others."""
-    root, manifest = view.project.root, view.project.manifest
-    named = root.uv.get("environments", [])
-    is_ours = is_own_project(view, before)
-    python: Keys = ("project", "requires-python")
-    old = value_at(manifest.data, python)
-    if "python_version" in asked or (is_ours and before and old == before.requires_python):
-        yield Edit(manifest.path, python, None, plan.requires_python, whole=True)
-    if "platforms" in asked or is_ours:
-        exact = [*plan.environments]
-        new = [" or ".join(exact)] if len(named) == 1 else exact
-        yield Edit(root.path, (*UV, "environments"), None, new, whole=True)
-        yield Edit(root.path, (*UV, "required-environments"), None, exact, whole=True)
-    if is_ours and before:
-        yield from own_setting_edits(view, plan, before)
+    project, old, new = plans.view.project, settings(plans.before), settings(plans.plan)
+    for keys in new:
+        manifest = project.root if keys[0] == "tool" else project.manifest
+        value = value_at(manifest.data, keys)
+        if _ASKED.get(keys[-1]) in plans.asked:
+            yield Edit(manifest.path, keys, None, new[keys], whole=True)
+        elif plans.is_ours:
+            yield Edit(manifest.path, keys, None, merged(value, old[keys], new[keys]), whole=True)
 
 
-def own_setting_edits(view: View, plan: Plan, before: Plan) -> Iterator[Edit]:
-    """Yield the edits of what the template writes: constraints, and what no cooldown is for."""
-    root = view.project.root
-    constraints = root.uv.get("constraint-dependencies", [])
-    kept = [text for text in constraints if text not in before.constraints]
-    new = [*plan.constraints, *(text for text in kept if text not in plan.constraints)]
-    yield Edit(root.path, CONSTRAINTS, None, new, whole=True)
-    if spared := root.uv.get("exclude-newer-package"):
-        others = {name: spared[name] for name in spared if name not in before.explicit_packages}
-        wanted = {**dict.fromkeys(plan.explicit_packages, False), **others}
-        yield Edit(root.path, (*UV, "exclude-newer-package"), None, wanted, whole=True)
+def settings(plan: Plan | None) -> dict[Keys, Any]:
+    """Return the settings of a plan, where they stand."""
+    if plan is None:
+        return {}
+    return {
+        ("project", "requires-python"): plan.requires_python,
+        (*UV, "environments"): [*plan.environments],
+        (*UV, "required-environments"): [*plan.environments],
+        CONSTRAINTS: [*plan.constraints],
+        (*UV, "exclude-newer-package"): dict.fromkeys(plan.explicit_packages, False),
+    }
 
 
-def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool) -> Iterator[Edit]:
+def merged(value: Any, old: Any, new: Any) -> Any:
+    """Return a value with what a plan says now in the place of what it said; the rest stays."""
+    if isinstance(new, list):
+        return [*new, *(one for one in value or [] if one not in [*old, *new])]
+    if isinstance(new, dict):
+        return new | {key: one for key, one in (value or {}).items() if key not in [*old, *new]}
+    return new if value == old else value
+
+
+def option_edits(plans: Plans) -> Iterator[Edit]:
+    """Yield the extras or groups of a plan that the project does not have, and their conflict."""
+    plan, project = plans.plan, plans.view.project
+    if not plan.selector:
+        return
+    kind = KINDS[plan.selector]
+    here = {canonicalize_name(name): name for name in value_at(project.manifest.data, kind) or {}}
+    for option in plan.options:
+        keys = (*kind, here.get(canonicalize_name(option.name), option.name))
+        present = {line.name for line in project.lines if line.keys == keys}
+        for text in option.requirements:
+            if TORCH not in present or re.split(r"[^\w.-]", text)[0] in {*plan.tritons} - present:
+                yield Edit(project.manifest.path, keys, None, text)
+    names, defaults = [option.name for option in plan.options], default_groups(project)
+    if plan.groups and not {*defaults}.intersection(names):
+        new = [*defaults, plan.default.name]
+        yield Edit(project.root.path, (*UV, "default-groups"), None, new, whole=True)
+    left = {choice(one.kind, one.name) for one in plans.gone}
+    known = project.root.uv.get("conflicts", [])
+    old = [one for one in known if chosen_in(one, project.manifest.name) & left]
+    if old or not any({*plans.choices} <= one for one in conflicts(project)):
+        pairs = [(plan.selector, name) for name in names]
+        yield exclude_each_other(project, pairs, [*old, None][0])
+
+
+# --- Sources and indexes --------------------------------------------------------------------------
+
+
+def source_edits(plans: Plans) -> Iterator[Edit]:
     """Yield the edits of sources and indexes: those of the plan for what the project has."""
-    project, used = view.project, set[str]()
-    names = {index.name: declared_name(view, index.url) or index.name for index in plan.indexes}
-    for package in unique([*plan.sources, *(one.name for one in project.sources)]):
+    view, plan, project = plans.view, plans.plan, plans.view.project
+    if not plans.chooses and (plans.before is None or plans.before.sources == plan.sources):
+        return
+    declared = {written(one.url): one.name for one in reversed(project.indexes) if one.name}
+    names = {one.name: declared.get(written(one.url)) or one.name for one in plan.indexes}
+    new, used = sources_of(plan, names), set[str]()
+    for package in dict.fromkeys([*new, *(one.name for one in project.sources)]):
         sources = project.sources_of(package)
         old = [dict(one.entry) for one in sources]
-        new = old
-        if package in view.family and (is_asked or follows(view, plan, before, package)):
+        wanted = old
+        if package in view.family and (plans.chooses or follows(plans, package, old)):
             is_planned = package in {*plan.tritons, *plan.companions, TORCH}
-            entries = [source_entry(names, one) for one in plan.sources.get(package, ())]
-            new = entries if is_planned or is_present(view, package) else []
-        used |= {entry.get("index", "") for entry in new}
-        if old != new:
-            path = sources[0].path if sources else project.manifest.path
+            wanted = new.get(package, []) if is_planned or is_present(view, package) else []
+        used |= {entry.get("index", "") for entry in wanted}
+        if old != wanted:
             keys = (*SOURCES, sources[0].key if sources else package)
-            yield Edit(path, keys, None, new[0] if len(new) == 1 else new or None, whole=True)
-    yield from index_edits(view, plan, used)
+            path = sources[0].path if sources else project.manifest.path
+            value = wanted[0] if len(wanted) == 1 else wanted or None
+            yield Edit(path, keys, None, value, whole=True)
+    yield from index_edits(plans, used, declared)
 
 
-def follows(view: View, plan: Plan, before: Plan | None, package: str) -> bool:
+def sources_of(plan: Plan | None, names: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
+    """Return the sources of a plan as files say them, with the names of their indexes."""
+    sources = plan.sources if plan else {}
+    return {package: [entry_of(one, names) for one in sources[package]] for package in sources}
+
+
+def entry_of(source: PlannedSource, names: Mapping[str, str]) -> dict[str, str]:
+    """Return a source of a plan as a file says it."""
+    index_name, marker, extra, group = source
+    entry = {"index": names.get(index_name, index_name), "extra": extra, "group": group}
+    return {key: value for key, value in {**entry, "marker": marker}.items() if value}
+
+
+def follows(plans: Plans, package: str, old: Sequence[Mapping[str, str]]) -> bool:
     """Tell whether the sources of a package follow the plan, though nobody asked for a build.
 
     They do where the plan of before says them word for word.
     """
-    old = [dict(one.entry) for one in view.project.sources_of(package)]
-    ours = [source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())]
-    return old == ours and (bool(old) or package in plan.tritons or is_own_project(view, before))
-
-
-def declared_name(view: View, url: str) -> str:
-    """Return the name of an index that the files declare, empty for none."""
-    same = [one.name for one in view.project.indexes if written(one.url) == written(url)]
-    return "".join(same[:1])
+    is_new = package in plans.plan.tritons or plans.is_ours
+    return old == sources_of(plans.before, {}).get(package, []) and (bool(old) or is_new)
 
 
 def is_present(view: View, package: str) -> bool:
     """Tell whether a package is named by the files, or installed anywhere."""
-    cells = view.cells.values()
-    installed = any(package in cell.packages or package in cell.missing for cell in cells)
-    return installed or bool(view.project.of(package))
+    installed = (package in {**cell.packages, **cell.missing} for cell in view.cells.values())
+    return any(installed) or bool(view.project.of(package))
 
 
-def index_edits(view: View, plan: Plan, used: Collection[str]) -> Iterator[Edit]:
+def index_edits(plans: Plans, used: Collection[str], declared: Collection[str]) -> Iterator[Edit]:
     """Yield the edits of indexes: those that sources name are declared, those of no use go."""
-    project = view.project
-    for index in plan.indexes:
-        if index.name in used and not index.default and not declared_name(view, index.url):
+    project = plans.view.project
+    for index in plans.plan.indexes:
+        if index.name in used and not index.default and written(index.url) not in declared:
             flat = {"format": "flat"} if index.flat else {}
             entry = {"name": index.name, "url": index.url, **flat, "explicit": True}
             clash = project.index_named(index.name)
             path = clash.path if clash else project.root.path
-            yield Edit(path, INDEXES, raw_index(view, index.name), entry)
-    for declared in project.indexes:
-        is_ours = declared.setting == "index" and base_of(declared.url, view.facts)
-        if is_ours and declared.name not in used:
-            yield Edit(declared.path, INDEXES, raw_index(view, declared.name), None)
-
-
-def source_entry(names: Mapping[str, str], source: Any) -> dict[str, str]:
-    """Return a source of a plan as the file says it."""
-    name = names.get(source.index_name, source.index_name)
-    entry = {"index": name, "extra": source.extra, "group": source.group}
-    entry["marker"] = source.marker
-    return {key: value for key, value in entry.items() if value}
-
-
-def raw_index(view: View, name: str) -> Any:
-    """Return the table of an index, as the file has it."""
-    for manifest in (view.project.manifest, view.project.root):
-        for entry in manifest.uv.get("index", []):
-            if entry.get("name") == name:
-                return entry
-    return None
-
-
-def option_edits(view: View, plan: Plan) -> Iterator[Edit]:
-    """Yield the extras or groups of a plan that the project does not have, and their conflict."""
-    project, kind = view.project, KINDS[plan.selector]
-    here = {normal(name): name for name in value_at(project.manifest.data, kind) or {}}
-    for option in plan.options:
-        keys = (*kind, here.get(normal(option.name), option.name))
-        present = {line.name for line in project.lines if line.keys == keys}
-        for text in option.requirements:
-            package = re.split(r"[^\w.-]", text)[0]
-            if TORCH not in present or package in {*plan.tritons} - present:
-                yield Edit(project.manifest.path, keys, None, text)
-    if plan.groups and not any(option.name in default_groups(project) for option in plan.options):
-        names = [*default_groups(project), plan.default.name]
-        yield Edit(project.root.path, (*UV, "default-groups"), None, names, whole=True)
-    yield from conflict_edits(view, plan)
-
-
-def conflict_edits(view: View, plan: Plan) -> Iterator[Edit]:
-    """Yield the edit by which the extras or groups of a plan exclude each other."""
-    wanted = {(plan.selector, normal(option.name)) for option in plan.options}
-    left = {normal(keys[-1]) for keys in gone(view, plan)}
-    known = view.project.root.uv.get("conflicts", [])
-    old = [one for one in known if {name for _, name in chosen_in(one)} & left]
-    if old or not any(wanted <= chosen_in(one) for one in known):
-        names = [(plan.selector, one.name) for one in plan.options]
-        yield exclude_each_other(view.project, names)._replace(old=[*old, None][0])
-
-
-def chosen_in(conflict: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:
-    """Return the extras and groups that a conflict is between."""
-    return {(kind, normal(item[kind])) for item in conflict for kind in KINDS if kind in item}
+            yield Edit(path, INDEXES, clash and clash.entry, entry)
+    for one in project.indexes:
+        if one.entry and base_of(one.url, plans.view.facts) and one.name not in used:
+            yield Edit(one.path, INDEXES, one.entry, None)
 
 
 def missed(view: View, plan: Plan) -> list[str]:
     """Return what was asked for, and is not what uv gives: something else holds it."""
-    chosen = {normal(option.name): option for option in variants(view)}
+    chosen = variants(view)
     sentences = []
-    for option in plan.options:
-        place = (
-            chosen.get(normal(option.name)) if plan.selector else next(iter(chosen.values()), None)
-        )
-        cells = {cell.platform: cell for cell in option.cells}
-        for seen in view.seen:
-            cell = cells.get(seen.place.platform)
-            if seen.torch and cell and seen.place.option == place:
-                got, wanted = (seen.torch.public, seen.build), (cell.release, cell.build)
-                if got != wanted:
-                    sentences.append(
-                        f"Not as asked: torch {got[0]} ({got[1]}) is installed on {cell.platform} "
-                        f"(`{seen.place.option}`), and not {wanted[0]} ({wanted[1]})."
-                    )
-    return unique(sentences)
+    for seen in [one for one in view.seen if one.place.option in chosen]:
+        build = build_for(plan, (seen.place.option.name,))
+        for cell in build.cells:
+            got, wanted = (seen.torch.public, seen.build), (cell.release, cell.build)
+            if cell.platform == seen.place.platform and got != wanted:
+                sentences.append(
+                    f"Not as asked: torch {got[0]} ({got[1]}) is installed on {cell.platform} "
+                    f"(`{seen.place.option}`), and not {wanted[0]} ({wanted[1]})."
+                )
+    return [*dict.fromkeys(sentences)]
