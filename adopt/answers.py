@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from adopt import Stop
@@ -15,6 +16,7 @@ from adopt.find import Seen, View, is_pypi
 from adopt.parse import (
     BASE,
     CONSTRAINTS,
+    GROUPS,
     INDEXES,
     KINDS,
     SOURCES,
@@ -25,7 +27,6 @@ from adopt.parse import (
     base_of,
     build_of_url,
     chosen_in,
-    conflicts,
     default_groups,
     holds,
     value_at,
@@ -33,7 +34,6 @@ from adopt.parse import (
 from torch_plan.answers.problems import Problem, Refused
 from torch_plan.answers.records import (
     EXTRAS,
-    GROUPS,
     LOCAL,
     MARKERS,
     MINIMUM,
@@ -60,7 +60,10 @@ _BUILDS = ("torch_backend", "layout", "companions", "platforms", "pytorch_index"
 ANSWERS = ("torch_version", "python_version", *_BUILDS)
 """The answers of the template that are about torch."""
 
-_LAYOUTS = {"extra": EXTRAS, "group": GROUPS, "": MARKERS}
+ListAndName = tuple[Keys, str]
+"""A list of requirements, and a package in it."""
+
+_LAYOUTS = {"extra": EXTRAS, "group": "groups", "": MARKERS}
 
 _ASKED = {
     "requires-python": "python_version",
@@ -97,21 +100,18 @@ class Plans(NamedTuple):
         return not {*self.asked}.isdisjoint(_BUILDS)
 
     @property
-    def gone(self) -> list[Option]:
-        """The extras and groups that chose a build, and that the plan does not have."""
-        named = [one for one in variants(self.view) if one.kind]
-        return [one for one in named if choice(one.kind, one.name) not in self.choices]
-
-    @property
-    def choices(self) -> list[tuple[str, str]]:
-        """The extras or groups of the plan."""
-        options = self.plan.options if self.plan.selector else ()
-        return [choice(self.plan.selector, option.name) for option in options]
+    def lists(self) -> dict[ListAndName, list[Line]]:
+        """The requirements of torch's family, as the files have them."""
+        lists: dict[ListAndName, list[Line]] = {}
+        for line in self.view.project.lines:
+            if line.name in self.view.family:
+                lists.setdefault((as_compared(line.keys), line.name), []).append(line)
+        return lists
 
 
-def choice(kind: str, name: str) -> tuple[str, str]:
-    """Return an extra or a group as uv compares it."""
-    return kind, canonicalize_name(name)
+def as_compared(keys: Keys) -> Keys:
+    """Return the place of a list, its last name as uv compares it."""
+    return (*keys[:-1], canonicalize_name(keys[-1]))
 
 
 # --- What a project has ---------------------------------------------------------------------------
@@ -292,60 +292,75 @@ def refusal(
 # --- Requirements ---------------------------------------------------------------------------------
 
 
+def planned(plan: Plan | None) -> dict[ListAndName, list[str]]:
+    """Return the requirements of a plan, list by list and package by package."""
+    if plan is None:
+        return {}
+    lists = {BASE: plan.dependencies, (*GROUPS, TORCH): plan.gate, CONSTRAINTS: plan.constraints}
+    for option in plan.options if plan.selector else ():
+        lists[as_compared((*KINDS[plan.selector], option.name))] = option.requirements
+    requirements: dict[ListAndName, list[str]] = {}
+    for keys, text in ((keys, text) for keys, texts in lists.items() for text in texts):
+        requirements.setdefault((keys, Requirement(text).name), []).append(text)
+    return requirements
+
+
 def line_edits(plans: Plans) -> Iterator[Edit]:
-    """Yield the edits of requirements, list by list; and add what is asked for and no list has."""
-    view, plan, torch = plans.view, plans.plan, plans.view.project.of(TORCH)
-    lists: dict[Any, list[Line]] = {}
-    for line in view.project.lines:
-        if line.name in view.family:
-            lists.setdefault((line.path, line.keys, line.name), []).append(line)
-    for (path, keys, _), group in lists.items():
-        for old, new in zip_longest([line.text for line in group], new_lines(plans, group)):
-            if old != new:
-                yield Edit(path, keys, old, new)
-    is_held = plan.is_library or any(line.is_exact and line.is_setting for line in torch)
-    is_loose = not is_held and any(not line.is_exact for line in torch)
-    if "torch_version" in plans.asked and len(plan.releases) == 1 and is_loose:
-        yield constrain(view.project, f"{TORCH}=={plan.releases[0]}")
-    yield from (Edit(view.project.manifest.path, BASE, None, text) for text in added(plans))
+    """Yield the edits of requirements, list by list, and the constraint that a bound needs."""
+    project, lists, new = plans.view.project, plans.lists, planned(plans.plan)
+    options = [Option("", plans.plan.selector, option.name) for option in plans.plan.options]
+    spelt = {as_compared(keys): keys for keys in map(keys_of, [*options, *project.options])}
+    for key in {**lists, **new}:
+        keys, group = key[0], lists.get(key, [])
+        manifest = project.root if keys[0] == "tool" else project.manifest
+        old = [line.text for line in group]
+        for one, other in zip_longest(old, wanted(plans, key) if group else added(plans, key)):
+            if one != other:
+                yield Edit(manifest.path, spelt.get(keys, keys), one, other)
+    torch, releases = project.of(TORCH), plans.plan.releases
+    is_held = plans.plan.is_library or any(one.is_exact and one.is_setting for one in torch)
+    is_loose = not is_held and any(not one.is_exact for one in torch)
+    if "torch_version" in plans.asked and len(releases) == 1 and is_loose:
+        yield constrain(project, f"{TORCH}=={releases[0]}")
 
 
-def added(plans: Plans) -> list[str]:
-    """Return the requirements of a project that had none, and of companions that are new."""
-    plan, project = plans.plan, plans.view.project
-    if not project.of(TORCH):
-        guards = [text for text in plan.dependencies if text.startswith("numpy<")]
-        return [] if plan.selector else [*plan.default.requirements, *guards]
-    names = [name for name in plan.companions if not project.of(name)]
-    return [
-        text for name in names * ("companions" in plans.asked) for text in planned(plan, BASE, name)
-    ]
+def keys_of(option: Option) -> Keys:
+    """Return where the requirements of an option stand."""
+    return (*KINDS[option.kind], option.name) if option.kind else BASE
 
 
-def new_lines(plans: Plans, group: Sequence[Line]) -> list[str]:
+def added(plans: Plans, key: ListAndName) -> list[str]:
+    """Return the requirements of a package that a list of the file does not have, and is to."""
+    (keys, name), project, new = key, plans.view.project, planned(plans.plan)[key]
+    if name not in plans.view.family:
+        # Who has torch already has decided about NumPy.
+        return [text for text in new if text.startswith("numpy<") and not project.of(TORCH)]
+    is_chosen = keys != BASE and (keys, TORCH) not in plans.lists
+    is_new = plans.before is not None or is_chosen or not project.of(name)
+    is_added = plans.is_ours if keys[0] == "tool" else is_new
+    return new if is_added and key not in planned(plans.before) else []
+
+
+def wanted(plans: Plans, key: ListAndName) -> list[str]:
     """Return the requirements in the place of those of one package in one list.
 
     What the plan of before says word for word becomes what the plan says; so does a label, which
-    is for some platforms, where another build is asked for. All others get another release.
+    is for some platforms, where another build is asked for. All others get another release. A list
+    that chose a build, and does not any more, has none.
     """
-    plan, before, (keys, name) = plans.plan, plans.before, (group[0].keys, group[0].name)
-    texts = [line.text for line in group]
-    is_first_choice = plan.selector and not any(one.kind for one in variants(plans.view))
-    if (keys == BASE and is_first_choice) or keys in map(keys_of, plans.gone):
-        return []
-    if group[0].is_setting:
-        ours = before.constraints if before else ()
-        return [one.text if one.text in ours else respecified(plans, one) for one in group]
-    is_planned = texts == planned(before, keys, name) or name in plans.view.facts.all_tritons
-    if is_planned or (plans.chooses and any(line.label for line in group)):
-        return planned(plan, keys, name)
+    (keys, name), group = key, plans.lists[key]
+    old, new = planned(plans.before), planned(plans.plan)
+    is_labelled = plans.chooses and any(line.label for line in group)
+    is_planned = [line.text for line in group] == old.get(key, [])
+    if is_planned or name in plans.view.facts.all_tritons:
+        return new.get(key, [])
+    if keys[0] != "tool":
+        before, after = ({one for one, name in lists if name == TORCH} for lists in (old, new))
+        if keys in (before or {BASE}) - after:
+            return []
+        if is_labelled:
+            return new.get(key, [])
     return [respecified(plans, line) for line in group]
-
-
-def planned(plan: Plan | None, keys: Keys, name: str) -> list[str]:
-    """Return the requirements of a package that a plan puts into a list."""
-    texts = build_for(plan, keys).requirements if plan else ()
-    return [text for text in texts if re.match(rf"{re.escape(name)}(?![\w.-])", text)]
 
 
 def build_for(plan: Plan, keys: Keys) -> Build:
@@ -353,11 +368,6 @@ def build_for(plan: Plan, keys: Keys) -> Build:
     name = canonicalize_name(keys[-1])
     named = [one for one in plan.options if plan.selector and canonicalize_name(one.name) == name]
     return [*named, plan.default][0]
-
-
-def keys_of(option: Option) -> Keys:
-    """Return where the requirements of an extra or a group stand."""
-    return (*KINDS[option.kind], option.name)
 
 
 def respecified(plans: Plans, line: Line) -> str:
@@ -408,42 +418,32 @@ def settings(plan: Plan | None) -> dict[Keys, Any]:
         ("project", "requires-python"): plan.requires_python,
         (*UV, "environments"): [*plan.environments],
         (*UV, "required-environments"): [*plan.environments],
-        CONSTRAINTS: [*plan.constraints],
         (*UV, "exclude-newer-package"): dict.fromkeys(plan.explicit_packages, False),
     }
 
 
 def merged(value: Any, old: Any, new: Any) -> Any:
     """Return a value with what a plan says now in the place of what it said; the rest stays."""
-    if isinstance(new, list):
-        return [*new, *(one for one in value or [] if one not in [*old, *new])]
     if isinstance(new, dict):
         return new | {key: one for key, one in (value or {}).items() if key not in [*old, *new]}
     return new if value == old else value
 
 
 def option_edits(plans: Plans) -> Iterator[Edit]:
-    """Yield the extras or groups of a plan that the project does not have, and their conflict."""
+    """Yield the default among the groups of a plan, and the conflict of its options."""
     plan, project = plans.plan, plans.view.project
-    if not plan.selector:
-        return
-    kind = KINDS[plan.selector]
-    here = {canonicalize_name(name): name for name in value_at(project.manifest.data, kind) or {}}
-    for option in plan.options:
-        keys = (*kind, here.get(canonicalize_name(option.name), option.name))
-        present = {line.name for line in project.lines if line.keys == keys}
-        for text in option.requirements:
-            if TORCH not in present or re.split(r"[^\w.-]", text)[0] in {*plan.tritons} - present:
-                yield Edit(project.manifest.path, keys, None, text)
     names, defaults = [option.name for option in plan.options], default_groups(project)
     if plan.groups and not {*defaults}.intersection(names):
         new = [*defaults, plan.default.name]
         yield Edit(project.root.path, (*UV, "default-groups"), None, new, whole=True)
-    left = {choice(one.kind, one.name) for one in plans.gone}
-    known = project.root.uv.get("conflicts", [])
-    old = [one for one in known if chosen_in(one, project.manifest.name) & left]
-    if old or not any({*plans.choices} <= one for one in conflicts(project)):
-        pairs = [(plan.selector, name) for name in names]
+    pairs = [(plan.selector, name) for name in names if plan.selector]
+    chosen = {(kind, canonicalize_name(name)) for kind, name in pairs}
+    before = {(one.kind, canonicalize_name(one.name)) for one in variants(plans.view) if one.kind}
+    known = [
+        (one, chosen_in(one, project.manifest.name)) for one in project.root.uv.get("conflicts", [])
+    ]
+    old = [raw for raw, one in known if one & (before - chosen)]
+    if pairs and (old or not any(chosen <= one for _, one in known)):
         yield exclude_each_other(project, pairs, [*old, None][0])
 
 
