@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from adopt.document import rewrite
 from adopt.files import BOM, parsed
-from adopt.parse import BASE, CONSTRAINTS, SOURCES, UV, Keys, Line, Project, Source, value_at
+from adopt.parse import (
+    BASE,
+    CONSTRAINTS,
+    INDEXES,
+    SOURCES,
+    UV,
+    Keys,
+    Line,
+    Project,
+    Source,
+    value_at,
+)
 from torch_plan.project.markers import split
 
 
@@ -62,10 +74,10 @@ def exchanged(value: Any, edit: Edit) -> Any:
     return items[0] if is_one and len(items) == 1 else items
 
 
-def without(platforms: Iterable[str], among: Sequence[str]) -> str:
-    """Return the shortest marker that holds on all other platforms, empty if there are none."""
-    others = [name for name in among if name not in {*platforms}]
-    return split([others, platforms], among)[0] if others else ""
+def without(platforms: Collection[str], among: Sequence[str]) -> str:
+    """Return the shortest marker that holds on all others, empty where either are none."""
+    here, others = {*platforms}, [name for name in among if name not in {*platforms}]
+    return split([others, here], among)[0] if here and others else ""
 
 
 def joined(marker: str, other: str) -> str:
@@ -89,6 +101,17 @@ def limit_line(line: Line, limit: str) -> Edit:
     bare, _, marker = line.text.partition(";")
     new = f"{bare.strip()} ; {joined(marker.strip(), limit)}"
     return Edit(line.path, line.keys, line.text, new)
+
+
+def without_label(line: Line) -> Edit:
+    """Leave the choice of the build to the index; the release stays exact."""
+    return Edit(line.path, line.keys, line.text, re.sub(r"\+[\w.]+", "", line.text, count=1))
+
+
+def add_index(project: Project, name: str, url: str) -> Edit:
+    """Declare an index."""
+    entry = {"name": name, "url": url, "explicit": True}
+    return Edit(project.root.path, INDEXES, None, entry)
 
 
 def add_sources(project: Project, package: str, entries: Iterable[Mapping[str, Any]]) -> list[Edit]:

@@ -170,7 +170,7 @@ def test_a_cell_that_nobody_asked_to_change_stops_the_command(
 
     def find(view: Any) -> list[Finding]:
         is_old = "2.9.1" in view.project.manifest.text
-        return [Finding(BROKEN, "a mend that is wrong", (), (edit,))] if is_old else []
+        return [Finding(BROKEN, "a mend that is wrong", edits=(edit,))] if is_old else []
 
     monkeypatch.setattr(command, "find", find)
     said = shop.run("--write")
