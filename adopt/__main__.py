@@ -122,15 +122,15 @@ class Command:
                 "Nothing could be measured, so say torch_version=… and torch_backend=… both. uv "
                 f"says:\n\n{why}"
             )
-        asked = change(state.views[0], given, ["uv-torch-adopt", str(self.options.path)])
-        texts = apply(state.texts, asked.edits)
+        edits, plan = change(state.views[0], given, ["uv-torch-adopt", str(self.options.path)])
+        texts = apply(state.texts, edits)
         after = self.look(copy, texts) if texts != state.texts else state
         if after.table.why_nothing and not (why and self.options.unmeasured):
             raise Stop(
                 "With these changes uv would not lock. Nothing is written. uv says:\n\n"
                 f"{after.table.why_nothing}"
             )
-        return after, [*asked.plan.notes, *missed(after.views[0], asked.plan)]
+        return after, [*plan.notes, *missed(after.views[0], plan)]
 
 
 def with_text(manifest: Manifest, texts: Mapping[Path, str]) -> Manifest:

@@ -10,43 +10,17 @@ from typing import Any, NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from adopt import Stop
+from adopt import Stop, parse
 from adopt.edit import Edit, constrain, exclude_each_other
 from adopt.find import Seen, View, is_pypi
-from adopt.parse import (
-    BASE,
-    CONSTRAINTS,
-    GROUPS,
-    INDEXES,
-    KINDS,
-    SOURCES,
-    UV,
-    Keys,
-    Line,
-    Option,
-    base_of,
-    build_of_url,
-    chosen_in,
-    default_groups,
-    holds,
-    value_at,
-)
+from adopt.parse import BASE, CONSTRAINTS, GROUPS, INDEXES, KINDS, SOURCES, UV, Keys, Line, Option
+from torch_plan.answers import records
 from torch_plan.answers.problems import Problem, Refused
-from torch_plan.answers.records import (
-    EXTRAS,
-    LOCAL,
-    MARKERS,
-    MINIMUM,
-    NO_COMPANIONS,
-    OPTIONAL,
-    PUBLIC,
-)
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.plan import Option as Build
 from torch_plan.project.plan import Plan
-from torch_plan.project.plan import Source as PlannedSource
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.check import find_problems, read_cells
 from torch_plan.resolution.defaults import complete
@@ -63,7 +37,7 @@ ANSWERS = ("torch_version", "python_version", *_BUILDS)
 ListAndName = tuple[Keys, str]
 """A list of requirements, and a package in it."""
 
-_LAYOUTS = {"extra": EXTRAS, "group": "groups", "": MARKERS}
+_LAYOUTS = {"extra": records.EXTRAS, "group": records.GROUPS, "": records.MARKERS}
 
 _ASKED = {
     "requires-python": "python_version",
@@ -71,13 +45,6 @@ _ASKED = {
     "required-environments": "platforms",
 }
 """Setting -> the answer that asks for it."""
-
-
-class Change(NamedTuple):
-    """What answers change, and the plan that they lead to."""
-
-    edits: tuple[Edit, ...]
-    plan: Plan
 
 
 class Plans(NamedTuple):
@@ -91,8 +58,11 @@ class Plans(NamedTuple):
     @property
     def is_ours(self) -> bool:
         """Whether the project is one of the template: it names the platforms of its plan."""
-        named = self.view.project.root.uv.get("environments")
-        return self.before is not None and named == [*self.before.environments]
+        named = self.view.project.root.uv.get("environments", [])
+        # It was one marker for all of them once.
+        return self.before is not None and " or ".join(named) == " or ".join(
+            self.before.environments
+        )
 
     @property
     def chooses(self) -> bool:
@@ -185,7 +155,7 @@ def platform_words(
 def override(view: View, seen: Seen, name: str | None, *, is_own: bool) -> str:
     """Return the word of `platforms` for a cell as it is."""
     registry = seen.torch.registry
-    is_known = is_pypi(seen.torch) or build_of_url(registry, view.facts)
+    is_known = is_pypi(seen.torch) or parse.build_of_url(registry, view.facts)
     backend, release = PYPI if is_pypi(seen.torch) else seen.build, seen.torch.public
     url = None if is_known else registry
     return str(PlatformWord(seen.place.platform, name, backend, release if is_own else None, url))
@@ -199,13 +169,17 @@ def pinned(view: View) -> dict[str, str]:
     is_labelled = any(line.label for line in torch if not line.is_setting)
     required = {line.name: line for line in view.project.lines if not line.is_setting}
     companions = [
-        f"{name}{OPTIONAL if required[name].requirement.marker else ''}"
+        f"{name}{records.OPTIONAL if required[name].requirement.marker else ''}"
         for name in view.facts.all_companions
         if name in required
     ]
     return {
-        "torch_pin": MINIMUM if is_bound else LOCAL if is_labelled else PUBLIC,
-        "companions": " ".join(companions) or NO_COMPANIONS,
+        "torch_pin": records.MINIMUM
+        if is_bound
+        else records.LOCAL
+        if is_labelled
+        else records.PUBLIC,
+        "companions": " ".join(companions) or records.NO_COMPANIONS,
     }
 
 
@@ -213,7 +187,7 @@ def named_index(view: View, given: Mapping[str, str]) -> dict[str, str]:
     """Return the answer that names the index of PyTorch, or the copy, that the files name."""
     named = view.facts.pytorch_mirrors.items()
     mirrors = {url: name for name, mirror in named for url in mirror.urls}
-    bases = [base_of(index.url, view.facts) for index in view.project.indexes]
+    bases = [parse.base_of(index.url, view.facts) for index in view.project.indexes]
     base = given.get("pytorch_index") or next(filter(None, bases), "")
     return {"pytorch_index": mirrors.get(base, base)} if base else {}
 
@@ -221,8 +195,8 @@ def named_index(view: View, given: Mapping[str, str]) -> dict[str, str]:
 # --- What is asked for ----------------------------------------------------------------------------
 
 
-def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Change:
-    """Return the edits that answers ask for. Raises `Stop` where they cannot be served."""
+def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> tuple[list[Edit], Plan]:
+    """Return the edits that answers ask for, and their plan. Raises `Stop` where there is none."""
     read = read_answers(view, given)
     check_several(read, given)
     answers = wanted_answers(view, read, given)
@@ -233,8 +207,7 @@ def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Chan
     is_known = bool(variants(view)) and not problems_of(read, view.facts)
     before = make_plan(complete(read, view.facts), view.facts) if is_known else None
     plans = Plans(view, before, plan, given)
-    edits = [*line_edits(plans), *setting_edits(plans), *option_edits(plans), *source_edits(plans)]
-    return Change(tuple(edits), plan)
+    return [edit for edits in _EDITS for edit in edits(plans)], plan
 
 
 def problems_of(answers: Mapping[str, str], facts: Facts) -> list[Problem]:
@@ -245,7 +218,7 @@ def problems_of(answers: Mapping[str, str], facts: Facts) -> list[Problem]:
 def check_several(read: Mapping[str, str], given: Mapping[str, str]) -> None:
     """Refuse one build for a project that can be switched between several."""
     asked = given.get("torch_backend", "").split()
-    if read.get("layout") != MARKERS and len(asked) == 1 and "layout" not in given:
+    if read.get("layout") != records.MARKERS and len(asked) == 1 and "layout" not in given:
         raise Stop(
             f"The project has several builds: torch_backend={read['torch_backend']!r}. Name all "
             f"that it is to have, or leave one: torch_backend={asked[0]} layout=markers."
@@ -268,9 +241,9 @@ def wanted_answers(view: View, read: Mapping[str, str], given: Mapping[str, str]
     if "companions" in given or not problems_of(answers, view.facts):
         return answers
     # A companion may come from elsewhere, or have no wheels for some of the platforms.
-    names = [name.rstrip(OPTIONAL) for name in answers["companions"].split()]
-    optional = [f"{name}{OPTIONAL}" for name in names if name != NO_COMPANIONS]
-    eased = {**answers, "companions": " ".join(optional) or NO_COMPANIONS}
+    names = [name.rstrip(records.OPTIONAL) for name in answers["companions"].split()]
+    optional = [f"{name}{records.OPTIONAL}" for name in names if name != records.NO_COMPANIONS]
+    eased = {**answers, "companions": " ".join(optional) or records.NO_COMPANIONS}
     return answers if problems_of(eased, view.facts) else eased
 
 
@@ -333,8 +306,7 @@ def added(plans: Plans, key: ListAndName) -> list[str]:
     """Return the requirements of a package that a list of the file does not have, and is to."""
     (keys, name), project, new = key, plans.view.project, planned(plans.plan)[key]
     if name not in plans.view.family:
-        # Who has torch already has decided about NumPy.
-        return [text for text in new if text.startswith("numpy<") and not project.of(TORCH)]
+        return []
     is_chosen = keys != BASE and (keys, TORCH) not in plans.lists
     is_new = plans.before is not None or is_chosen or not project.of(name)
     is_added = plans.is_ours if keys[0] == "tool" else is_new
@@ -376,7 +348,7 @@ def respecified(plans: Plans, line: Line) -> str:
     cells = [
         (cell, package)
         for cell in build_for(plan, line.keys).cells
-        if any(holds(marker, cell.platform, python) for python in plan.pythons)
+        if any(parse.holds(marker, cell.platform, python) for python in plan.pythons)
         if (package := cell.package(line.name)) and package.version
     ]
     fitting = [
@@ -403,10 +375,10 @@ def setting_edits(plans: Plans) -> Iterator[Edit]:
     project, old, new = plans.view.project, settings(plans.before), settings(plans.plan)
     for keys in new:
         manifest = project.root if keys[0] == "tool" else project.manifest
-        value = value_at(manifest.data, keys)
+        value = parse.value_at(manifest.data, keys)
         if _ASKED.get(keys[-1]) in plans.asked:
             yield Edit(manifest.path, keys, None, new[keys], whole=True)
-        elif plans.is_ours:
+        elif plans.is_ours and (value or not old[keys]):
             yield Edit(manifest.path, keys, None, merged(value, old[keys], new[keys]), whole=True)
 
 
@@ -432,7 +404,7 @@ def merged(value: Any, old: Any, new: Any) -> Any:
 def option_edits(plans: Plans) -> Iterator[Edit]:
     """Yield the default among the groups of a plan, and the conflict of its options."""
     plan, project = plans.plan, plans.view.project
-    names, defaults = [option.name for option in plan.options], default_groups(project)
+    names, defaults = [option.name for option in plan.options], parse.default_groups(project)
     if plan.groups and not {*defaults}.intersection(names):
         new = [*defaults, plan.default.name]
         yield Edit(project.root.path, (*UV, "default-groups"), None, new, whole=True)
@@ -440,7 +412,8 @@ def option_edits(plans: Plans) -> Iterator[Edit]:
     chosen = {(kind, canonicalize_name(name)) for kind, name in pairs}
     before = {(one.kind, canonicalize_name(one.name)) for one in variants(plans.view) if one.kind}
     known = [
-        (one, chosen_in(one, project.manifest.name)) for one in project.root.uv.get("conflicts", [])
+        (one, parse.chosen_in(one, project.manifest.name))
+        for one in project.root.uv.get("conflicts", [])
     ]
     old = [raw for raw, one in known if one & (before - chosen)]
     if pairs and (old or not any(chosen <= one for _, one in known)):
@@ -452,7 +425,7 @@ def option_edits(plans: Plans) -> Iterator[Edit]:
 
 def source_edits(plans: Plans) -> Iterator[Edit]:
     """Yield the edits of sources and indexes: those of the plan for what the project has."""
-    view, plan, project = plans.view, plans.plan, plans.view.project
+    plan, project = plans.plan, plans.view.project
     if not plans.chooses and (plans.before is None or plans.before.sources == plan.sources):
         return
     declared = {written(one.url): one.name for one in reversed(project.indexes) if one.name}
@@ -461,45 +434,41 @@ def source_edits(plans: Plans) -> Iterator[Edit]:
     for package in dict.fromkeys([*new, *(one.name for one in project.sources)]):
         sources = project.sources_of(package)
         old = [dict(one.entry) for one in sources]
-        wanted = old
-        if package in view.family and (plans.chooses or follows(plans, package, old)):
-            is_planned = package in {*plan.tritons, *plan.companions, TORCH}
-            wanted = new.get(package, []) if is_planned or is_present(view, package) else []
-        used |= {entry.get("index", "") for entry in wanted}
-        if old != wanted:
+        entries = new.get(package, []) if follows(plans, package, old) else old
+        used |= {entry.get("index", "") for entry in entries}
+        if old != entries:
             keys = (*SOURCES, sources[0].key if sources else package)
             path = sources[0].path if sources else project.manifest.path
-            value = wanted[0] if len(wanted) == 1 else wanted or None
+            value = entries[0] if len(entries) == 1 else entries or None
             yield Edit(path, keys, None, value, whole=True)
     yield from index_edits(plans, used, declared)
 
 
 def sources_of(plan: Plan | None, names: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
     """Return the sources of a plan as files say them, with the names of their indexes."""
-    sources = plan.sources if plan else {}
-    return {package: [entry_of(one, names) for one in sources[package]] for package in sources}
-
-
-def entry_of(source: PlannedSource, names: Mapping[str, str]) -> dict[str, str]:
-    """Return a source of a plan as a file says it."""
-    index_name, marker, extra, group = source
-    entry = {"index": names.get(index_name, index_name), "extra": extra, "group": group}
-    return {key: value for key, value in {**entry, "marker": marker}.items() if value}
+    sources: dict[str, list[dict[str, str]]] = {}
+    for package, planned_sources in (plan.sources if plan else {}).items():
+        for name, marker, extra, group in planned_sources:
+            entry = {"index": names.get(name, name), "extra": extra, "group": group}
+            pairs = {**entry, "marker": marker}.items()
+            sources.setdefault(package, []).append({key: value for key, value in pairs if value})
+    return sources
 
 
 def follows(plans: Plans, package: str, old: Sequence[Mapping[str, str]]) -> bool:
-    """Tell whether the sources of a package follow the plan, though nobody asked for a build.
+    """Tell whether the sources of a package follow the plan.
 
-    They do where the plan of before says them word for word.
+    Those of torch's family do where somebody asked for a build, or where the plan of before says
+    them word for word; new ones of what the project does not have are left out.
     """
-    is_new = package in plans.plan.tritons or plans.is_ours
-    return old == sources_of(plans.before, {}).get(package, []) and (bool(old) or is_new)
-
-
-def is_present(view: View, package: str) -> bool:
-    """Tell whether a package is named by the files, or installed anywhere."""
-    installed = (package in {**cell.packages, **cell.missing} for cell in view.cells.values())
-    return any(installed) or bool(view.project.of(package))
+    view, plan, ours = plans.view, plans.plan, sources_of(plans.before, {}).get(package, [])
+    cells = view.cells.values()
+    is_present = any(package in {**cell.packages, **cell.missing} for cell in cells)
+    is_named = package in {*plan.tritons, *plan.companions, TORCH} or view.project.of(package)
+    if plans.chooses:
+        return package in view.family and bool(old or is_present or is_named)
+    is_new = package in plan.tritons or plans.is_ours
+    return package in view.family and old == ours and bool(old or is_new)
 
 
 def index_edits(plans: Plans, used: Collection[str], declared: Collection[str]) -> Iterator[Edit]:
@@ -513,8 +482,11 @@ def index_edits(plans: Plans, used: Collection[str], declared: Collection[str]) 
             path = clash.path if clash else project.root.path
             yield Edit(path, INDEXES, clash and clash.entry, entry)
     for one in project.indexes:
-        if one.entry and base_of(one.url, plans.view.facts) and one.name not in used:
+        if one.entry and parse.base_of(one.url, plans.view.facts) and one.name not in used:
             yield Edit(one.path, INDEXES, one.entry, None)
+
+
+_EDITS = (line_edits, setting_edits, option_edits, source_edits)
 
 
 def missed(view: View, plan: Plan) -> list[str]:

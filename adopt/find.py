@@ -11,22 +11,10 @@ from typing import Any, NamedTuple
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
-from adopt import edit
+from adopt import edit, parse
 from adopt.edit import Edit
 from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable
-from adopt.parse import (
-    BASE,
-    KINDS,
-    UV,
-    Line,
-    Option,
-    Project,
-    Source,
-    build_of_url,
-    conflicts,
-    holds,
-    value_at,
-)
+from adopt.parse import BASE, KINDS, UV, Line, Option, Project, Source, build_of_url, holds
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
@@ -220,7 +208,7 @@ def _missing_conflicts(view: View) -> Pairs:
         for kind in KINDS & source.entry.keys()
     }
     pairs = [pair for pair in combinations(chosen, 2) if chosen[pair[0]] != chosen[pair[1]]]
-    known = conflicts(view.project)
+    known = parse.conflicts(view.project)
     left = tuple(
         dict.fromkeys(chain(*(one for one in pairs if not any({*one} <= two for two in known))))
     )
@@ -666,7 +654,7 @@ def _narrow_sources(view: View) -> Pairs:
     way="`uv sync` reads sources and indexes: torch_backend={3}",
 )
 def _torch_backend(view: View) -> Pairs:
-    asked = value_at(view.project.root.data, (*UV, "pip", "torch-backend"))
+    asked = parse.value_at(view.project.root.data, (*UV, "pip", "torch-backend"))
     seen = [one for one in view.seen if not one.place.platform.startswith("macos")]
     seen = [
         one
@@ -688,7 +676,7 @@ def _torch_backend(view: View) -> Pairs:
 def _settings_of_others(view: View) -> Pairs:
     project = view.project
     declared = [build_of_url(one.url, view.facts) for one in project.indexes if one.is_open]
-    tools = value_at(project.manifest.data, ("tool",)) or {}
+    tools = parse.value_at(project.manifest.data, ("tool",)) or {}
     texts = {f"[tool.{name}]": str(tools[name]) for name in tools if name != "uv"}
     required = project.manifest.path.with_name("requirements.txt")
     if required.is_file():

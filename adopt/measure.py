@@ -22,18 +22,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from adopt import parse
 from adopt.edit import Edit, apply
-from adopt.parse import (
-    INDEXES,
-    UV,
-    Manifest,
-    Option,
-    Project,
-    build_of_url,
-    conflicts,
-    default_groups,
-    holds,
-)
+from adopt.parse import INDEXES, UV, Manifest, Option, Project, build_of_url, holds
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
@@ -344,8 +335,10 @@ def export(uv: Uv, project: Project, option: Option) -> Pylock:
 def deselected(project: Project, option: Option) -> list[str]:
     """Return the default groups that an option excludes, as options of uv."""
     chosen = (option.kind, canonicalize_name(option.name))
-    excluded = {one for entry in conflicts(project) if chosen in entry for one in entry - {chosen}}
-    names = default_groups(project)
+    excluded = {
+        one for entry in parse.conflicts(project) if chosen in entry for one in entry - {chosen}
+    }
+    names = parse.default_groups(project)
     names = [name for name in names if ("group", canonicalize_name(name)) in excluded]
     return [word for name in names for word in ("--no-group", name)]
 
