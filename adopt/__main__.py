@@ -54,6 +54,11 @@ class State(NamedTuple):
         files = [one for project in self.projects for one in (project.root, project.manifest)]
         return {one.path: one.text for one in files}
 
+    def mendable(self, levels: Collection[str], useless: Collection[str]) -> list[Finding]:
+        """Return what can be mended, of some levels, and was not tried in vain."""
+        findings = [one for one in self.findings if one.edits and one.level in levels]
+        return [one for one in findings if one.text not in useless]
+
     def more_than(self, other: State) -> list[Finding]:
         """Return what is found here, and was not there."""
         known = {finding.text for finding in other.findings}
@@ -89,25 +94,22 @@ class Command:
 
         Raises `Stop` where a cell changed that no mend was for.
         """
-        before, mended = state, list[Finding]()
-        useless, most = set[str](), None
+        before, mended, useless, most = state, list[Finding](), set[str](), None
         for _ in range(_ROUNDS):
-            findings = [one for one in state.findings if one.level in levels and one.edits]
-            chosen = {one.text: one for one in findings if one.text not in useless}
-            chosen = dict([*chosen.items()][:most])
-            texts = apply(state.texts, [edit for one in chosen.values() for edit in one.edits])
+            chosen = state.mendable(levels, useless)[:most]
+            texts = apply(state.texts, [edit for one in chosen for edit in one.edits])
             if texts == state.texts:
                 break
-            after = self.look(copy, texts)
+            after, names = self.look(copy, texts), {one.text for one in chosen}
             is_lost = bool(after.table.why_nothing) and not state.table.why_nothing
-            left = {finding.text for finding in after.findings} & chosen.keys()
+            left = names if is_lost else names & {one.text for one in after.findings}
             if is_lost and len(chosen) > 1:
                 # One of them is why it does not lock any more, so they are tried one by one.
                 most = 1
-            elif is_lost or left:
-                useless |= left or chosen.keys()
+            elif left:
+                useless |= left
             else:
-                mended, state = [*mended, *chosen.values()], after
+                mended, state = [*mended, *chosen], after
         refuse_unasked(before, state, {place for one in mended for place in one.places})
         return state, mended
 
@@ -194,9 +196,9 @@ def read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace,
     for name, text in _OPTIONS.items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
     options = parser.parse_intermixed_args(arguments)
-    answers = [word for word in options.words if "=" in word and not Path(word).exists()]
+    answers = {word for word in options.words if "=" in word and not Path(word).exists()}
+    given = dict(word.partition("=")[::2] for word in options.words if word in answers)
     paths = [word for word in options.words if word not in answers]
-    given = dict(word.partition("=")[::2] for word in answers)
     for key in given.keys() - ANSWERS:
         parser.error(f"{key} is no answer about torch; those are: {', '.join(ANSWERS)}")
     if len(paths) > 1:
@@ -211,25 +213,30 @@ def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
     """Measure, find, and mend unless it is only to be checked."""
     projects = read_projects(options.path)
     levels = [BROKEN, *([DRIFTS] * options.drifts), *([ADVICE] * options.advice)]
-    notes: list[str] = []
+    notes, mends = list[str](), list[Finding]()
     with copied(projects) as copy:
         command = Command(options, load_facts(), projects)
-        today = command.look(copy)
+        today = after = command.look(copy)
         if options.check:
             return checked(today, options)
-        is_first = not given or today.table.why_nothing
-        after, mends = command.mend(copy, today, levels if is_first else [])
+        if not given or today.table.why_nothing:
+            after, mends = command.mend(copy, today, levels)
         if given:
             asked, notes = command.ask(copy, after, given)
             after, more = command.mend(copy, asked, levels)
             mends += more
-    changed = {path: text for path, text in after.texts.items() if text != today.texts[path]}
-    if options.write and changed:
-        if after.table.why_nothing and not options.unmeasured:
-            raise Stop("Nothing could be measured, so nothing is written without --unmeasured.")
-        replace_files({path: today.texts[path] for path in changed}, changed)
+    if options.write:
+        write(today, after, options)
     show(today, after, mends, options, notes)
     return 0
+
+
+def write(today: State, after: State, options: argparse.Namespace) -> None:
+    """Write what was changed."""
+    changed = {path: text for path, text in after.texts.items() if text != today.texts[path]}
+    if changed and after.table.why_nothing and not options.unmeasured:
+        raise Stop("Nothing could be measured, so nothing is written without --unmeasured.")
+    replace_files({path: today.texts[path] for path in changed}, changed)
 
 
 def checked(state: State, options: argparse.Namespace) -> int:

@@ -13,7 +13,19 @@ from packaging.utils import canonicalize_name
 from adopt import Stop, parse
 from adopt.edit import Edit, constrain, exclude_each_other
 from adopt.find import Seen, View, is_pypi
-from adopt.parse import BASE, CONSTRAINTS, GROUPS, INDEXES, KINDS, SOURCES, UV, Keys, Line, Option
+from adopt.parse import (
+    BASE,
+    CONSTRAINTS,
+    GROUPS,
+    INDEXES,
+    KINDS,
+    SOURCES,
+    UV,
+    Keys,
+    Line,
+    Option,
+    holds,
+)
 from torch_plan.answers import records
 from torch_plan.answers.problems import Problem, Refused
 from torch_plan.answers.words import BackendWord, PlatformWord
@@ -22,6 +34,7 @@ from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.plan import Option as Build
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
+from torch_plan.resolution.cells import Package
 from torch_plan.resolution.check import find_problems, read_cells
 from torch_plan.resolution.defaults import complete
 from torch_plan.resolution.refusal import refusal_text
@@ -78,6 +91,15 @@ class Plans(NamedTuple):
                 lists.setdefault((as_compared(line.keys), line.name), []).append(line)
         return lists
 
+    @property
+    def gone(self) -> set[Keys]:
+        """The lists that chose a build, and do not any more."""
+        before, after = (
+            {keys for keys, name in planned(plan) if name == TORCH}
+            for plan in (self.before, self.plan)
+        )
+        return (before or {BASE}) - after
+
 
 def as_compared(keys: Keys) -> Keys:
     """Return the place of a list, its last name as uv compares it."""
@@ -98,15 +120,14 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     """Return the answers that give what was measured, or defaults where there is no torch."""
     options = variants(view)
     # Of each platform the oldest Python, and platforms with an accelerator first.
-    seen = {one.place[:2]: one for one in reversed(view.seen)}
-    rows = [one for option in options for one in seen.values() if one.place.option == option]
-    rows.sort(key=lambda one: (options.index(one.place.option), one.build == CPU))
-    read = {"project_slug": "adopted-project", **pinned(view), **named_index(view, given)}
+    seen = {one.place[:2]: one for one in reversed(view.seen) if one.place.option in options}
+    rows = sorted(seen.values(), key=lambda one: (options.index(one.place[0]), one.build == CPU))
+    read = {"project_slug": "adopted-project", "torch_pin": pinned(view)}
+    read |= {"companions": required(view), **named_index(view, given)}
     read |= {"python_version": view.oldest} if view.oldest else {}
     if not rows:
         return complete({**read, **given}, view.facts)
-    firsts = {one.place.option: one for one in reversed(rows)}
-    release = rows[0].torch.public
+    firsts, release = {one.place[0]: one for one in reversed(rows)}, rows[0].torch.public
     words = [backend_word(view, firsts[one], release, given) for one in options if one in firsts]
     read |= {
         "torch_version": release,
@@ -138,18 +159,18 @@ def platform_words(
     view: View, answers: Mapping[str, str], rows: Sequence[Seen], given: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield the words of `platforms`, with what gets another build or release than its option."""
-    cells = read_cells(complete(answers, view.facts), view.facts)
-    planned = {(one.variant.name, one.platform): one for one in cells.all} if cells else {}
-    names = dict(zip(variants(view), dict.fromkeys(name for name, _ in planned), strict=False))
-    for platform in answers["platforms"].split():
-        overrides = []
-        for seen in [one for one in rows if one.place.platform == platform]:
-            cell = planned[names[seen.place.option], platform]
-            is_own = has_own_release(view, seen, cell.release, given)
-            if is_own or seen.build != cell.build:
-                name = cell.variant.name if len(names) > 1 else None
-                overrides.append(override(view, seen, name, is_own=is_own))
-        yield from overrides or [platform]
+    read = read_cells(complete(answers, view.facts), view.facts)
+    cells = {(one.variant.name, one.platform): one for one in (read.all if read else ())}
+    names = dict(zip(variants(view), dict.fromkeys(name for name, _ in cells), strict=False))
+    words: dict[str, list[str]] = {one: [] for one in answers["platforms"].split()}
+    for seen in rows if cells else ():
+        name, platform = names[seen.place.option], seen.place.platform
+        cell = cells[name, platform]
+        is_own = has_own_release(view, seen, cell.release, given)
+        if is_own or seen.build != cell.build:
+            named = name if len(names) > 1 else None
+            words[platform].append(override(view, seen, named, is_own=is_own))
+    return (word for platform, others in words.items() for word in others or [platform])
 
 
 def override(view: View, seen: Seen, name: str | None, *, is_own: bool) -> str:
@@ -161,26 +182,21 @@ def override(view: View, seen: Seen, name: str | None, *, is_own: bool) -> str:
     return str(PlatformWord(seen.place.platform, name, backend, release if is_own else None, url))
 
 
-def pinned(view: View) -> dict[str, str]:
-    """Return how torch is pinned, and which companions are required."""
-    torch = view.project.of(TORCH)
-    is_held = any(line.is_exact for line in torch if line.keys == CONSTRAINTS)
-    is_bound = is_held and any(not line.is_exact for line in torch if not line.is_setting)
-    is_labelled = any(line.label for line in torch if not line.is_setting)
-    required = {line.name: line for line in view.project.lines if not line.is_setting}
-    companions = [
-        f"{name}{records.OPTIONAL if required[name].requirement.marker else ''}"
-        for name in view.facts.all_companions
-        if name in required
-    ]
-    return {
-        "torch_pin": records.MINIMUM
-        if is_bound
-        else records.LOCAL
-        if is_labelled
-        else records.PUBLIC,
-        "companions": " ".join(companions) or records.NO_COMPANIONS,
-    }
+def pinned(view: View) -> str:
+    """Return how torch is pinned."""
+    torch = [line for line in view.project.of(TORCH) if not line.is_setting]
+    held = [line.is_exact for line in view.project.of(TORCH) if line.keys == CONSTRAINTS]
+    if any(held) and not all(line.is_exact for line in torch):
+        return records.MINIMUM
+    return records.LOCAL if any(line.label for line in torch) else records.PUBLIC
+
+
+def required(view: View) -> str:
+    """Return the companions that are required, as an answer."""
+    lines = {line.name: line for line in view.project.lines if not line.is_setting}
+    marks = {name: records.OPTIONAL * bool(lines[name].requirement.marker) for name in lines}
+    names = [f"{name}{marks[name]}" for name in view.facts.all_companions if name in lines]
+    return " ".join(names) or records.NO_COMPANIONS
 
 
 def named_index(view: View, given: Mapping[str, str]) -> dict[str, str]:
@@ -227,24 +243,25 @@ def check_several(read: Mapping[str, str], given: Mapping[str, str]) -> None:
 
 def wanted_answers(view: View, read: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """Return what a project has, changed by what is asked for."""
-    answers = {**read, **given}
-    if not variants(view) and "torch_version" not in given:
+    answers, keys = {**read, **given}, {*given}
+    if not variants(view) and "torch_version" not in keys:
         # The newest release that has what is asked for, else the newest.
-        trials = [{**answers, "torch_version": one} for one in reversed(view.facts.releases)]
-        answers = next((one for one in trials if not problems_of(one, view.facts)), trials[0])
-    if not {"torch_backend", "layout"}.isdisjoint(given) and "platforms" not in given:
+        releases = reversed(view.facts.releases)
+        answers = first_served([{**answers, "torch_version": one} for one in releases], view.facts)
+    if keys & {"torch_backend", "layout"} and "platforms" not in keys:
         # A platform with a release of its own keeps it; others get the build that is asked for.
-        words = [word for word in read["platforms"].split() if "+" in word]
-        kept = {word.partition("=")[0] for word in words}
-        words += [one for one in view.platforms if one not in kept]
-        answers["platforms"] = " ".join(words) or answers["platforms"]
-    if "companions" in given or not problems_of(answers, view.facts):
-        return answers
+        kept = re.findall(r"(\S+?)(=\S*\+\S*)", read["platforms"])
+        others = [name for name in view.platforms if name not in dict(kept)]
+        answers["platforms"] = " ".join([*map("".join, kept), *others]) or answers["platforms"]
     # A companion may come from elsewhere, or have no wheels for some of the platforms.
-    names = [name.rstrip(records.OPTIONAL) for name in answers["companions"].split()]
-    optional = [f"{name}{records.OPTIONAL}" for name in names if name != records.NO_COMPANIONS]
-    eased = {**answers, "companions": " ".join(optional) or records.NO_COMPANIONS}
-    return answers if problems_of(eased, view.facts) else eased
+    optional = re.sub(r"(?<![?\w-])(?!none\b)([\w-]+)\??", r"\1?", answers["companions"])
+    eased = answers if "companions" in keys else {**answers, "companions": optional}
+    return first_served([answers, eased], view.facts)
+
+
+def first_served(trials: Sequence[dict[str, str]], facts: Facts) -> dict[str, str]:
+    """Return the first answers that can be planned, else the first."""
+    return next((one for one in trials if not problems_of(one, facts)), trials[0])
 
 
 def refusal(
@@ -279,22 +296,26 @@ def planned(plan: Plan | None) -> dict[ListAndName, list[str]]:
 
 
 def line_edits(plans: Plans) -> Iterator[Edit]:
-    """Yield the edits of requirements, list by list, and the constraint that a bound needs."""
+    """Yield the edits of requirements, list by list."""
     project, lists, new = plans.view.project, plans.lists, planned(plans.plan)
     options = [Option("", plans.plan.selector, option.name) for option in plans.plan.options]
     spelt = {as_compared(keys): keys for keys in map(keys_of, [*options, *project.options])}
     for key in {**lists, **new}:
         keys, group = key[0], lists.get(key, [])
         manifest = project.root if keys[0] == "tool" else project.manifest
-        old = [line.text for line in group]
-        for one, other in zip_longest(old, wanted(plans, key) if group else added(plans, key)):
+        wanted = exchanged(plans, key) if group else added(plans, key)
+        for one, other in zip_longest([line.text for line in group], wanted):
             if one != other:
                 yield Edit(manifest.path, spelt.get(keys, keys), one, other)
-    torch, releases = project.of(TORCH), plans.plan.releases
+
+
+def bound_edits(plans: Plans) -> Iterator[Edit]:
+    """Yield the constraint that holds a bound at the release that is asked for."""
+    torch, releases = plans.view.project.of(TORCH), plans.plan.releases
     is_held = plans.plan.is_library or any(one.is_exact and one.is_setting for one in torch)
-    is_loose = not is_held and any(not one.is_exact for one in torch)
-    if "torch_version" in plans.asked and len(releases) == 1 and is_loose:
-        yield constrain(project, f"{TORCH}=={releases[0]}")
+    is_asked = "torch_version" in plans.asked and len(releases) == 1
+    if is_asked and not is_held and not all(one.is_exact for one in torch):
+        yield constrain(plans.view.project, f"{TORCH}=={releases[0]}")
 
 
 def keys_of(option: Option) -> Keys:
@@ -313,25 +334,18 @@ def added(plans: Plans, key: ListAndName) -> list[str]:
     return new if is_added and key not in planned(plans.before) else []
 
 
-def wanted(plans: Plans, key: ListAndName) -> list[str]:
+def exchanged(plans: Plans, key: ListAndName) -> list[str]:
     """Return the requirements in the place of those of one package in one list.
 
     What the plan of before says word for word becomes what the plan says; so does a label, which
-    is for some platforms, where another build is asked for. All others get another release. A list
-    that chose a build, and does not any more, has none.
+    is for some platforms, where another build is asked for. All others get another release.
     """
-    (keys, name), group = key, plans.lists[key]
-    old, new = planned(plans.before), planned(plans.plan)
-    is_labelled = plans.chooses and any(line.label for line in group)
-    is_planned = [line.text for line in group] == old.get(key, [])
-    if is_planned or name in plans.view.facts.all_tritons:
-        return new.get(key, [])
-    if keys[0] != "tool":
-        before, after = ({one for one, name in lists if name == TORCH} for lists in (old, new))
-        if keys in (before or {BASE}) - after:
-            return []
-        if is_labelled:
-            return new.get(key, [])
+    group = plans.lists[key]
+    old, new = (planned(one).get(key, []) for one in (plans.before, plans.plan))
+    is_chosen = plans.chooses and not group[0].is_setting and any(line.label for line in group)
+    is_planned = [line.text for line in group] == old or key[1] in plans.view.facts.all_tritons
+    if is_planned or is_chosen or key[0] in plans.gone:
+        return new
     return [respecified(plans, line) for line in group]
 
 
@@ -344,27 +358,33 @@ def build_for(plan: Plan, keys: Keys) -> Build:
 
 def respecified(plans: Plans, line: Line) -> str:
     """Return a requirement with the version of a plan; a bound or a pin that admits it stays."""
-    plan, facts, marker = plans.plan, plans.view.facts, line.requirement.marker
-    cells = [
-        (cell, package)
-        for cell in build_for(plan, line.keys).cells
-        if any(parse.holds(marker, cell.platform, python) for python in plan.pythons)
-        if (package := cell.package(line.name)) and package.version
-    ]
-    fitting = [
-        facts.companions(cell.release).get(line.name, (cells[0][1].version,)) for cell, _ in cells
-    ]
-    is_admitted = all(any(map(line.public.contains, versions)) for versions in fitting)
-    is_built = not line.label or line.label in {package.label for _, package in cells}
-    if not cells or line.requirement.url or (is_admitted and is_built):
+    cells = [*packages_for(plans.plan, line)]
+    if not cells or line.requirement.url or is_right(line, cells, plans.view.facts):
         return line.text
-    cell, package = cells[0]
+    release, package = cells[0]
     pin = f"=={package.full_version if line.label else package.version}"
     if not line.is_exact and line.is_setting and line.name != TORCH:
-        pin = facts.pair_bounds(line.name, cell.release)
+        pin = plans.view.facts.pair_bounds(line.name, release)
     elif {one.operator for one in line.requirement.specifier} == {">="}:
         pin = f">={package.version}"
     return re.sub(r"\s*[(<>=!~][^;]*?(?=\s*(;|$))|(?<=\w)(?=\s*(;|$))", pin, line.text, count=1)
+
+
+def packages_for(plan: Plan, line: Line) -> Iterator[tuple[str, Package]]:
+    """Yield what a plan has in the place of a requirement: release of torch, package."""
+    for cell in build_for(plan, line.keys).cells:
+        package, marker = cell.package(line.name), line.requirement.marker
+        is_held = any(holds(marker, cell.platform, python) for python in plan.pythons)
+        if package and package.version and is_held:
+            yield cell.release, package
+
+
+def is_right(line: Line, cells: Sequence[tuple[str, Package]], facts: Facts) -> bool:
+    """Tell whether a requirement admits what goes with each release, and names its build."""
+    version = cells[0][1].version
+    fitting = [facts.companions(release).get(line.name, (version,)) for release, _ in cells]
+    is_admitted = all(any(map(line.public.contains, versions)) for versions in fitting)
+    return is_admitted and line.label in {"", *(package.label for _, package in cells)}
 
 
 # --- Settings -------------------------------------------------------------------------------------
@@ -408,16 +428,19 @@ def option_edits(plans: Plans) -> Iterator[Edit]:
     if plan.groups and not {*defaults}.intersection(names):
         new = [*defaults, plan.default.name]
         yield Edit(project.root.path, (*UV, "default-groups"), None, new, whole=True)
-    pairs = [(plan.selector, name) for name in names if plan.selector]
-    chosen = {(kind, canonicalize_name(name)) for kind, name in pairs}
-    before = {(one.kind, canonicalize_name(one.name)) for one in variants(plans.view) if one.kind}
-    known = [
-        (one, parse.chosen_in(one, project.manifest.name))
-        for one in project.root.uv.get("conflicts", [])
-    ]
-    old = [raw for raw, one in known if one & (before - chosen)]
-    if pairs and (old or not any(chosen <= one for _, one in known)):
-        yield exclude_each_other(project, pairs, [*old, None][0])
+    if plan.selector:
+        yield from conflict_edits(plans, [(plan.selector, name) for name in names])
+
+
+def conflict_edits(plans: Plans, options: Sequence[tuple[str, str]]) -> Iterator[Edit]:
+    """Yield the edit by which options exclude each other, in the place of those that are gone."""
+    project, raw = plans.view.project, plans.view.project.root.uv.get("conflicts", [])
+    wanted = {(kind, canonicalize_name(name)) for kind, name in options}
+    named = {(one.kind, canonicalize_name(one.name)) for one in variants(plans.view)}
+    known = [parse.chosen_in(entry, project.manifest.name) for entry in raw]
+    old = [entry for entry, chosen in zip(raw, known, strict=True) if chosen & (named - wanted)]
+    if old or not any(wanted <= chosen for chosen in known):
+        yield exclude_each_other(project, options, [*old, None][0])
 
 
 # --- Sources and indexes --------------------------------------------------------------------------
@@ -425,23 +448,26 @@ def option_edits(plans: Plans) -> Iterator[Edit]:
 
 def source_edits(plans: Plans) -> Iterator[Edit]:
     """Yield the edits of sources and indexes: those of the plan for what the project has."""
-    plan, project = plans.plan, plans.view.project
-    if not plans.chooses and (plans.before is None or plans.before.sources == plan.sources):
-        return
+    project, used = plans.view.project, set[str]()
     declared = {written(one.url): one.name for one in reversed(project.indexes) if one.name}
-    names = {one.name: declared.get(written(one.url)) or one.name for one in plan.indexes}
-    new, used = sources_of(plan, names), set[str]()
-    for package in dict.fromkeys([*new, *(one.name for one in project.sources)]):
-        sources = project.sources_of(package)
-        old = [dict(one.entry) for one in sources]
-        entries = new.get(package, []) if follows(plans, package, old) else old
+    names = {one.name: declared.get(written(one.url), one.name) for one in plans.plan.indexes}
+    new, ours = sources_of(plans.plan, names), sources_of(plans.before, {})
+    for package in {**new, **{one.name: None for one in project.sources}}:
+        old = [dict(one.entry) for one in project.sources_of(package)]
+        entries = new.get(package, []) if follows(plans, package, old, ours) else old
         used |= {entry.get("index", "") for entry in entries}
-        if old != entries:
-            keys = (*SOURCES, sources[0].key if sources else package)
-            path = sources[0].path if sources else project.manifest.path
-            value = entries[0] if len(entries) == 1 else entries or None
-            yield Edit(path, keys, None, value, whole=True)
-    yield from index_edits(plans, used, declared)
+        yield replace_sources(project, package, entries)
+    if plans.chooses or (ours and sources_of(plans.plan, {}) != ours):
+        yield from undeclared(plans, used, declared)
+        yield from unused(plans, used)
+
+
+def replace_sources(project: parse.Project, package: str, entries: list[dict[str, str]]) -> Edit:
+    """Put other sources in the place of those of a package."""
+    places = [(one.path, one.key) for one in project.sources_of(package)]
+    path, key = [*places, (project.manifest.path, package)][0]
+    value = entries if len(entries) > 1 else [*entries, None][0]
+    return Edit(path, (*SOURCES, key), None, value, whole=True)
 
 
 def sources_of(plan: Plan | None, names: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
@@ -455,38 +481,42 @@ def sources_of(plan: Plan | None, names: Mapping[str, str]) -> dict[str, list[di
     return sources
 
 
-def follows(plans: Plans, package: str, old: Sequence[Mapping[str, str]]) -> bool:
+def follows(plans: Plans, package: str, old: list[Any], ours: Mapping[str, Any]) -> bool:
     """Tell whether the sources of a package follow the plan.
 
     Those of torch's family do where somebody asked for a build, or where the plan of before says
     them word for word; new ones of what the project does not have are left out.
     """
-    view, plan, ours = plans.view, plans.plan, sources_of(plans.before, {}).get(package, [])
+    view, plan = plans.view, plans.plan
     cells = view.cells.values()
     is_present = any(package in {**cell.packages, **cell.missing} for cell in cells)
     is_named = package in {*plan.tritons, *plan.companions, TORCH} or view.project.of(package)
     if plans.chooses:
         return package in view.family and bool(old or is_present or is_named)
     is_new = package in plan.tritons or plans.is_ours
-    return package in view.family and old == ours and bool(old or is_new)
+    return package in view.family and old == ours.get(package, []) and bool(old or is_new)
 
 
-def index_edits(plans: Plans, used: Collection[str], declared: Collection[str]) -> Iterator[Edit]:
-    """Yield the edits of indexes: those that sources name are declared, those of no use go."""
+def undeclared(plans: Plans, used: Collection[str], declared: Collection[str]) -> Iterator[Edit]:
+    """Yield the edits that declare the indexes which sources name."""
     project = plans.view.project
-    for index in plans.plan.indexes:
-        if index.name in used and not index.default and written(index.url) not in declared:
+    for index in [one for one in plans.plan.indexes if one.name in used and not one.default]:
+        if written(index.url) not in declared:
             flat = {"format": "flat"} if index.flat else {}
             entry = {"name": index.name, "url": index.url, **flat, "explicit": True}
             clash = project.index_named(index.name)
             path = clash.path if clash else project.root.path
             yield Edit(path, INDEXES, clash and clash.entry, entry)
-    for one in project.indexes:
-        if one.entry and parse.base_of(one.url, plans.view.facts) and one.name not in used:
+
+
+def unused(plans: Plans, used: Collection[str]) -> Iterator[Edit]:
+    """Yield the edits that take away indexes of PyTorch which no source names."""
+    for one in [one for one in plans.view.project.indexes if one.entry and one.name not in used]:
+        if parse.base_of(one.url, plans.view.facts):
             yield Edit(one.path, INDEXES, one.entry, None)
 
 
-_EDITS = (line_edits, setting_edits, option_edits, source_edits)
+_EDITS = (line_edits, bound_edits, setting_edits, option_edits, source_edits)
 
 
 def missed(view: View, plan: Plan) -> list[str]:

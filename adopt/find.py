@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from adopt import edit, parse
 from adopt.edit import Edit
 from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable
-from adopt.parse import BASE, KINDS, UV, Line, Option, Project, Source, build_of_url, holds
+from adopt.parse import BASE, KINDS, UV, Index, Line, Option, Project, Source, build_of_url, holds
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
@@ -96,9 +96,10 @@ class View:
         is_general = name in self.facts.all_companions and (is_pypi(got) or not on_pypi)
         return on_pypi if is_general else self.build(got, platform)
 
-    def has_wheel(self, name: str, version: str, build: str, platforms: Iterable[str]) -> bool:
-        """Tell whether an index has a version of a package for all of some platforms."""
-        return all(self.facts.pythons(name, version, build, one) for one in platforms)
+    def indexes_with(self, name: str, version: str, platform: str) -> list[str]:
+        """Return the indexes that have a version of a package for a platform."""
+        indexes = self.facts.indexes(name, version)
+        return [one for one in indexes if self.facts.pythons(name, version, one, platform)]
 
     def essence(self, place: Place) -> Any:
         """Return what a cell is to somebody: releases and builds, wherever they come from."""
@@ -126,10 +127,12 @@ class View:
         lines = [line for line in self.project.required(place.option) if line.name == name]
         return [line for line in lines if holds(line.requirement.marker, *place[1:])]
 
-    def build_of(self, source: Source) -> str:
-        """Return the build of the index of a source, empty for one that is not PyTorch's."""
-        index = self.project.index_named(source.entry.get("index", ""))
-        return build_of_url(index.url, self.facts) if index else ""
+    def build_of(self, index: Index | Source) -> str:
+        """Return the build of an index, or of that of a source; empty for one not PyTorch's."""
+        if isinstance(index, Source):
+            named = self.project.index_named(index.entry.get("index", ""))
+            return self.build_of(named) if named else ""
+        return build_of_url(index.url, self.facts)
 
     def alike(self, source: Source, marker: str) -> list[Edit]:
         """Give another marker to a source, and to those of torch's family with the same one."""
@@ -236,22 +239,15 @@ def _name_index(view: View, key: Key, _: Any) -> Iterator[Edit]:
     _name_index,
 )
 def _labels_without_index(view: View) -> Pairs:
-    why, indexes = view.table.why_nothing, view.project.indexes
     lines = [one for one in view.project.lines if one.label and one.name in view.family]
-    torch = [one for one in lines if one.name == TORCH and one.is_exact][:1]
-    labels = {one.label for one in lines} - {build_of_url(one.url, view.facts) for one in indexes}
-    if (
-        torch
-        and labels == {torch[0].label}
-        and f"+{torch[0].label}" in why
-        and "no version of" in why
-    ):
-        release, label = str(torch[0].public).removeprefix("=="), torch[0].label
-        served = tuple(
-            one for one in DEFAULT_PLATFORMS if view.has_wheel(TORCH, release, label, [one])
-        )
-        if served:
-            yield (torch[0].text, label, served, tuple(lines)), None
+    torch, labels = [one for one in lines if one.name == TORCH], {one.label for one in lines}
+    label, release = (torch[0].label, str(torch[0].public)[2:]) if torch else ("", "")
+    said = re.search(rf"no version of \S*\+{label}", view.table.why_nothing)
+    left = labels - {*map(view.build_of, view.project.indexes)}
+    if said and labels == left == {label} <= {*view.facts.backends(release)}:
+        names = DEFAULT_PLATFORMS
+        served = tuple(one for one in names if view.facts.pythons(TORCH, release, label, one))
+        yield (torch[0].text, label, served, tuple(lines)), None
 
 
 def _require_triton(view: View, key: Key, _: Any) -> Iterator[Edit]:
@@ -350,33 +346,29 @@ def _is_everywhere(view: View, place: Place, name: str) -> bool:
 def _mend_no_wheel(view: View, key: Key, places: Sequence[Place]) -> list[Edit]:
     """Let a package come from PyPI where its index has no wheel; or not at all if nobody has.
 
-    torch is never left out. What has the same index goes with it. Where an index has the wheel
-    under another label, uv alone can say why it took this one.
+    torch is never left out. Where an index has the wheel under another label, uv alone can say why
+    it took this one.
     """
     name, version, platforms = key[0], key[1].public, platforms_in(places)
     limit = edit.without(platforms, view.platforms)
-    sources = {source: None for place in places for source in view.sources_at(name, place)}
+    known = [one for at in platforms for one in view.indexes_with(name, version, at)]
+    sources = _sources_of(view, name, places)
     lines = {line: None for place in places for line in view.lines_at(name, place)}
-    build = build_of_url(key[1].registry, view.facts)
-    if not limit or any(view.has_wheel(name, version, build, [one]) for one in platforms):
+    if not limit or build_of_url(key[1].registry, view.facts) in known:
         return []
-    if sources and view.has_wheel(name, version, PYPI, platforms):
-        sources |= dict.fromkeys(_with_same_index(view, sources, places) if name == TORCH else ())
-        edits = [edit.limit_source(source, limit) for source in sources]
-        return [*edits, *(edit.without_label(line) for line in lines if line.label)]
-    builds = view.facts.indexes(name, version)
-    is_known = any(view.has_wheel(name, version, one, [at]) for one in builds for at in platforms)
-    return [] if is_known or name == TORCH else [edit.limit_line(one, limit) for one in lines]
+    if sources and known.count(PYPI) == len(platforms):
+        limited = [edit.limit_source(source, limit) for source in sources]
+        return [*limited, *map(edit.without_label, lines)]
+    is_left_out = not known and name != TORCH
+    return [edit.limit_line(line, limit) for line in lines] if is_left_out else []
 
 
-def _with_same_index(
-    view: View, sources: Iterable[Source], places: Sequence[Place]
-) -> Iterator[Source]:
-    indexes = [source.entry.get("index") for source in sources]
-    for source in view.project.sources:
-        at = [source in view.sources_at(source.name, place) for place in places]
-        if source.name in view.family and source.entry.get("index") in indexes and any(at):
-            yield source
+def _sources_of(view: View, name: str, places: Sequence[Place]) -> list[Source]:
+    """Return the sources of a package that hold in some cells; what has torch's goes with it."""
+    names = view.family if name == TORCH else {name}
+    held = {one: None for place in places for key in names for one in view.sources_at(key, place)}
+    indexes = {one.entry.get("index") for one in held if one.name == name}
+    return [source for source in held if source.entry.get("index") in indexes]
 
 
 @_rule("{2}", "{0} {1.version} has no wheel for {victims}.", _mend_no_wheel, _OTHER_RELEASE)
@@ -411,8 +403,7 @@ def _cpu_of_pypi(view: View) -> Iterator[tuple[Source, Place]]:
     for place, _, torch, _ in (one for one in view.seen if one.build == CPU and is_pypi(one.torch)):
         for source in view.project.sources_of(TORCH, place.option):
             build = view.build_of(source)
-            is_gpu = build not in ("", CPU)
-            if is_gpu and view.has_wheel(TORCH, torch.public, build, [place.platform]):
+            if build != CPU and build in view.indexes_with(TORCH, torch.public, place.platform):
                 yield source, place
 
 
@@ -444,7 +435,7 @@ def _amd64(view: View) -> Pairs:
 )
 def _newest_of_any_index(view: View) -> Pairs:
     for index in (one for one in view.project.indexes if one.is_open):
-        build = build_of_url(index.url, view.facts)
+        build = view.build_of(index)
         for seen in view.seen if build not in ("", CPU) else ():
             is_cpu = seen.build == CPU and not seen.place.platform.startswith("macos")
             if is_cpu and is_pypi(seen.torch):
@@ -655,16 +646,12 @@ def _narrow_sources(view: View) -> Pairs:
 )
 def _torch_backend(view: View) -> Pairs:
     asked = parse.value_at(view.project.root.data, (*UV, "pip", "torch-backend"))
-    seen = [one for one in view.seen if not one.place.platform.startswith("macos")]
-    seen = [
-        one
-        for one in seen
-        if one.build not in ("", asked) and (asked != "auto" or one.build == CPU)
-    ]
-    places = [one.place for one in seen if not view.sources_at(TORCH, one.place)]
+    wrong = {CPU} if asked == "auto" else {*view.facts.all_backends} - {asked}
+    bare = [one for one in view.seen if not view.sources_at(TORCH, one.place)]
+    places = [one.place for one in bare if one.build in wrong and "macos" not in one.place[1]]
+    hurt = f", and another build is installed on {view.victims(places)}" if places else ""
+    backend = "cu128" if asked == "auto" else asked
     if asked:
-        hurt = f", and another build is installed on {view.victims(places)}" if places else ""
-        backend = "cu128" if asked == "auto" else asked
         yield (asked, BROKEN if places else ADVICE, hurt, backend), None
 
 
@@ -675,17 +662,20 @@ def _torch_backend(view: View) -> Pairs:
 )
 def _settings_of_others(view: View) -> Pairs:
     project = view.project
-    declared = [build_of_url(one.url, view.facts) for one in project.indexes if one.is_open]
+    declared = [view.build_of(one) for one in project.indexes if one.is_open]
+    if view.seen and not project.sources_of(TORCH) and not any(declared):
+        for where, text in _texts_of_others(project).items():
+            builds = (build_of_url(url, view.facts) for url in re.findall(r"\w+://[^\s'\"]+", text))
+            yield from (((where, build), None) for build in dict.fromkeys(filter(None, builds)))
+
+
+def _texts_of_others(project: Project) -> dict[str, str]:
     tools = parse.value_at(project.manifest.data, ("tool",)) or {}
     texts = {f"[tool.{name}]": str(tools[name]) for name in tools if name != "uv"}
     required = project.manifest.path.with_name("requirements.txt")
     if required.is_file():
         texts["requirements.txt"] = required.read_text(encoding="utf-8", errors="replace")
-    is_named = not view.seen or project.sources_of(TORCH) or any(declared)
-    for where, text in texts.items() if not is_named else ():
-        urls = re.findall(r"\w+://[^\s'\"]+", text)
-        for build in {build: None for url in urls if (build := build_of_url(url, view.facts))}:
-            yield (where, build), None
+    return texts
 
 
 # --- Words ----------------------------------------------------------------------------------------

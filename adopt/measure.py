@@ -282,7 +282,8 @@ def make_lock(uv: Uv, *, is_changed: bool, locked: bool) -> str:
     try:
         uv.run("lock")
     except UvFailed as failed:
-        if is_changed or is_unsolvable(str(failed)) or not lock.exists():
+        is_usable = lock.exists() and not is_changed
+        if not is_usable or is_unsolvable(str(failed)):
             raise
         cause = " ".join(re.findall(r"(?m)^error.*", str(failed)))
         return f"uv.lock as it is, since uv could not lock: {cause[:200]}"
@@ -378,10 +379,11 @@ def pythons_of(project: Project, exported: Pylock, facts: Facts) -> list[str]:
 def select(exported: Pylock, platform: str, python: str) -> Cell:
     """Return what a platform gets of an export; `Pylock.select` would stop at a missing wheel."""
     markers = exported.environments or ()
-    is_locked = not markers or any(holds(marker, platform, python) for marker in markers)
-    cell = Cell({}, {}, is_locked)
+    if markers and not any(holds(marker, platform, python) for marker in markers):
+        return Cell({}, {}, is_locked=False)
+    cell = Cell({}, {})
     environment = {**compared(platform, python), "implementation_version": python, **_NO_CHOICE}
-    for package in exported.packages if cell.is_locked else ():
+    for package in exported.packages:
         if not package.marker or package.marker.evaluate(environment, context="lock_file"):
             wheels = wheels_of(package)
             is_there = wheels is None or any(fits(name, platform, python) for name in wheels)

@@ -22,26 +22,31 @@ def table_lines(title: str, table: Table, views: Sequence[View]) -> Iterator[str
         yield from (f"  {line}" for line in masked(table.why_nothing).splitlines())
         return
     yield f"{title} (of {table.lock}):"
-    empty: list[str] = []
-    for view in views:
-        rows: dict[tuple[tuple[str, str], ...], list[Option]] = {}
-        for option in view.project.options:
-            rows.setdefault(tuple(option_rows(view, option)), []).append(option)
-        rows.pop((), None)
-        for row, options in rows.items():
-            names = name_all(options, views)
-            if {text for _, text in row} <= {*_EMPTY}:
-                empty.append(names)
-                continue
-            width = max(len(platform) for platform, _ in row)
+    rows = [row for view in views for row in view_rows(view, views)]
+    for names, texts in rows:
+        if not is_empty(texts):
+            width = max(map(len, texts))
             yield f"  {names}"
-            yield from (f"    {platform:<{width}}  {text}" for platform, text in row)
-    if empty:
+            yield from (f"    {platform:<{width}}  {text}" for platform, text in texts.items())
+    if empty := [names for names, texts in rows if is_empty(texts)]:
         yield f"  Without torch: {', '.join(empty)}"
     if not any(view.project.of(TORCH) or view.seen for view in views):
         yield "  Nothing here requires torch. An answer such as torch_backend=cu128 adds it."
     for name, why in table.unmeasured.items():
         yield f"  {name}: not measured. {masked(why).strip()}"
+
+
+def is_empty(texts: Mapping[str, str]) -> bool:
+    """Tell whether no platform has torch."""
+    return {*texts.values()} <= {*_EMPTY}
+
+
+def view_rows(view: View, views: Sequence[View]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield what the options of a project are, and what each platform gets; like ones at once."""
+    rows: dict[tuple[tuple[str, str], ...], list[Option]] = {}
+    for option in view.project.options:
+        rows.setdefault(tuple(option_rows(view, option)), []).append(option)
+    yield from ((name_all(options, views), dict(row)) for row, options in rows.items() if row)
 
 
 def name_all(options: Sequence[Option], views: Sequence[View]) -> str:
