@@ -102,12 +102,12 @@ class Command:
                 break
             after, names = self.look(copy, texts), {one.text for one in chosen}
             is_lost = bool(after.table.why_nothing) and not state.table.why_nothing
-            left = names if is_lost else names & {one.text for one in after.findings}
+            left = names if is_lost else {one.text for one in after.findings}
             if is_lost and len(chosen) > 1:
                 # One of them is why it does not lock any more, so they are tried one by one.
                 most = 1
-            elif left:
-                useless |= left
+            elif names & left:
+                useless |= names & left
             else:
                 mended, state = [*mended, *chosen], after
         refuse_unasked(before, state, {place for one in mended for place in one.places})
@@ -196,9 +196,9 @@ def read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace,
     for name, text in _OPTIONS.items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
     options = parser.parse_intermixed_args(arguments)
-    answers = {word for word in options.words if "=" in word and not Path(word).exists()}
-    given = dict(word.partition("=")[::2] for word in options.words if word in answers)
-    paths = [word for word in options.words if word not in answers]
+    answers = [word for word in options.words if "=" in word and not Path(word).exists()]
+    given = dict(word.split("=", 1) for word in answers)
+    paths = sorted({*options.words} - {*answers})
     for key in given.keys() - ANSWERS:
         parser.error(f"{key} is no answer about torch; those are: {', '.join(ANSWERS)}")
     if len(paths) > 1:

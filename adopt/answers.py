@@ -34,7 +34,7 @@ from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.plan import Option as Build
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
-from torch_plan.resolution.cells import Package
+from torch_plan.resolution.cells import Cell, Package
 from torch_plan.resolution.check import find_problems, read_cells
 from torch_plan.resolution.defaults import complete
 from torch_plan.resolution.refusal import refusal_text
@@ -163,23 +163,24 @@ def platform_words(
     cells = {(one.variant.name, one.platform): one for one in (read.all if read else ())}
     names = dict(zip(variants(view), dict.fromkeys(name for name, _ in cells), strict=False))
     words: dict[str, list[str]] = {one: [] for one in answers["platforms"].split()}
-    for seen in rows if cells else ():
-        name, platform = names[seen.place.option], seen.place.platform
-        cell = cells[name, platform]
-        is_own = has_own_release(view, seen, cell.release, given)
-        if is_own or seen.build != cell.build:
-            named = name if len(names) > 1 else None
-            words[platform].append(override(view, seen, named, is_own=is_own))
+    for seen in rows:
+        cell = cells.get((names.get(seen.place.option, ""), seen.place.platform))
+        if cell and (word := override(view, seen, cell, given, named=len(names) > 1)):
+            words[cell.platform].append(word)
     return (word for platform, others in words.items() for word in others or [platform])
 
 
-def override(view: View, seen: Seen, name: str | None, *, is_own: bool) -> str:
-    """Return the word of `platforms` for a cell as it is."""
+def override(view: View, seen: Seen, cell: Cell, given: Mapping[str, str], *, named: bool) -> str:
+    """Return the word of `platforms` for what is measured, empty where a plan has it there."""
+    is_own = has_own_release(view, seen, cell.release, given)
+    if not is_own and seen.build == cell.build:
+        return ""
     registry = seen.torch.registry
     is_known = is_pypi(seen.torch) or parse.build_of_url(registry, view.facts)
-    backend, release = PYPI if is_pypi(seen.torch) else seen.build, seen.torch.public
+    backend = PYPI if is_pypi(seen.torch) else seen.build
+    release, name = seen.torch.public if is_own else None, cell.variant.name if named else None
     url = None if is_known else registry
-    return str(PlatformWord(seen.place.platform, name, backend, release if is_own else None, url))
+    return str(PlatformWord(cell.platform, name, backend, release, url))
 
 
 def pinned(view: View) -> str:
@@ -453,10 +454,11 @@ def source_edits(plans: Plans) -> Iterator[Edit]:
     names = {one.name: declared.get(written(one.url), one.name) for one in plans.plan.indexes}
     new, ours = sources_of(plans.plan, names), sources_of(plans.before, {})
     for package in {**new, **{one.name: None for one in project.sources}}:
-        old = [dict(one.entry) for one in project.sources_of(package)]
-        entries = new.get(package, []) if follows(plans, package, old, ours) else old
+        entries: list[Any] = [dict(one.entry) for one in project.sources_of(package)]
+        if follows(plans, package, entries, ours):
+            entries = new.get(package, [])
+            yield replace_sources(project, package, entries)
         used |= {entry.get("index", "") for entry in entries}
-        yield replace_sources(project, package, entries)
     if plans.chooses or (ours and sources_of(plans.plan, {}) != ours):
         yield from undeclared(plans, used, declared)
         yield from unused(plans, used)

@@ -35,8 +35,8 @@ _X86_64 = r"platform_machine\s*==\s*(['\"])x86_64\1"
 _OTHER_RELEASE = "Take another release or build: torch_version=… torch_backend=…"
 
 Key = tuple[Any, ...]
-Pairs = Iterator[tuple[Key, Place | None]]
-"""What is wrong, in the parts of its sentence, and the cell in which it is, if it is in one."""
+Pairs = Iterator[tuple[Key, Place]]
+"""What is wrong, in the parts of its sentence, and a cell in which it is."""
 
 
 class Finding(NamedTuple):
@@ -173,8 +173,7 @@ def _rule(
     """
 
     def find(pairs: Callable[[View], Pairs], view: View) -> Iterator[Finding]:
-        for key, cells in grouped(pairs(view)).items():
-            places = [place for place in cells if place]
+        for key, places in grouped(pairs(view)).items():
             pythons = sorted({one.python for one in places}, key=version_key)
             words = {"victims": view.victims(places), "pythons": listed(pythons)}
             words["platforms"] = listed(platforms_in(places))
@@ -198,13 +197,8 @@ def find(view: View) -> list[Finding]:
 # --- Nobody can lock ------------------------------------------------------------------------------
 
 
-@_rule(
-    BROKEN,
-    "Nobody can lock: {0} take torch from different indexes, and nothing says that they exclude "
-    "each other.",
-    lambda view, key, _: [edit.exclude_each_other(view.project, key[1])],
-)
-def _missing_conflicts(view: View) -> Pairs:
+@_RULES.append
+def _missing_conflicts(view: View) -> Iterator[Finding]:
     chosen = {
         (kind, canonicalize_name(source.entry[kind])): source.entry.get("index")
         for source in view.project.sources_of(TORCH)
@@ -212,47 +206,57 @@ def _missing_conflicts(view: View) -> Pairs:
     }
     pairs = [pair for pair in combinations(chosen, 2) if chosen[pair[0]] != chosen[pair[1]]]
     known = parse.conflicts(view.project)
-    left = tuple(
-        dict.fromkeys(chain(*(one for one in pairs if not any({*one} <= two for two in known))))
-    )
+    left = [pair for pair in pairs if not any({*pair} <= one for one in known)]
     if left and "conflicting indexes" in str(view.table.unmeasured):
-        yield (listed([name for _, name in left]), left), None
+        options = dict.fromkeys(chain(*left))
+        text = f"{listed([name for _, name in options])} take torch from different indexes"
+        mend = edit.exclude_each_other(view.project, options)
+        text = f"Nobody can lock: {text}, and nothing says that they exclude each other."
+        yield Finding(BROKEN, text, edits=(mend,))
 
 
-def _name_index(view: View, key: Key, _: Any) -> Iterator[Edit]:
-    """Yield the edits that say by an index what labels said, on the platforms that have it."""
-    _, label, platforms, lines = key
-    others = [one for one in DEFAULT_PLATFORMS if one not in platforms]
-    marker = edit.without(others, DEFAULT_PLATFORMS)
-    entry = {"index": f"pytorch-{label}"} | ({"marker": marker} if marker else {})
-    yield edit.add_index(
-        view.project, entry["index"], view.facts.pytorch_mirrors["official"].url_of(label)
-    )
-    for package in dict.fromkeys(line.name for line in lines):
-        yield from edit.add_sources(view.project, package, [entry])
-    yield from map(edit.without_label, lines)
-
-
-@_rule(
-    BROKEN,
-    "Nobody can lock: {0} is in PyTorch's index of {1} alone, and no index is named.",
-    _name_index,
-)
-def _labels_without_index(view: View) -> Pairs:
+@_RULES.append
+def _labels_without_index(view: View) -> Iterator[Finding]:
     lines = [one for one in view.project.lines if one.label and one.name in view.family]
     torch, labels = [one for one in lines if one.name == TORCH], {one.label for one in lines}
     label, release = (torch[0].label, str(torch[0].public)[2:]) if torch else ("", "")
     said = re.search(rf"no version of \S*\+{label}", view.table.why_nothing)
     left = labels - {*map(view.build_of, view.project.indexes)}
     if said and labels == left == {label} <= {*view.facts.backends(release)}:
-        names = DEFAULT_PLATFORMS
-        served = tuple(one for one in names if view.facts.pythons(TORCH, release, label, one))
-        yield (torch[0].text, label, served, tuple(lines)), None
+        where = f"{torch[0].text} is in PyTorch's index of {label} alone, and no index is named."
+        mends = (*_name_index(view, label, release, lines), *map(edit.without_label, lines))
+        yield Finding(BROKEN, f"Nobody can lock: {where}", edits=mends)
 
 
-def _require_triton(view: View, key: Key, _: Any) -> Iterator[Edit]:
+def _name_index(view: View, build: str, release: str, lines: Iterable[Line]) -> Iterator[Edit]:
+    """Yield the edits that say by an index what labels said, on the platforms that have it."""
+    names, url = DEFAULT_PLATFORMS, view.facts.pytorch_mirrors["official"].url_of(build)
+    others = [one for one in names if not view.facts.pythons(TORCH, release, build, one)]
+    marker = edit.without(others, names)
+    entry = {"index": f"pytorch-{build}"} | ({"marker": marker} if marker else {})
+    yield edit.add_index(view.project, entry["index"], url)
+    for package in dict.fromkeys(line.name for line in lines):
+        yield from edit.add_sources(view.project, package, [entry])
+
+
+@_RULES.append
+def _missing_triton(view: View) -> Iterator[Finding]:
+    # uv says: no version of pytorch-triton-rocm{sys_platform == 'linux'}==3.5.1
+    why = str(view.table.unmeasured)
+    named = dict(re.findall(r"no versions? of ([\w-]+)(?:\{[^}]*\})?(==[\w.]+)", why))
+    named |= dict.fromkeys(re.findall(r"([\w-]+) was not found in the", why), "")
+    for name in sorted(view.facts.all_tritons & named.keys()):
+        if not view.project.sources_of(name):
+            yield Finding(
+                BROKEN,
+                f"Nobody can lock: torch requires {name}, which PyTorch's index alone has, and a "
+                "source holds only for what is required by name.",
+                edits=tuple(_require_triton(view, name, named[name])),
+            )
+
+
+def _require_triton(view: View, name: str, pin: str) -> Iterator[Edit]:
     """Yield the edits that require triton beside the torch of ROCm or XPU, from its index."""
-    name, pin = key
     torch = view.project.sources_of(TORCH)
     sources = [one.entry for one in torch if view.build_of(one).startswith(("rocm", "xpu"))]
     systems = ["linux-x86_64", *["windows-x86_64"] * ("xpu" in name)]
@@ -264,59 +268,38 @@ def _require_triton(view: View, key: Key, _: Any) -> Iterator[Edit]:
     yield from edit.add_sources(view.project, name, sources)
 
 
-@_rule(
-    BROKEN,
-    "Nobody can lock: torch requires {0}, which PyTorch's index alone has, and a source holds only "
-    "for what is required by name.",
-    _require_triton,
-)
-def _missing_triton(view: View) -> Pairs:
-    # uv says: no version of pytorch-triton-rocm{sys_platform == 'linux'}==3.5.1
-    why = str(view.table.unmeasured)
-    named = dict(re.findall(r"no versions? of ([\w-]+)(?:\{[^}]*\})?(==[\w.]+)", why))
-    named |= dict.fromkeys(re.findall(r"([\w-]+) was not found in the", why), "")
-    for name, pin in named.items():
-        if name in view.facts.all_tritons and not view.project.sources_of(name):
-            yield (name, pin), None
-
-
-def _spare(view: View, key: Key, _: Any) -> list[Edit]:
+@_RULES.append
+def _cooldown(view: View) -> Iterator[Finding]:
     root, keys = view.project.root, (*UV, "exclude-newer-package")
-    spared = {**root.uv.get(keys[-1], {}), **dict.fromkeys(key[1], False)}
-    return [Edit(root.path, keys, None, spared, whole=True)]
+    if NO_DATE in view.table.why_nothing and root.uv.get("exclude-newer"):
+        sources = [one for one in view.project.sources if one.name in view.family]
+        names = dict.fromkeys((one.name for one in sources), False)
+        yield Finding(
+            BROKEN,
+            "Nobody can lock: PyTorch's index gives no upload dates, so `exclude-newer` refuses "
+            f"every file of {listed([*names])}.",
+            edits=(Edit(root.path, keys, None, root.uv.get(keys[-1], {}) | names, whole=True),),
+        )
 
 
-@_rule(
-    BROKEN,
-    "Nobody can lock: PyTorch's index gives no upload dates, so `exclude-newer` refuses every file "
-    "of {0}.",
-    _spare,
-)
-def _cooldown(view: View) -> Pairs:
-    names = {one.name: None for one in view.project.sources if one.name in view.family}
-    if NO_DATE in view.table.why_nothing and view.project.root.uv.get("exclude-newer"):
-        yield (listed([*names]), tuple(names)), None
-
-
-def _use_extra(_: View, key: Key, __: Any) -> list[Edit]:
-    extra, _, source = key
-    marker = source.entry["marker"]
-    rest = re.sub(_EXTRA, " ", marker, count=1).strip()
-    return [] if " or " in marker else [edit.change_source(source, extra=extra, marker=rest)]
-
-
-@_rule(
-    BROKEN,
-    "uv drops `extra == '{0}'` from a marker: the source {1} of {2.name} would hold for everybody.",
-    _use_extra,
-    'Write extra = "{0}" beside the marker.',
-    everywhere=True,
-)
-def _extra_in_marker(view: View) -> Pairs:
+@_RULES.append
+def _extra_in_marker(view: View) -> Iterator[Finding]:
     for source in view.project.sources:
-        extra = re.search(_EXTRA, source.entry.get("marker", ""))
+        marker = source.entry.get("marker", "")
+        extra = re.search(_EXTRA, marker)
         if extra and source.name in view.family:
-            yield (extra[1], source.entry.get("index"), source), None
+            rest = re.sub(_EXTRA, " ", marker, count=1).strip()
+            mend = edit.change_source(source, extra=extra[1], marker=rest)
+            text = (
+                f"the source {source.entry.get('index')} of {source.name} would hold for everybody"
+            )
+            yield Finding(
+                BROKEN,
+                f"uv drops `extra == '{extra[1]}'` from a marker: {text}.",
+                f'Write extra = "{extra[1]}" beside the marker.',
+                tuple(view.cells),
+                () if " or " in marker else (mend,),
+            )
 
 
 # --- Somebody cannot install ----------------------------------------------------------------------
@@ -352,15 +335,14 @@ def _mend_no_wheel(view: View, key: Key, places: Sequence[Place]) -> list[Edit]:
     name, version, platforms = key[0], key[1].public, platforms_in(places)
     limit = edit.without(platforms, view.platforms)
     known = [one for at in platforms for one in view.indexes_with(name, version, at)]
-    sources = _sources_of(view, name, places)
     lines = {line: None for place in places for line in view.lines_at(name, place)}
-    if not limit or build_of_url(key[1].registry, view.facts) in known:
-        return []
-    if sources and known.count(PYPI) == len(platforms):
-        limited = [edit.limit_source(source, limit) for source in sources]
-        return [*limited, *map(edit.without_label, lines)]
-    is_left_out = not known and name != TORCH
-    return [edit.limit_line(line, limit) for line in lines] if is_left_out else []
+    limited = [edit.limit_source(one, limit) for one in _sources_of(view, name, places)]
+    is_mixed = build_of_url(key[1].registry, view.facts) in known
+    if limit and not known and name != TORCH:
+        return [edit.limit_line(line, limit) for line in lines]
+    is_on_pypi = known.count(PYPI) == len(platforms)
+    is_mended = limit and limited and is_on_pypi and not is_mixed
+    return [*limited, *map(edit.without_label, lines)] if is_mended else []
 
 
 def _sources_of(view: View, name: str, places: Sequence[Place]) -> list[Source]:
@@ -586,23 +568,22 @@ def _known_faults(view: View) -> Pairs:
 # --- Platforms, or days, can lock different releases ----------------------------------------------
 
 
-@_rule(
-    DRIFTS,
-    "The requirements let platforms lock different releases: torch {1}.",
-    lambda view, key, _: [edit.constrain(view.project, f"{TORCH}=={key[0]}")],
-    "One for all: --drifts, or torch_version={0}",
-    everywhere=True,
-)
-def _different_releases(view: View) -> Pairs:
+@_RULES.append
+def _different_releases(view: View) -> Iterator[Finding]:
     seen = [one for one in view.seen if one.place.python == view.oldest]
     for option in view.project.options:
-        groups = grouped(
-            (one.torch.public, one.place) for one in seen if one.place.option == option
-        )
+        cells = [(one.torch.public, one.place) for one in seen if one.place.option == option]
+        groups = grouped(cells)
         releases = sorted(groups, key=version_key)
         parts = [f"{one} on {listed(platforms_in(groups[one]))}" for one in releases]
         if len(releases) > 1 and _all_admit(view, groups):
-            yield (releases[0], listed(parts)), None
+            yield Finding(
+                DRIFTS,
+                f"The requirements let platforms lock different releases: torch {listed(parts)}.",
+                f"One for all: --drifts, or torch_version={releases[0]}",
+                tuple(view.cells),
+                (edit.constrain(view.project, f"{TORCH}=={releases[0]}"),),
+            )
 
 
 def _all_admit(view: View, groups: Mapping[str, Sequence[Place]]) -> bool:
@@ -639,12 +620,8 @@ def _narrow_sources(view: View) -> Pairs:
             yield (source,), place
 
 
-@_rule(
-    "{1}",
-    '`torch-backend = "{0}"` is for `uv pip`: `uv sync` does not read it{2}.',
-    way="`uv sync` reads sources and indexes: torch_backend={3}",
-)
-def _torch_backend(view: View) -> Pairs:
+@_RULES.append
+def _torch_backend(view: View) -> Iterator[Finding]:
     asked = parse.value_at(view.project.root.data, (*UV, "pip", "torch-backend"))
     wrong = {CPU} if asked == "auto" else {*view.facts.all_backends} - {asked}
     bare = [one for one in view.seen if not view.sources_at(TORCH, one.place)]
@@ -652,21 +629,21 @@ def _torch_backend(view: View) -> Pairs:
     hurt = f", and another build is installed on {view.victims(places)}" if places else ""
     backend = "cu128" if asked == "auto" else asked
     if asked:
-        yield (asked, BROKEN if places else ADVICE, hurt, backend), None
+        text = f'`torch-backend = "{asked}"` is for `uv pip`: `uv sync` does not read it{hurt}.'
+        way = f"`uv sync` reads sources and indexes: torch_backend={backend}"
+        yield Finding(BROKEN if places else ADVICE, text, way)
 
 
-@_rule(
-    ADVICE,
-    "{0} names the index of {1}, which uv does not read: torch is PyPI's.",
-    way="torch_backend={1}",
-)
-def _settings_of_others(view: View) -> Pairs:
+@_RULES.append
+def _settings_of_others(view: View) -> Iterator[Finding]:
     project = view.project
     declared = [view.build_of(one) for one in project.indexes if one.is_open]
     if view.seen and not project.sources_of(TORCH) and not any(declared):
         for where, text in _texts_of_others(project).items():
             builds = (build_of_url(url, view.facts) for url in re.findall(r"\w+://[^\s'\"]+", text))
-            yield from (((where, build), None) for build in dict.fromkeys(filter(None, builds)))
+            for build in dict.fromkeys(filter(None, builds)):
+                told = f"{where} names the index of {build}, which uv does not read"
+                yield Finding(ADVICE, f"{told}: torch is PyPI's.", f"torch_backend={build}")
 
 
 def _texts_of_others(project: Project) -> dict[str, str]:

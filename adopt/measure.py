@@ -266,10 +266,10 @@ def eased(manifest: Manifest, facts: Facts) -> str:
 def make_lock(uv: Uv, *, is_changed: bool, locked: bool) -> str:
     """Lock a copy, and say whose lock it is. Raises `UvFailed`."""
     lock, told = uv.copy / "uv.lock", "a lock made just now"
-    if locked and not lock.exists():
-        raise UvFailed("There is no uv.lock. `uv lock` makes it.")
     if locked:
-        return "uv.lock, not compared with pyproject.toml"
+        if lock.exists():
+            return "uv.lock, not compared with pyproject.toml"
+        raise UvFailed("There is no uv.lock. `uv lock` makes it.")
     if lock.exists() and not is_changed:
         try:
             uv.run("lock", "--check")
@@ -378,20 +378,28 @@ def pythons_of(project: Project, exported: Pylock, facts: Facts) -> list[str]:
 
 def select(exported: Pylock, platform: str, python: str) -> Cell:
     """Return what a platform gets of an export; `Pylock.select` would stop at a missing wheel."""
-    markers = exported.environments or ()
-    if markers and not any(holds(marker, platform, python) for marker in markers):
+    markers = [holds(marker, platform, python) for marker in exported.environments or ()]
+    if markers and not any(markers):
         return Cell({}, {}, is_locked=False)
     cell = Cell({}, {})
     environment = {**compared(platform, python), "implementation_version": python, **_NO_CHOICE}
     for package in exported.packages:
         if not package.marker or package.marker.evaluate(environment, context="lock_file"):
-            wheels = wheels_of(package)
-            is_there = wheels is None or any(fits(name, platform, python) for name in wheels)
-            # A wheel that stands by its URL has its version there.
-            version = package.version or (wheels or ["-"])[0].split("-")[1]
+            is_there = is_installable(package, platform, python)
             kept = cell.packages if is_there else cell.missing
-            kept[str(package.name)] = Got(str(version), package.index or "")
+            kept[str(package.name)] = Got(version_of(package), package.index or "")
     return cell
+
+
+def version_of(package: Package) -> str:
+    """Return the version of a package; a wheel that stands by its URL has it there."""
+    return str(package.version or "".join((wheels_of(package) or [""])[0].split("-")[1:2]))
+
+
+def is_installable(package: Package, platform: str, python: str) -> bool:
+    """Tell whether a package has a wheel for a platform, or something else that uv installs."""
+    wheels = wheels_of(package)
+    return wheels is None or any(fits(name, platform, python) for name in wheels)
 
 
 def wheels_of(package: Package) -> list[str] | None:

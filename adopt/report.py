@@ -22,23 +22,25 @@ def table_lines(title: str, table: Table, views: Sequence[View]) -> Iterator[str
         yield from (f"  {line}" for line in masked(table.why_nothing).splitlines())
         return
     yield f"{title} (of {table.lock}):"
-    rows = [row for view in views for row in view_rows(view, views)]
-    for names, texts in rows:
-        if not is_empty(texts):
-            width = max(map(len, texts))
-            yield f"  {names}"
-            yield from (f"    {platform:<{width}}  {text}" for platform, text in texts.items())
-    if empty := [names for names, texts in rows if is_empty(texts)]:
+    empty = []
+    for names, texts in [row for view in views for row in view_rows(view, views)]:
+        if {*texts.values()} <= {*_EMPTY}:
+            empty.append(names)
+            continue
+        width = max(map(len, texts))
+        yield f"  {names}"
+        yield from (f"    {platform:<{width}}  {text}" for platform, text in texts.items())
+    yield from left_out(table, views, empty)
+
+
+def left_out(table: Table, views: Sequence[View], empty: Sequence[str]) -> Iterator[str]:
+    """Yield what has no torch, what was not measured, and how to get torch."""
+    if empty:
         yield f"  Without torch: {', '.join(empty)}"
     if not any(view.project.of(TORCH) or view.seen for view in views):
         yield "  Nothing here requires torch. An answer such as torch_backend=cu128 adds it."
     for name, why in table.unmeasured.items():
         yield f"  {name}: not measured. {masked(why).strip()}"
-
-
-def is_empty(texts: Mapping[str, str]) -> bool:
-    """Tell whether no platform has torch."""
-    return {*texts.values()} <= {*_EMPTY}
 
 
 def view_rows(view: View, views: Sequence[View]) -> Iterator[tuple[str, dict[str, str]]]:
