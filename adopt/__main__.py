@@ -59,6 +59,12 @@ class State(NamedTuple):
         findings = [one for one in self.findings if one.edits and one.level in levels]
         return [one for one in findings if one.text not in useless]
 
+    def left_of(self, chosen: Sequence[Finding], before: State) -> set[str]:
+        """Return which findings are there after their mend; all, if nothing is measured now."""
+        names = {finding.text for finding in chosen}
+        is_lost = self.table.why_nothing and not before.table.why_nothing
+        return names if is_lost else names & {finding.text for finding in self.findings}
+
     def more_than(self, other: State) -> list[Finding]:
         """Return what is found here, and was not there."""
         known = {finding.text for finding in other.findings}
@@ -100,16 +106,15 @@ class Command:
             texts = apply(state.texts, [edit for one in chosen for edit in one.edits])
             if texts == state.texts:
                 break
-            after, names = self.look(copy, texts), {one.text for one in chosen}
-            is_lost = bool(after.table.why_nothing) and not state.table.why_nothing
-            left = names if is_lost else {one.text for one in after.findings}
-            if is_lost and len(chosen) > 1:
+            after = self.look(copy, texts)
+            left = after.left_of(chosen, state)
+            if not left:
+                mended, state = [*mended, *chosen], after
+            elif after.table.why_nothing and len(chosen) > 1:
                 # One of them is why it does not lock any more, so they are tried one by one.
                 most = 1
-            elif names & left:
-                useless |= names & left
             else:
-                mended, state = [*mended, *chosen], after
+                useless |= left
         refuse_unasked(before, state, {place for one in mended for place in one.places})
         return state, mended
 

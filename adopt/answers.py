@@ -83,6 +83,12 @@ class Plans(NamedTuple):
         return not {*self.asked}.isdisjoint(_BUILDS)
 
     @property
+    def moves(self) -> bool:
+        """Whether other builds are asked for, or follow from the release."""
+        before = self.before or self.plan
+        return self.chooses or before.sources != self.plan.sources
+
+    @property
     def lists(self) -> dict[ListAndName, list[Line]]:
         """The requirements of torch's family, as the files have them."""
         lists: dict[ListAndName, list[Line]] = {}
@@ -459,7 +465,7 @@ def source_edits(plans: Plans) -> Iterator[Edit]:
             entries = new.get(package, [])
             yield replace_sources(project, package, entries)
         used |= {entry.get("index", "") for entry in entries}
-    if plans.chooses or (ours and sources_of(plans.plan, {}) != ours):
+    if plans.moves:
         yield from undeclared(plans, used, declared)
         yield from unused(plans, used)
 

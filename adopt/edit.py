@@ -13,7 +13,6 @@ from adopt.files import BOM, parsed
 from adopt.parse import (
     BASE,
     CONSTRAINTS,
-    INDEXES,
     SOURCES,
     UV,
     Keys,
@@ -106,12 +105,6 @@ def limit_line(line: Line, limit: str) -> Edit:
 def without_label(line: Line) -> Edit:
     """Leave the choice of the build to the index; the release stays exact."""
     return Edit(line.path, line.keys, line.text, re.sub(r"\+[\w.]+", "", line.text, count=1))
-
-
-def add_index(project: Project, name: str, url: str) -> Edit:
-    """Declare an index."""
-    entry = {"name": name, "url": url, "explicit": True}
-    return Edit(project.root.path, INDEXES, None, entry)
 
 
 def add_sources(project: Project, package: str, entries: Iterable[Mapping[str, Any]]) -> list[Edit]:

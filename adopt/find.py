@@ -234,7 +234,8 @@ def _name_index(view: View, build: str, release: str, lines: Iterable[Line]) -> 
     others = [one for one in names if not view.facts.pythons(TORCH, release, build, one)]
     marker = edit.without(others, names)
     entry = {"index": f"pytorch-{build}"} | ({"marker": marker} if marker else {})
-    yield edit.add_index(view.project, entry["index"], url)
+    index = {"name": entry["index"], "url": url, "explicit": True}
+    yield Edit(view.project.root.path, parse.INDEXES, None, index)
     for package in dict.fromkeys(line.name for line in lines):
         yield from edit.add_sources(view.project, package, [entry])
 
@@ -326,23 +327,23 @@ def _is_everywhere(view: View, place: Place, name: str) -> bool:
     return all(name in cell.missing for cell in others)
 
 
-def _mend_no_wheel(view: View, key: Key, places: Sequence[Place]) -> list[Edit]:
+def _mend_no_wheel(view: View, key: Key, places: Sequence[Place]) -> Iterable[Edit]:
     """Let a package come from PyPI where its index has no wheel; or not at all if nobody has.
 
     torch is never left out. Where an index has the wheel under another label, uv alone can say why
     it took this one.
     """
-    name, version, platforms = key[0], key[1].public, platforms_in(places)
+    (name, got, _), platforms = key, platforms_in(places)
     limit = edit.without(platforms, view.platforms)
-    known = [one for at in platforms for one in view.indexes_with(name, version, at)]
-    lines = {line: None for place in places for line in view.lines_at(name, place)}
-    limited = [edit.limit_source(one, limit) for one in _sources_of(view, name, places)]
-    is_mixed = build_of_url(key[1].registry, view.facts) in known
-    if limit and not known and name != TORCH:
-        return [edit.limit_line(line, limit) for line in lines]
-    is_on_pypi = known.count(PYPI) == len(platforms)
-    is_mended = limit and limited and is_on_pypi and not is_mixed
-    return [*limited, *map(edit.without_label, lines)] if is_mended else []
+    known = [one for at in platforms for one in view.indexes_with(name, got.public, at)]
+    lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
+    if not limit or build_of_url(got.registry, view.facts) in known:
+        return []
+    if known.count(PYPI) == len(platforms):
+        limited = [edit.limit_source(one, limit) for one in _sources_of(view, name, places)]
+        return [*limited, *map(edit.without_label, lines if limited else ())]
+    is_left_out = not known and name != TORCH
+    return [edit.limit_line(line, limit) for line in lines if is_left_out]
 
 
 def _sources_of(view: View, name: str, places: Sequence[Place]) -> list[Source]:

@@ -238,6 +238,15 @@ def test_a_link_to_the_file_stays_a_link(shop: Shop) -> None:
     assert "AMD64" in path.read_text(encoding="utf-8")
 
 
+def test_a_file_of_two_names_is_written_for_both(shop: Shop) -> None:
+    path = shop.put(BROKEN_FILE)
+    other = shop.folder.parent / "other.toml"
+    other.hardlink_to(path)
+    assert shop.run("--write").status == 0
+    assert "AMD64" in path.read_text(encoding="utf-8")
+    assert other.samefile(path)
+
+
 def test_what_changed_meanwhile_is_not_overwritten(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
