@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain, combinations
+from itertools import chain, combinations, product
 from typing import Any, NamedTuple
 
 from packaging.markers import Marker
@@ -96,10 +96,10 @@ class View:
         is_general = name in self.facts.all_companions and (is_pypi(got) or not on_pypi)
         return on_pypi if is_general else self.build(got, platform)
 
-    def indexes_with(self, name: str, version: str, platform: str) -> list[str]:
-        """Return the indexes that have a version of a package for a platform."""
-        indexes = self.facts.indexes(name, version)
-        return [one for one in indexes if self.facts.pythons(name, version, one, platform)]
+    def indexes_with(self, name: str, version: str, *platforms: str) -> list[str]:
+        """Return the indexes that have a version of a package, once for each platform."""
+        pairs = product(self.facts.indexes(name, version), platforms)
+        return [index for index, at in pairs if self.facts.pythons(name, version, index, at)]
 
     def essence(self, place: Place) -> Any:
         """Return what a cell is to somebody: releases and builds, wherever they come from."""
@@ -335,7 +335,7 @@ def _mend_no_wheel(view: View, key: Key, places: Sequence[Place]) -> Iterable[Ed
     """
     (name, got, _), platforms = key, platforms_in(places)
     limit = edit.without(platforms, view.platforms)
-    known = [one for at in platforms for one in view.indexes_with(name, got.public, at)]
+    known = view.indexes_with(name, got.public, *platforms)
     lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
     if not limit or build_of_url(got.registry, view.facts) in known:
         return []
