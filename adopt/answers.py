@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from adopt import Stop, parse
 from adopt.edit import Edit, constrain, exclude_each_other
-from adopt.find import Seen, View, is_pypi
+from adopt.find import Seen, View, grouped, is_pypi
 from adopt.parse import (
     BASE,
     CONSTRAINTS,
@@ -91,20 +91,16 @@ class Plans(NamedTuple):
     @property
     def lists(self) -> dict[ListAndName, list[Line]]:
         """The requirements of torch's family, as the files have them."""
-        lists: dict[ListAndName, list[Line]] = {}
-        for line in self.view.project.lines:
-            if line.name in self.view.family:
-                lists.setdefault((as_compared(line.keys), line.name), []).append(line)
-        return lists
+        lines = [line for line in self.view.project.lines if line.name in self.view.family]
+        return grouped(((as_compared(line.keys), line.name), line) for line in lines)
 
     @property
     def gone(self) -> set[Keys]:
         """The lists that chose a build, and do not any more."""
-        before, after = (
-            {keys for keys, name in planned(plan) if name == TORCH}
-            for plan in (self.before, self.plan)
-        )
-        return (before or {BASE}) - after
+        options = variants(self.view)
+        named = options if len(options) > 1 or self.plan.selector else []
+        before = {as_compared(keys_of(option)) for option in named} or {BASE}
+        return before - {keys for keys, name in planned(self.plan) if name == TORCH}
 
 
 def as_compared(keys: Keys) -> Keys:
@@ -296,10 +292,13 @@ def planned(plan: Plan | None) -> dict[ListAndName, list[str]]:
     lists = {BASE: plan.dependencies, (*GROUPS, TORCH): plan.gate, CONSTRAINTS: plan.constraints}
     for option in plan.options if plan.selector else ():
         lists[as_compared((*KINDS[plan.selector], option.name))] = option.requirements
-    requirements: dict[ListAndName, list[str]] = {}
-    for keys, text in ((keys, text) for keys, texts in lists.items() for text in texts):
-        requirements.setdefault((keys, Requirement(text).name), []).append(text)
-    return requirements
+    named = {keys: by_package(texts) for keys, texts in lists.items()}
+    return {(keys, name): texts for keys in named for name, texts in named[keys].items()}
+
+
+def by_package(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return requirements by their packages."""
+    return grouped((Requirement(text).name, text) for text in texts)
 
 
 def line_edits(plans: Plans) -> Iterator[Edit]:
@@ -347,12 +346,15 @@ def exchanged(plans: Plans, key: ListAndName) -> list[str]:
     What the plan of before says word for word becomes what the plan says; so does a label, which
     is for some platforms, where another build is asked for. All others get another release.
     """
-    group = plans.lists[key]
-    old, new = (planned(one).get(key, []) for one in (plans.before, plans.plan))
-    is_chosen = plans.chooses and not group[0].is_setting and any(line.label for line in group)
-    is_planned = [line.text for line in group] == old or key[1] in plans.view.facts.all_tritons
-    if is_planned or is_chosen or key[0] in plans.gone:
-        return new
+    (keys, name), group = key, plans.lists[key]
+    if keys in plans.gone:
+        return []
+    if [line.text for line in group] == planned(plans.before).get(key, []):
+        return planned(plans.plan).get(key, [])
+    is_chosen = plans.chooses and any(line.label for line in group)
+    is_ours = is_chosen or name in plans.view.facts.all_tritons
+    if is_ours and not group[0].is_setting:
+        return by_package(build_for(plans.plan, keys).requirements).get(name, [])
     return [respecified(plans, line) for line in group]
 
 
@@ -461,7 +463,7 @@ def source_edits(plans: Plans) -> Iterator[Edit]:
     new, ours = sources_of(plans.plan, names), sources_of(plans.before, {})
     for package in {**new, **{one.name: None for one in project.sources}}:
         entries: list[Any] = [dict(one.entry) for one in project.sources_of(package)]
-        if follows(plans, package, entries, ours):
+        if follows(plans, package, entries, ours) and entries != new.get(package, []):
             entries = new.get(package, [])
             yield replace_sources(project, package, entries)
         used |= {entry.get("index", "") for entry in entries}

@@ -306,12 +306,23 @@ def _extra_in_marker(view: View) -> Iterator[Finding]:
 # --- Somebody cannot install ----------------------------------------------------------------------
 
 
-def _lacking(view: View) -> Iterator[tuple[str, Got, Place]]:
+def _all_lacking(view: View) -> Iterator[tuple[str, Got, Place]]:
     """Yield what of torch's family has no wheel, and where."""
     for place, cell in view.cells.items():
         # What cannot be installed for other reasons is not PyTorch's matter.
         if cell.missing.keys() <= view.family and not _is_served_otherwise(view, place):
             yield from ((name, got, place) for name, got in cell.missing.items())
+
+
+def _lacking(view: View) -> list[tuple[str, Got, Place]]:
+    """Return what has no wheel, but for what has one of another label."""
+    others = [one[:2] for one in _all_lacking(view) if _exists(view, *one)]
+    return [one for one in _all_lacking(view) if one[:2] not in others]
+
+
+def _exists(view: View, name: str, got: Got, place: Place) -> bool:
+    build = build_of_url(got.registry, view.facts)
+    return place.python in view.facts.pythons(name, got.public, build, place.platform)
 
 
 def _is_served_otherwise(view: View, place: Place) -> bool:
@@ -330,14 +341,13 @@ def _is_everywhere(view: View, place: Place, name: str) -> bool:
 def _mend_no_wheel(view: View, key: Key, places: Sequence[Place]) -> Iterable[Edit]:
     """Let a package come from PyPI where its index has no wheel; or not at all if nobody has.
 
-    torch is never left out. Where an index has the wheel under another label, uv alone can say why
-    it took this one.
+    torch is never left out.
     """
     (name, got, _), platforms = key, platforms_in(places)
     limit = edit.without(platforms, view.platforms)
     known = view.indexes_with(name, got.public, *platforms)
     lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
-    if not limit or build_of_url(got.registry, view.facts) in known:
+    if not limit:
         return []
     if known.count(PYPI) == len(platforms):
         limited = [edit.limit_source(one, limit) for one in _sources_of(view, name, places)]
@@ -352,6 +362,25 @@ def _sources_of(view: View, name: str, places: Sequence[Place]) -> list[Source]:
     held = {one: None for place in places for key in names for one in view.sources_at(key, place)}
     indexes = {one.entry.get("index") for one in held if one.name == name}
     return [source for source in held if source.entry.get("index") in indexes]
+
+
+def _name_platforms(view: View, *_: Any) -> list[Edit]:
+    root, exact = view.project.root, [*map(environment, view.platforms)]
+    mend = Edit(root.path, (*UV, "environments"), None, exact, whole=True)
+    return [] if root.uv.get("environments") else [mend]
+
+
+@_rule(
+    BROKEN,
+    "uv locked {0} {1.version} for {victims}, which is a wheel of other platforms: {0} {1.public} "
+    "exists there.",
+    _name_platforms,
+    "Name each platform exactly in `environments`.",
+    everywhere=True,
+)
+def _wrong_wheel(view: View) -> Pairs:
+    lacks = [one for one in _all_lacking(view) if _exists(view, *one)]
+    yield from (((name, got), place) for name, got, place in lacks)
 
 
 @_rule("{2}", "{0} {1.version} has no wheel for {victims}.", _mend_no_wheel, _OTHER_RELEASE)
