@@ -337,7 +337,9 @@ def added(plans: Plans, key: ListAndName) -> list[str]:
     is_chosen = keys != BASE and (keys, TORCH) not in plans.lists
     is_new = plans.before is not None or is_chosen or not project.of(name)
     is_added = plans.is_ours if keys[0] == "tool" else is_new
-    return new if is_added and key not in planned(plans.before) else []
+    places = {CONSTRAINTS, *(as_compared(keys_of(option)) for option in project.options)}
+    is_left_out = keys in places and key in planned(plans.before)
+    return new if is_added and not is_left_out else []
 
 
 def exchanged(plans: Plans, key: ListAndName) -> list[str]:
