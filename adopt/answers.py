@@ -339,7 +339,8 @@ def added(plans: Plans, key: ListAndName) -> list[str]:
     is_added = plans.is_ours if keys[0] == "tool" else is_new
     places = {CONSTRAINTS, *(as_compared(keys_of(option)) for option in project.options)}
     is_left_out = keys in places and key in planned(plans.before)
-    return new if is_added and not is_left_out else []
+    is_there = is_left_out and bool(project.of(TORCH))
+    return new if is_added and not is_there else []
 
 
 def exchanged(plans: Plans, key: ListAndName) -> list[str]:
