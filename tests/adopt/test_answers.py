@@ -158,9 +158,10 @@ def test_the_index_that_a_url_belongs_to(url: str, base: str) -> None:
     assert base_of(url, load_facts()) == base
 
 
-def test_extras_that_become_groups(shop: Shop) -> None:
+@pytest.mark.parametrize("pin", ["torch==2.9.1", "torch>=2.9,<2.10"])
+def test_extras_that_become_groups(pin: str, shop: Shop) -> None:
     """Another package requires torch: with extras a bare sync gets PyPI's, a group is a default."""
-    shop.put(EXTRAS)
+    shop.put(EXTRAS.replace("torch==2.9.1", pin))
     today = shop.run("--check")
     assert today.status == 1
     assert "another package requires it" in today.findings[0][1]

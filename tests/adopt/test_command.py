@@ -357,6 +357,18 @@ def test_an_edit_goes_where_uv_reads_it(shop: Shop) -> None:
     assert shop.run("--check").status == 0
 
 
+def test_a_member_has_a_source_of_its_own(shop: Shop) -> None:
+    source = '[tool.uv.sources]\ntorch = {{ index = "pytorch-{}" }}\n'
+    workspace = '[tool.uv.workspace]\nmembers = ["core"]\n'
+    shop.put(workspace + source.format("cpu") + index("cpu") + index("cu128"))
+    member = HEAD + 'dependencies = ["torch==2.9.1"]\n' + source.format("cu128")
+    path = shop.put(member, "core/pyproject.toml")
+    assert shop.run("torch_backend=cpu", "--write", path="core").builds(LINUX, when="after") == (
+        "2.9.1+cpu"
+    )
+    assert "pytorch-cpu" in path.read_text(encoding="utf-8")
+
+
 def test_a_neighbour_outside_of_the_project_is_found(shop: Shop) -> None:
     head = HEAD.replace("sample", "other")
     other = shop.put(head + 'dependencies = ["torch==2.9.1"]\n', "../other/pyproject.toml")
