@@ -7,12 +7,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from adopt import Stop
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from adopt import Stop, parse
 from adopt.edit import Edit, constrain, exclude_each_other
-from adopt.find import Seen, View, is_pypi
+from adopt.find import Seen, View, grouped, is_pypi
 from adopt.parse import (
     BASE,
     CONSTRAINTS,
+    GROUPS,
     INDEXES,
     KINDS,
     SOURCES,
@@ -20,58 +24,88 @@ from adopt.parse import (
     Keys,
     Line,
     Option,
-    base_of,
-    build_of_url,
-    default_groups,
-    normal,
-    unique,
-    value_at,
+    holds,
 )
+from torch_plan.answers import records
 from torch_plan.answers.problems import Problem, Refused
-from torch_plan.answers.records import (
-    EXTRAS,
-    LOCAL,
-    MARKERS,
-    MINIMUM,
-    NO_COMPANIONS,
-    OPTIONAL,
-    PUBLIC,
-)
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import CPU, PYPI, TORCH, version_key
+from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.plan import Option as Build
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.cells import Cell, Package
-from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.check import find_problems, read_cells
 from torch_plan.resolution.defaults import complete
 from torch_plan.resolution.refusal import refusal_text
 from torch_plan.text import shell_line
 from torch_plan.urls import written
 
-ANSWERS = (
-    "torch_version",
-    "torch_backend",
-    "layout",
-    "companions",
-    "platforms",
-    "python_version",
-    "pytorch_index",
-)
-"""The answers of the template that are about torch."""
-
-_BUILDS = {"torch_backend", "layout", "companions", "platforms", "pytorch_index"}
+_BUILDS = ("torch_backend", "layout", "companions", "platforms", "pytorch_index")
 """The answers that choose indexes."""
 
-_LAYOUTS = {"extra": EXTRAS, "group": "groups", "": MARKERS}
+ANSWERS = ("torch_version", "python_version", *_BUILDS)
+"""The answers of the template that are about torch."""
+
+ListAndName = tuple[Keys, str]
+"""A list of requirements, and a package in it."""
+
+_LAYOUTS = {"extra": records.EXTRAS, "group": records.GROUPS, "": records.MARKERS}
+
+_ASKED = {
+    "requires-python": "python_version",
+    "environments": "platforms",
+    "required-environments": "platforms",
+}
+"""Setting -> the answer that asks for it."""
 
 
-class Change(NamedTuple):
-    """What answers change, and the plan that they lead to."""
+class Plans(NamedTuple):
+    """The plan that gives what a project has, if there is one, and that of the answers."""
 
-    edits: tuple[Edit, ...]
+    view: View
+    before: Plan | None
     plan: Plan
+    asked: Collection[str]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the project is one of the template: it names the platforms of its plan."""
+        named = self.view.project.root.uv.get("environments", [])
+        # It was one marker for all of them once.
+        return self.before is not None and " or ".join(named) == " or ".join(
+            self.before.environments
+        )
+
+    @property
+    def chooses(self) -> bool:
+        """Whether somebody asks for other builds."""
+        return not {*self.asked}.isdisjoint(_BUILDS)
+
+    @property
+    def moves(self) -> bool:
+        """Whether other builds are asked for, or follow from the release."""
+        before = self.before or self.plan
+        return self.chooses or before.sources != self.plan.sources
+
+    @property
+    def lists(self) -> dict[ListAndName, list[Line]]:
+        """The requirements of torch's family, as the files have them."""
+        lines = [line for line in self.view.project.lines if line.name in self.view.family]
+        return grouped(((as_compared(line.keys), line.name), line) for line in lines)
+
+    @property
+    def gone(self) -> set[Keys]:
+        """The lists that chose a build, and do not any more."""
+        options = variants(self.view)
+        named = options if len(options) > 1 or self.plan.selector else []
+        before = {as_compared(keys_of(option)) for option in named} or {BASE}
+        return before - {keys for keys, name in planned(self.plan) if name == TORCH}
+
+
+def as_compared(keys: Keys) -> Keys:
+    """Return the place of a list, its last name as uv compares it."""
+    return (*keys[:-1], canonicalize_name(keys[-1]))
 
 
 # --- What a project has ---------------------------------------------------------------------------
@@ -79,153 +113,120 @@ class Change(NamedTuple):
 
 def variants(view: View) -> list[Option]:
     """Return the extras or groups that choose a build; the first option with torch, if none do."""
-    named = [
-        option
-        for option in view.project.options
-        if option.kind
-        and any(option.kind in one.entry for one in view.project.sources_of(TORCH, option))
-    ]
-    having = [seen.place.option for seen in view.seen if seen.torch]
+    named = [option for option in view.project.options if view.is_variant(option)]
+    having = [seen.place.option for seen in view.seen]
     return named if len(named) > 1 else having[:1]
 
 
 def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     """Return the answers that give what was measured, or defaults where there is no torch."""
     options = variants(view)
-    seen = {
-        option: unique_platforms([one for one in view.seen if one.torch and one.place[0] == option])
-        for option in options
-    }
-    read = {"project_slug": "adopted-project", **pinned(view), **named_index(view, given)}
-    pythons = [place.python for place in view.cells] or [""]
-    read["python_version"] = min(pythons, key=version_key)
-    if not any(seen.values()):
-        return complete(
-            {key: value for key, value in {**read, **given}.items() if value}, view.facts
-        )
-    first = [seen[option][0] for option in options if seen[option]]
-    release = first[0].torch.public if first[0].torch else ""
-    words = [backend_word(view, one, release, given) for one in first]
+    # Of each platform the oldest Python, and platforms with an accelerator first.
+    seen = {one.place[:2]: one for one in reversed(view.seen) if one.place.option in options}
+    rows = sorted(seen.values(), key=lambda one: (options.index(one.place[0]), one.build == CPU))
+    read = {"project_slug": "adopted-project", "torch_pin": pinned(view)}
+    read |= {"companions": required(view), **named_index(view, given)}
+    read |= {"python_version": view.oldest} if view.oldest else {}
+    if not rows:
+        return complete({**read, **given}, view.facts)
+    firsts, release = {one.place[0]: one for one in reversed(rows)}, rows[0].torch.public
+    words = [backend_word(view, firsts[one], release, given) for one in options if one in firsts]
     read |= {
         "torch_version": release,
         "torch_backend": " ".join(words),
         "layout": _LAYOUTS[options[0].kind if len(options) > 1 else ""],
-        "platforms": " ".join(unique(one.place.platform for own in seen.values() for one in own)),
+        "platforms": " ".join(dict.fromkeys(one.place.platform for one in rows)),
     }
     answers = complete(read, view.facts)
-    return {**answers, "platforms": " ".join(platform_words(view, answers, seen, given))}
-
-
-def unique_platforms(seen: Sequence[Seen]) -> list[Seen]:
-    """Return the cells of the oldest Python of each platform, an accelerator's first."""
-    oldest = {one.place.platform: one for one in reversed(seen)}
-    return sorted(oldest.values(), key=lambda one: one.build == CPU)
+    return {**answers, "platforms": " ".join(platform_words(view, answers, rows, given))}
 
 
 def has_own_release(view: View, seen: Seen, release: str, given: Mapping[str, str]) -> bool:
     """Tell whether a cell has another release than the project, and would not take a new one."""
-    asked = given.get("torch_version", "")
-    lines = view.lines_at(TORCH, seen.place)
+    asked, lines = given.get("torch_version", ""), view.lines_at(TORCH, seen.place)
     takes = bool(asked and lines) and all(line.public.contains(asked) for line in lines)
-    return seen.torch is not None and seen.torch.public != release and not takes
+    return seen.torch.public != release and not takes
 
 
 def backend_word(view: View, seen: Seen, release: str, given: Mapping[str, str]) -> str:
     """Return the word of `torch_backend` for the first cell of an option."""
-    if not seen.torch:
-        return PYPI
     backend = PYPI if is_pypi(seen.torch) else seen.build or PYPI
     own = seen.torch.public if has_own_release(view, seen, release, given) else None
     name = seen.place.option.name if len(variants(view)) > 1 else ""
-    is_named = name and normal(name) != normal(backend)
+    is_named = name and canonicalize_name(name) != canonicalize_name(backend)
     return str(BackendWord(name if is_named else None, backend, own))
 
 
 def platform_words(
-    view: View,
-    answers: Mapping[str, str],
-    seen: Mapping[Option, Sequence[Seen]],
-    given: Mapping[str, str],
-) -> list[str]:
-    """Return the words of `platforms`, with what gets another build or release than its option."""
-    words = {name: [name] for name in answers["platforms"].split()}
-    backends = [BackendWord.parse(word) for word in answers["torch_backend"].split()]
-    for option, backend in zip(seen, backends, strict=False):
-        release = backend.release or answers["torch_version"]
-        name = (backend.name or backend.backend) if len(seen) > 1 else None
-        for one in seen[option]:
-            is_own = has_own_release(view, one, release, given)
-            if is_own or one.build != usual_build(view, release, backend.backend, one):
-                known = words[one.place.platform]
-                overrides = [word for word in known if "=" in word]
-                words[one.place.platform] = [*overrides, override(view, one, name, is_own=is_own)]
-    return [word for each in words.values() for word in each]
+    view: View, answers: Mapping[str, str], rows: Sequence[Seen], given: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the words of `platforms`, with what gets another build or release than its option."""
+    read = read_cells(complete(answers, view.facts), view.facts)
+    cells = {(one.variant.name, one.platform): one for one in (read.all if read else ())}
+    names = dict(zip(variants(view), dict.fromkeys(name for name, _ in cells), strict=False))
+    words: dict[str, list[str]] = {one: [] for one in answers["platforms"].split()}
+    for seen in rows:
+        cell = cells.get((names.get(seen.place.option, ""), seen.place.platform))
+        if cell and (word := override(view, seen, cell, given, named=len(names) > 1)):
+            words[cell.platform].append(word)
+    return (word for platform, others in words.items() for word in others or [platform])
 
 
-def usual_build(view: View, release: str, backend: str, seen: Seen) -> str:
-    """Return the build that a platform gets of a backend: that, or the CPU's without wheels."""
-    is_served = view.facts.pythons(TORCH, release, backend, seen.place.platform)
-    return view.facts.build(release, backend if is_served else CPU, seen.place.platform)
+def override(view: View, seen: Seen, cell: Cell, given: Mapping[str, str], *, named: bool) -> str:
+    """Return the word of `platforms` for what is measured, empty where a plan has it there."""
+    is_own = has_own_release(view, seen, cell.release, given)
+    if not is_own and seen.build == cell.build:
+        return ""
+    registry = seen.torch.registry
+    is_known = is_pypi(seen.torch) or parse.build_of_url(registry, view.facts)
+    backend = PYPI if is_pypi(seen.torch) else seen.build
+    release, name = seen.torch.public if is_own else None, cell.variant.name if named else None
+    url = None if is_known else registry
+    return str(PlatformWord(cell.platform, name, backend, release, url))
 
 
-def override(view: View, seen: Seen, name: str | None, *, is_own: bool) -> str:
-    """Return the word of `platforms` for a cell as it is."""
-    registry, version = (seen.torch.registry, seen.torch.public) if seen.torch else ("", "")
-    is_known = build_of_url(registry, view.facts) or registry.rstrip("/").endswith("/simple")
-    backend = PYPI if seen.torch and is_pypi(seen.torch) else seen.build
-    release, url = version if is_own else None, None if is_known else registry
-    return str(PlatformWord(seen.place.platform, name, backend, release, url))
+def pinned(view: View) -> str:
+    """Return how torch is pinned."""
+    torch = [line for line in view.project.of(TORCH) if not line.is_setting]
+    held = [line.is_exact for line in view.project.of(TORCH) if line.keys == CONSTRAINTS]
+    if any(held) and not all(line.is_exact for line in torch):
+        return records.MINIMUM
+    return records.LOCAL if any(line.label for line in torch) else records.PUBLIC
 
 
-def pinned(view: View) -> dict[str, str]:
-    """Return how torch is pinned, and which companions are required."""
-    project = view.project
-    lines = [line for line in project.of(TORCH) if line.keys[0] != "tool"]
-    held = any(line.is_exact for line in project.of(TORCH) if line.keys == CONSTRAINTS)
-    is_bound = held and any(not line.is_exact for line in lines)
-    pin = LOCAL if any(line.label for line in lines) else PUBLIC
-    required = {line.name: line for line in project.lines if line.keys[0] != "tool"}
-    companions = [
-        f"{name}{OPTIONAL if required[name].requirement.marker else ''}"
-        for name in view.facts.all_companions
-        if name in required
-    ]
-    return {
-        "torch_pin": MINIMUM if is_bound else pin,
-        "companions": " ".join(companions) or NO_COMPANIONS,
-    }
+def required(view: View) -> str:
+    """Return the companions that are required, as an answer."""
+    lines = {line.name: line for line in view.project.lines if not line.is_setting}
+    marks = {name: records.OPTIONAL * bool(lines[name].requirement.marker) for name in lines}
+    names = [f"{name}{marks[name]}" for name in view.facts.all_companions if name in lines]
+    return " ".join(names) or records.NO_COMPANIONS
 
 
 def named_index(view: View, given: Mapping[str, str]) -> dict[str, str]:
     """Return the answer that names the index of PyTorch, or the copy, that the files name."""
     named = view.facts.pytorch_mirrors.items()
     mirrors = {url: name for name, mirror in named for url in mirror.urls}
-    bases = [base_of(index.url, view.facts) for index in view.project.indexes]
-    base = next((base for base in bases if base), "")
-    found = {"pytorch_index": mirrors.get(base, base)} if base else {}
-    return found | {key: value for key, value in given.items() if key == "pytorch_index"}
+    bases = [parse.base_of(index.url, view.facts) for index in view.project.indexes]
+    base = given.get("pytorch_index") or next(filter(None, bases), "")
+    return {"pytorch_index": mirrors.get(base, base)} if base else {}
 
 
 # --- What is asked for ----------------------------------------------------------------------------
 
 
-def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Change:
-    """Return the edits that answers ask for. Raises `Stop` where they cannot be served."""
+def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> tuple[list[Edit], Plan]:
+    """Return the edits that answers ask for, and their plan. Raises `Stop` where there is none."""
     read = read_answers(view, given)
     check_several(read, given)
     answers = wanted_answers(view, read, given)
     try:
-        plan = plan_of(answers, view.facts)
+        plan = make_plan(complete(answers, view.facts), view.facts)
     except Refused:
         raise Stop(refusal(view, answers, given, command)) from None
     is_known = bool(variants(view)) and not problems_of(read, view.facts)
-    before = plan_of(read, view.facts) if is_known else None
-    edits = [*line_edits(view, plan, before, given), *setting_edits(view, plan, before, given)]
-    if _BUILDS & given.keys() or (before and before.sources != plan.sources):
-        edits += source_edits(view, plan, before, is_asked=bool(_BUILDS & given.keys()))
-    if plan.selector:
-        edits += option_edits(view, plan)
-    return Change(tuple(edits), plan)
+    before = make_plan(complete(read, view.facts), view.facts) if is_known else None
+    plans = Plans(view, before, plan, given)
+    return [edit for edits in _EDITS for edit in edits(plans)], plan
 
 
 def problems_of(answers: Mapping[str, str], facts: Facts) -> list[Problem]:
@@ -233,52 +234,37 @@ def problems_of(answers: Mapping[str, str], facts: Facts) -> list[Problem]:
     return find_problems(complete(answers, facts), facts)
 
 
-def plan_of(answers: Mapping[str, str], facts: Facts) -> Plan:
-    """Return the plan of answers, put in their proper form; raises `Refused`."""
-    return make_plan(complete(answers, facts), facts)
-
-
-def wanted_answers(view: View, read: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return what a project has, changed by what is asked for."""
-    answers = {**read, **given}
-    if not variants(view) and "torch_version" not in given:
-        answers = newest_that_can_be(view, read, given)
-    if {"torch_backend", "layout"} & given.keys() and "platforms" not in given and view.platforms:
-        # A platform with a release of its own keeps it; others get the build that is asked for.
-        words = [word for word in read["platforms"].split() if "+" in word]
-        kept = {word.partition("=")[0] for word in words}
-        answers["platforms"] = " ".join(
-            [*words, *(one for one in view.platforms if one not in kept)]
-        )
-    if "companions" in given or not problems_of(answers, view.facts):
-        return answers
-    # A companion may come from elsewhere, or have no wheels for some of the platforms.
-    names = [name.rstrip(OPTIONAL) for name in answers["companions"].split()]
-    optional = " ".join(f"{name}{OPTIONAL}" for name in names if name != NO_COMPANIONS)
-    eased = {**answers, "companions": optional or NO_COMPANIONS}
-    return answers if problems_of(eased, view.facts) else eased
-
-
-def newest_that_can_be(
-    view: View, read: Mapping[str, str], given: Mapping[str, str]
-) -> dict[str, str]:
-    """Return answers with the newest release that has what is asked for, else with the newest."""
-    known = {key: value for key, value in {**read, **given}.items() if key != "torch_version"}
-    trials = [
-        complete({**known, "torch_version": release, **given}, view.facts)
-        for release in reversed(view.facts.releases)
-    ]
-    return next((one for one in trials if not problems_of(one, view.facts)), trials[0])
-
-
 def check_several(read: Mapping[str, str], given: Mapping[str, str]) -> None:
     """Refuse one build for a project that can be switched between several."""
     asked = given.get("torch_backend", "").split()
-    if read.get("layout") != MARKERS and len(asked) == 1 and "layout" not in given:
+    if read.get("layout") != records.MARKERS and len(asked) == 1 and "layout" not in given:
         raise Stop(
             f"The project has several builds: torch_backend={read['torch_backend']!r}. Name all "
             f"that it is to have, or leave one: torch_backend={asked[0]} layout=markers."
         )
+
+
+def wanted_answers(view: View, read: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return what a project has, changed by what is asked for."""
+    answers, keys = {**read, **given}, {*given}
+    if not variants(view) and "torch_version" not in keys:
+        # The newest release that has what is asked for, else the newest.
+        releases = reversed(view.facts.releases)
+        answers = first_served([{**answers, "torch_version": one} for one in releases], view.facts)
+    if keys & {"torch_backend", "layout"} and "platforms" not in keys:
+        # A platform with a release of its own keeps it; others get the build that is asked for.
+        kept = re.findall(r"(\S+?)(=\S*\+\S*)", read["platforms"])
+        others = [name for name in view.platforms if name not in dict(kept)]
+        answers["platforms"] = " ".join([*map("".join, kept), *others]) or answers["platforms"]
+    # A companion may come from elsewhere, or have no wheels for some of the platforms.
+    optional = re.sub(r"(?<![?\w-])(?!none\b)([\w-]+)\??", r"\1?", answers["companions"])
+    eased = answers if "companions" in keys else {**answers, "companions": optional}
+    return first_served([answers, eased], view.facts)
+
+
+def first_served(trials: Sequence[dict[str, str]], facts: Facts) -> dict[str, str]:
+    """Return the first answers that can be planned, else the first."""
+    return next((one for one in trials if not problems_of(one, facts)), trials[0])
 
 
 def refusal(
@@ -287,12 +273,8 @@ def refusal(
     """Return why no plan can be made, and the command that makes one."""
 
     def line(changed: Mapping[str, str]) -> str:
-        words = {
-            key: value
-            for key, value in changed.items()
-            if key in given or answers.get(key) != value
-        }
-        return shell_line([*command, *(f"{key}={value}" for key, value in words.items())])
+        keys = [key for key in changed if key in given or answers.get(key) != changed[key]]
+        return shell_line([*command, *(f"{key}={changed[key]}" for key in keys)])
 
     known = {key: answers[key] for key in ANSWERS if key in answers}
     return refusal_text(
@@ -300,282 +282,267 @@ def refusal(
     )
 
 
-def line_edits(
-    view: View, plan: Plan, before: Plan | None, asked: Collection[str]
-) -> Iterator[Edit]:
-    """Yield the edits of requirements, list by list, and add torch where there is none."""
-    lines = [line for line in view.project.lines if line.name in view.family]
-    for path, keys, name in unique((line.path, line.keys, line.name) for line in lines):
-        group = [line for line in lines if (line.keys, line.name) == (keys, name)]
-        old = [line.text for line in group]
-        for one, other in zip_longest(old, new_lines(view, plan, before, asked, group)):
+# --- Requirements ---------------------------------------------------------------------------------
+
+
+def planned(plan: Plan | None) -> dict[ListAndName, list[str]]:
+    """Return the requirements of a plan, list by list and package by package."""
+    if plan is None:
+        return {}
+    lists = {BASE: plan.dependencies, (*GROUPS, TORCH): plan.gate, CONSTRAINTS: plan.constraints}
+    for option in plan.options if plan.selector else ():
+        lists[as_compared((*KINDS[plan.selector], option.name))] = option.requirements
+    named = {keys: by_package(texts) for keys, texts in lists.items()}
+    return {(keys, name): texts for keys in named for name, texts in named[keys].items()}
+
+
+def by_package(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return requirements by their packages."""
+    return grouped((Requirement(text).name, text) for text in texts)
+
+
+def line_edits(plans: Plans) -> Iterator[Edit]:
+    """Yield the edits of requirements, list by list."""
+    project, lists, new = plans.view.project, plans.lists, planned(plans.plan)
+    options = [Option("", plans.plan.selector, option.name) for option in plans.plan.options]
+    spelt = {as_compared(keys): keys for keys in map(keys_of, [*options, *project.options])}
+    for key in {**lists, **new}:
+        keys, group = key[0], lists.get(key, [])
+        manifest = project.root if keys[0] == "tool" else project.manifest
+        wanted = exchanged(plans, key) if group else added(plans, key)
+        for one, other in zip_longest([line.text for line in group], wanted):
             if one != other:
-                yield Edit(path, keys, one, other)
-    yield from added_lines(view, plan, asked)
+                yield Edit(manifest.path, spelt.get(keys, keys), one, other)
 
 
-def added_lines(view: View, plan: Plan, asked: Collection[str]) -> Iterator[Edit]:
-    """Yield the edits that add what is asked for and no list has; a bound gets a constraint."""
-    torch, texts = view.project.of(TORCH), list[str]()
-    if "torch_version" in asked and len(plan.releases) == 1 and is_loose(torch, plan):
-        yield constrain(view.project, f"{TORCH}=={plan.releases[0]}")
-    if not torch and not plan.selector:
-        guards = [text for text in plan.dependencies if text.startswith("numpy<")]
-        texts = [*plan.default.requirements, *guards]
-    elif torch and "companions" in asked:
-        names = [name for name in plan.companions if not view.project.of(name)]
-        texts = [text for name in names for text in planned(plan, BASE, name)]
-    yield from (Edit(view.project.manifest.path, BASE, None, text) for text in texts)
+def bound_edits(plans: Plans) -> Iterator[Edit]:
+    """Yield the constraint that holds a bound at the release that is asked for."""
+    torch, releases = plans.view.project.of(TORCH), plans.plan.releases
+    is_held = plans.plan.is_library or any(one.is_exact and one.is_setting for one in torch)
+    is_asked = "torch_version" in plans.asked and len(releases) == 1
+    if is_asked and not is_held and not all(one.is_exact for one in torch):
+        yield constrain(plans.view.project, f"{TORCH}=={releases[0]}")
 
 
-def is_loose(torch: Sequence[Line], plan: Plan) -> bool:
-    """Tell whether nothing pins torch for the lock; a library of the template pins it itself."""
-    is_held = any(line.is_exact and line.keys[0] == "tool" for line in torch)
-    return any(not line.is_exact for line in torch) and not is_held and not plan.is_library
+def keys_of(option: Option) -> Keys:
+    """Return where the requirements of an option stand."""
+    return (*KINDS[option.kind], option.name) if option.kind else BASE
 
 
-def new_lines(
-    view: View, plan: Plan, before: Plan | None, asked: Collection[str], group: Sequence[Line]
-) -> list[str]:
+def added(plans: Plans, key: ListAndName) -> list[str]:
+    """Return the requirements of a package that a list of the file does not have, and is to."""
+    (keys, name), project, new = key, plans.view.project, planned(plans.plan)[key]
+    if name not in plans.view.family:
+        return []
+    is_chosen = keys != BASE and (keys, TORCH) not in plans.lists
+    is_new = plans.before is not None or is_chosen or not project.of(name)
+    is_added = plans.is_ours if keys[0] == "tool" else is_new
+    places = {CONSTRAINTS, *(as_compared(keys_of(option)) for option in project.options)}
+    is_left_out = keys in places and key in planned(plans.before)
+    is_there = is_left_out and bool(project.of(TORCH))
+    return new if is_added and not is_there else []
+
+
+def exchanged(plans: Plans, key: ListAndName) -> list[str]:
     """Return the requirements in the place of those of one package in one list.
 
     What the plan of before says word for word becomes what the plan says; so does a label, which
     is for some platforms, where another build is asked for. All others get another release.
     """
-    keys, name = group[0].keys, group[0].name
-    if keys in gone(view, plan) or (keys == BASE and is_first_choice(view, plan)):
+    (keys, name), group = key, plans.lists[key]
+    if keys in plans.gone:
         return []
-    texts, new = [line.text for line in group], planned(plan, keys, name)
-    is_labelled = bool(_BUILDS & {*asked}) and any(line.label for line in group)
-    is_planned = texts == planned(before, keys, name) or name in view.facts.all_tritons
-    if keys[0] != "tool" and (is_planned or is_labelled):
-        return new
-    ours = before.constraints if before else ()
-    return [line.text if line.text in ours else respecified(view, plan, line) for line in group]
-
-
-def is_first_choice(view: View, plan: Plan) -> bool:
-    """Tell whether builds can be chosen from now on, and could not before."""
-    return bool(plan.selector) and not any(option.kind for option in variants(view))
-
-
-def planned(plan: Plan | None, keys: Keys, name: str) -> list[str]:
-    """Return the requirements of a package that a plan puts into a list."""
-    texts = build_for(plan, keys).requirements if plan and keys[0] != "tool" else ()
-    return [text for text in texts if re.match(rf"{re.escape(name)}(?![\w.-])", text)]
+    if [line.text for line in group] == planned(plans.before).get(key, []):
+        return planned(plans.plan).get(key, [])
+    is_chosen = plans.chooses and any(line.label for line in group)
+    is_ours = is_chosen or name in plans.view.facts.all_tritons
+    if is_ours and not group[0].is_setting:
+        return by_package(build_for(plans.plan, keys).requirements).get(name, [])
+    return [respecified(plans, line) for line in group]
 
 
 def build_for(plan: Plan, keys: Keys) -> Build:
     """Return the option of a plan that a list of requirements belongs to."""
-    named = [one for one in plan.options if plan.selector and normal(one.name) == normal(keys[-1])]
-    return named[0] if named else plan.default
+    name = canonicalize_name(keys[-1])
+    named = [one for one in plan.options if plan.selector and canonicalize_name(one.name) == name]
+    return [*named, plan.default][0]
 
 
-def gone(view: View, plan: Plan) -> list[Keys]:
-    """Return the extras and groups that chose a build, and that the plan does not have."""
-    kept = {(plan.selector, normal(option.name)) for option in plan.options}
-    options = [
-        one for one in variants(view) if one.kind and (one.kind, normal(one.name)) not in kept
-    ]
-    return [(*KINDS[one.kind], one.name) for one in options]
-
-
-def respecified(view: View, plan: Plan, line: Line) -> str:
+def respecified(plans: Plans, line: Line) -> str:
     """Return a requirement with the version of a plan; a bound or a pin that admits it stays."""
-    cells = [
-        cell
-        for cell in build_for(plan, line.keys).cells
-        if any(line.holds(cell.platform, python) for python in plan.pythons)
-    ]
-    packages = [one for cell in cells if (one := cell.package(line.name)) and one.version]
-    if not packages or line.requirement.url or is_right(view, line, cells, packages):
+    cells = [*packages_for(plans.plan, line)]
+    if not cells or line.requirement.url or is_right(line, cells, plans.view.facts):
         return line.text
-    pin = f"=={packages[0].full_version if line.label else packages[0].version}"
-    if not line.is_exact and line.keys[0] == "tool" and line.name != TORCH:
-        pin = view.facts.pair_bounds(line.name, cells[0].release)
-    elif line.is_lower:
-        pin = f">={packages[0].version}"
-    bare, separator, marker = line.text.partition(";")
-    name = re.sub(r"\s*[(<>=!~].*", "", bare.strip())
-    return f"{name}{pin}{f' {separator}' if marker else ''}{marker}"
+    release, package = cells[0]
+    pin = f"=={package.full_version if line.label else package.version}"
+    if not line.is_exact and line.is_setting and line.name != TORCH:
+        pin = plans.view.facts.pair_bounds(line.name, release)
+    elif {one.operator for one in line.requirement.specifier} == {">="}:
+        pin = f">={package.version}"
+    return re.sub(r"\s*[(<>=!~][^;]*?(?=\s*(;|$))|(?<=\w)(?=\s*(;|$))", pin, line.text, count=1)
 
 
-def is_right(view: View, line: Line, cells: Sequence[Cell], packages: Sequence[Package]) -> bool:
+def packages_for(plan: Plan, line: Line) -> Iterator[tuple[str, Package]]:
+    """Yield what a plan has in the place of a requirement: release of torch, package."""
+    for cell in build_for(plan, line.keys).cells:
+        package, marker = cell.package(line.name), line.requirement.marker
+        is_held = any(holds(marker, cell.platform, python) for python in plan.pythons)
+        if package and package.version and is_held:
+            yield cell.release, package
+
+
+def is_right(line: Line, cells: Sequence[tuple[str, Package]], facts: Facts) -> bool:
     """Tell whether a requirement admits what goes with each release, and names its build."""
-    labels = {one.label for one in packages} if line.label else {""}
-    versions = [fitting(view, cell.release, line.name, packages[0].version) for cell in cells]
-    return line.label in labels and all(any(map(line.public.contains, one)) for one in versions)
+    version = cells[0][1].version
+    fitting = [facts.companions(release).get(line.name, (version,)) for release, _ in cells]
+    is_admitted = all(any(map(line.public.contains, versions)) for versions in fitting)
+    return is_admitted and line.label in {"", *(package.label for _, package in cells)}
 
 
-def fitting(view: View, release: str, name: str, version: str) -> Sequence[str]:
-    """Return the versions of a package that go with a release of torch."""
-    return view.facts.companions(release).get(name, (version,))
+# --- Settings -------------------------------------------------------------------------------------
 
 
-def is_own_project(view: View, before: Plan | None) -> bool:
-    """Tell whether a project is one of the template: it names the platforms of its plan."""
-    named = view.project.root.uv.get("environments", [])
-    return before is not None and " or ".join(named) == " or ".join(before.environments)
-
-
-def setting_edits(
-    view: View, plan: Plan, before: Plan | None, asked: Collection[str]
-) -> Iterator[Edit]:
+def setting_edits(plans: Plans) -> Iterator[Edit]:
     """Yield the edits of settings: those asked for, and in a project of the template all others."""
-    root, manifest = view.project.root, view.project.manifest
-    named = root.uv.get("environments", [])
-    is_ours = is_own_project(view, before)
-    python: Keys = ("project", "requires-python")
-    old = value_at(manifest.data, python)
-    if "python_version" in asked or (is_ours and before and old == before.requires_python):
-        yield Edit(manifest.path, python, None, plan.requires_python, whole=True)
-    if "platforms" in asked or is_ours:
-        exact = [*plan.environments]
-        new = [" or ".join(exact)] if len(named) == 1 else exact
-        yield Edit(root.path, (*UV, "environments"), None, new, whole=True)
-        yield Edit(root.path, (*UV, "required-environments"), None, exact, whole=True)
-    if is_ours and before:
-        yield from own_setting_edits(view, plan, before)
+    project, old, new = plans.view.project, settings(plans.before), settings(plans.plan)
+    for keys in new:
+        manifest = project.root if keys[0] == "tool" else project.manifest
+        value = parse.value_at(manifest.data, keys)
+        if _ASKED.get(keys[-1]) in plans.asked:
+            yield Edit(manifest.path, keys, None, new[keys], whole=True)
+        elif plans.is_ours and (value or not old[keys]):
+            yield Edit(manifest.path, keys, None, merged(value, old[keys], new[keys]), whole=True)
 
 
-def own_setting_edits(view: View, plan: Plan, before: Plan) -> Iterator[Edit]:
-    """Yield the edits of what the template writes: constraints, and what no cooldown is for."""
-    root = view.project.root
-    constraints = root.uv.get("constraint-dependencies", [])
-    kept = [text for text in constraints if text not in before.constraints]
-    new = [*plan.constraints, *(text for text in kept if text not in plan.constraints)]
-    yield Edit(root.path, CONSTRAINTS, None, new, whole=True)
-    if spared := root.uv.get("exclude-newer-package"):
-        others = {name: spared[name] for name in spared if name not in before.explicit_packages}
-        wanted = {**dict.fromkeys(plan.explicit_packages, False), **others}
-        yield Edit(root.path, (*UV, "exclude-newer-package"), None, wanted, whole=True)
+def settings(plan: Plan | None) -> dict[Keys, Any]:
+    """Return the settings of a plan, where they stand."""
+    if plan is None:
+        return {}
+    return {
+        ("project", "requires-python"): plan.requires_python,
+        (*UV, "environments"): [*plan.environments],
+        (*UV, "required-environments"): [*plan.environments],
+        (*UV, "exclude-newer-package"): dict.fromkeys(plan.explicit_packages, False),
+    }
 
 
-def source_edits(view: View, plan: Plan, before: Plan | None, *, is_asked: bool) -> Iterator[Edit]:
+def merged(value: Any, old: Any, new: Any) -> Any:
+    """Return a value with what a plan says now in the place of what it said; the rest stays."""
+    if isinstance(new, dict):
+        return new | {key: one for key, one in (value or {}).items() if key not in [*old, *new]}
+    return new if value == old else value
+
+
+def option_edits(plans: Plans) -> Iterator[Edit]:
+    """Yield the default among the groups of a plan, and the conflict of its options."""
+    plan, project = plans.plan, plans.view.project
+    names, defaults = [option.name for option in plan.options], parse.default_groups(project)
+    if plan.groups and not {*defaults}.intersection(names):
+        new = [*defaults, plan.default.name]
+        yield Edit(project.root.path, (*UV, "default-groups"), None, new, whole=True)
+    if plan.selector:
+        yield from conflict_edits(plans, [(plan.selector, name) for name in names])
+
+
+def conflict_edits(plans: Plans, options: Sequence[tuple[str, str]]) -> Iterator[Edit]:
+    """Yield the edit by which options exclude each other, in the place of those that are gone."""
+    project, raw = plans.view.project, plans.view.project.root.uv.get("conflicts", [])
+    wanted = {(kind, canonicalize_name(name)) for kind, name in options}
+    named = {(one.kind, canonicalize_name(one.name)) for one in variants(plans.view)}
+    known = [parse.chosen_in(entry, project.manifest.name) for entry in raw]
+    old = [entry for entry, chosen in zip(raw, known, strict=True) if chosen & (named - wanted)]
+    if old or not any(wanted <= chosen for chosen in known):
+        yield exclude_each_other(project, options, [*old, None][0])
+
+
+# --- Sources and indexes --------------------------------------------------------------------------
+
+
+def source_edits(plans: Plans) -> Iterator[Edit]:
     """Yield the edits of sources and indexes: those of the plan for what the project has."""
-    project, used = view.project, set[str]()
-    names = {index.name: declared_name(view, index.url) or index.name for index in plan.indexes}
-    for package in unique([*plan.sources, *(one.name for one in project.sources)]):
-        sources = project.sources_of(package)
-        old = [dict(one.entry) for one in sources]
-        new = old
-        if package in view.family and (is_asked or follows(view, plan, before, package)):
-            is_planned = package in {*plan.tritons, *plan.companions, TORCH}
-            entries = [source_entry(names, one) for one in plan.sources.get(package, ())]
-            new = entries if is_planned or is_present(view, package) else []
-        used |= {entry.get("index", "") for entry in new}
-        if old != new:
-            path = sources[0].path if sources else project.manifest.path
-            keys = (*SOURCES, sources[0].key if sources else package)
-            yield Edit(path, keys, None, new[0] if len(new) == 1 else new or None, whole=True)
-    yield from index_edits(view, plan, used)
+    project, used = plans.view.project, set[str]()
+    declared = {written(one.url): one.name for one in reversed(project.indexes) if one.name}
+    names = {one.name: declared.get(written(one.url), one.name) for one in plans.plan.indexes}
+    new, ours = sources_of(plans.plan, names), sources_of(plans.before, {})
+    for package in {**new, **{one.name: None for one in project.sources}}:
+        entries: list[Any] = [dict(one.entry) for one in project.sources_of(package)]
+        if follows(plans, package, entries, ours) and entries != new.get(package, []):
+            entries = new.get(package, [])
+            yield replace_sources(project, package, entries)
+        used |= {entry.get("index", "") for entry in entries}
+    if plans.moves:
+        yield from undeclared(plans, used, declared)
+        yield from unused(plans, used)
 
 
-def follows(view: View, plan: Plan, before: Plan | None, package: str) -> bool:
-    """Tell whether the sources of a package follow the plan, though nobody asked for a build.
+def replace_sources(project: parse.Project, package: str, entries: list[dict[str, str]]) -> Edit:
+    """Put other sources in the place of those of a package."""
+    places = [(one.path, one.key) for one in project.sources_of(package)]
+    path, key = [*places, (project.manifest.path, package)][0]
+    value = entries if len(entries) > 1 else [*entries, None][0]
+    return Edit(path, (*SOURCES, key), None, value, whole=True)
 
-    They do where the plan of before says them word for word.
+
+def sources_of(plan: Plan | None, names: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
+    """Return the sources of a plan as files say them, with the names of their indexes."""
+    sources: dict[str, list[dict[str, str]]] = {}
+    for package, planned_sources in (plan.sources if plan else {}).items():
+        for name, marker, extra, group in planned_sources:
+            entry = {"index": names.get(name, name), "extra": extra, "group": group}
+            pairs = {**entry, "marker": marker}.items()
+            sources.setdefault(package, []).append({key: value for key, value in pairs if value})
+    return sources
+
+
+def follows(plans: Plans, package: str, old: list[Any], ours: Mapping[str, Any]) -> bool:
+    """Tell whether the sources of a package follow the plan.
+
+    Those of torch's family do where somebody asked for a build, or where the plan of before says
+    them word for word; new ones of what the project does not have are left out.
     """
-    old = [dict(one.entry) for one in view.project.sources_of(package)]
-    ours = [source_entry({}, one) for one in (before.sources.get(package, ()) if before else ())]
-    return old == ours and (bool(old) or package in plan.tritons or is_own_project(view, before))
-
-
-def declared_name(view: View, url: str) -> str:
-    """Return the name of an index that the files declare, empty for none."""
-    same = [one.name for one in view.project.indexes if written(one.url) == written(url)]
-    return "".join(same[:1])
-
-
-def is_present(view: View, package: str) -> bool:
-    """Tell whether a package is named by the files, or installed anywhere."""
+    view, plan = plans.view, plans.plan
     cells = view.cells.values()
-    installed = any(package in cell.packages or package in cell.missing for cell in cells)
-    return installed or bool(view.project.of(package))
+    is_present = any(package in {**cell.packages, **cell.missing} for cell in cells)
+    is_named = package in {*plan.tritons, *plan.companions, TORCH} or view.project.of(package)
+    if plans.chooses:
+        return package in view.family and bool(old or is_present or is_named)
+    is_new = package in plan.tritons or plans.is_ours
+    return package in view.family and old == ours.get(package, []) and bool(old or is_new)
 
 
-def index_edits(view: View, plan: Plan, used: Collection[str]) -> Iterator[Edit]:
-    """Yield the edits of indexes: those that sources name are declared, those of no use go."""
-    project = view.project
-    for index in plan.indexes:
-        if index.name in used and not index.default and not declared_name(view, index.url):
+def undeclared(plans: Plans, used: Collection[str], declared: Collection[str]) -> Iterator[Edit]:
+    """Yield the edits that declare the indexes which sources name."""
+    project = plans.view.project
+    for index in [one for one in plans.plan.indexes if one.name in used and not one.default]:
+        if written(index.url) not in declared:
             flat = {"format": "flat"} if index.flat else {}
             entry = {"name": index.name, "url": index.url, **flat, "explicit": True}
             clash = project.index_named(index.name)
             path = clash.path if clash else project.root.path
-            yield Edit(path, INDEXES, raw_index(view, index.name), entry)
-    for declared in project.indexes:
-        is_ours = declared.setting == "index" and base_of(declared.url, view.facts)
-        if is_ours and declared.name not in used:
-            yield Edit(declared.path, INDEXES, raw_index(view, declared.name), None)
+            yield Edit(path, INDEXES, clash and clash.entry, entry)
 
 
-def source_entry(names: Mapping[str, str], source: Any) -> dict[str, str]:
-    """Return a source of a plan as the file says it."""
-    name = names.get(source.index_name, source.index_name)
-    entry = {"index": name, "extra": source.extra, "group": source.group}
-    entry["marker"] = source.marker
-    return {key: value for key, value in entry.items() if value}
+def unused(plans: Plans, used: Collection[str]) -> Iterator[Edit]:
+    """Yield the edits that take away indexes of PyTorch which no source names."""
+    for one in [one for one in plans.view.project.indexes if one.entry and one.name not in used]:
+        if parse.base_of(one.url, plans.view.facts):
+            yield Edit(one.path, INDEXES, one.entry, None)
 
 
-def raw_index(view: View, name: str) -> Any:
-    """Return the table of an index, as the file has it."""
-    for manifest in (view.project.manifest, view.project.root):
-        for entry in manifest.uv.get("index", []):
-            if entry.get("name") == name:
-                return entry
-    return None
-
-
-def option_edits(view: View, plan: Plan) -> Iterator[Edit]:
-    """Yield the extras or groups of a plan that the project does not have, and their conflict."""
-    project, kind = view.project, KINDS[plan.selector]
-    here = {normal(name): name for name in value_at(project.manifest.data, kind) or {}}
-    for option in plan.options:
-        keys = (*kind, here.get(normal(option.name), option.name))
-        present = {line.name for line in project.lines if line.keys == keys}
-        for text in option.requirements:
-            package = re.split(r"[^\w.-]", text)[0]
-            if TORCH not in present or package in {*plan.tritons} - present:
-                yield Edit(project.manifest.path, keys, None, text)
-    if plan.groups and not any(option.name in default_groups(project) for option in plan.options):
-        names = [*default_groups(project), plan.default.name]
-        yield Edit(project.root.path, (*UV, "default-groups"), None, names, whole=True)
-    yield from conflict_edits(view, plan)
-
-
-def conflict_edits(view: View, plan: Plan) -> Iterator[Edit]:
-    """Yield the edit by which the extras or groups of a plan exclude each other."""
-    wanted = {(plan.selector, normal(option.name)) for option in plan.options}
-    left = {normal(keys[-1]) for keys in gone(view, plan)}
-    known = view.project.root.uv.get("conflicts", [])
-    old = [one for one in known if {name for _, name in chosen_in(one)} & left]
-    if old or not any(wanted <= chosen_in(one) for one in known):
-        names = [(plan.selector, one.name) for one in plan.options]
-        yield exclude_each_other(view.project, names)._replace(old=[*old, None][0])
-
-
-def chosen_in(conflict: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:
-    """Return the extras and groups that a conflict is between."""
-    return {(kind, normal(item[kind])) for item in conflict for kind in KINDS if kind in item}
+_EDITS = (line_edits, bound_edits, setting_edits, option_edits, source_edits)
 
 
 def missed(view: View, plan: Plan) -> list[str]:
     """Return what was asked for, and is not what uv gives: something else holds it."""
-    chosen = {normal(option.name): option for option in variants(view)}
+    chosen = variants(view)
     sentences = []
-    for option in plan.options:
-        place = (
-            chosen.get(normal(option.name)) if plan.selector else next(iter(chosen.values()), None)
-        )
-        cells = {cell.platform: cell for cell in option.cells}
-        for seen in view.seen:
-            cell = cells.get(seen.place.platform)
-            if seen.torch and cell and seen.place.option == place:
-                got, wanted = (seen.torch.public, seen.build), (cell.release, cell.build)
-                if got != wanted:
-                    sentences.append(
-                        f"Not as asked: torch {got[0]} ({got[1]}) is installed on {cell.platform} "
-                        f"(`{seen.place.option}`), and not {wanted[0]} ({wanted[1]})."
-                    )
-    return unique(sentences)
+    for seen in [one for one in view.seen if one.place.option in chosen]:
+        build = build_for(plan, (seen.place.option.name,))
+        for cell in build.cells:
+            got, wanted = (seen.torch.public, seen.build), (cell.release, cell.build)
+            if cell.platform == seen.place.platform and got != wanted:
+                sentences.append(
+                    f"Not as asked: torch {got[0]} ({got[1]}) is installed on {cell.platform} "
+                    f"(`{seen.place.option}`), and not {wanted[0]} ({wanted[1]})."
+                )
+    return [*dict.fromkeys(sentences)]

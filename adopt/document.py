@@ -23,7 +23,7 @@ from torch_plan.text import toml_key
 _SPARED: Keys = (*UV, "exclude-newer-package")
 _LIST = tomlrt.Array | tomlrt.AoT
 _LONG = 100
-"""The length from which on a list, or a marker of several parts, is written on several lines."""
+"""The length from which on a list is written on several lines."""
 _REMARK = r"[ \t]*#.*\n"
 """A line that holds a comment alone."""
 
@@ -54,7 +54,7 @@ def _edit(table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: 
             continue
         if isinstance(old, tomlrt.Table) and isinstance(value, dict):
             _edit(old, value, INDEXES if old.is_inline else (*place, key))
-        elif isinstance(old, _LIST) and isinstance(value, list) and '"""' not in _written(value):
+        elif isinstance(old, _LIST) and isinstance(value, list):
             _edit_list(old, value)
         else:
             table[key] = _made(value, (*place, key))
@@ -90,9 +90,6 @@ def _written(value: Any, indent: str = "") -> str:
     """Return a value as a careful person writes it in TOML."""
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{toml_key(key)} = {_written(value[key])}' for key in value)} }}"
-    if isinstance(value, str) and re.match(rf"[^;]{{{_LONG}}}", value) and " or " in value:
-        parts = value.replace(" or ", " or \\\n    ")
-        return f'"""\\\n    {parts}\\\n"""'
     if not isinstance(value, list):
         return json.dumps(value, ensure_ascii=False)
     items = [_written(item, f"{indent}    ") for item in value]

@@ -13,17 +13,14 @@ from adopt.files import BOM, parsed
 from adopt.parse import (
     BASE,
     CONSTRAINTS,
-    INDEXES,
     SOURCES,
     UV,
     Keys,
     Line,
     Project,
     Source,
-    build_of_url,
     value_at,
 )
-from torch_plan.catalog.facts import Facts
 from torch_plan.project.markers import split
 
 
@@ -68,91 +65,51 @@ def put(table: dict[str, Any], keys: Sequence[str], edit: Edit) -> None:
 
 def exchanged(value: Any, edit: Edit) -> Any:
     """Return a list, or the one source in the place of a list, with an item exchanged."""
-    is_source = edit.keys[:-1] == SOURCES
-    items = list(value) if isinstance(value, list) else [] if value is None else [value]
-    if edit.old is None:
-        items += [] if edit.new in items else [deepcopy(edit.new)]
-    elif edit.old in items:
-        position = items.index(edit.old)
-        items[position : position + 1] = [] if edit.new is None else [deepcopy(edit.new)]
-    return items[0] if is_source and len(items) == 1 and not isinstance(value, list) else items
+    is_one = edit.keys[:-1] == SOURCES and not isinstance(value, list)
+    items = list(value) if isinstance(value, list) else [value] * (value is not None)
+    at = items.index(edit.old) if edit.old in items else len(items)
+    if edit.old in items or (edit.old is None and edit.new not in items):
+        items[at : at + 1] = [deepcopy(edit.new)] * (edit.new is not None)
+    return items[0] if is_one and len(items) == 1 else items
 
 
-# --- What can be mended ---------------------------------------------------------------------------
-
-
-def without(platforms: Collection[str], among: Collection[str]) -> str:
-    """Return the shortest marker that holds on all other platforms."""
-    others = [name for name in among if name not in platforms]
-    return split([others, [*platforms]], among)[0] if others else ""
+def without(platforms: Collection[str], among: Sequence[str]) -> str:
+    """Return the shortest marker that holds on all others, empty where either are none."""
+    here, others = {*platforms}, [name for name in among if name not in {*platforms}]
+    return split([others, here], among)[0] if here and others else ""
 
 
 def joined(marker: str, other: str) -> str:
-    """Return a marker that holds where both do."""
+    """Return a marker that holds where two do."""
     return " and ".join(f"({one})" if " or " in one else one for one in (marker, other) if one)
 
 
-def limit_sources(
-    sources: Iterable[Source], platforms: Collection[str], among: Collection[str]
-) -> list[Edit]:
-    """Let sources not hold on some platforms, which take a package from elsewhere then."""
-    limit = without(platforms, among)
-    edits = []
-    for source in sources if limit else ():
-        marker = joined(source.entry.get("marker", ""), limit)
-        edits.append(source_edit(source, {**source.entry, "marker": marker}))
-    return edits
+def limit_source(source: Source, limit: str) -> Edit:
+    """Let a source hold only where a marker does; its package comes from elsewhere then."""
+    return change_source(source, marker=joined(source.entry.get("marker", ""), limit))
 
 
-def source_edit(source: Source, entry: Mapping[str, Any] | None) -> Edit:
-    """Put another entry in the place of a source, or none."""
-    new = None if entry is None else dict(entry)
-    return Edit(source.path, (*SOURCES, source.key), dict(source.entry), new)
+def change_source(source: Source, **changes: str) -> Edit:
+    """Change an entry; an empty value takes a key away."""
+    entry = {key: value for key, value in {**source.entry, **changes}.items() if value}
+    return Edit(source.path, (*SOURCES, source.key), dict(source.entry), entry)
 
 
-def limit_lines(
-    lines: Iterable[Line], platforms: Collection[str], among: Collection[str]
-) -> list[Edit]:
-    """Let requirements not hold on some platforms."""
-    limit = without(platforms, among)
-    edits = []
-    for line in lines if limit else ():
-        bare, _, marker = line.text.partition(";")
-        new = f"{bare.strip()} ; {joined(marker.strip(), limit)}"
-        edits.append(Edit(line.path, line.keys, line.text, new))
-    return edits
+def limit_line(line: Line, limit: str) -> Edit:
+    """Let a requirement hold only where a marker does."""
+    bare, _, marker = line.text.partition(";")
+    new = f"{bare.strip()} ; {joined(marker.strip(), limit)}"
+    return Edit(line.path, line.keys, line.text, new)
 
 
-def also_amd64(text: str) -> str:
-    """Return a marker that holds on Windows too where it asks for `x86_64`; Windows says AMD64."""
-    pattern = r"platform_machine\s*==\s*(['\"])x86_64\1"
-    both = "(platform_machine == 'x86_64' or platform_machine == 'AMD64')"
-    return both[1:-1] if re.fullmatch(pattern, text.strip()) else re.sub(pattern, both, text)
-
-
-def without_labels(lines: Iterable[Line]) -> list[Edit]:
+def without_label(line: Line) -> Edit:
     """Leave the choice of the build to the index; the release stays exact."""
-    return [
-        Edit(line.path, line.keys, line.text, re.sub(r"\+[\w.]+", "", line.text, count=1))
-        for line in lines
-        if line.label
-    ]
-
-
-def add_index(project: Project, build: str, facts: Facts) -> tuple[str, list[Edit]]:
-    """Return the name of the index of a build, and the edit that declares it where it is not."""
-    for index in project.indexes:
-        if index.name and build_of_url(index.url, facts) == build:
-            return index.name, []
-    name, official = f"pytorch-{build}", facts.pytorch_mirrors["official"]
-    entry = {"name": name, "url": official.url_of(build), "explicit": True}
-    return name, [Edit(project.root.path, INDEXES, None, entry)]
+    return Edit(line.path, line.keys, line.text, re.sub(r"\+[\w.]+", "", line.text, count=1))
 
 
 def add_sources(project: Project, package: str, entries: Iterable[Mapping[str, Any]]) -> list[Edit]:
     """Add sources of a package, beside those of torch."""
-    above = project.sources_of("torch")
-    path = above[0].path if above else project.manifest.path
+    path = next((source.path for source in project.sources_of("torch")), project.manifest.path)
     return [Edit(path, (*SOURCES, package), None, dict(entry)) for entry in entries]
 
 
@@ -161,10 +118,14 @@ def constrain(project: Project, text: str) -> Edit:
     return Edit(project.root.path, CONSTRAINTS, None, text)
 
 
-def exclude_each_other(project: Project, names: Sequence[tuple[str, str]]) -> Edit:
+def exclude_each_other(project: Project, names: Iterable[tuple[str, str]], old: Any = None) -> Edit:
     """Let extras and groups exclude each other."""
-    here = value_at(project.manifest.data, ("project", "name"))
     is_member = project.root.path != project.manifest.path
-    package = {"package": here} if is_member else {}
-    entry = [{**package, kind: name} for kind, name in names]
-    return Edit(project.root.path, (*UV, "conflicts"), None, entry)
+    name = value_at(project.manifest.data, ("project", "name"))
+    package = {"package": name} if is_member else {}
+    return Edit(
+        project.root.path,
+        (*UV, "conflicts"),
+        old,
+        [{**package, kind: option} for kind, option in names],
+    )

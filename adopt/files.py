@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import stat
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -22,11 +21,9 @@ def read_text(path: Path) -> str:
     """Return the text of a file, line endings and all; raises `Stop` if it is not one."""
     try:
         # A FIFO would wait for a writer for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not path.is_file() and path.exists():
             raise Stop(f"{path} is not a file that can be read and written.")
         return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise Stop(f"There is no {path}.") from None
     except (OSError, ValueError, RuntimeError) as error:
         raise Stop(f"{path} cannot be read: {error}") from None
 
@@ -45,7 +42,7 @@ def replace_files(old: Mapping[Path, str], new: Mapping[Path, str]) -> None:
     """Write texts in the place of those that were read: each file at once, or not at all.
 
     Raises `Stop` where a file has changed since it was read, or may not be written. Mode and owner
-    stay. A link stays a link.
+    stay. A link stays a link; a file of several names is written in its place for all of them.
     """
     for path, text in old.items():
         if path.resolve().read_bytes() != text.encode("utf-8"):
@@ -54,7 +51,10 @@ def replace_files(old: Mapping[Path, str], new: Mapping[Path, str]) -> None:
             raise Stop(f"{path} may not be written.")
     try:
         for path, text in new.items():
-            _replace(path.resolve(), text)
+            if path.stat().st_nlink > 1:
+                path.write_bytes(text.encode("utf-8"))
+            else:
+                _replace(path.resolve(), text)
     except OSError as error:
         raise Stop(f"{error.filename} cannot be written: {error.strerror}") from None
 

@@ -19,25 +19,15 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import Package, Pylock, PylockValidationError
 from packaging.specifiers import SpecifierSet
-from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from adopt import parse
 from adopt.edit import Edit, apply
-from adopt.parse import (
-    INDEXES,
-    UV,
-    Manifest,
-    Option,
-    Project,
-    build_of_url,
-    conflicts,
-    default_groups,
-    holds,
-    normal,
-    unique,
-)
+from adopt.parse import INDEXES, UV, Manifest, Option, Project, build_of_url, holds
+from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.platforms import PLATFORMS
+from torch_plan.catalog.platforms import PLATFORMS, platform_of
 from torch_plan.catalog.versions import TORCH
 from torch_plan.project.markers import compared
 
@@ -46,9 +36,6 @@ MOST_OPTIONS = 30
 
 SECONDS = 60
 """How long uv may take for all of it."""
-
-USUAL = ("linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64")
-"""The platforms that are asked about where a file names none."""
 
 LARGEST = 1_000_000
 """Bytes of the largest file that is copied although git does not list it."""
@@ -69,9 +56,11 @@ _WITHOUT_GIT = re.compile(
 )
 """The files that are copied where there is no git: for projects, builds and their sources."""
 
-_NO_CHOICE = {
-    "extras": frozenset[str](),
-    "dependency_groups": frozenset[str](),
+_SKIPPED = re.compile(r"\..+|node_modules|__pycache__|build|dist|venv|wandb|.*\.egg-info")
+
+_NO_CHOICE: Any = {
+    "extras": frozenset(),
+    "dependency_groups": frozenset(),
     "platform_release": "",
     "platform_version": "",
 }
@@ -80,7 +69,9 @@ _NO_CHOICE = {
 NO_DATE = "is missing an upload date"
 """What uv says of a wheel that a cooldown refuses, since its index gives no dates."""
 
-_SKIPPED = re.compile(r"\..+|node_modules|__pycache__|build|dist|venv|wandb|.*\.egg-info")
+_DATE_WARNINGS = re.compile(rf"(?m)((^warning: .*{NO_DATE}.*\n)(?:^warning: .*{NO_DATE}.*\n)*)")
+
+_REFUSED = "403 Forbidden"
 
 
 class Got(NamedTuple):
@@ -138,35 +129,39 @@ class UvFailed(Exception):
     """uv ended with an error; the text is what it said."""
 
 
-def run_uv(folder: Path, deadline: float, *words: str) -> str:
-    """Run uv in a folder and return what it printed. Raises `UvFailed`."""
-    uv = os.environ.get("UV") or shutil.which("uv")
-    if not uv:
-        raise UvFailed("uv is neither in $UV nor on PATH.")
-    # With COLUMNS uv breaks its lines, and what it says is read.
-    aside = {"VIRTUAL_ENV", "COLUMNS", *(f"UV_{name}" for name in _SET_ASIDE)}
-    kept = {name: value for name, value in os.environ.items() if name not in aside}
-    kept |= dict.fromkeys(_VERSIONS, "0.0.0") | {"NO_COLOR": "1"}
-    try:
-        done = subprocess.run(
-            [uv, *words],
-            cwd=folder,
-            env=kept,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=max(deadline - time.monotonic(), 0.1),
-        )
-    except subprocess.TimeoutExpired:
-        raise UvFailed(f"uv took longer than {SECONDS} seconds in all.") from None
-    except OSError as error:
-        raise UvFailed(f"uv cannot be started: {error}") from None
-    said = done.stderr.decode("utf-8", "replace")
-    # uv warns of each wheel of an index without dates.
-    said = re.sub(rf"(?m)((^warning: .*{NO_DATE}.*\n)(?:^warning: .*{NO_DATE}.*\n)*)", r"\2", said)
-    # uv warns of a setting that it cannot read, drops it with its neighbours, and ends with 0.
-    if done.returncode or "Failed to parse" in said:
-        raise UvFailed(said.strip() or f"uv ended with {done.returncode}.")
-    return done.stdout.decode("utf-8", "replace")
+class Uv(NamedTuple):
+    """uv in a copy of a project, until a point in time."""
+
+    copy: Path
+    deadline: float
+
+    def run(self, *words: str) -> str:
+        """Run uv and return what it printed. Raises `UvFailed`."""
+        uv = os.environ.get("UV") or shutil.which("uv")
+        if not uv:
+            raise UvFailed("uv is neither in $UV nor on PATH.")
+        # With COLUMNS uv breaks its lines, and what it says is read.
+        aside = {"VIRTUAL_ENV", "COLUMNS", *(f"UV_{name}" for name in _SET_ASIDE)}
+        kept = {name: value for name, value in os.environ.items() if name not in aside}
+        try:
+            done = subprocess.run(
+                [uv, *words],
+                cwd=self.copy,
+                env=kept | dict.fromkeys(_VERSIONS, "0.0.0") | {"NO_COLOR": "1"},
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=max(self.deadline - time.monotonic(), 0.1),
+            )
+        except subprocess.TimeoutExpired:
+            raise UvFailed(f"uv took longer than {SECONDS} seconds in all.") from None
+        except OSError as error:
+            raise UvFailed(f"uv cannot be started: {error}") from None
+        # uv warns of each wheel of an index without dates.
+        said = _DATE_WARNINGS.sub(r"\2", done.stderr.decode("utf-8", "replace"))
+        # uv warns of a setting that it cannot read, drops it with its neighbours, and ends with 0.
+        if done.returncode or "Failed to parse" in said:
+            raise UvFailed(said.strip() or f"uv ended with {done.returncode}.")
+        return done.stdout.decode("utf-8", "replace")
 
 
 @contextmanager
@@ -174,9 +169,9 @@ def copied(projects: Sequence[Project]) -> Iterator[Path]:
     """Copy what uv needs to lock; yields the copy of the root's folder."""
     root = projects[0].root.path.resolve().parent
     trees = dict([tree_of(root)])
-    places = [one.path.parent / one.entry.get("path", "") for p in projects for one in p.sources]
-    for place in (one.resolve() for one in places):
-        if place.exists() and not any(place.is_relative_to(tree) for tree in trees):
+    sources = [source for project in projects for source in project.sources]
+    for place in [(one.path.parent / one.entry.get("path", "")).resolve() for one in sources]:
+        if place.exists() and not any(map(place.is_relative_to, trees)):
             trees[place] = [place] if place.is_file() else tree_of(place)[1]
     above = Path(os.path.commonpath(trees))
     with tempfile.TemporaryDirectory(prefix="uv-torch-adopt-") as name:
@@ -190,18 +185,18 @@ def copied(projects: Sequence[Project]) -> Iterator[Path]:
 def tree_of(folder: Path) -> tuple[Path, list[Path]]:
     """Return a folder, or all that git keeps with it, and the files that are worth a copy."""
     top = Path(git(folder, "rev-parse", "--show-toplevel").strip()).resolve()
-    tracked, others = [
+    tracked, others = (
         [top / name for name in git(top, "ls-files", "-z", *words).split("\0") if name]
         for words in (["--cached"], ["--others", "--exclude-standard"])
-    ]
+    )
     # A folder that somebody's repository ignores is not in it.
     if folder / "pyproject.toml" in (*tracked, *others):
-        return top, [one for one in tracked if one.is_file()] + [*filter(is_small, others)]
-    found: list[Path] = []
+        return top, [*filter(Path.is_file, tracked), *filter(is_small, others)]
+    files: list[Path] = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not _SKIPPED.fullmatch(name)]
-        found += [Path(place, name) for name in names if _WITHOUT_GIT.fullmatch(name)]
-    return folder, [*filter(is_small, found)]
+        files += [Path(place, name) for name in filter(_WITHOUT_GIT.fullmatch, names)]
+    return folder, [*filter(is_small, files)]
 
 
 def is_small(file: Path) -> bool:
@@ -219,44 +214,65 @@ def git(folder: Path, *words: str) -> str:
 
 
 def measure(
-    projects: Sequence[Project], facts: Facts, copy: Path, *, is_changed: bool, locked: bool
+    projects: Sequence[Project],
+    facts: Facts,
+    copy: Path,
+    *,
+    is_changed: bool,
+    locked: bool,
+    is_eased: bool = False,
 ) -> Table:
     """Measure projects of one workspace, in a copy that gets their texts.
 
     `locked` reads uv.lock as it is and asks no index. A project that `is_changed` is locked anew.
+    Where a copy of PyTorch's index refuses what it lacks, it is tried again, and `is_eased`.
     """
-    files = unique(one for project in projects for one in (project.manifest, project.root))
-    failure = ""
-    for texts in ({one.path: one.text for one in files}, {}):
-        deadline = time.monotonic() + SECONDS
-        root = projects[0].root.path.parent
-        eased = texts or {one.path: without_403(one, failure, facts) for one in files}
-        if failure and all(eased[one.path] == one.text for one in files):
-            break
-        for path, text in eased.items():
-            place = copy / path.relative_to(root)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(text.encode("utf-8"))
-        try:
-            lock = lock_copy(copy, deadline, is_changed=is_changed, locked=locked)
-        except UvFailed as failed:
-            failure = failure or str(failed).replace(str(copy), str(root))
-        else:
-            told = ", with 403 of an index taken for `not here`" if failure else ""
-            return read_lock(projects, facts, copy, deadline, f"{lock}{told}")
-    return Table({}, {"": failure})
+    uv, root = Uv(copy, time.monotonic() + SECONDS), projects[0].root.path.parent
+    for one in (one for project in projects for one in (project.manifest, project.root)):
+        place = copy / one.path.relative_to(root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes((eased(one, facts) if is_eased else one.text).encode("utf-8"))
+    try:
+        lock = make_lock(uv, is_changed=is_changed, locked=locked)
+    except UvFailed as failed:
+        table = Table({}, {"": str(failed).replace(str(copy), str(root))})
+        if is_eased or _REFUSED not in str(failed):
+            return table
+        options = {"is_changed": is_changed, "locked": locked, "is_eased": True}
+        again = measure(projects, facts, copy, **options)
+        return table if again.why_nothing else again
+    told = ", with 403 of an index taken for `not here`" if is_eased else ""
+    return read_lock(projects, facts, uv, f"{lock}{told}")
 
 
-def lock_copy(copy: Path, deadline: float, *, is_changed: bool, locked: bool) -> str:
+def eased(manifest: Manifest, facts: Facts) -> str:
+    """Return a text in which a copy of PyTorch's index may answer 403 for what it lacks.
+
+    uv takes it so from PyTorch's own, which is a bucket that does not say what it has.
+    """
+    edits = []
+    for old in manifest.uv.get("index", []):
+        if build_of_url(old["url"], facts):
+            new = {"ignore-error-codes": [403], **old}
+            edits.append(Edit(manifest.path, INDEXES, old, new))
+    for url in manifest.uv.get("extra-index-url", []):
+        if build_of_url(url, facts):
+            edits.append(Edit(manifest.path, (*UV, "extra-index-url"), url, None))
+            new = {"url": url, "ignore-error-codes": [403]}
+            edits.append(Edit(manifest.path, INDEXES, None, new))
+    return apply({manifest.path: manifest.text}, edits)[manifest.path]
+
+
+def make_lock(uv: Uv, *, is_changed: bool, locked: bool) -> str:
     """Lock a copy, and say whose lock it is. Raises `UvFailed`."""
-    lock, told = copy / "uv.lock", "a lock made just now"
-    if locked and not lock.exists():
-        raise UvFailed("There is no uv.lock. `uv lock` makes it.")
+    lock, told = uv.copy / "uv.lock", "a lock made just now"
     if locked:
-        return "uv.lock, not compared with pyproject.toml"
+        if lock.exists():
+            return "uv.lock, not compared with pyproject.toml"
+        raise UvFailed("There is no uv.lock. `uv lock` makes it.")
     if lock.exists() and not is_changed:
         try:
-            run_uv(copy, deadline, "lock", "--check")
+            uv.run("lock", "--check")
         except UvFailed as failed:
             told += ", since uv.lock does not belong to pyproject.toml"
             if "Failed to parse `uv.lock`" in str(failed):
@@ -264,12 +280,13 @@ def lock_copy(copy: Path, deadline: float, *, is_changed: bool, locked: bool) ->
         else:
             return "uv.lock"
     try:
-        run_uv(copy, deadline, "lock")
+        uv.run("lock")
     except UvFailed as failed:
-        if is_changed or is_unsolvable(str(failed)) or not lock.exists():
+        is_usable = lock.exists() and not is_changed
+        if not is_usable or is_unsolvable(str(failed)):
             raise
-        cause = [line for line in str(failed).splitlines() if line.startswith("error")]
-        return f"uv.lock as it is, since uv could not lock: {' '.join(cause)[:200]}"
+        cause = " ".join(re.findall(r"(?m)^error.*", str(failed)))
+        return f"uv.lock as it is, since uv could not lock: {cause[:200]}"
     return told
 
 
@@ -278,55 +295,34 @@ def is_unsolvable(said: str) -> bool:
     return "No solution found" in said and not re.search(r"40[13] |offline|network", said)
 
 
-def without_403(manifest: Manifest, failure: str, facts: Facts) -> str:
-    """Return a text in which a copy of PyTorch's index may answer 403 for what it lacks.
-
-    uv takes it so from PyTorch's own, which is a bucket that does not say what it has.
-    """
-    edits = []
-    for entry in manifest.uv.get("index", []) if "403 Forbidden" in failure else []:
-        if build_of_url(entry["url"], facts) and "ignore-error-codes" not in entry:
-            new = {**entry, "ignore-error-codes": [403]}
-            edits.append(Edit(manifest.path, INDEXES, entry, new))
-    for url in manifest.uv.get("extra-index-url", []) if "403 Forbidden" in failure else []:
-        if build_of_url(url, facts):
-            edits.append(Edit(manifest.path, (*UV, "extra-index-url"), url, None))
-            new = {"url": url, "ignore-error-codes": [403]}
-            edits.append(Edit(manifest.path, INDEXES, None, new))
-    return apply({manifest.path: manifest.text}, edits)[manifest.path]
-
-
-def read_lock(
-    projects: Sequence[Project], facts: Facts, copy: Path, deadline: float, lock: str
-) -> Table:
+def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> Table:
     """Read what each option of each project gets of a lock."""
     table = Table({}, {}, lock)
     options = [(project, option) for project in projects for option in project.options]
     for project, option in options[:MOST_OPTIONS]:
         try:
-            exported = export(copy, deadline, project, option)
+            exported = export(uv, project, option)
         except UvFailed as failed:
             table.unmeasured[str(option)] = str(failed)
             continue
-        for platform, python in product(
-            platforms_of(project), pythons_of(project, exported, facts)
-        ):
-            cell = select(exported, platform, python)
-            table.cells[Place(option, platform, python)] = cell
+        pythons = pythons_of(project, exported, facts)
+        for platform, python in product(platforms_of(project), pythons):
+            place = Place(option, platform, python)
+            table.cells[place] = select(exported, platform, python)
     for _, option in options[MOST_OPTIONS:]:
         why = f"{MOST_OPTIONS} extras and groups are measured at most."
         table.unmeasured[str(option)] = why
     return table
 
 
-def export(copy: Path, deadline: float, project: Project, option: Option) -> Pylock:
+def export(uv: Uv, project: Project, option: Option) -> Pylock:
     """Return what uv would install for an option on all platforms. Raises `UvFailed`."""
     words = ["export", "--frozen", "--quiet", "--no-header", "--format", "pylock.toml"]
     words += ["--no-emit-project", "--package", option.package]
     if option.kind:
         words += [f"--{option.kind}", option.name, *deselected(project, option)]
     try:
-        data = tomllib.loads(run_uv(copy, deadline, *words))
+        data = tomllib.loads(uv.run(*words))
         for package in data.get("packages", []):
             # An override such as `sys_platform == 'never'` leaves a package without any file.
             if not {"wheels", "sdist", "archive", "directory", "vcs"} & package.keys():
@@ -339,9 +335,12 @@ def export(copy: Path, deadline: float, project: Project, option: Option) -> Pyl
 
 def deselected(project: Project, option: Option) -> list[str]:
     """Return the default groups that an option excludes, as options of uv."""
-    chosen = (option.kind, normal(option.name))
-    excluded = {one for entry in conflicts(project) if chosen in entry for one in entry - {chosen}}
-    names = [name for name in default_groups(project) if ("group", normal(name)) in excluded]
+    chosen = (option.kind, canonicalize_name(option.name))
+    excluded = {
+        one for entry in parse.conflicts(project) if chosen in entry for one in entry - {chosen}
+    }
+    names = parse.default_groups(project)
+    names = [name for name in names if ("group", canonicalize_name(name)) in excluded]
     return [word for name in names for word in ("--no-group", name)]
 
 
@@ -351,17 +350,17 @@ def platforms_of(project: Project) -> list[str]:
     markers = [*uv.get("environments", []), *uv.get("required-environments", [])]
     markers += [line.requirement.marker for line in project.of(TORCH)]
     markers += [source.marker for source in project.sources_of(TORCH)]
-    said = [{*re.findall(r"== [\"'](\w+)[\"']", str(marker))} for marker in markers]
-    return [
+    words = [{*re.findall(r"== [\"'](\w+)[\"']", str(marker))} for marker in markers]
+    named = {
         name
-        for name, one in PLATFORMS.items()
-        if name in USUAL
-        or any(
-            one.platform_machine in words
-            and {one.sys_platform, compared(name, "3.12")["platform_system"]} & words
-            for words in said
+        for name in PLATFORMS
+        for system in ("sys_platform", "platform_system")
+        if any(
+            {compared(name, "3.12")[key] for key in (system, "platform_machine")} <= one
+            for one in words
         )
-    ]
+    }
+    return [name for name in PLATFORMS if name in {*DEFAULT_PLATFORMS, *named}]
 
 
 def pythons_of(project: Project, exported: Pylock, facts: Facts) -> list[str]:
@@ -369,86 +368,65 @@ def pythons_of(project: Project, exported: Pylock, facts: Facts) -> list[str]:
 
     Where a project names none, uv takes that which locks for the oldest.
     """
-    bounds = [project.requires_python, exported.requires_python or SpecifierSet()]
+    bounds = project.requires_python & (exported.requires_python or SpecifierSet())
     return [
         python
         for python in facts.all_pythons
-        if any(all(one.contains(f"{python}.{patch}") for one in bounds) for patch in (0, 99))
+        if any(bounds.contains(f"{python}.{patch}") for patch in (0, 99))
     ]
 
 
 def select(exported: Pylock, platform: str, python: str) -> Cell:
     """Return what a platform gets of an export; `Pylock.select` would stop at a missing wheel."""
-    environment: Any = {
-        **compared(platform, python),
-        **_NO_CHOICE,
-        "implementation_version": python,
-    }
-    if exported.environments and not any(
-        holds(marker, platform, python) for marker in exported.environments
-    ):
+    markers = [holds(marker, platform, python) for marker in exported.environments or ()]
+    if markers and not any(markers):
         return Cell({}, {}, is_locked=False)
-    tags = tags_of(platform, python)
     cell = Cell({}, {})
+    environment = {**compared(platform, python), "implementation_version": python, **_NO_CHOICE}
     for package in exported.packages:
         if not package.marker or package.marker.evaluate(environment, context="lock_file"):
-            kept = cell.packages if is_installable(package, tags) else cell.missing
-            kept[str(package.name)] = got(package)
+            is_there = is_installable(package, platform, python)
+            kept = cell.packages if is_there else cell.missing
+            kept[str(package.name)] = Got(version_of(package), package.index or "")
     return cell
 
 
-def is_installable(package: Package, tags: frozenset[Tag]) -> bool:
-    """Tell whether a package can be installed with some tags, or built from its source."""
-    if package.vcs or package.directory or package.sdist:
-        return True
+def version_of(package: Package) -> str:
+    """Return the version of a package; a wheel that stands by its URL has it there."""
+    return str(package.version or "".join((wheels_of(package) or [""])[0].split("-")[1:2]))
+
+
+def is_installable(package: Package, platform: str, python: str) -> bool:
+    """Tell whether a package has a wheel for a platform, or something else that uv installs."""
+    wheels = wheels_of(package)
+    return wheels is None or any(fits(name, platform, python) for name in wheels)
+
+
+def wheels_of(package: Package) -> list[str] | None:
+    """Return the files of the wheels of a package, None where uv has something else of it."""
     if package.archive:
-        names = [file_name(package.archive.url or "")]
-        return not names[0].endswith(".whl") or fits(names[0], tags)
-    return any(fits(wheel.filename, tags) for wheel in package.wheels or ())
+        name = unquote(urlsplit(package.archive.url or "").path).rpartition("/")[2]
+        return [name] if name.endswith(".whl") else None
+    is_source = package.vcs or package.directory or package.sdist
+    return None if is_source else [wheel.filename for wheel in package.wheels or ()]
 
 
 @cache
-def fits(wheel: str, tags: frozenset[Tag]) -> bool:
-    """Tell whether the file of a wheel is for some tags."""
+def fits(wheel: str, platform: str, python: str) -> bool:
+    """Tell whether the file of a wheel is for a platform, as new a machine as there can be."""
     try:
-        return not parse_wheel_filename(wheel)[3].isdisjoint(tags)
+        tags = parse_wheel_filename(wheel)[3]
     except InvalidWheelFilename:
         return False
-
-
-def file_name(url: str) -> str:
-    """Return the name of the file that a URL leads to."""
-    return unquote(urlsplit(url).path).rpartition("/")[2]
-
-
-def got(package: Package) -> Got:
-    """Return what is locked of a package; a wheel that stands by its URL has its version there."""
-    name = file_name(package.archive.url or "") if package.archive else ""
-    named = name.split("-")[1] if name.endswith(".whl") else ""
-    return Got(str(package.version or named), package.index or "")
+    machine, known = platform.rpartition("-")[2], interpreters(python)
+    fitting = [one.platform for one in tags if (one.interpreter, one.abi) in known]
+    names = {name.replace("universal2", machine) for name in fitting}
+    return "any" in names or platform in map(platform_of, names)
 
 
 @cache
-def tags_of(platform: str, python: str) -> frozenset[Tag]:
-    """Return the tags of a machine that is as new as one can be."""
-    system, _, machine = platform.partition("-")
-    if system == "macos":
-        platforms = [*mac_platforms((15, 0), machine)]
-    elif system == "windows":
-        platforms = ["win_amd64" if machine == "x86_64" else "win_arm64"]
-    else:
-        aliases = {17: "2014", 12: "2010", 5: "1"}
-        platforms = [
-            name
-            for minor in range(40, 4, -1)
-            for name in (
-                f"manylinux_2_{minor}_{machine}",
-                f"manylinux{aliases.get(minor)}_{machine}",
-            )
-            if "None" not in name
-        ]
-        platforms.append(f"linux_{machine}")
-    major, minor = map(int, python.split("."))
-    version, interpreter = (major, minor), f"cp{major}{minor}"
-    own = cpython_tags(version, abis=[interpreter], platforms=platforms)
-    return frozenset([*own, *compatible_tags(version, interpreter, platforms)])
+def interpreters(python: str) -> frozenset[tuple[str, str]]:
+    """Return the pairs of interpreter and ABI in the wheels that a Python takes."""
+    version, name = (*map(int, python.split(".")),), f"cp{python.replace('.', '')}"
+    tags = [*cpython_tags(version, [name], [""]), *compatible_tags(version, name, [""])]
+    return frozenset((tag.interpreter, tag.abi) for tag in tags)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from packaging.dependency_groups import DependencyGroupResolver
-from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from adopt import Stop
 from adopt.files import parsed, read_text
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import PYPI, TORCH
+from torch_plan.catalog.mirrors import BUILD_PLACE
+from torch_plan.catalog.versions import PYPI
 from torch_plan.project.markers import compared
 from torch_plan.urls import written
 
@@ -24,16 +26,21 @@ Keys = tuple[str, ...]
 """The way to a value, from the root of a file."""
 
 BASE: Keys = ("project", "dependencies")
-EXTRAS: Keys = ("project", "optional-dependencies")
 GROUPS: Keys = ("dependency-groups",)
 UV: Keys = ("tool", "uv")
 SOURCES: Keys = (*UV, "sources")
 INDEXES: Keys = (*UV, "index")
 CONSTRAINTS: Keys = (*UV, "constraint-dependencies")
-OVERRIDES: Keys = (*UV, "override-dependencies")
-T = TypeVar("T")
-KINDS: Mapping[str, Keys] = {"extra": EXTRAS, "group": GROUPS}
+KINDS: Mapping[str, Keys] = {"extra": ("project", "optional-dependencies"), "group": GROUPS}
 """How uv names what a person can choose -> where that stands."""
+
+_AGAIN = "then run this again."
+_WAYS = {
+    "requirements.txt": "`uv init --bare`, then `uv add -r requirements.txt --frozen` writes it;",
+    "setup.*": "setup.py is Python: run `uv init --bare`, then `uv add --frozen NAME` for each "
+    "name in its `install_requires`;",
+}
+"""What a folder has -> how to get a pyproject.toml from it."""
 
 
 class Manifest(NamedTuple):
@@ -46,7 +53,7 @@ class Manifest(NamedTuple):
     @property
     def name(self) -> str:
         """The name of the package, empty for a root that is none."""
-        return str(canonicalize_name(value_at(self.data, ("project", "name")) or ""))
+        return canonicalize_name(value_at(self.data, ("project", "name")) or "")
 
     @property
     def uv(self) -> Mapping[str, Any]:
@@ -63,8 +70,7 @@ class Option(NamedTuple):
     name: str = ""
 
     def __str__(self) -> str:
-        chosen = f" --{self.kind} {self.name}" if self.kind else ""
-        return f"uv sync{chosen}"
+        return f"uv sync --{self.kind} {self.name}" if self.kind else "uv sync"
 
 
 class Line(NamedTuple):
@@ -78,7 +84,12 @@ class Line(NamedTuple):
     @property
     def name(self) -> str:
         """The package."""
-        return str(canonicalize_name(self.requirement.name))
+        return canonicalize_name(self.requirement.name)
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether it is a constraint or an override."""
+        return self.keys[0] == "tool"
 
     @property
     def label(self) -> str:
@@ -86,26 +97,10 @@ class Line(NamedTuple):
         return "".join(re.findall(r"\+([\w.]+)", str(self.requirement.specifier))[:1])
 
     @property
-    def release(self) -> str:
-        """The release that it pins, without its label; empty for none."""
-        pins = [one.version for one in self.requirement.specifier if one.operator == "=="]
-        return "".join(pins[:1]).partition("+")[0]
-
-    @property
     def is_exact(self) -> bool:
         """Whether it admits one release alone."""
-        return any(
-            one.operator == "==" and "*" not in one.version for one in self.requirement.specifier
-        )
-
-    @property
-    def is_lower(self) -> bool:
-        """Whether it only says from which release on."""
-        return {one.operator for one in self.requirement.specifier} == {">="}
-
-    def holds(self, platform: str, python: str) -> bool:
-        """Tell whether it counts on a platform with a Python."""
-        return holds(self.requirement.marker, platform, python)
+        pins = [one for one in self.requirement.specifier if one.operator == "=="]
+        return any("*" not in one.version for one in pins)
 
     @property
     def public(self) -> SpecifierSet:
@@ -113,42 +108,43 @@ class Line(NamedTuple):
         return SpecifierSet(re.sub(r"\+[\w.]+", "", str(self.requirement.specifier)))
 
 
-class Source(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Source:
     """An entry of `[tool.uv.sources]`."""
 
     path: Path
     key: str
     """The package, as the file spells it."""
     entry: Mapping[str, Any]
+    marker: Marker | None
+    """Where it holds, None for everywhere."""
 
     @property
     def name(self) -> str:
         """The package."""
-        return str(canonicalize_name(self.key))
-
-    @property
-    def marker(self) -> Marker | None:
-        """Where it holds, None for everywhere."""
-        return Marker(self.entry["marker"]) if self.entry.get("marker") else None
+        return canonicalize_name(self.key)
 
     def is_for(self, option: Option) -> bool:
         """Tell whether it holds for an option, on the platforms of its marker."""
-        chosen = [(kind, self.entry[kind]) for kind in KINDS if kind in self.entry]
-        return not chosen or any(
-            (kind, canonicalize_name(name)) == (option.kind, canonicalize_name(option.name))
-            for kind, name in chosen
-        )
+        chosen = {(kind, canonicalize_name(self.entry[kind])) for kind in KINDS & self.entry.keys()}
+        return not chosen or (option.kind, canonicalize_name(option.name)) in chosen
 
 
 class Index(NamedTuple):
     """An index that the files name, whatever the setting."""
 
     path: Path
-    name: str
-    url: str
-    explicit: bool
     setting: str
     """`index`, `index-url`, `extra-index-url` or `find-links`."""
+    name: str
+    url: str
+    entry: Mapping[str, Any]
+    """Its table, empty for the other settings."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any package may come from it."""
+        return not self.entry.get("explicit")
 
 
 class Project(NamedTuple):
@@ -169,16 +165,16 @@ class Project(NamedTuple):
 
     def required(self, option: Option) -> list[Line]:
         """Return the requirements that count for an option."""
-        chosen = {BASE, *((*GROUPS, name) for name in default_groups(self))}
-        if option.kind:
-            chosen.add((*KINDS[option.kind], option.name))
-        chosen |= {keys for one in chosen for keys in included(self.manifest, one)}
+        groups = default_groups(self) + [option.name] * (option.kind == "group")
+        chosen = {BASE, *((*GROUPS, name) for name in included(self.manifest, groups))}
+        if option.kind == "extra":
+            chosen.add((*KINDS["extra"], option.name))
         return [line for line in self.lines if line.keys in chosen]
 
     def sources_of(self, name: str, option: Option | None = None) -> list[Source]:
         """Return the sources of a package, those that hold for an option if one is given."""
-        found = [source for source in self.sources if source.name == name]
-        return [source for source in found if option is None or source.is_for(option)]
+        sources = [source for source in self.sources if source.name == name]
+        return [source for source in sources if option is None or source.is_for(option)]
 
     def index_named(self, name: str) -> Index | None:
         """Return the index of a name."""
@@ -199,20 +195,16 @@ def default_groups(project: Project) -> list[str]:
     return groups if chosen == "all" else [name for name in groups if name in chosen]
 
 
-def included(manifest: Manifest, keys: Keys) -> list[Keys]:
-    """Return the groups that a group includes, directly or not."""
-    if keys[:-1] != GROUPS:
-        return []
+def included(manifest: Manifest, names: list[str]) -> list[str]:
+    """Return groups and those that they include, directly or not, as the file spells them."""
     groups = value_at(manifest.data, GROUPS) or {}
-    found: list[str] = []
-    waiting = [keys[-1]]
-    while waiting:
-        for item in groups.get(waiting.pop(), ()):
-            name = item.get("include-group", "") if isinstance(item, Mapping) else ""
-            spelt = [key for key in groups if canonicalize_name(key) == canonicalize_name(name)]
-            waiting += [key for key in spelt if key not in found]
-            found += [key for key in spelt if key not in found]
-    return [(*GROUPS, name) for name in found]
+    resolver = DependencyGroupResolver(groups)
+    spelt = {canonicalize_name(name): name for name in groups}
+    names = [*names]
+    for name in names:
+        items = [one for one in resolver.lookup(name) if isinstance(one, DependencyGroupInclude)]
+        names += [spelt[canonicalize_name(one.include_group)] for one in items]
+    return names
 
 
 def read_projects(path: Path) -> list[Project]:
@@ -220,78 +212,61 @@ def read_projects(path: Path) -> list[Project]:
 
     Raises `Stop` where there is nothing that uv would take.
     """
-    path = (path / "pyproject.toml" if path.is_dir() else path).absolute()
-    manifest = read_manifest(path)
-    root = workspace_root(manifest) or manifest
-    targets = [manifest]
-    if root.path == path:
-        targets += [read_manifest(found) for found in members(root) if found != path]
-    projects = [read_project(one, root) for one in targets if "project" in one.data]
-    if not projects:
-        raise Stop(why_no_project(manifest))
-    return projects
+    manifest = read_manifest((path / "pyproject.toml" if path.is_dir() else path).absolute())
+    root = workspace_root(manifest)
+    others = [read_manifest(one) for one in members(root)] if root.path == manifest.path else []
+    projects = [read_project(one, root) for one in (manifest, *others) if "project" in one.data]
+    if projects:
+        return projects
+    if value_at(manifest.data, ("tool", "poetry")) is not None:
+        raise Stop(
+            f"{manifest.path} has its dependencies in Poetry's tables and no [project] table. "
+            f"`uvx migrate-to-uv` brings them there; {_AGAIN}"
+        )
+    raise Stop(f"{manifest.path} has no [project] table. {_way_to_a_file(manifest.path)}")
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a pyproject.toml."""
+    """Read a pyproject.toml. Raises `Stop` where there is none, or none that can be read."""
     if not path.exists() and not path.is_symlink():
-        raise Stop(f"There is no {path}. {way_to_a_file(path.parent)}")
+        raise Stop(f"There is no {path}. {_way_to_a_file(path)}")
     text = read_text(path)
     return Manifest(path, text, parsed(path, text))
 
 
-def way_to_a_file(folder: Path) -> str:
-    """Return how to get a pyproject.toml from what a folder has."""
-    if (folder / "requirements.txt").exists():
-        return (
-            "`uv init --bare`, then `uv add -r requirements.txt --frozen` writes it; "
-            "then run this again."
-        )
-    if (folder / "setup.py").exists() or (folder / "setup.cfg").exists():
-        return (
-            "setup.py is Python: run `uv init --bare`, then `uv add --frozen NAME` for each "
-            "name in its `install_requires`; then run this again."
-        )
-    return "`uv init --bare` makes one."
+def _way_to_a_file(path: Path) -> str:
+    ways = [f"{way} {_AGAIN}" for name, way in _WAYS.items() if any(path.parent.glob(name))]
+    return "".join(ways[:1]) or "`uv init --bare` makes one."
 
 
-def why_no_project(manifest: Manifest) -> str:
-    """Return why a file holds no project, and the command that makes it one."""
-    if value_at(manifest.data, ("tool", "poetry")) is not None:
-        return (
-            f"{manifest.path} has its dependencies in Poetry's tables and no [project] table. "
-            "`uvx migrate-to-uv` brings them there; then run this again."
-        )
-    folder = manifest.path.parent
-    return f"{manifest.path} has no [project] table. {way_to_a_file(folder)}"
-
-
-def workspace_root(manifest: Manifest) -> Manifest | None:
-    """Return the root of the workspace that a package belongs to, None if it has none."""
-    if value_at(manifest.data, (*UV, "workspace")) is not None:
-        return manifest
-    for folder in manifest.path.parent.parents:
+def workspace_root(manifest: Manifest) -> Manifest:
+    """Return the root of the workspace that a package belongs to; it alone is its own."""
+    is_root = "workspace" in manifest.uv
+    for folder in [] if is_root else manifest.path.parent.parents:
         path = folder / "pyproject.toml"
-        if path.is_file():
-            root = read_manifest(path)
-            if manifest.path in members(root):
-                return root
-    return None
+        if path.is_file() and manifest.path in members(root := read_manifest(path)):
+            return root
+    return manifest
 
 
 def members(root: Manifest) -> list[Path]:
     """Return the files of the packages of a workspace, its root left out."""
     folder, workspace = root.path.parent, root.uv.get("workspace") or {}
-    without = {found for one in workspace.get("exclude", []) for found in folder.glob(one)}
-    folders = [found for one in workspace.get("members", []) for found in sorted(folder.glob(one))]
-    files = [one / "pyproject.toml" for one in dict.fromkeys(folders) if one not in without]
-    return [path for path in files if path.is_file() and path != root.path]
+    without, folders = (
+        {found: None for one in workspace.get(key, []) for found in sorted(folder.glob(one))}
+        for key in ("exclude", "members")
+    )
+    files = [one / "pyproject.toml" for one in folders if one not in without and one != folder]
+    return [path for path in files if path.is_file()]
 
 
 def read_project(manifest: Manifest, root: Manifest) -> Project:
     """Take a package and its root apart. Raises `Stop` for what uv would not take either."""
     try:
-        project = Project(
+        groups = value_at(manifest.data, GROUPS) or {}
+        for group in groups:
+            DependencyGroupResolver(groups).resolve(group)
+        return Project(
             manifest=manifest,
             root=root,
             lines=tuple(read_lines(manifest, root)),
@@ -302,27 +277,17 @@ def read_project(manifest: Manifest, root: Manifest) -> Project:
                 value_at(manifest.data, ("project", "requires-python")) or ""
             ),
         )
-        for source in project.sources:
-            source.marker  # noqa: B018  # a marker that cannot be read is told here
-        groups = value_at(manifest.data, GROUPS) or {}
-        for group in groups:
-            DependencyGroupResolver(groups).resolve(group)
-    except (InvalidMarker, InvalidSpecifier, InvalidRequirement) as error:
-        raise Stop(f"{manifest.path} cannot be read: {error}") from None
-    except (AttributeError, KeyError, TypeError) as error:
-        raise Stop(f"{manifest.path} is not built as uv demands: {error}") from None
-    except ExceptionGroup as error:
-        raise Stop(f"{manifest.path} cannot be read: {error.exceptions[0]}") from None
-    return project
+    except (ValueError, AttributeError, KeyError, TypeError, ExceptionGroup) as error:
+        cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+        raise Stop(f"{manifest.path} cannot be read as uv reads it: {cause}") from None
 
 
 def read_lines(manifest: Manifest, root: Manifest) -> Iterator[Line]:
     """Yield the requirements of a package, then the constraints and overrides of its root."""
-    lists: list[tuple[Manifest, Keys]] = [(manifest, BASE)]
+    lists = [(manifest, BASE)]
     for keys in KINDS.values():
-        names = value_at(manifest.data, keys) or {}
-        lists += [(manifest, (*keys, name)) for name in names]
-    for source, keys in (*lists, (root, CONSTRAINTS), (root, OVERRIDES)):
+        lists += [(manifest, (*keys, name)) for name in value_at(manifest.data, keys) or {}]
+    for source, keys in (*lists, (root, CONSTRAINTS), (root, (*UV, "override-dependencies"))):
         for item in value_at(source.data, keys) or []:
             # Groups include others by a table; uv takes constraints as tables too.
             if isinstance(item, str):
@@ -331,27 +296,26 @@ def read_lines(manifest: Manifest, root: Manifest) -> Iterator[Line]:
 
 def read_sources(manifest: Manifest, root: Manifest) -> Iterator[Source]:
     """Yield the sources of a package; its own take the place of those of its root."""
-    own = manifest.uv.get("sources", {})
-    names = {canonicalize_name(name) for name in own}
-    above = root.uv.get("sources", {}) if root.path != manifest.path else {}
-    tables = [(manifest, name, own[name]) for name in own]
-    tables += [(root, name, above[name]) for name in above if canonicalize_name(name) not in names]
-    for where, name, value in tables:
+    tables = {
+        canonicalize_name(name): (one.path, name, value)
+        for one in (root, manifest)
+        for name, value in one.uv.get("sources", {}).items()
+    }
+    for path, name, value in tables.values():
         for entry in value if isinstance(value, list) else [value]:
-            yield Source(where.path, name, entry)
+            marker = Marker(entry["marker"]) if entry.get("marker") else None
+            yield Source(path, name, entry, marker)
 
 
 def read_indexes(manifest: Manifest, root: Manifest) -> Iterator[Index]:
     """Yield the indexes that a package can have, its own first."""
-    for where in dict.fromkeys([manifest.path, root.path]):
-        uv = manifest.uv if where == manifest.path else root.uv
+    for path, uv in {one.path: one.uv for one in (manifest, root)}.items():
         for entry in uv.get("index", []):
-            explicit = bool(entry.get("explicit"))
-            yield Index(where, entry.get("name", ""), entry["url"], explicit, "index")
+            yield Index(path, "index", entry.get("name", ""), entry["url"], entry)
         for key in ("index-url", "extra-index-url", "find-links"):
             value = uv.get(key, [])
             for url in [value] if isinstance(value, str) else value:
-                yield Index(where, "", url, False, key)
+                yield Index(path, key, "", url, {})
 
 
 def read_options(manifest: Manifest) -> Iterator[Option]:
@@ -364,17 +328,19 @@ def read_options(manifest: Manifest) -> Iterator[Option]:
 
 def conflicts(project: Project) -> list[set[tuple[str, str]]]:
     """Return the sets of extras and groups of a package that uv takes to exclude each other."""
-    name = project.manifest.name
-    return [
-        {
-            (kind, str(canonicalize_name(item[kind])))
-            for item in entry
-            for kind in KINDS
-            if kind in item and canonicalize_name(item.get("package", name)) == name
-        }
-        for manifest in {one.path: one for one in (project.manifest, project.root)}.values()
-        for entry in manifest.uv.get("conflicts", [])
-    ]
+    files = {one.path: one for one in (project.manifest, project.root)}.values()
+    entries = [entry for one in files for entry in one.uv.get("conflicts", [])]
+    return [chosen_in(entry, project.manifest.name) for entry in entries]
+
+
+def chosen_in(conflict: list[Mapping[str, str]], package: str) -> set[tuple[str, str]]:
+    """Return the extras and groups of a package that a conflict is between."""
+    return {
+        (kind, canonicalize_name(item[kind]))
+        for item in conflict
+        for kind in KINDS & item.keys()
+        if canonicalize_name(item.get("package", package)) == package
+    }
 
 
 def holds(marker: Marker | None, platform: str, python: str) -> bool:
@@ -382,39 +348,16 @@ def holds(marker: Marker | None, platform: str, python: str) -> bool:
     return marker is None or marker.evaluate({**compared(platform, python), "extra": ""})
 
 
-def family(facts: Facts) -> set[str]:
-    """Return torch and the packages that are released with it."""
-    return {TORCH, *facts.all_companions, *facts.all_tritons}
-
-
 def build_of_url(url: str, facts: Facts) -> str:
     """Return the build that an index of PyTorch, or a copy of one, names: `cu128`.
 
-    Its URL ends with the build, wherever the copy is: mirrors have hosts of their own. `nightly/`
-    stands before the build of a nightly index. Empty for any other index.
+    Mirrors have hosts of their own, and may call it `pytorch-cu128`. `nightly/` stands before the
+    build of a nightly index. Empty for any other index.
     """
-    parts = [part for part in written(url).removesuffix("/torch_stable.html").split("/") if part]
-    builds = [build for build in facts.all_backends if build != PYPI]
-    words = {position: part for position, part in enumerate(parts[2:]) if part in builds}
-    if not words:
-        tails = [part for part in parts[2:] if part.rpartition("-")[2] in builds]
-        return tails[-1].rpartition("-")[2] if tails else ""
-    nightly = "nightly/" if "nightly" in parts else ""
-    return nightly + [*words.values()][-1]
-
-
-def normal(name: str) -> str:
-    """Return a name as uv compares it."""
-    return str(canonicalize_name(name))
-
-
-def unique(items: Iterable[T]) -> list[T]:
-    """Return items without those that came before; they need not be hashable."""
-    kept: list[T] = []
-    for item in items:
-        if item not in kept:
-            kept.append(item)
-    return kept
+    parts = written(url).removesuffix("/torch_stable.html").split("/")[3:]
+    words = [part.rpartition("-")[2] for part in parts]
+    builds = [word for word in words if word in facts.all_backends and word != PYPI]
+    return f"{'nightly/' * ('nightly' in parts)}{builds[-1]}" if builds else ""
 
 
 def base_of(url: str, facts: Facts) -> str:
@@ -423,9 +366,8 @@ def base_of(url: str, facts: Facts) -> str:
     That is what comes before `/cu128`, or all of it with `{build}` in the place of that.
     """
     build = build_of_url(url, facts)
-    start, found, end = written(url).rpartition(build) if build else ("", "", "")
-    return (
-        start.rstrip("/")
-        if found and not end and start.endswith("/")
-        else f"{start}{{build}}{end}" * bool(found)
-    )
+    if not build or build not in url:
+        return ""
+    start, _, end = written(url).rpartition(build)
+    is_last = start.endswith("/") and not end
+    return start.rstrip("/") if is_last else f"{start}{BUILD_PLACE}{end}"

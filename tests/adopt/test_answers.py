@@ -158,9 +158,10 @@ def test_the_index_that_a_url_belongs_to(url: str, base: str) -> None:
     assert base_of(url, load_facts()) == base
 
 
-def test_extras_that_become_groups(shop: Shop) -> None:
+@pytest.mark.parametrize("pin", ["torch==2.9.1", "torch>=2.9,<2.10"])
+def test_extras_that_become_groups(pin: str, shop: Shop) -> None:
     """Another package requires torch: with extras a bare sync gets PyPI's, a group is a default."""
-    shop.put(EXTRAS)
+    shop.put(EXTRAS.replace("torch==2.9.1", pin))
     today = shop.run("--check")
     assert today.status == 1
     assert "another package requires it" in today.findings[0][1]
@@ -170,6 +171,27 @@ def test_extras_that_become_groups(shop: Shop) -> None:
     assert said.builds(WINDOWS, "uv sync --group gpu", "after") == "2.9.1+cu128"
     assert "optional-dependencies" not in shop.read()["project"]
     assert shop.run("--check").status == 0
+
+
+def test_a_release_for_torch_that_another_package_brings(shop: Shop) -> None:
+    shop.put(HEAD + 'dependencies = ["sentence-transformers>=3"]\n')
+    said = shop.run("torch_version=2.9.1", "--write")
+    assert said.builds(LINUX, when="after") == "2.9.1+cu128"
+    assert shop.read()["project"]["dependencies"] == ["sentence-transformers>=3", "torch==2.9.1"]
+
+
+def test_an_extra_that_another_one_names_keeps_its_torch(shop: Shop) -> None:
+    """An extra alone has torch: another build for it takes nothing away."""
+    shop.put(
+        HEAD
+        + "dependencies = []\n[project.optional-dependencies]\n"
+        + 'cpu = ["torch==2.9.1"]\nall = ["sample[cpu]"]\n'
+        + '[tool.uv.sources]\ntorch = { index = "pytorch-cpu", extra = "cpu" }\n'
+        + index("cpu")
+    )
+    said = shop.run("torch_backend=cu128", "--write")
+    assert said.builds(LINUX, "uv sync --extra all", "after") == "2.9.1+cu128"
+    assert shop.read()["project"]["optional-dependencies"]["cpu"] == ["torch==2.9.1"]
 
 
 def test_one_build_for_a_project_with_several(shop: Shop) -> None:

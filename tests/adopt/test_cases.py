@@ -232,6 +232,23 @@ def test_a_copy_of_the_index(shop: Shop) -> None:
     ]
 
 
+def test_a_wheel_of_another_platform(shop: Shop) -> None:
+    """One index has a label for each platform, and uv takes one version where it can."""
+    shop.put(CPU)
+    said = shop.run("--write")
+    assert said.builds(WINDOWS, python="3.13") == "!torchvision"
+    assert any("is a wheel of other platforms" in line for _, line in said.findings)
+    assert [said.builds(one, when="after") for one in (LINUX, WINDOWS)] == ["2.9.1+cpu"] * 2
+    assert len(shop.read()["tool"]["uv"]["environments"]) == 4
+
+
+def test_what_nobody_asked_for_is_not_required(shop: Shop) -> None:
+    """The environments are those of a project of the template; nothing else of it is one."""
+    put(shop, "f12")
+    assert shop.run("torch_version=2.8.0", "--write").status == 0
+    assert {*shop.read()["tool"]["uv"]} == {"package", "environments", "sources", "index"}
+
+
 COOLDOWN = """\
 [project]
 name = "p"
@@ -242,6 +259,22 @@ dependencies = ["torch==2.9.1"]
 exclude-newer = "2026-06-01T00:00:00Z"
 [tool.uv.sources]
 torch = { index = "pytorch-cpu" }
+[[tool.uv.index]]
+name = "pytorch-cpu"
+url = "https://download.pytorch.org/whl/cpu"
+explicit = true
+"""
+
+
+CPU = """\
+[project]
+name = "p"
+version = "0"
+requires-python = ">=3.11,<3.14"
+dependencies = ["torch==2.9.1", "torchvision==0.24.1"]
+[tool.uv.sources]
+torch = { index = "pytorch-cpu" }
+torchvision = { index = "pytorch-cpu" }
 [[tool.uv.index]]
 name = "pytorch-cpu"
 url = "https://download.pytorch.org/whl/cpu"

@@ -170,7 +170,7 @@ def test_a_cell_that_nobody_asked_to_change_stops_the_command(
 
     def find(view: Any) -> list[Finding]:
         is_old = "2.9.1" in view.project.manifest.text
-        return [Finding(BROKEN, "a mend that is wrong", (), (edit,))] if is_old else []
+        return [Finding(BROKEN, "a mend that is wrong", edits=(edit,))] if is_old else []
 
     monkeypatch.setattr(command, "find", find)
     said = shop.run("--write")
@@ -238,6 +238,15 @@ def test_a_link_to_the_file_stays_a_link(shop: Shop) -> None:
     assert shop.run("--write", path="../linked").status == 0
     assert (elsewhere / "pyproject.toml").is_symlink()
     assert "AMD64" in path.read_text(encoding="utf-8")
+
+
+def test_a_file_of_two_names_is_written_for_both(shop: Shop) -> None:
+    path = shop.put(BROKEN_FILE)
+    other = shop.folder.parent / "other.toml"
+    other.hardlink_to(path)
+    assert shop.run("--write").status == 0
+    assert "AMD64" in path.read_text(encoding="utf-8")
+    assert other.samefile(path)
 
 
 def test_what_changed_meanwhile_is_not_overwritten(
@@ -352,6 +361,18 @@ def test_an_edit_goes_where_uv_reads_it(shop: Shop) -> None:
     sources = shop.read("packages/core/pyproject.toml")["tool"]["uv"]["sources"]
     assert sources["torchvision"] == {"index": "pytorch-cpu"}
     assert shop.run("--check").status == 0
+
+
+def test_a_member_has_a_source_of_its_own(shop: Shop) -> None:
+    source = '[tool.uv.sources]\ntorch = {{ index = "pytorch-{}" }}\n'
+    workspace = '[tool.uv.workspace]\nmembers = ["core"]\n'
+    shop.put(workspace + source.format("cpu") + index("cpu") + index("cu128"))
+    member = HEAD + 'dependencies = ["torch==2.9.1"]\n' + source.format("cu128")
+    path = shop.put(member, "core/pyproject.toml")
+    assert shop.run("torch_backend=cpu", "--write", path="core").builds(LINUX, when="after") == (
+        "2.9.1+cpu"
+    )
+    assert "pytorch-cpu" in path.read_text(encoding="utf-8")
 
 
 def test_a_neighbour_outside_of_the_project_is_found(shop: Shop) -> None:
