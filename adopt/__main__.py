@@ -115,7 +115,7 @@ class Command:
         after = self.look(state.projects, texts) if texts != state.texts else state
         if after.table.why_nothing and not (state.table.why_nothing and self.options.unmeasured):
             raise Stop(not_lockable(after.table))
-        self.notes = [*asked.plan.notes, *missed(after.views[0], asked.plan)]
+        self.notes = [*map(str, asked.plan.notes), *missed(after.views[0], asked.plan)]
         return after
 
 

@@ -95,9 +95,9 @@ def test_a_likely_build_is_planned_and_locked_where_it_exists(bake: Bake) -> Non
     prove(project)
     got = project.installed("linux-aarch64")
     assert (got["torch"], got["torchvision"]) == ("2.15.0+cu130", "0.29.2+cu130")
-    assert project.plan.notes == (
+    assert project.plan.notes[0].text == (
         "These builds very likely exist, but nobody has seen them yet: cu130 of torch 2.15.0 for "
-        "linux-aarch64. uv finds out when it locks.",
+        "linux-aarch64. uv finds out when it locks."
     )
 
 
@@ -164,7 +164,7 @@ def test_a_release_newer_than_the_facts_is_planned_like_the_newest(
         got = project.installed("linux-aarch64")
         assert (got["torch"], got["torchvision"]) == (f"{NEWER}+cu132", "0.29.9+cu132")
         assert project.installed("macos-arm64")["torchvision"] == "0.29.9"
-    assert f"knows releases up to torch {FACTS.releases[-1]}" in project.plan.notes[0]
+    assert f"knows releases up to torch {FACTS.releases[-1]}" in project.plan.notes[0].text
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_an_index_of_others_may_have_what_pytorch_does_not_publish(bake: Bake) -
     linux, mac = project.plan.default.cells
     assert (linux.build, mac.build) == ("cu131", "cpu")
     note, *_ = project.plan.notes
-    assert note.startswith("PyTorch does not publish these builds")
+    assert note.text.startswith("PyTorch does not publish these builds")
 
 
 def test_the_next_companion_is_data_alone(bake: Bake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
-"""Why answers are refused."""
+"""Why answers are refused, and what people are told of those that are accepted."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from torch_plan.text import shell_line
 from torch_plan.urls import masked
 
 Key = tuple[str, ...]
@@ -13,6 +14,25 @@ Way = Mapping[str, "str | None"]
 def with_changes(given: Mapping[str, str], way: Way) -> dict[str, str]:
     """Return answers with the changes of a way out."""
     return {key: value for key, value in {**given, **way}.items() if value is not None}
+
+
+def change(way: Way) -> str:
+    """Return a way as words of the command line; `without x` where it only leaves x out."""
+    words = [f"{key}={value}" for key, value in way.items() if value is not None]
+    return shell_line(words) if words else f"without {', '.join(way)}"
+
+
+class Note(NamedTuple):
+    """What people should know of answers that are accepted."""
+
+    text: str
+    """A sentence, or several."""
+    ways: tuple[Way, ...] = ()
+    """Changes that give something else, the nearest first; every one is accepted."""
+
+    def __str__(self) -> str:
+        ways = ", or ".join(map(change, self.ways))
+        return f"{self.text} To change that: {ways}" if ways else self.text
 
 
 class Problem(NamedTuple):

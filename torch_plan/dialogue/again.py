@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from torch_plan.answers.problems import FindProblems, Problem, Way
+from torch_plan.answers.problems import FindProblems, Problem, Way, change
 from torch_plan.answers.questions import asked, choices
 from torch_plan.answers.records import MAIN_PLATFORM
 from torch_plan.catalog.facts import Facts
 from torch_plan.resolution import defaults
-from torch_plan.resolution.refusal import change
 from torch_plan.resolution.search import OFFERED, Search, distinct
 
 

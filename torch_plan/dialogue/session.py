@@ -158,8 +158,11 @@ class Session:
         if any(own_problems) or find_problems(answers, self.facts):
             self.refuse({**self.commands.unknown, **self.commands.explicit_answers(answers)})
         plan = self.plan_of(context)
-        for sentence in [*plan.notes, *old_system_notes(plan, host_platform(), host_system())]:
-            say(sentence)
+        for text in (
+            *map(str, plan.notes),
+            *old_system_notes(plan, host_platform(), host_system()),
+        ):
+            say(text)
         return "passed"
 
     def answers_of(self, context: Mapping[str, Any]) -> ProperAnswers:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from torch_plan.answers.problems import Note
 from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import TORCH, family_of
@@ -86,7 +87,7 @@ class Plan(NamedTuple):
     smoke_command: str
     demands: tuple[Demand, ...]
     """What each build needs, in the order of the options, the CPU builds last."""
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     """What people should know: platforms that get another build, builds that are likely or hurt."""
     warnings: tuple[str, ...]
     """Those of the notes that say what is known to hurt."""

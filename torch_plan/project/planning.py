@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 
 from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.answers.problems import Refused
+from torch_plan.answers.problems import Note, Refused
 from torch_plan.answers.records import (
     EXTRAS,
     GROUPS,
@@ -23,9 +23,10 @@ from torch_plan.project.markers import split
 from torch_plan.project.needs import Needs
 from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
 from torch_plan.project.warnings import warnings
-from torch_plan.resolution.cells import Cell, Cells, Package
+from torch_plan.resolution.cells import Cell, Cells, Fallback, Package
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.likely import likely_notes
+from torch_plan.resolution.ways import Ways
 from torch_plan.urls import host_of
 
 
@@ -43,14 +44,14 @@ def _made_plan(items: tuple[tuple[str, str], ...], facts: Facts) -> Plan:
     cells, problems = examine(ProperAnswers(dict(items)), facts)
     if problems:
         raise Refused(problems)
-    return _Planner(cells).plan()
+    return _Planner(cells, Ways(cells, dict(items))).plan()
 
 
 class _Planner:
     """Writes the cells down as requirements, sources and indexes."""
 
-    def __init__(self, cells: Cells) -> None:
-        self.cells = cells
+    def __init__(self, cells: Cells, ways: Ways) -> None:
+        self.cells, self.ways = cells, ways
         self.answers, self.facts = cells.answers, cells.facts
         self.needs = Needs(cells.facts, cells.pythons)
 
@@ -83,13 +84,17 @@ class _Planner:
             ),
             demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
             notes=(
-                *(fallback.sentence for fallback in self.cells.fallbacks),
-                *likely_notes(self.cells),
-                *known_to_hurt,
+                *map(self.fallback_note, self.cells.fallbacks),
+                *map(Note, (*likely_notes(self.cells), *known_to_hurt)),
             ),
             warnings=known_to_hurt,
             last_releases=self.last_releases(),
         )
+
+    def fallback_note(self, fallback: Fallback) -> Note:
+        cell, nearest = fallback
+        ways = [self.ways.with_override(cell, nearest)] if nearest else []
+        return Note(f"{cell.platform} gets cpu: {fallback.reason}.", tuple(ways))
 
     @cached_property
     def gate(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from torch_plan.answers.records import MARKERS, Answers, Variant, WantedBuild
 from torch_plan.answers.suggest import nearest
-from torch_plan.answers.words import PlatformWord
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, family_of, labelled
@@ -73,16 +72,11 @@ class Fallback(NamedTuple):
     cell: Cell
     nearest: str
     """The build of the same family that its platform could have instead, empty for none."""
-    override: str
-    """The word of the answer `platforms` that gives it that build."""
 
     @property
-    def sentence(self) -> str:
-        """What people read: which platform it is about, why, and what would help."""
-        cell = self.cell
-        reason = f"torch {cell.release} has no {cell.variant.backend} build for it"
-        way = f"; `{self.override}` among the platforms gives it {self.nearest}"
-        return f"{cell.platform} gets cpu: {reason}{way if self.nearest else ''}."
+    def reason(self) -> str:
+        """Why it got that build."""
+        return f"torch {self.cell.release} has no {self.cell.variant.backend} build for it"
 
 
 class Cells:
@@ -214,9 +208,8 @@ class Cells:
         """Find the build of the same family that is nearest, and that has everything there."""
         for backend in self.alike(cell.variant):
             if self.is_served(self.with_build(cell.variant, cell.platform, backend)):
-                variant = None if self.answers.layout == MARKERS else cell.variant.name
-                return Fallback(cell, backend, str(PlatformWord(cell.platform, variant, backend)))
-        return Fallback(cell, "", "")
+                return Fallback(cell, backend)
+        return Fallback(cell, "")
 
     def alike(self, variant: Variant) -> list[str]:
         """Return the other backends of the release that are of the same family, nearest first."""

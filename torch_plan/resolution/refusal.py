@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from torch_plan.answers.problems import FindProblems, Way
+from torch_plan.answers.problems import FindProblems, Way, change
 from torch_plan.resolution.search import OFFERED, Search, distinct
-from torch_plan.text import shell_line
 from torch_plan.urls import masked
 
 
@@ -36,12 +35,6 @@ def refusal_text(
     lines += ["", f"Nothing was written. To run it again {_with(changed)}:"]
     lines += ["", f"  {command(answers)}"]
     return masked("\n".join(lines))
-
-
-def change(way: Way) -> str:
-    """Return a way out as words of the command line; `without x` where it only leaves x out."""
-    words = [f"{key}={value}" for key, value in way.items() if value is not None]
-    return shell_line(words) if words else f"without {', '.join(way)}"
 
 
 def _with(way: Way) -> str:
