@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from functools import cache, lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +18,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from torch_plan.addresses import TEMPLATE
 from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.answers.problems import Problem, Way, with_changes
+from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.answers.records import MAIN_PLATFORM
+from torch_plan.answers.records import MAIN_PLATFORM, NO_COMPANIONS, OPTIONAL
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU
@@ -37,6 +38,9 @@ LISTS = ("torch_backend", "companions", "platforms")
 
 NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that every command and every link names: their defaults change with the time."""
+
+_CALLED = {"torch_version": "PyTorch", "python_version": "Python"}
+"""What answers are called on buttons, where that is not their key."""
 
 _TAKEN_OVER = ("[project]", "[project.optional-", "[dependency-groups]", "[tool.uv", "[[tool.uv")
 """How the tables of pyproject.toml begin that a project that exists takes over."""
@@ -130,50 +134,89 @@ def pyproject_of(answers: Mapping[str, str], plan: Plan) -> str:
 def said_of(choice: Mapping[str, str]) -> dict[str, Any]:
     """Return all answers, and what is said of the choice as HTML."""
     answers = answers_of(choice)
-    refusal = _refusal(tuple(choice.items()))
-    if refusal.problems:
-        entries = [
-            (problem, [_button(way, answers) for way in ways]) for problem, ways in refusal.problems
-        ]
-        every = [_button(refusal.every, answers)] if refusal.every and len(entries) > 1 else []
-        result = html("result.html", problems=entries, every=every)
+    if problems_of(choice):
+        cards, every = _refusal(choice, answers)
+        result = html("result.html", cards=cards, every=every)
     else:
         plan = make_plan(answers)
-        part = part_of(pyproject_of(answers, plan))
-        result = html("result.html", plan=plan, command=command_of(choice), part=part)
+        result = html(
+            "result.html",
+            plan=plan,
+            command=command_of(choice),
+            notes=[(note.text, _buttons(note.ways, answers)) for note in plan.notes],
+            part=part_of(pyproject_of(answers, plan)),
+        )
     return {"answers": answers, "html": result}
 
 
-class _Refusal(NamedTuple):
-    problems: list[tuple[Problem, list[Way]]]
-    """Each with the ways out of it; those too that show only when another one is done away with."""
-    every: Way
-    """The way out of all of them, empty if none was found."""
+class Button(NamedTuple):
+    """A change of the choice."""
+
+    way: str
+    """The answers that it changes, as JSON."""
+    label: str
 
 
-@lru_cache(maxsize=1)
-def _refusal(choice: tuple[tuple[str, str], ...]) -> _Refusal:
-    search = Search(dict(choice), problems_of)
+class Card(NamedTuple):
+    """One reason to refuse, and what leads out of everything that it is the reason of."""
+
+    heading: str
+    reason: str
+    buttons: Sequence[Button]
+
+
+def _refusal(choice: Mapping[str, str], answers: ProperAnswers) -> tuple[list[Card], list[Button]]:
+    """Return why a choice is refused, and the way out of all of it where that is one more way.
+
+    What shows only when another problem is done away with is there too.
+    """
+    search = Search(choice, problems_of)
     way_out = search.way_out()
     accepted = way_out.answers if way_out else search.given
     problems = distinct([*search.problems, *(way_out.met if way_out else ())])
-    ways = [search.working_ways(problem, problems, accepted)[:OFFERED] for problem in problems]
+    reasons: dict[str, list[Problem]] = {}
+    for problem in problems:
+        reasons.setdefault(problem.reason, []).append(problem)
+    cards = []
+    for reason, alike in reasons.items():
+        first, *others = [search.working_ways(one, problems, accepted) for one in alike]
+        ways = [way for way in first if all(way in other for other in others)]
+        heading = _joined([problem.heading for problem in alike])
+        cards.append(Card(heading, reason, _buttons(ways, answers)[:OFFERED]))
     every = {key: value for key, value in accepted.items() if value != search.given.get(key)}
-    return _Refusal(list(zip(problems, ways, strict=True)), every)
+    return cards, _buttons([every], answers) if len(cards) > 1 else []
 
 
-def _button(way: Way, answers: Mapping[str, str]) -> tuple[str, str]:
-    """Return what a button does, as JSON, and what it says: of a list the words that change."""
-    said = []
-    for key, value in way.items():
-        words, before = str(value).split(), answers[key].split()
-        added = [word for word in words if word not in before]
-        removed = [word for word in before if word not in words]
-        if key not in LISTS or len(words) == 1:
-            said.append(f"{key}={value}")
-        else:
-            said.append(f"{key}: {' '.join(added) or 'without ' + ' '.join(removed)}")
-    return json.dumps(way), ", ".join(said)
+def _joined(headings: Sequence[str]) -> str:
+    """Return headings as one, with all the words of a place where they differ."""
+    columns = zip_longest(*(heading.split() for heading in headings), fillvalue="")
+    return " ".join(" ".join(dict.fromkeys(column)) for column in columns)
+
+
+def _buttons(ways: Iterable[Way], answers: Mapping[str, str]) -> list[Button]:
+    """Return a button for each way that changes something, once where two do the same."""
+    changes = [{key: value for key, value in way.items() if value != answers[key]} for way in ways]
+    distinct_changes = {json.dumps(change): change for change in changes if change}
+    return [
+        Button(way, ", ".join(_said(key, answers[key], value) for key, value in change.items()))
+        for way, change in distinct_changes.items()
+    ]
+
+
+def _said(key: str, before: str, after: str | None) -> str:
+    """Return a change of an answer as a person makes it: of a list the words that change."""
+    if after is None or key not in LISTS:
+        return f"{_CALLED.get(key, key)} {after or 'as usual'}"
+    old, new = before.split(), after.split()
+    added = [word for word in new if word not in old]
+    removed = [word for word in old if word not in new]
+    if not added or after == NO_COMPANIONS:
+        return f"without {' '.join(removed)}"
+    optional = [word.removesuffix(OPTIONAL) for word in added if word.endswith(OPTIONAL)]
+    if optional == removed and len(added) == len(removed):
+        return f"{' '.join(removed)} only where it exists"
+    replaced = len(old) > 1 and key != "platforms" and removed
+    return " ".join(added) + (f" in place of {' '.join(removed)}" if replaced else "")
 
 
 def say(request: str) -> str:
@@ -182,17 +225,5 @@ def say(request: str) -> str:
 
 
 def refused(request: str) -> str:
-    """Answer the page, in JSON: which choices of a list would be refused, true or false each.
-
-    The first one is that on the page. Where it is refused itself, what leads out of it counts as
-    not refused: a way out of one of its problems, and what goes with the way out of all of them.
-    """
-    shown, *others = json.loads(request)
-    refusal = _refusal(tuple(shown.items()))
-    offered = [way for _, ways in refusal.problems for way in ways]
-    flags = []
-    for choice in others:
-        changed = {key: value for key, value in choice.items() if value != shown.get(key)}
-        fixed = with_changes(choice, {**refusal.every, **changed})
-        flags.append(changed not in offered and bool(problems_of(fixed)))
-    return json.dumps(flags)
+    """Answer the page, in JSON: whether each of several choices would be refused."""
+    return json.dumps([bool(problems_of(choice)) for choice in json.loads(request)])

@@ -10,10 +10,10 @@ const computed = ["project_slug", "platforms"]; // Their defaults depend on othe
 const defaults = JSON.parse(document.body.dataset.defaults);
 const ready = fetch(common).then((response) => response.json()).catch(() => ({}));
 
-let answers = defaults; // All of them, of the choice that is shown.
+let answers = defaults; // All of them, of the choice that the form shows.
 let choice = {}; // Those that were given here, or in the address.
 let turn = 0;
-let settled = !location.hash; // Whether what is shown is what was asked for, and can be compared.
+let shown = new Set(); // The lines of the last plan, which the next one is compared with.
 
 // --- The worker ----------------------------------------------------------------------------------
 
@@ -121,43 +121,65 @@ function add(name, word) {
   alike.closest("label").after(label);
 }
 
-/** Mark the controls in sight whose choice would be refused. */
+/** Mark the controls in sight whose choice would be refused: a click would lead there. */
 async function mark() {
   const mine = turn;
-  const chips = [...form.querySelectorAll(".chips input:not([type=text])")]
-    .filter((chip) => chip.closest("label").checkVisibility());
+  const chips = chipsInSight();
   const flags = [];
   while (flags.length < chips.length) {
     // A few at a time: the next choice does not wait for the marks of this one.
     const some = chips.slice(flags.length, flags.length + 10).map((chip) => after(chip, true));
-    flags.push(...(await ask("refused", [choice, ...some])));
+    flags.push(...(await ask("refused", some)));
     if (mine !== turn) return;
   }
-  chips.forEach((chip, at) => {
-    const refused = flags[at] && !chip.checked;
-    chip.closest("label").classList.toggle("refused", refused);
-    if (refused) chip.setAttribute("aria-describedby", "refused");
-    else chip.removeAttribute("aria-describedby");
-  });
+  chips.forEach((chip, at) => strike(chip, flags[at] && !chip.checked));
   performance.mark("marked");
+}
+
+const chipsInSight = () => [...form.querySelectorAll(".chips input:not([type=text])")]
+  .filter((chip) => chip.closest("label").checkVisibility());
+
+function strike(chip, refused) {
+  chip.closest("label").classList.toggle("refused", refused);
+  if (refused) chip.setAttribute("aria-describedby", "refused");
+  else chip.removeAttribute("aria-describedby");
 }
 
 // --- Showing -------------------------------------------------------------------------------------
 
-async function show(given) {
+/** Show a choice: in the form at once, its plan when it is there, and no other plan until then. */
+async function show(given, { known = answers, isBack = false } = {}) {
   turn += 1;
   const mine = turn;
   choice = tidy(given);
-  history.replaceState(null, "", `#${link(choice)}`);
+  answers = { ...known, ...choice };
+  fill();
+  if (!isBack && `#${link(choice)}` !== location.hash) history.pushState(null, "", `#${link(choice)}`);
   result.ariaBusy = "true";
+  result.inert = true;
+  const wait = setTimeout(working, 100);
   try {
     const said = (await ready)[link(choice)] ?? (await ask("say", choice));
     if (mine !== turn) return;
     display(said);
     mark().catch(failed);
   } catch (error) {
-    failed(error);
+    if (mine === turn) failed(error);
+  } finally {
+    clearTimeout(wait);
   }
+}
+
+/** Say that the plan is not there yet, in the place of one that nobody asked for. */
+function working() {
+  result.replaceChildren(document.querySelector("#working").content.cloneNode(true));
+  chipsInSight().forEach((chip) => strike(chip, false));
+  announce(result.querySelector("h2").textContent);
+}
+
+function announce(heading) {
+  status.textContent = heading;
+  jump.textContent = `${heading} ↓`;
 }
 
 function failed(error) {
@@ -169,24 +191,40 @@ function failed(error) {
   // Where nothing can be said of a choice, what was said of the last one goes.
   if (result.ariaBusy === "true") result.replaceChildren(message);
   else result.prepend(message);
+  done();
+}
+
+function done() {
   result.ariaBusy = "false";
+  result.inert = false;
 }
 
 function display(said) {
-  const lines = () => [...result.querySelectorAll("[data-line]")];
-  const before = new Set(lines().map((line) => line.textContent));
   answers = said.answers;
   result.innerHTML = said.html;
-  result.ariaBusy = "false";
-  for (const line of settled && before.size ? lines() : []) {
-    line.classList.toggle("changed", !before.has(line.textContent));
+  done();
+  const lines = [...result.querySelectorAll("[data-line]")];
+  for (const line of shown.size ? lines : []) {
+    line.classList.toggle("changed", !shown.has(line.textContent));
   }
-  settled = true;
-  const heading = result.querySelector("h2").textContent;
-  status.textContent = heading;
-  jump.textContent = `${heading} ↓`;
+  shown = new Set(lines.map((line) => line.textContent));
+  announce(result.querySelector("h2").textContent);
   fill();
   performance.mark("shown");
+}
+
+/** Copy a text, and say whether that was possible: it is not on every host, nor allowed. */
+async function copy(button) {
+  const text = document.getElementById(button.dataset.copy);
+  getSelection().selectAllChildren(text);
+  let outcome = "Copied";
+  try {
+    await navigator.clipboard.writeText(text.textContent.trim());
+  } catch {
+    outcome = "Selected: press Ctrl+C or ⌘C";
+  }
+  status.textContent = button.firstChild.data = outcome;
+  setTimeout(() => { button.firstChild.data = "Copy"; }, 3000);
 }
 
 form.addEventListener("change", ({ target }) => {
@@ -198,7 +236,7 @@ form.addEventListener("toggle", () => mark().catch(failed), true);
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("reset", (event) => {
   event.preventDefault();
-  show({});
+  show({}, { known: defaults });
 });
 
 document.addEventListener("click", async ({ target }) => {
@@ -207,21 +245,20 @@ document.addEventListener("click", async ({ target }) => {
     await show({ ...choice, ...JSON.parse(button.dataset.way) });
     result.focus();
   } else if (button?.dataset.copy) {
-    const text = document.getElementById(button.dataset.copy);
-    getSelection().selectAllChildren(text);
-    await navigator.clipboard.writeText(text.textContent.trim());
-    status.textContent = "Copied";
-    button.firstChild.data = "Copied";
+    copy(button);
   } else if (target === jump) {
     result.scrollIntoView();
   }
 });
 
-addEventListener("hashchange", () => show(linked()));
+const follow = () => show(linked(), { known: defaults, isBack: true });
+addEventListener("popstate", follow);
 if (location.hash) {
-  show(linked());
+  working();
+  follow();
 } else {
   choice = tidy({});
+  shown = new Set([...result.querySelectorAll("[data-line]")].map((line) => line.textContent));
   fill();
   mark().catch(failed);
 }

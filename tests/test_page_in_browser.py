@@ -120,6 +120,17 @@ def planned(page: Any) -> str:
     return str(page.locator("#command").inner_text())
 
 
+def reached(page: Any, mark: str) -> None:
+    """Wait for one of the page's marks on the time line, `shown` or `marked`."""
+    page.evaluate(
+        """(mark) => new Promise((resolve) => {
+            const look = () => performance.getEntriesByName(mark).length ? resolve() : setTimeout(look, 5);
+            look();
+        })""",
+        mark,
+    )
+
+
 def choose(page: Any, name: str, value: str) -> None:
     """Click on a chip, as a person does."""
     page.locator(f"label:has([name={name}][value='{value}'])").first.click()
@@ -185,7 +196,7 @@ def test_a_refusal_and_its_way_out(visit: Visit) -> None:
     page = visit()
     choose(page, "torch_backend", "cu128")
     page.get_by_role("heading", name="This cannot be done").wait_for()
-    page.get_by_role("button", name="torch_version=2.11.0").click()
+    page.get_by_role("button", name="PyTorch 2.11.0").click()
     assert "torch_version=2.11.0" in planned(page)
     assert page.locator("[name=torch_version]:checked").get_attribute("value") == "2.11.0"
     assert "torch_version=2.11.0" in page.url
@@ -194,12 +205,88 @@ def test_a_refusal_and_its_way_out(visit: Visit) -> None:
 def test_several_problems_and_one_button(visit: Visit) -> None:
     page = visit({"python_version": "3.8", "torch_backend": "cu128"})
     page.get_by_role("heading", name="2 problems").wait_for()
-    marked = refused(page, "python_version")
-    assert "3.9" in marked
-    assert "3.11" not in marked
-    page.locator(".way").last.click()
+    page.locator(".way").first.click()
     page.locator("#command").wait_for()
     assert page.locator(".problem").count() == 0
+
+
+REFUSED_STATES = [
+    pytest.param({"torch_version": "2.4.0", "python_version": "3.10", "torch_backend": "cu126"}),
+    pytest.param({"torch_version": "2.15.0", "torch_backend": "cu128"}),
+    pytest.param({"python_version": "3.8", "torch_backend": "cu128"}),
+    pytest.param({"torch_backend": "cpu cu130", "layout": "extras", "companions": "torchcodec"}),
+]
+
+
+@pytest.mark.parametrize("choice", REFUSED_STATES)
+def test_what_is_struck_is_what_a_click_refuses(visit: Visit, choice: dict[str, str]) -> None:
+    """Both ways, for every choice in sight; Back returns to the state that was left."""
+    page = visit(choice)
+    reached(page, "marked")
+    chips = page.locator(".chips label:visible:has(input:not(:checked, [type=text]))").all()
+    struck, refuses = {}, {}
+    for chip in chips:
+        control = chip.locator("input")
+        name = f"{control.get_attribute('name')}={control.get_attribute('value')}"
+        struck[name] = "refused" in (chip.get_attribute("class") or "")
+        page.evaluate("performance.clearMarks()")
+        chip.click()
+        reached(page, "shown")
+        refuses[name] = page.locator(".problem").count() > 0
+        page.evaluate("performance.clearMarks()")
+        page.go_back()
+        reached(page, "marked")
+    assert len(struck) > 30
+    assert struck == refuses
+
+
+@pytest.mark.parametrize("is_link", [True, False], ids=["link", "click"])
+def test_nothing_else_is_shown_until_the_plan_is_there(
+    browser: Any, site: str, is_link: bool
+) -> None:
+    """The form says at once what was asked; there is no plan, and nothing to copy."""
+    context, held = browser.new_context(), []
+    context.route("**/rules*", lambda route: held.append(route))
+    page = context.new_page()
+    page.goto(site + (f"#{urlencode(CUDA)}" if is_link else ""))
+    if not is_link:
+        assert page.locator("#command").is_visible()
+        page.locator("label:has([name=companions][value=torchaudio])").click()
+    page.get_by_role("heading", name="Working it out").wait_for()
+    assert page.locator("#result pre, #result .copy").count() == 0
+    name, value = ("torch_backend", "cu128") if is_link else ("companions", "torchaudio")
+    assert page.locator(f"[name={name}][value={value}]").is_checked()
+    assert page.locator(".refused").count() == 0
+    for width in (380, 820):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert "Working it out" in page.locator("#jump").inner_text()
+    held[0].continue_()
+    page.locator("#command").wait_for()
+    assert value in planned(page)
+    context.close()
+
+
+def test_back_returns_to_the_last_choice(visit: Visit) -> None:
+    page = visit()
+    choose(page, "torch_backend", "cu130")
+    page.locator("#command").get_by_text("torch_backend=cu130").wait_for()
+    choose(page, "companions", "torchaudio")
+    page.locator("#command").get_by_text("torchaudio").wait_for()
+    for backend in ("cu130", "cpu"):
+        page.go_back()
+        page.locator("#command").get_by_text(f"torch_backend={backend}").wait_for()
+        assert "torchaudio" not in planned(page)
+        assert page.locator("[name=torch_backend]:checked").get_attribute("value") == backend
+
+
+def test_copy_says_what_happened(visit: Visit) -> None:
+    page = visit()
+    page.locator("[data-copy=command]").click()
+    page.get_by_role("status").get_by_text("Copied").wait_for(state="attached")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.locator("[data-copy=command]").click()
+    page.get_by_role("status").get_by_text("Ctrl+C").wait_for(state="attached")
+    assert page.evaluate("getSelection().toString()").strip() == planned(page)
 
 
 def test_by_keyboard(visit: Visit) -> None:

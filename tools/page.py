@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -76,7 +77,10 @@ def build(folder: Path) -> None:
     parameters = urlencode({"pyodide": f"./{pyodide.name}/", "rules": f"./{files[rules.name]}"})
     files["worker.js"] += f"?{parameters}"
     shutil.copy(HERE / "icon.svg", folder)
-    (folder / "index.html").write_text(index(facts, files), encoding="utf-8")
+    loaded = [*pyodide.iterdir(), folder / files["rules.zip"]]
+    compressed = sum(len(zlib.compress(path.read_bytes())) for path in loaded)
+    page = index(facts, files, megabytes=round(compressed / 1e6))
+    (folder / "index.html").write_text(page, encoding="utf-8")
 
 
 def renamed(path: Path) -> str:
@@ -143,8 +147,8 @@ def common(facts: Facts) -> dict[str, object]:
     return {urlencode(choice): said_of(choice) for choice in named}
 
 
-def index(facts: Facts, files: Mapping[str, str]) -> str:
-    """Return the page itself; `files` are the names of the others."""
+def index(facts: Facts, files: Mapping[str, str], megabytes: int) -> str:
+    """Return the page itself; `files` are the names of the others, `megabytes` what Python takes."""
     default = said_of({})
     families: dict[str, list[str]] = {name: [] for name in FAMILIES.values()}
     for backend in reversed(facts.all_backends):
@@ -153,6 +157,7 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
     return html(
         "index.html",
         files=files,
+        megabytes=megabytes,
         policy=POLICY,
         named=NAMED,
         answers=default["answers"],
