@@ -162,7 +162,7 @@ def test_buttons_say_what_they_change_once() -> None:
     said = said_of({"torch_version": "2.9.7", "companions": "torchvison"})["html"]
     assert labels(said)[0] == "PyTorch 2.9.1, torchvision"
     said = said_of({"torch_backend": "cpu cu118", "layout": "extras"})["html"]
-    assert labels(said)[0] == "cu126 in place of cu118"
+    assert {"PyTorch 2.7.1", "cu126 in place of cu118"} <= {*labels(said)}
     said = said_of({"companions": "torchvision torchcodec", "torch_version": "2.3.0"})["html"]
     assert "without torchcodec" in labels(said)
 

@@ -124,7 +124,10 @@ def reached(page: Any, mark: str) -> None:
     """Wait for one of the page's marks on the time line, `shown` or `marked`."""
     page.evaluate(
         """(mark) => new Promise((resolve) => {
-            const look = () => performance.getEntriesByName(mark).length ? resolve() : setTimeout(look, 5);
+            const look = () => {
+                if (performance.getEntriesByName(mark).length) resolve();
+                else setTimeout(look, 5);
+            };
             look();
         })""",
         mark,
@@ -245,8 +248,12 @@ def test_nothing_else_is_shown_until_the_plan_is_there(
     browser: Any, site: str, is_link: bool
 ) -> None:
     """The form says at once what was asked; there is no plan, and nothing to copy."""
-    context, held = browser.new_context(), []
-    context.route("**/rules*", lambda route: held.append(route))
+    context, held = browser.new_context(), list[Any]()
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    context.route("**/rules*", hold)
     page = context.new_page()
     page.goto(site + (f"#{urlencode(CUDA)}" if is_link else ""))
     if not is_link:

@@ -148,7 +148,7 @@ def common(facts: Facts) -> dict[str, object]:
 
 
 def index(facts: Facts, files: Mapping[str, str], megabytes: int) -> str:
-    """Return the page itself; `files` are the names of the others, `megabytes` what Python takes."""
+    """Return the page itself; `files` are the names of the others, `megabytes` those of Python."""
     default = said_of({})
     families: dict[str, list[str]] = {name: [] for name in FAMILIES.values()}
     for backend in reversed(facts.all_backends):
