@@ -566,6 +566,8 @@ def say_kept(stopped: Stopped, settings: dict[str, Any]) -> None:
         commands.insert(0, [move, str(Path.cwd()), str(stopped.outside)])
     step = "make it again without that build" if stopped.instead else "complete it"
     say(f"{stopped} The project is kept. To {step}, run:", *commands)
+    for advice in {text for host, text in settings["ways_on"].items() if host in str(stopped)}:
+        say(advice)
 
 
 def say(text: str, *commands: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The demo where no real wheel fits the answers: it locks, and says that it did no more."""
+"""The demo, where PyTorch's index answers and where it does not; test_real_torch installs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 
 from tests.conftest import PYTHON
 from tools.demo import main
+from tools.lib.replica import Replica
 from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.mirrors import Mirror
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 
@@ -22,12 +24,29 @@ def test_locks_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
     wheel = f"torch-2.9.1+cu128-{tag}-{tag}-manylinux_2_28_x86_64.whl"
     assert f"gpu  linux-x86_64    {wheel}" in printed
     assert f"gpu  macos-arm64     torch-2.9.1-{tag}" in printed
-    assert "torch was locked only" in printed
-    command = shlex.split(printed.splitlines()[-1])
+    assert "Nothing was installed" in printed.splitlines()[-1]
+    assert "The next step" not in printed
+    (line,) = [line for line in printed.splitlines() if line.startswith("    uvx ")]
+    command = shlex.split(line)
     assert command[:6] == ["uvx", "cookiecutter", ".", "--output-dir", "..", "--no-input"]
     given = dict(word.split("=", 1) for word in command[6:])
     assert given == dict(word.split("=", 1) for word in [*answers, "layout=groups"])
     assert find_problems(complete(given, load_facts()), load_facts()) == []
+
+
+def test_an_index_that_answers_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Replica() as replica:
+        mirror = Mirror(replica.url, flat=False, hosts=("127.0.0.1",))
+        monkeypatch.setitem(load_facts().pytorch_mirrors, "official", mirror)
+        answers = ["torch_version=2.9.1", "python_version=3.11", "torch_backend=cpu"]
+        assert main([*answers, "after_generation=lock", f"--output-dir={tmp_path}"]) == 0
+    printed = capfd.readouterr().out
+    assert "stand-in" not in printed
+    assert "macos-arm64     torch-2.9.1-" in printed
+    locked = (tmp_path / "my-ml-project/uv.lock").read_text(encoding="utf-8")
+    assert f"{replica.url}/cpu" in locked
 
 
 def test_a_misspelt_answer_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

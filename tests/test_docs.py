@@ -83,7 +83,15 @@ def test_command(command: str) -> None:  # noqa: C901  # one case for each kind 
             check_answers(rest)
         case ["cruft", subcommand, *rest] | ["uvx", "cruft", subcommand, *rest]:
             check_options(rest, sys.executable, "-m", "cruft", subcommand)
-        case ["uv", "run", "-m", module, *rest]:
+        case ["uv", "run", "-m", module, *rest] | [
+            "uv",
+            "run",
+            "--only-group",
+            "demo",
+            "-m",
+            module,
+            *rest,
+        ]:
             check_options(rest, sys.executable, "-m", module)
             if module == "tools.demo":
                 check_answers(rest)

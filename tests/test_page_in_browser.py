@@ -24,6 +24,7 @@ from tests.helpers.elsewhere import HERE, run
 from tools import page as build
 from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
+from torch_plan.addresses import TEMPLATE
 from torch_plan.catalog.facts import load_facts
 
 MUST_RUN = os.environ.get("PAGE_IN_BROWSER")
@@ -336,7 +337,7 @@ def test_the_copied_command_makes_the_project(
     page.locator("[data-copy=command]").click()
     page.get_by_role("status").get_by_text("Copied").wait_for(state="attached")
     words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
-    assert words[:3] == ["uvx", "cookiecutter", "gh:org/uv-torch-template"]
+    assert words[:3] == ["uvx", "cookiecutter", TEMPLATE]
     run([*HERE, str(ROOT), *words[3:]], tmp_path)
     torch = {it["version"] for it in read_lock(tmp_path / "copied-model") if it["name"] == "torch"}
     assert torch == {"2.13.0+cu130", "2.13.0"}

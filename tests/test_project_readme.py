@@ -18,7 +18,7 @@ from page import choices
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject
 from tests.helpers.elsewhere import contents
 from tools.lib.lock import read_lock
-from torch_plan.addresses import PAGE
+from torch_plan.addresses import DOCS, PAGE, TEMPLATE, VERSION
 from torch_plan.catalog.facts import load_facts
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete
@@ -58,10 +58,10 @@ def test_its_links_lead_to_a_heading(bake: Bake, answers: dict[str, str]) -> Non
     readme = bake(**{"torch_version": "2.9.1", "python_version": "3.11", **answers}).read(
         "README.md"
     )
-    found = re.findall(r"\]\(https://github.com/org/uv-torch-template/blob/main/([^)]+)\)", readme)
+    found = re.findall(rf"\]\({re.escape(DOCS)}/([^)]+)\)", readme)
     assert found
     for page, _, anchor in (link.partition("#") for link in found):
-        headings = re.findall(r"(?m)^#+ (.+)$", (ROOT / page).read_text(encoding="utf-8"))
+        headings = re.findall(r"(?m)^#+ (.+)$", (ROOT / "docs" / page).read_text(encoding="utf-8"))
         anchors = [re.sub(r"[^\w -]", "", it.lower()).replace(" ", "-") for it in headings]
         assert not anchor or anchor in anchors
 
@@ -299,10 +299,12 @@ def test_packages_of_linux_alone_are_added(bake: Bake) -> None:
 def made_with(project: BakedProject) -> dict[str, str]:
     """Return the answers of the command in the last line."""
     last = project.read("README.md").splitlines()[-1]
-    found = re.fullmatch(r"Made with (`+) ?(.+?) ?\1\.", last)
+    found = re.fullmatch(
+        rf"Made with uv-torch-template {re.escape(VERSION)}: (`+) ?(.+?) ?\1", last
+    )
     assert found, last
     words = shlex.split(found[2])
-    assert words[:4] == ["uvx", "cookiecutter", "gh:org/uv-torch-template", "--no-input"]
+    assert words[:4] == ["uvx", "cookiecutter", TEMPLATE, "--no-input"]
     return dict(word.split("=", 1) for word in words[4:])
 
 

@@ -1,10 +1,60 @@
-"""Where the template, its documentation and its page are to be had."""
+"""Which version of the template this is, and where it, its documentation and its page are."""
 
-TEMPLATE = "gh:org/uv-torch-template"
-"""Where the template is to be had, for those who do not say where they have it from."""
+import re
+from pathlib import Path
+from typing import NamedTuple
 
-DOCS = "https://github.com/org/uv-torch-template/blob/main/docs"
-"""The pages that a project's README refers to."""
+VERSION = "0.2.0"
+"""The version of the template, which a project records; docs/releasing.md says when it changes."""
 
-PAGE = "https://org.github.io/uv-torch-template/"
-"""The page that lets people choose in the browser; answers stand behind its `#`."""
+_ADDRESS = (
+    r"(?:\w+://(?:[^/@]*@)?|[\w.-]+@)(?P<host>[\w.-]+(?::\d+)?)[:/]+(?P<path>\S+?)(?:\.git)?/*"
+)
+
+
+class Addresses(NamedTuple):
+    """Where the template can be had, and what has been written about it."""
+
+    template: str
+    """What cookiecutter takes."""
+    docs: str
+    """The pages that a project's README refers to."""
+    page: str
+    """The page that lets people choose in the browser; answers stand behind its `#`."""
+
+
+def addresses_of(remote: str) -> Addresses | None:
+    """Return the addresses of a template with this remote; None if that is no host on a network."""
+    parts = re.fullmatch(_ADDRESS, remote)
+    if not parts:
+        return None
+    host, path = parts["host"], parts["path"]
+    owner, _, name = path.partition("/")
+    if host == "github.com":
+        web, page = f"https://github.com/{path}", f"https://{owner}.github.io/{name}/"
+        return Addresses(f"gh:{path}", f"{web}/blob/main/docs", page)
+    # Whoever has no login in the URL is asked for it by git.
+    template = re.sub(r"^(https?://)[^/@]*@", r"\1", remote)
+    return Addresses(template, f"https://{host}/{path}/blob/main/docs", _PUBLISHED.page)
+
+
+def remote_of(folder: Path) -> str:
+    """Return the URL of a git repository's remote `origin`, empty where there is none.
+
+    cookiecutter and cruft clone a template that is not a folder, so this is where it came from.
+    """
+    try:
+        config = (folder / ".git/config").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+    found = re.search(r'\[remote "origin"\][^\[]*?^\s*url = (\S+)$', config, re.MULTILINE)
+    return found[1] if found else ""
+
+
+_PUBLISHED = Addresses(
+    "gh:org/uv-torch-template",
+    "https://github.com/org/uv-torch-template/blob/main/docs",
+    "https://org.github.io/uv-torch-template/",
+)
+
+TEMPLATE, DOCS, PAGE = addresses_of(remote_of(Path(__file__).resolve().parents[1])) or _PUBLISHED

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-from torch_plan.addresses import DOCS
+from torch_plan.addresses import DOCS, VERSION
 from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.questions import questions
 from torch_plan.answers.slugs import default_slug, package_name
@@ -76,6 +76,7 @@ class TorchPlanExtension(Extension):
             made_with=session.made_with,
             newest_release=default_release(facts, host_platform()),
             package_name=package_name,
+            template_version=VERSION,
             torch_plan=session.plan_of,
         )
 

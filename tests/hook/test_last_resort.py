@@ -170,6 +170,7 @@ def test_any_error_keeps_the_project(
         "project": "p",
         "torch": "torch",
         "sync": [],
+        "ways_on": {},
     }
     if step in ("start_repository", "complete"):
         settings["is_cruft"] = False

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.helpers.refusals import FACTS, REFUSED, command_answers, refused
 from tests.helpers.shells import cmd_words, powershell_words, sh_words
 from tests.helpers.strategies import with_slips
+from torch_plan.addresses import TEMPLATE
 from torch_plan.answers.problems import with_changes
 from torch_plan.answers.questions import fixed_defaults
 from torch_plan.dialogue.commands import Commands, made_with
@@ -104,7 +105,7 @@ def test_what_is_said_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
         "pytorch_index=https://host.example/pytorch-{build}/simple",
         "package_index=https://pkgs.dev.azure.com/org/_packaging/feed@Local/pypi/simple",
         "git@github.com:org/template.git and ssh://git@host.example/template.git",
-        "gh:org/uv-torch-template",
+        TEMPLATE,
         "author_name=Ada Lovelace <ada@example.org>",
         "`uvx cookiecutter@latest` runs the newest.",
         "companions=torchvision? torchaudio?",

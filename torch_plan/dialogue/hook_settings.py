@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from torch_plan.answers.grammar import is_yes
+from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import PYPI, is_open
 from torch_plan.dialogue.session import Session
+from torch_plan.machine.system import host_platform
 from torch_plan.project.plan import Plan
 from torch_plan.text import listed
 
@@ -44,8 +46,26 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
         "sync": [*plan.default.sync],
         "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
         "sources": locked_sources(plan),
+        "ways_on": dict.fromkeys(hosts_of(plan), ways_on(plan.releases[0], session.facts)),
     }
     return ascii(settings)
+
+
+def hosts_of(plan: Plan) -> list[str]:
+    """Return the hosts of PyTorch's index, as the hook names them."""
+    return [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
+
+
+def ways_on(release: str, facts: Facts) -> str:
+    """Return what somebody can do who does not reach PyTorch's index."""
+    mirrors = [name for name in facts.pytorch_mirrors if name != "official"]
+    build = release in facts.releases and facts.build(release, PYPI, host_platform())
+    pypi = f" PyPI's own build (torch_backend=pypi, the {build} build here)," if build else ""
+    return (
+        "If you cannot reach PyTorch's index, make the project again with a mirror "
+        f"(pytorch_index={', '.join(mirrors)} or its URL),{pypi} or see in a clone of the template "
+        "what uv would lock: `uv run --only-group demo -m tools.demo`."
+    )
 
 
 def locked_sources(plan: Plan) -> dict[str, tuple[list[str], list[str]]]:
