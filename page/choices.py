@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from torch_plan.addresses import TEMPLATE
+from torch_plan.addresses import DOCS, TEMPLATE
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.answers.records import MAIN_PLATFORM, NO_COMPANIONS, OPTIONAL
+from torch_plan.answers.records import LOCAL, MAIN_PLATFORM, NO_COMPANIONS, OPTIONAL, PUBLIC
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU
@@ -32,6 +32,8 @@ from torch_plan.resolution.search import OFFERED, Search, distinct
 from torch_plan.text import NOT_QUOTABLE, author, shell_line, toml, toml_key
 
 ROOT = Path(__file__).resolve().parent.parent
+
+REPOSITORY = DOCS.removesuffix("/blob/main/docs")
 
 LISTS = ("torch_backend", "companions", "platforms")
 """The answers that are words with spaces between them."""
@@ -50,6 +52,15 @@ _LEFT_OUT = {
     "[dependency-groups]": "dev =",
 }
 """Table -> the lines of it that such a project has of its own."""
+
+_ADOPTED = ("layout", "companions", "platforms", "pytorch_index")
+"""The answers besides release and build that a project that exists is changed by, if given."""
+
+_SCRIPT = """
+import torch
+
+print(torch.__version__, torch.cuda.is_available())
+"""
 
 _DEV = '# without "dev" where the project has no such group'
 
@@ -93,8 +104,21 @@ def command_of(choice: Mapping[str, str]) -> list[str]:
     return [shell_line([word]) for word in [*words, *(f"{key}={answers[key]}" for key in named)]]
 
 
+def adopt_command_of(choice: Mapping[str, str]) -> str:
+    """Return the command that changes a project that exists; its Pythons are its own."""
+    answers = answers_of(choice)
+    named = ["torch_version", "torch_backend", *(key for key in _ADOPTED if key in choice)]
+    words = [f"{key}={answers[key]}" for key in named]
+    return shell_line(
+        ["uvx", "--from", f"git+{REPOSITORY}", "uv-torch-adopt", ".", *words, "--write"]
+    )
+
+
 def part_of(pyproject: str) -> str:
-    """Return the part of a new pyproject.toml that a project that exists takes over."""
+    """Return the part of a new pyproject.toml that a project that exists takes over.
+
+    A comment says of each table whether it goes into one that is there already.
+    """
     parts = []
     for table in re.split(r"\n+(?=\[)", pyproject.strip()):
         header, *lines = table.splitlines()
@@ -102,8 +126,47 @@ def part_of(pyproject: str) -> str:
         kept = [line for line in lines if not re.match(left_out, line)]
         kept = [re.sub(r"^default-groups .*", rf"\g<0>  {_DEV}", line) for line in kept]
         if kept and header.startswith(_TAKEN_OVER):
-            parts.append("\n".join([header, *kept]))
+            parts.append("\n".join([_merged(header), header, *kept]))
     return "\n\n".join(parts)
+
+
+def _merged(header: str) -> str:
+    if header.startswith("[["):
+        return "# New:"
+    return "# Merge into yours:" if header == "[project]" else "# New, or merge into yours:"
+
+
+class Alone(NamedTuple):
+    """One build of a choice in a file without a project."""
+
+    name: str
+    """The extra or group that it is in a project, empty where there is one build."""
+    requirements: str
+    """As `requirements.txt`, for pip and for uv."""
+    script: str
+    """As a script with its own metadata (PEP 723), for uv."""
+
+
+def alone(answers: ProperAnswers) -> list[Alone]:
+    """Return each build of a choice as files without a project.
+
+    pip knows no index of a single package, so in `requirements.txt` a label names the build.
+    """
+    pins = {"public": PUBLIC, "local": LOCAL}
+    if answers["torch_pin"] == LOCAL:
+        pins["public"] = LOCAL
+    plans = {
+        name: make_plan(ProperAnswers({**answers, "torch_pin": pin})) for name, pin in pins.items()
+    }
+    texts = []
+    for public, local in zip(plans["public"].options, plans["local"].options, strict=True):
+        metadata = html("script.toml", plan=plans["public"].alone(public))
+        lines = "\n".join(f"# {line}".rstrip() for line in metadata.splitlines())
+        script = f"# /// script\n{lines}\n# ///\n{_SCRIPT}"
+        requirements = html("requirements.txt", plan=plans["local"].alone(local))
+        name = public.name if plans["public"].selector else ""
+        texts.append(Alone(name, requirements.strip(), script))
+    return texts
 
 
 @cache
@@ -144,7 +207,10 @@ def said_of(choice: Mapping[str, str]) -> dict[str, Any]:
             plan=plan,
             command=command_of(choice),
             notes=[(note.text, _buttons(note.ways, answers)) for note in plan.notes],
+            adopt=adopt_command_of(choice),
             part=part_of(pyproject_of(answers, plan)),
+            alone=alone(answers),
+            slug=answers["project_slug"],
         )
     return {"answers": answers, "html": result}
 

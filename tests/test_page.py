@@ -18,6 +18,9 @@ from urllib.parse import parse_qsl
 import pytest
 
 from page.choices import (
+    REPOSITORY,
+    adopt_command_of,
+    alone,
     answers_of,
     command_of,
     part_of,
@@ -28,8 +31,9 @@ from page.choices import (
     say,
 )
 from tests.conftest import ROOT, Bake
+from tests.helpers.interpreters import interpreter
 from tools import page as build
-from tools.lib.lock import installed, run_uv
+from tools.lib.lock import installed, read_lock, run_uv
 from tools.lib.replica import Replica
 from torch_plan.answers.problems import with_changes
 from torch_plan.answers.questions import choices, fixed_defaults
@@ -113,6 +117,64 @@ def test_part_for_a_project_that_exists(
             assert packages.items() >= expected.items()
 
 
+def test_part_says_which_tables_may_be_there_already() -> None:
+    part = part_of(pyproject_of(answers_of({}), make_plan(answers_of({}))))
+    marks = re.findall(r"^# (New|Merge into yours|New, or merge into yours):\n(\[+.*)", part, re.M)
+    assert len(marks) == len(re.findall(r"^\[", part, re.M))
+    assert marks[0] == ("Merge into yours", "[project]")
+    assert marks[-1] == ("New", "[[tool.uv.index]]")
+
+
+OTHERS = [
+    pytest.param({"torch_version": release, "torch_backend": backend}, marks=pytest.mark.slow)
+    for release in FACTS.releases
+    for backend in FACTS.backends(release)
+][::9]
+"""With `CHOICES`, some thirty."""
+
+
+@pytest.mark.parametrize("choice", [*CHOICES, *OTHERS])
+def test_files_without_a_project(choice: dict[str, str], replica: Replica, tmp_path: Path) -> None:
+    """With `requirements.txt`, and with the script, uv gets what the plan says of each platform."""
+    answers = answers_of({**choice, "pytorch_index": replica.url, "package_index": "pypi"})
+    plan = make_plan(answers)
+    for option, file in zip(plan.options, alone(answers), strict=True):
+        (tmp_path / "requirements.txt").write_text(file.requirements, encoding="utf-8")
+        (tmp_path / "script.py").write_text(file.script, encoding="utf-8")
+        assert file.name == (option.name if plan.selector else "")
+        for cell in option.cells:
+            options = [f"--python-platform={PLATFORMS[cell.platform].uv_name}"]
+            options += ["--python", interpreter(plan.python)]
+            strategy = "--index-strategy=unsafe-best-match"
+            expected = {it.name: it.full_version for it in cell.packages if it.version}
+            for command in (
+                ["pip", "compile", "requirements.txt", strategy],
+                ["sync", "--script", "script.py", "--dry-run"],
+            ):
+                printed = run_uv(tmp_path, *command, *options, MACOSX_DEPLOYMENT_TARGET="14.0")
+                packages = dict(re.findall(r"^(?: \+ )?([\w.-]+)==(\S+)", printed, re.MULTILINE))
+                assert packages.items() >= expected.items(), (command, cell.platform)
+
+
+@pytest.mark.parametrize("choice", CHOICES[1:5])
+def test_the_command_changes_a_project_that_exists(
+    choice: dict[str, str], replica: Replica, tmp_path: Path
+) -> None:
+    command = adopt_command_of({**choice, "pytorch_index": replica.url})
+    uvx, _, source, program, *words = shlex.split(command)
+    assert [uvx, source, program] == ["uvx", f"git+{REPOSITORY}", "uv-torch-adopt"]
+    python = answers_of(choice)["python_version"]
+    run_uv(tmp_path, "init", "--bare", f"--python={python}", "--name=mine")
+    adopted = [sys.executable, "-m", "adopt", str(tmp_path), *words[1:]]
+    subprocess.run(adopted, cwd=ROOT, check=True, capture_output=True)
+    plan = make_plan(answers_of({**choice, "pytorch_index": replica.url}))
+    written = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))
+    assert {it["url"] for it in written["tool"]["uv"]["index"]} == {it.url for it in plan.indexes}
+    run_uv(tmp_path, "lock", f"--python={plan.python}")
+    locked = {it["version"] for it in read_lock(tmp_path) if it["name"] == "torch"}
+    assert locked == {cell.packages[0].full_version for cell in plan.cells}
+
+
 @pytest.mark.parametrize("choice", CHOICES)
 def test_command_names_the_choice(choice: dict[str, str]) -> None:
     words = shlex.split(" ".join(command_of(choice)))
@@ -162,7 +224,7 @@ def test_buttons_say_what_they_change_once() -> None:
     said = said_of({"torch_version": "2.9.7", "companions": "torchvison"})["html"]
     assert labels(said)[0] == "PyTorch 2.9.1, torchvision"
     said = said_of({"torch_backend": "cpu cu118", "layout": "extras"})["html"]
-    assert {"PyTorch 2.7.1", "cu126 in place of cu118"} <= {*labels(said)}
+    assert {"PyTorch 2.7.1", "cu130 in place of cu118"} <= {*labels(said)}
     said = said_of({"companions": "torchvision torchcodec", "torch_version": "2.3.0"})["html"]
     assert "without torchcodec" in labels(said)
 

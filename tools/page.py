@@ -9,6 +9,7 @@ import argparse
 import base64
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from markdown_it import MarkdownIt
 
 from page.choices import NAMED, ROOT, answers_of, html, said_of
 from tools.docs import SUPPORT
+from torch_plan.addresses import remote_of
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import FAMILIES, PYPI, family_of
 
@@ -126,10 +128,13 @@ def write_rules(path: Path) -> None:
         *(*sorted(rules), ROOT / "torch_plan/catalog/builds.json", ROOT / "cookiecutter.json"),
         *(ROOT / "{{cookiecutter.project_slug}}/pyproject.toml", ROOT / "templates/tables.toml"),
         *(HERE / "__init__.py", HERE / "choices.py", HERE / "result.html"),
+        *(HERE / "requirements.txt", HERE / "script.toml"),
     ]
     with zipfile.ZipFile(path, "w") as archive:
         for file in files:
             archive.write(file, file.relative_to(ROOT))
+        remote = re.sub(r"//[^/@]*@", "//", remote_of(ROOT))
+        archive.writestr(".git/config", f'[remote "origin"]\nurl = {remote}\n')
         for package in ("jinja2", "markupsafe"):
             for part in metadata.files(package) or ():
                 if part.suffix == ".py" or part.name.startswith("LICENSE"):

@@ -1,5 +1,7 @@
 """The plan of a project: what its templates lay out."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -209,6 +211,26 @@ class Plan(NamedTuple):
     def reaches_cuda(self) -> bool:
         """Whether any platform gets a CUDA build."""
         return any(family_of(cell.build) == "cu" for cell in self.cells)
+
+    def alone(self, option: Option) -> Plan:
+        """Return the plan of one build that nothing chooses, as a file without extras has it."""
+        chooses = self.selector
+        sources = {
+            package: tuple(
+                entry._replace(extra="", group="")
+                for entry in entries
+                if not chooses or option.name == getattr(entry, chooses)
+            )
+            for package, entries in self.sources.items()
+        }
+        names = {entry.index_name for entries in sources.values() for entry in entries}
+        return self._replace(
+            layout=MARKERS,
+            options=(option,),
+            dependencies=(*(option.requirements if chooses else ()), *self.dependencies),
+            sources={package: entries for package, entries in sources.items() if entries},
+            indexes=tuple(one for one in self.indexes if one.default or one.name in names),
+        )
 
 
 def next_minor(python: str) -> str:
