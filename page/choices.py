@@ -22,10 +22,13 @@ from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.questions import fixed_defaults
 from torch_plan.answers.records import LOCAL, MAIN_PLATFORM, NO_COMPANIONS, OPTIONAL, PUBLIC
 from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU
-from torch_plan.project.plan import Plan
+from torch_plan.catalog.versions import CPU, family_of
+from torch_plan.project.needs import CAPABILITIES
+from torch_plan.project.plan import Option, Plan
 from torch_plan.project.planning import make_plan
+from torch_plan.resolution.cells import Cell
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, default_release, understand
 from torch_plan.resolution.search import OFFERED, Search, distinct
@@ -179,7 +182,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(toml=toml, toml_key=toml_key)
-    environment.globals.update(author_of=author)
+    environment.globals.update(author_of=author, needs_of=needs_of, toolkit=toolkit)
     return environment
 
 
@@ -283,6 +286,50 @@ def _said(key: str, before: str, after: str | None) -> str:
         return f"{' '.join(removed)} only where it exists"
     replaced = len(old) > 1 and key != "platforms" and removed
     return " ".join(added) + (f" in place of {' '.join(removed)}" if replaced else "")
+
+
+def toolkit(build: str) -> str:
+    """Return the version of CUDA that a build is made with, empty for other builds."""
+    return f"{build[2:-1]}.{build[-1]}" if family_of(build) == "cu" else ""
+
+
+def needs_of(option: Option, cell: Cell) -> list[str]:
+    """Return what a build needs of a machine, with the names of NVIDIA's cards that it runs on."""
+    hardware = load_facts().hardware
+    compiled = hardware.architectures(cell.release, cell.build, cell.platform)
+    cards = ", ".join(
+        names
+        for card, names in hardware.cards(cell.platform).items()
+        if any(runs_on(code, card) for code in compiled)
+    )
+    needs = option.needs[cell.platform]
+    return [cards if cards and need.startswith(CAPABILITIES) else need for need in needs]
+
+
+def have(request: str) -> str:
+    """Answer the page, in JSON: the release and build for a GPU that somebody names, and why.
+
+    The change of the choice is empty where the text names none.
+    """
+    # Imported where it is needed: most choices ask for nothing of it.
+    from torch_plan.machine.detection import detect
+    from torch_plan.machine.gpus import Gpu
+    from torch_plan.machine.named import named_gpu
+
+    text, platform = json.loads(request)
+    facts = load_facts()
+    is_mac = platform.startswith("macos")
+    gpu = Gpu("", "") if is_mac else named_gpu(text, facts.hardware, platform)
+    if gpu is None:
+        return json.dumps([{}, "That names no card and no driver that is known here."])
+    for release in reversed(facts.releases):
+        detected = detect(release, facts, gpu, platform)
+        if detected.backend != CPU or is_mac:
+            break
+    else:
+        release, detected = facts.releases[-1], detect(facts.releases[-1], facts, gpu, platform)
+    answers = answers_of({"torch_version": release, "torch_backend": detected.backend})
+    return json.dumps([{key: answers[key] for key in NAMED}, detected.sentence])
 
 
 def say(request: str) -> str:

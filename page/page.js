@@ -4,7 +4,10 @@
 const form = document.querySelector("form");
 const result = document.querySelector("#result");
 const status = document.querySelector("#status");
+const bar = document.querySelector("#bar");
 const jump = document.querySelector("#jump");
+const system = document.querySelector("#system");
+const hardware = document.querySelector("#hardware");
 const { common, named, worker: script } = document.body.dataset;
 const computed = ["project_slug", "platforms"]; // Their defaults depend on other answers.
 const defaults = JSON.parse(document.body.dataset.defaults);
@@ -13,6 +16,7 @@ const ready = fetch(common).then((response) => response.json()).catch(() => ({})
 let answers = defaults; // All of them, of the choice that the form shows.
 let choice = {}; // Those that were given here, or in the address.
 let turn = 0;
+let opened = ""; // Which of the ways into a project that exists is open.
 let shown = new Set(); // The lines of the last plan, which the next one is compared with.
 
 // --- The worker ----------------------------------------------------------------------------------
@@ -89,8 +93,9 @@ function fill() {
     for (const word of wordsOf(answers[name])) if (word !== "none") add(name, word);
   }
   for (const control of form.elements) if (control.name) set(control);
-  const older = form.querySelector(".older");
-  older.open ||= older.querySelector(":checked") !== null;
+  // An older release that is chosen stands with the others, unless it was just chosen there.
+  const older = form.querySelector(".more [name=torch_version]:checked:not(:focus)");
+  if (older) form.querySelector("[name=torch_version]").closest(".chips").append(older.closest("label"));
 }
 
 function set(control) {
@@ -174,12 +179,18 @@ async function show(given, { known = answers, isBack = false } = {}) {
 function working() {
   result.replaceChildren(document.querySelector("#working").content.cloneNode(true));
   chipsInSight().forEach((chip) => strike(chip, false));
-  announce(result.querySelector("h2").textContent);
+  announce();
 }
 
-function announce(heading) {
+/** Say in every width what is shown: where the result is out of sight, in the bar. */
+function announce() {
+  const heading = result.querySelector("h2, .problem").textContent;
+  const command = result.querySelector("#command");
   status.textContent = heading;
+  bar.classList.toggle("refused", result.querySelector(".problem") !== null);
   jump.textContent = `${heading} ↓`;
+  bar.querySelector("#brief").textContent = command?.textContent ?? "";
+  bar.querySelector(".copy").disabled = !command;
 }
 
 function failed(error) {
@@ -197,6 +208,11 @@ function failed(error) {
 function done() {
   result.ariaBusy = "false";
   result.inert = false;
+  for (const row of result.querySelectorAll(`[data-platform=${system.value}]`)) {
+    row.parentElement.prepend(row);
+  }
+  document.getElementById(opened)?.setAttribute("open", "");
+  announce();
 }
 
 function display(said) {
@@ -208,9 +224,28 @@ function display(said) {
     line.classList.toggle("changed", !shown.has(line.textContent));
   }
   shown = new Set(lines.map((line) => line.textContent));
-  announce(result.querySelector("h2").textContent);
   fill();
   performance.mark("shown");
+}
+
+// --- What you have -------------------------------------------------------------------------------
+
+/** Return the platform of this browser; of a Mac all say that it has an Intel processor. */
+function ownPlatform() {
+  const { userAgent, platform } = navigator;
+  const isArm = /aarch64|arm64/i.test(`${userAgent} ${platform}`);
+  if (/^Mac|^iP/.test(platform)) return "macos-arm64";
+  const name = /^Win/.test(platform) ? "windows" : "linux";
+  return `${name}-${isArm ? (name === "linux" ? "aarch64" : "arm64") : "x86_64"}`;
+}
+
+async function advise() {
+  const why = document.querySelector("#why");
+  if (!hardware.value.trim() && !system.value.startsWith("macos")) return;
+  why.textContent = "Working it out …";
+  const [change, sentence] = await ask("have", [hardware.value, system.value]);
+  why.textContent = sentence;
+  if (change.torch_version) show({ ...choice, ...change });
 }
 
 /** Copy a text, and say whether that was possible: it is not on every host, nor allowed. */
@@ -228,12 +263,21 @@ async function copy(button) {
 }
 
 form.addEventListener("change", ({ target }) => {
+  if (!target.name) {
+    if (target === system) done();
+    advise().catch(failed);
+    return;
+  }
   // A build for a platform is a choice of the platform too.
   if (target.matches("select")) target.previousElementSibling.control.checked = true;
   show(after(target, target.checked ?? true));
 });
 form.addEventListener("toggle", () => mark().catch(failed), true);
 form.addEventListener("submit", (event) => event.preventDefault());
+hardware.addEventListener("paste", () => setTimeout(() => advise().catch(failed)));
+result.addEventListener("toggle", ({ target }) => {
+  if (target.open) opened = target.id;
+}, true);
 form.addEventListener("reset", (event) => {
   event.preventDefault();
   show({}, { known: defaults });
@@ -253,6 +297,7 @@ document.addEventListener("click", async ({ target }) => {
 
 const follow = () => show(linked(), { known: defaults, isBack: true });
 addEventListener("popstate", follow);
+system.value = ownPlatform();
 if (location.hash) {
   working();
   follow();
@@ -260,5 +305,5 @@ if (location.hash) {
   choice = tidy({});
   shown = new Set([...result.querySelectorAll("[data-line]")].map((line) => line.textContent));
   fill();
-  mark().catch(failed);
+  done();
 }

@@ -23,6 +23,7 @@ from page.choices import (
     alone,
     answers_of,
     command_of,
+    have,
     part_of,
     problems_of,
     pyproject_of,
@@ -119,8 +120,10 @@ def test_part_for_a_project_that_exists(
 
 def test_part_says_which_tables_may_be_there_already() -> None:
     part = part_of(pyproject_of(answers_of({}), make_plan(answers_of({}))))
-    marks = re.findall(r"^# (New|Merge into yours|New, or merge into yours):\n(\[+.*)", part, re.M)
-    assert len(marks) == len(re.findall(r"^\[", part, re.M))
+    marks = re.findall(
+        r"^# (New|Merge into yours|New, or merge into yours):\n(\[+.*)", part, re.MULTILINE
+    )
+    assert len(marks) == len(re.findall(r"^\[", part, re.MULTILINE))
     assert marks[0] == ("Merge into yours", "[project]")
     assert marks[-1] == ("New", "[[tool.uv.index]]")
 
@@ -248,6 +251,41 @@ def test_what_would_be_refused() -> None:
     assert [not flag for flag in flags] == [it in supported for it in FACTS.all_pythons]
 
 
+@pytest.mark.parametrize(
+    ("text", "platform", "build"),
+    [
+        ("RTX 4090", "linux-x86_64", "cu132"),
+        ("4090", "linux-x86_64", "cu132"),
+        ("GTX 1080 Ti", "windows-x86_64", "cu126"),
+        ("driver 535", "linux-x86_64", "cu126"),
+        ("550.54.14, 8.9", "linux-x86_64", "cu126"),
+        ("NVIDIA A100-SXM4-80GB", "linux-aarch64", "cu132"),
+        ("RX 7900 XTX", "linux-x86_64", "rocm7.2"),
+        ("Intel Arc", "windows-x86_64", "xpu"),
+        ("", "macos-arm64", "cpu"),
+        ("RTX 4090", "macos-arm64", "cpu"),
+    ],
+)
+def test_what_somebody_has(text: str, platform: str, build: str) -> None:
+    change, sentence = json.loads(have(json.dumps([text, platform])))
+    assert change["torch_backend"] == build
+    assert not problems_of(change)
+    assert build in sentence
+
+
+@pytest.mark.parametrize("text", ["nonsense", "RTX", "A1000", "24564MiB"])
+def test_what_names_no_card(text: str) -> None:
+    change, sentence = json.loads(have(json.dumps([text, "linux-x86_64"])))
+    assert (change, sentence) == ({}, "That names no card and no driver that is known here.")
+
+
+def test_cards_are_named_in_the_place_of_compute_capabilities() -> None:
+    said = said_of({"torch_version": "2.9.1", "torch_backend": "cu128"})["html"]
+    assert "RTX 30, A10, A40, RTX 40, L4" in said
+    assert "GTX 10" not in said
+    assert "compute capability" not in said
+
+
 def test_text_of_a_stranger_is_text() -> None:
     hostile = "<img src=x onerror=alert(1)>"
     for choice in ({"project_name": hostile}, {"platforms": hostile}, {"layout": hostile}):
@@ -281,7 +319,7 @@ def test_every_answer_that_decides_is_on_the_page(elements: Elements) -> None:
     assert values(elements, "package_index") == {"pypi", *FACTS.package_mirrors, ""}
     for key, options in choices().items():
         assert values(elements, key) == {*options}
-    named = {attrs["name"] for tag, attrs in elements.all if tag in ("input", "select")}
+    named = {it["name"] for tag, it in elements.all if tag in ("input", "select") and "name" in it}
     assert named == fixed_defaults().keys() - {"project_slug", "description", "author_name"}
 
 
@@ -335,8 +373,9 @@ def test_only_what_the_page_loads_is_shipped(tmp_path: Path) -> None:
     build.write_rules(tmp_path / "rules.zip")
     asked = [case.values[0] for case in (*CHOICES, *REFUSED)]
     code = (
-        "import json, sys; from page.choices import refused, say;"
+        "import json, sys; from page.choices import have, refused, say;"
         "[say(json.dumps(choice)) for choice in json.loads(sys.argv[1])]; refused('[{}]');"
+        "have(json.dumps(['RTX 4090', 'linux-x86_64']));"
         "print(json.dumps([*sys.modules]))"
     )
     command = [sys.executable, "-c", code, json.dumps(asked)]

@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 
 from markdown_it import MarkdownIt
 
-from page.choices import NAMED, ROOT, answers_of, html, said_of
+from page.choices import NAMED, ROOT, answers_of, html, problems_of, said_of
 from tools.docs import SUPPORT
 from torch_plan.addresses import remote_of
 from torch_plan.catalog.facts import Facts, load_facts
@@ -49,7 +49,6 @@ PYODIDE_FILES = (
 NOT_LOADED = (
     *("dialogue/*.py", "extension.py", "project/ci.py", "project/readme.py"),
     "resolution/refusal.py",
-    *("machine/detection.py", "machine/gpus.py", "machine/host.py"),
 )
 """The modules of `torch_plan` that no choice of the page needs."""
 
@@ -175,7 +174,27 @@ def index(facts: Facts, files: Mapping[str, str], megabytes: int) -> str:
         pytorch_indexes=dict.fromkeys(facts.pytorch_mirrors, ""),
         package_indexes=dict.fromkeys(("pypi", *facts.package_mirrors), ""),
         support=support_table(),
+        cards=cards_of(facts),
+        refused=lambda name, value: is_refused(default["answers"], name, value),
     )
+
+
+def cards_of(facts: Facts) -> list[str]:
+    """Return the names of cards, as somebody may type them."""
+    nvidia = [facts.hardware.cards(platform) for platform in ("linux-x86_64", "linux-aarch64")]
+    amd = {name: row for name, row in facts.hardware.amd_cards.items() if name.startswith("gfx")}
+    rows = [*(row for cards in nvidia for row in cards.values()), *amd.values()]
+    return list(dict.fromkeys(card for row in rows[::-1] for card in row.split(", ")))
+
+
+def is_refused(answers: Mapping[str, str], name: str, value: str) -> bool:
+    """Tell whether a click would be refused: on a choice that is none of the default's."""
+    words = answers[name].split()
+    if value in words:
+        return False
+    is_added = name in ("companions", "platforms")
+    choice = {key: answers[key] for key in NAMED}
+    return bool(problems_of({**choice, name: " ".join([*words, value]) if is_added else value}))
 
 
 def support_table() -> str:
