@@ -14,13 +14,19 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    select_autoescape,
+)
 
 from torch_plan.addresses import DOCS, TEMPLATE
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.answers.records import LOCAL, MAIN_PLATFORM, NO_COMPANIONS, OPTIONAL, PUBLIC
+from torch_plan.answers.records import MAIN_PLATFORM, NO_COMPANIONS, OPTIONAL
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.platforms import PLATFORMS
@@ -37,6 +43,9 @@ from torch_plan.text import NOT_QUOTABLE, author, shell_line, toml, toml_key
 ROOT = Path(__file__).resolve().parent.parent
 
 REPOSITORY = DOCS.removesuffix("/blob/main/docs")
+
+COMPILED = ROOT / "page/compiled"
+"""The templates as Python runs them, where `compile.mjs` has put them."""
 
 LISTS = ("torch_backend", "companions", "platforms")
 """The answers that are words with spaces between them."""
@@ -150,24 +159,20 @@ class Alone(NamedTuple):
     """As a script with its own metadata (PEP 723), for uv."""
 
 
-def alone(answers: ProperAnswers) -> list[Alone]:
+def alone(plan: Plan) -> list[Alone]:
     """Return each build of a choice as files without a project.
 
     pip knows no index of a single package, so in `requirements.txt` a label names the build.
     """
-    pins = {"public": PUBLIC, "local": LOCAL}
-    if answers["torch_pin"] == LOCAL:
-        pins["public"] = LOCAL
-    plans = {
-        name: make_plan(ProperAnswers({**answers, "torch_pin": pin})) for name, pin in pins.items()
-    }
     texts = []
-    for public, local in zip(plans["public"].options, plans["local"].options, strict=True):
-        metadata = html("script.toml", plan=plans["public"].alone(public))
+    for option in plan.options:
+        labelled = plan.alone(option, option.labelled)
+        public = labelled if plan.is_library else plan.alone(option, option.requirements)
+        metadata = html("script.toml", plan=public)
         lines = "\n".join(f"# {line}".rstrip() for line in metadata.splitlines())
         script = f"# /// script\n{lines}\n# ///\n{_SCRIPT}"
-        requirements = html("requirements.txt", plan=plans["local"].alone(local))
-        name = public.name if plans["public"].selector else ""
+        requirements = html("requirements.txt", plan=labelled)
+        name = option.name if plan.selector else ""
         texts.append(Alone(name, requirements.strip(), script))
     return texts
 
@@ -180,6 +185,7 @@ def _environment() -> Environment:
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
+        bytecode_cache=FileSystemBytecodeCache(str(COMPILED)) if COMPILED.exists() else None,
     )
     environment.filters.update(toml=toml, toml_key=toml_key)
     environment.globals.update(author_of=author, needs_of=needs_of, toolkit=toolkit)
@@ -212,7 +218,7 @@ def said_of(choice: Mapping[str, str]) -> dict[str, Any]:
             notes=[(note.text, _buttons(note.ways, answers)) for note in plan.notes],
             adopt=adopt_command_of(choice),
             part=part_of(pyproject_of(answers, plan)),
-            alone=alone(answers),
+            alone=alone(plan),
             slug=answers["project_slug"],
         )
     return {"answers": answers, "html": result}

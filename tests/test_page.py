@@ -141,7 +141,7 @@ def test_files_without_a_project(choice: dict[str, str], replica: Replica, tmp_p
     """With `requirements.txt`, and with the script, uv gets what the plan says of each platform."""
     answers = answers_of({**choice, "pytorch_index": replica.url, "package_index": "pypi"})
     plan = make_plan(answers)
-    for option, file in zip(plan.options, alone(answers), strict=True):
+    for option, file in zip(plan.options, alone(plan), strict=True):
         (tmp_path / "requirements.txt").write_text(file.requirements, encoding="utf-8")
         (tmp_path / "script.py").write_text(file.script, encoding="utf-8")
         assert file.name == (option.name if plan.selector else "")

@@ -46,6 +46,8 @@ class Option(NamedTuple):
 
     name: str
     requirements: tuple[str, ...]
+    labelled: tuple[str, ...]
+    """The same of exactly these versions, with labels, which name the build to any installer."""
     cells: tuple[Cell, ...]
     needs: Mapping[str, tuple[str, ...]]
     """Platform -> what its build needs of the machine."""
@@ -212,8 +214,9 @@ class Plan(NamedTuple):
         """Whether any platform gets a CUDA build."""
         return any(family_of(cell.build) == "cu" for cell in self.cells)
 
-    def alone(self, option: Option) -> Plan:
+    def alone(self, option: Option, requirements: tuple[str, ...]) -> Plan:
         """Return the plan of one build that nothing chooses, as a file without extras has it."""
+        shared = self.dependencies[0 if self.selector else len(option.requirements) :]
         chooses = self.selector
         sources = {
             package: tuple(
@@ -227,7 +230,7 @@ class Plan(NamedTuple):
         return self._replace(
             layout=MARKERS,
             options=(option,),
-            dependencies=(*(option.requirements if chooses else ()), *self.dependencies),
+            dependencies=(*requirements, *shared),
             sources={package: entries for package, entries in sources.items() if entries},
             indexes=tuple(one for one in self.indexes if one.default or one.name in names),
         )

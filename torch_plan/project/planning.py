@@ -128,6 +128,7 @@ class _Planner:
         return Option(
             name=variant.name,
             requirements=tuple(self.requirements(cells, self.requirement)),
+            labelled=tuple(self.requirements(cells, lambda package: _pin(package, LOCAL))),
             cells=cells,
             needs={
                 cell.platform: (*self.needs.sentences(cell), *self.lacks(cell)) for cell in cells
@@ -161,8 +162,7 @@ class _Planner:
 
     def exact(self, package: Package) -> str:
         """Return the requirement of exactly this version."""
-        version = package.full_version if self.answers.torch_pin == LOCAL else package.version
-        return f"{package.name}=={version}" if version else package.name
+        return _pin(package, self.answers.torch_pin)
 
     def constraints(self) -> Iterator[str]:
         """Yield what the requirements leave open: a library's exact release, and unchosen pairs.
@@ -302,6 +302,11 @@ class _Planner:
                 yield f"there is no {cell.variant.backend} build for it"
                 if fallback.nearest:
                     yield f"the nearest build is {fallback.nearest}"
+
+
+def _pin(package: Package, torch_pin: str) -> str:
+    version = package.full_version if torch_pin == LOCAL else package.version
+    return f"{package.name}=={version}" if version else package.name
 
 
 def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
