@@ -138,6 +138,8 @@ def main() -> None:
         say_kept(Stopped("Interrupted."), settings)
     except Stopped as stopped:
         say_kept(stopped, settings)
+    except PermissionError as error:
+        say_kept(Stopped(f"{error.filename} may not be written, or is in use."), settings)
     except Exception as error:  # noqa: BLE001  # of a hook that fails, cookiecutter removes the project
         name = type(error).__name__
         say_kept(Stopped(f"Something unforeseen happened ({name}: {error})."), settings)
@@ -187,10 +189,12 @@ def complete(settings: dict[str, Any]) -> list[str]:
         return []
     uv = find_uv()
     refuse_old_uv(uv, settings["required_uv"])
-    options = say_variables()
+    aside = say_variables()
     refuse_workspace(uv)
     old = Path("uv.lock").read_bytes() if Path("uv.lock").exists() else None
-    options = lock(uv, settings, old) or options
+    options = lock(uv, settings, old)
+    if aside and why_outdated(uv, settings, dict(os.environ)):
+        options = ["--frozen"]
     if settings["after_generation"] == "smoke":
         sync(uv, settings, old)
         smoke(uv, settings)
@@ -210,17 +214,14 @@ def refuse_old_uv(uv: str, required: str) -> None:
 
 
 def say_variables() -> list[str]:
-    """Say which of the caller's variables uv uses, and which are set aside.
-
-    Returns the option with which uv leaves the lock alone where those are set.
-    """
+    """Say which of the caller's variables uv uses, and which are set aside; return the latter."""
     heeded, aside = inherited(os.environ)
     if heeded:
         say(f"Your environment sets {', '.join(heeded)}: uv uses it here.")
     if aside:
         names = ", ".join(aside)
         say(f"Your environment sets {names}: uv ignores it here, so that uv.lock suits all.")
-    return ["--frozen"] if aside else []
+    return aside
 
 
 def refuse_workspace(uv: str) -> None:
@@ -254,7 +255,7 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> list[str]:
         raise doubted(stopped.printed, settings) or stopped from None
     if not Path("uv.lock").is_file():
         raise Stopped("uv succeeded, but left no uv.lock in the project.")
-    why = why_outdated(uv, settings)
+    why = why_outdated(uv, settings, environment(personal=False))
     facts, options = personal_facts(why), []
     if (why or facts) and not re.search("missing remote index|exclude newer", why):
         remake(uv, settings, old, facts)
@@ -376,10 +377,10 @@ def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
     return None
 
 
-def why_outdated(uv: str, settings: dict[str, Any]) -> str:
-    """Return why uv would lock anew for somebody without the caller's settings; empty if not."""
+def why_outdated(uv: str, settings: dict[str, Any], variables: dict[str, str]) -> str:
+    """Return why uv would lock anew for somebody with these variables; empty if it would not."""
     command = [uv, *lock_command(settings), "--check", "--offline", "--verbose"]
-    told = run(command, environment(personal=False))
+    told = run(command, variables)
     reason = re.search(r"existing lockfile due to (.+)", told.stderr) if told.returncode else None
     return reason[1] if reason else ""
 
@@ -421,7 +422,8 @@ def smoke(uv: str, settings: dict[str, Any]) -> None:
     if status == 1:
         raise Stopped("The smoke test found a problem, which it names above.")
     if status:
-        raise Stopped(f"The smoke test did not run to its end (exit status {status}).")
+        code = hex(status) if status > 255 else status  # as Windows names its exceptions
+        raise Stopped(f"The smoke test did not run to its end (exit status {code}).")
 
 
 def lock_command(settings: dict[str, Any]) -> list[str]:

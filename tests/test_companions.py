@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
 
 from tests.conftest import Bake, BakedProject
 from tools.lib.lock import read_lock
+from tools.lib.replica import Replica
+from torch_plan.catalog.platforms import PLATFORMS
 
 
 def needing(folder: Path, *requirements: str) -> Path:
@@ -73,8 +77,8 @@ def test_the_oldest_uv_pairs_them_too(
 ) -> None:
     monkeypatch.setenv("UV", oldest_uv)
     project = project_with_torch_alone(bake, layout)
-    package = needing(tmp_path, "torchvision", "torchaudio")
-    project.uv("add", "--no-sync", "--python", project.python, str(package))
+    add_as_its_readme_says(project, needing(tmp_path, "torchvision", "torchaudio", "torchcodec"))
+    assert {it.partition("+")[0] for it in locked(project, "torchcodec")} <= {*RELEASES["2.9.1"]}
     versions = {it.partition("+")[0] for it in locked(project, "torchvision")}
     assert versions == {"0.24.1"}
     assert {it.partition("+")[0] for it in locked(project, "torchaudio")} == {"2.9.1"}
@@ -118,3 +122,74 @@ def test_what_others_require_moves_along(bake: Bake, tmp_path: Path, companion: 
     got = project.installed("linux-x86_64")
     assert got["torch"] == "2.10.0+cu128"
     assert got[companion] in ("0.25.0+cu128", "2.10.0+cu128")
+
+
+def add_as_its_readme_says(project: BakedProject, package: Path) -> str:
+    """Add torchcodec, and a package that requires it, with the marker of the README; return it."""
+    (requirement,) = re.findall(r'`uv add "(torchcodec[^"]*)"`', project.read("README.md"))
+    marker = requirement.partition(";")[2]
+    project.uv(
+        "add", "--no-sync", "--python", project.python, f"needing @ {package.as_uri()} ;{marker}"
+    )
+    return str(marker)
+
+
+RELEASES = {"2.8.0": ("0.6.0", "0.7.0"), "2.9.1": ("0.8.0", "0.8.1", "0.9.0", "0.9.1")}
+"""torch -> the torchcodecs that were made for it."""
+
+
+@pytest.mark.parametrize("index", ["{}", "own:{}"])
+@pytest.mark.parametrize("layout", BUILDS)
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_bound_holds_on_every_platform(
+    bake: Bake, tmp_path: Path, replica: Replica, release: str, layout: str, index: str
+) -> None:
+    project = bake(
+        torch_version=release,
+        torch_backend=BUILDS[layout][0],
+        layout=layout,
+        companions="none",
+        python_version="3.11",
+        pytorch_index=index.format(replica.url),
+    )
+    project.lock()
+    marker = add_as_its_readme_says(project, needing(tmp_path, "torchcodec"))
+    for platform in project.plan.platforms:
+        got = project.installed(platform, *BUILDS[layout][1])
+        assert got["torch"].startswith(release)
+        has_one = Marker(marker).evaluate(environment_of(platform))
+        assert ("torchcodec" in got) == has_one
+        assert not has_one or got["torchcodec"].partition("+")[0] in RELEASES[release]
+
+
+def environment_of(platform: str) -> dict[str, str]:
+    """Return what markers are held against on a platform."""
+    entry = PLATFORMS[platform]
+    return {"sys_platform": entry.sys_platform, "platform_machine": entry.platform_machine}
+
+
+@pytest.mark.parametrize("layout", ["extras", "groups"])
+def test_releases_of_one_platform_get_no_bound_but_lines_of_their_own(
+    bake: Bake, tmp_path: Path, layout: str
+) -> None:
+    project = bake(
+        torch_version="2.13.0",
+        torch_backend="cpu=2.13.0+cpu old=2.8.0+cu126",
+        layout=layout,
+        companions="none",
+        python_version="3.11",
+    )
+    names = [re.split("[<>=]", line)[0] for line in project.plan.constraints]
+    assert not {"torchcodec", "torchaudio"}.intersection(names)
+    lines = re.findall(r"(?m)^- `(cpu|old)`: `(.+)`$", project.read("README.md"))
+    kind, option = ("--optional", "--extra") if layout == "extras" else ("--group", "--group")
+    for name, line in lines:
+        project.uv("add", "--frozen", kind, name, line)
+    project.lock()
+    others = {"cpu": ("--no-group", "old"), "old": ("--no-group", "cpu")}
+    for name, release, audio in (("cpu", "2.13.0", "2.11.0"), ("old", "2.8.0", "2.8.0")):
+        deselect = others[name] if layout == "groups" else ()
+        got = project.installed("linux-x86_64", option, name, *deselect)
+        assert got["torch"].startswith(release)
+        assert got["torchaudio"].partition("+")[0] == audio
+        assert (got["torchcodec"].partition("+")[0] in RELEASES["2.8.0"]) == (name == "old")

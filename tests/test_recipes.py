@@ -55,13 +55,51 @@ def merge(table: Any, added: dict[str, Any]) -> None:
 def test_a_package_without_metadata_is_locked_unbuilt(bake: Bake) -> None:
     """torch-scatter imports torch where it is only asked what it needs."""
     project = bake(torch_version="2.8.0", torch_backend="cpu", python_version="3.11")
-    *_, built = blocks("flash-attn, deepspeed", "toml")
+    built = blocks("flash-attn, deepspeed", "toml")[2]
     add(project, built)
     project.lock()
     locked = {entry["name"]: entry for entry in read_lock(project.path)}
     assert locked["torch-scatter"]["version"] == "2.1.2"
     assert "wheels" not in locked["torch-scatter"]
     assert project.installed("linux-x86_64")["torch"] == "2.8.0+cpu"
+
+
+COMPILED = """\
+import pathlib, torch
+pathlib.Path("src/my_ml_project/built.py").write_text(f"torch = '{torch.__version__}'")
+__import__("setuptools").setup()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["markers", "extras", "groups"])
+@pytest.mark.parametrize("is_oldest", [False, True])
+def test_a_project_is_compiled_against_its_own_torch(
+    bake: Bake,
+    stub_replica: Replica,
+    oldest_uv: str,
+    monkeypatch: pytest.MonkeyPatch,
+    layout: str,
+    is_oldest: bool,
+) -> None:
+    if is_oldest:
+        monkeypatch.setenv("UV", oldest_uv)
+    project = bake(
+        torch_version=RELEASE,
+        python_version=PYTHON,
+        torch_backend="cpu" if layout == "markers" else "cpu cu130",
+        layout=layout,
+        companions="none",
+        pytorch_index=stub_replica.url,
+    )
+    text = project.read("pyproject.toml").replace("hatchling.build", "setuptools.build_meta")
+    text = text.replace('"hatchling"', '"setuptools"')
+    (project.path / "pyproject.toml").write_text(text, encoding="utf-8")
+    (project.path / "setup.py").write_text(COMPILED, encoding="utf-8")
+    add(project, blocks("flash-attn, deepspeed", "toml")[-1])
+    project.lock()
+    project.uv("sync", "--python", project.python, *project.plan.default.sync)
+    assert project.read("src/my_ml_project/built.py") == f"torch = '{RELEASE}+cpu'"
 
 
 def test_pip_alone_gets_the_index_too(bake: Bake, replica: Replica) -> None:

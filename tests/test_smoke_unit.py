@@ -17,6 +17,7 @@ import jinja2
 import pytest
 
 from tests.helpers.stub_torch import Tensor, raises, stub_torch
+from torch_plan.catalog.facts import load_facts
 
 SKELETON = Path(__file__).parent.parent / "{{cookiecutter.project_slug}}"
 TEMPLATE = SKELETON / "src" / "{{cookiecutter.__package_name}}" / "smoke.py"
@@ -36,6 +37,7 @@ def rendered(*companions: str, layout: str = "") -> str:
         companions=dict.fromkeys(companions),
         extras=layout == "extras",
         groups=layout == "groups",
+        tied=load_facts().tied,
     )
     return template.render(torch_plan=lambda context: plan)
 
@@ -47,7 +49,9 @@ class Smoke:
         self.monkeypatch, self.capsys = monkeypatch, capsys
         self.main: Callable[[list[str]], int]
         self.versions: dict[str, str] = {}
+        self.required: dict[str, list[str]] = {}
         monkeypatch.setattr(metadata, "version", self.version)
+        monkeypatch.setattr(metadata, "requires", self.required.get)
         for name in ("torch", "torch.version", "torchvision", "torchaudio", "torchcodec", "numpy"):
             monkeypatch.setitem(sys.modules, name, None)
         module = ModuleType("smoke")
@@ -422,6 +426,60 @@ def test_companion_of_another_build(smoke: Smoke) -> None:
     assert "it is a cpu build, and torch a cu128 one" in smoke.problem()
 
 
+@pytest.mark.parametrize(
+    ("required", "is_right"),
+    [
+        ("torch==2.13.0", True),
+        ("torch (==2.13.0)", True),
+        ("torch==2.13", True),
+        ("torch==2.15.0", False),
+        ("torch (==2.13.1)", False),
+        ("torch==2.1", False),
+        ("torch>=2.10", True),
+        ("torchmetrics==1.0", True),
+        ("torch==2.9.1 ; extra == 'old'", True),
+    ],
+)
+def test_companion_of_another_release(smoke: Smoke, required: str, is_right: bool) -> None:
+    smoke.install_torch()
+    smoke.install_torchvision("0.28.0+cpu", kept=[0, 2])
+    smoke.required["torchvision"] = ["numpy", required]
+    if is_right:
+        smoke.passes()
+    else:
+        assert "it is for torch 2." in smoke.problem()
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "fits", "misfits"),
+    [
+        ("torchtext", "0.18.0", "2.3.1", "2.13.0"),
+        ("torchao", "0.18.0", "2.13.0", "2.9.1"),
+        ("torchao", "0.16.0", "2.10.0", "2.1.0"),
+        ("triton-windows", "3.7.1.post27", "2.12.1", "2.9.1"),
+    ],
+)
+def test_package_that_goes_with_one_torch_and_does_not_say_it(
+    smoke: Smoke, name: str, version: str, fits: str, misfits: str
+) -> None:
+    smoke.install(ModuleType(name.partition("-")[0]), version)
+    smoke.versions[name] = version
+    smoke.install_torch(f"{fits}+cpu")
+    assert f"testing {name} {version}" in smoke.passes()
+    smoke.install_torch(f"{misfits}+cpu")
+    problem = smoke.problem()
+    assert f"testing {name} {version} failed (it is for torch 2." in problem
+    assert "must be for this torch" in problem
+
+
+def test_torchcodec_for_the_cpu_goes_with_every_build(smoke: Smoke) -> None:
+    smoke.install_torch("2.14.1", cuda="13.2")
+    smoke.install(ModuleType("torchcodec"), "0.16.0+cpu")
+    assert "testing torchcodec 0.16.0+cpu" in smoke.passes()
+    smoke.versions["torchcodec"] = "0.16.0+cu126"
+    assert "it is a cu126 build, and torch a cu132 one" in smoke.problem()
+
+
 def test_companion_that_computes_wrongly(smoke: Smoke) -> None:
     smoke.install_torch()
     smoke.install_torchvision("0.24.1+cpu", kept=[0, 1, 2])
@@ -458,7 +516,7 @@ def test_companion_without_a_known_operator_is_imported(smoke: Smoke) -> None:
 
 
 LACKING = "OSError: {}: cannot open shared object file: No such file or directory"
-FFMPEG, COMPANION = "FFmpeg is missing", "torchcodec must have torch's build"
+FFMPEG, COMPANION = "FFmpeg is missing", "torchcodec must be for this torch"
 
 
 @pytest.mark.parametrize(

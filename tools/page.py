@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 import zlib
@@ -96,23 +97,27 @@ def renamed(path: Path) -> str:
 def run(*command: str) -> None:
     """Run a command. Raises `Stopped` if it is not there, or fails."""
     try:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise Stopped(f"The page needs npm and node, and this failed: {error}") from None
+        program = shutil.which(command[0]) or command[0]  # On Windows npm is a script.
+        done = subprocess.run([program, *command[1:]], capture_output=True, encoding="utf-8")
+    except OSError as error:
+        raise Stopped(f"The page needs npm and node: {error}") from None
+    if done.returncode:
+        raise Stopped(f"`{' '.join(command[:2])}` failed, which the page needs: {done.stderr}")
 
 
 def write_pyodide(folder: Path) -> None:
     """Write what a browser needs of Pyodide. Raises `Stopped` if npm does not bring it."""
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as downloads:
-        run("npm", "pack", "--silent", "--pack-destination", downloads, f"pyodide@{PYODIDE}")
+        run("npm", "pack", "--loglevel=error", "--pack-destination", downloads, f"pyodide@{PYODIDE}")
         (archive,) = Path(downloads).glob("*.tgz")
         digest = hashlib.sha512(archive.read_bytes()).digest()
         if digest != base64.b64decode(PYODIDE_SHA512):
             raise Stopped(f"Pyodide {PYODIDE} from npm is not the archive whose hash stands here.")
-        shutil.unpack_archive(archive, downloads, filter="data")
-        for name in PYODIDE_FILES:
-            shutil.copy(Path(downloads, "package", name), folder)
+        with tarfile.open(archive) as files:
+            for name in PYODIDE_FILES:
+                with files.extractfile(f"package/{name}") as file:  # type: ignore[union-attr]
+                    (folder / name).write_bytes(file.read())
     # No package of Pyodide's own is loaded, so its list of 100 kB stays empty.
     lock = folder / "pyodide-lock.json"
     lock.write_text(json.dumps({**json.loads(lock.read_text()), "packages": {}}))

@@ -56,6 +56,9 @@ class TorchPlanExtension(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        # cookiecutter prints what people typed, and a pipe on Windows may lack a letter of it.
+        if reconfigure := getattr(sys.stdout, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
         facts = load_facts()
         session = Session(facts)
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown, code=code)

@@ -42,7 +42,7 @@ def stand_in(python: str, base: str) -> str:
     the stand-in does not say what it should.
     """
     folder = Path(mkdtemp(prefix=f"python-{python}-"))
-    subprocess.run([base, "-m", "venv", "--without-pip", folder], check=True)
+    subprocess.run([find_uv(), "venv", "--quiet", f"--python={base}", folder], check=True)
     (site,) = [path for path in folder.rglob("site-packages") if path.is_dir()]
     major, minor = python.split(".")
     pretend = _PRETEND.format(major=major, minor=minor)

@@ -30,7 +30,9 @@ def fake_host(
         machine=machine,
         environ=environ,
         read=lambda path: present.get(path, ""),
-        find=lambda pattern: sorted({path.rpartition("/")[0] for path in present if "pci" in path}),
+        entries=lambda folder: sorted(
+            {path.rpartition("/")[0] for path in present if path.startswith(folder)}
+        ),
         run=lambda command: printed.get(" ".join(command), ""),
     )
 

@@ -144,14 +144,24 @@ REFUSED = [
         id="companion-without-wheels",
     ),
     pytest.param(
-        {"torch_version": "2.13.0", "torch_backend": "cu132", "companions": "torchaudio"},
-        "torchaudio 2.11.0, which goes with torch 2.13.0, is on",
+        {
+            "torch_version": "2.13.0",
+            "torch_backend": "cu132",
+            "companions": "torchaudio",
+            "platforms": "linux-x86_64 windows-x86_64",
+        },
+        "no torchaudio 2.11.0 on the cu132 index for linux-x86_64 and windows-x86_64",
         "torch_backend=cu130",
         id="torchaudio-with-cu132",
     ),
     pytest.param(
-        {"torch_version": "2.15.0", "torch_backend": "pypi", "companions": "torchaudio"},
-        "is a cu130 build for linux-x86_64, but PyPI's torch is a cu132 build",
+        {
+            "torch_version": "2.15.0",
+            "torch_backend": "pypi",
+            "companions": "torchaudio",
+            "platforms": "linux-x86_64 windows-x86_64",
+        },
+        "is a cu130 build, and its torch a cu132 build, for linux-x86_64",
         "linux-x86_64=cpu",
         id="torchaudio-of-another-cuda",
     ),

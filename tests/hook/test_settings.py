@@ -48,19 +48,25 @@ class CompanyIndex(Server):
         return Response(came.status_code, "text/html", came.content)
 
 
-TORN_BY = {
+LOCKING = {
     "UV_PRERELEASE": "allow",
     "UV_FORK_STRATEGY": "fewest",
     "UV_RESOLUTION": "lowest",
+    "UV_NO_SOURCES_PACKAGE": "torch",
+    "UV_CONFIG_FILE": "{wheels}/uv.toml",
+}
+"""Variables with which uv would change even a lock that is there, with a value each."""
+
+TORN_BY = {
+    **LOCKING,
     "UV_PREVIEW": "1",
     "UV_FIND_LINKS": "{wheels}",
-    "UV_NO_SOURCES_PACKAGE": "torch",
     "UV_NO_BINARY": "1",
     "UV_WORKING_DIR": "{wheels}",
     "UV_WORKING_DIRECTORY": "{wheels}",
-    "UV_CONFIG_FILE": "{wheels}/uv.toml",
+    "UV_PYTHON": "3.9",
 }
-"""Variables that would spoil the lock, with a value each."""
+"""Variables that would spoil a new lock, with a value each."""
 
 OVERRULING = [
     'prerelease = "allow"',
@@ -140,8 +146,9 @@ def test_variables_are_set_aside(
     check_for_others(project)
     printed = said(capfd)
     assert f"Your environment sets {name}: uv ignores it here, so that" in printed
-    assert next_step(printed)[3:] == ["uv", "sync", "--frozen", "--extra", "cpu"]
-    if name != "UV_NO_BINARY" and "_WORKING_DIR" not in name:  # with these uv cannot install
+    frozen = ["--frozen"] if name in LOCKING else []
+    assert next_step(printed)[3:] == ["uv", "sync", *frozen, "--extra", "cpu"]
+    if not re.search("NO_BINARY|_WORKING_DIR|PYTHON", name):  # with these uv cannot install
         monkeypatch.setenv(name, TORN_BY[name].format(wheels=wheels))
     check_next_step(project, printed)
 

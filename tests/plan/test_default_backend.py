@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -177,6 +178,14 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
     assert (gpu.family, gpu.description) == (family, found)
 
 
+@pytest.mark.parametrize("system", ["win32", "darwin", "freebsd14"])
+def test_files_of_linux_are_not_asked_elsewhere(system: str) -> None:
+    def fail(path: str) -> NoReturn:
+        raise NotImplementedError(path)
+
+    assert not find_gpu(fake_host({}, {}, system)._replace(read=fail, entries=fail)).family
+
+
 @pytest.mark.parametrize(
     ("release", "gpu", "platform", "backend", "reason"),
     [
@@ -282,7 +291,8 @@ def test_a_real_command(tmp_path: Path, script: str, printed: str) -> None:
 def test_real_files(tmp_path: Path) -> None:
     (tmp_path / "version").write_bytes(b"535.54\xff")
     host = this_host()
-    assert host.find(f"{tmp_path}/*") == [str(tmp_path / "version")]
+    assert host.entries(str(tmp_path)) == [str(tmp_path / "version")]
+    assert host.entries(str(tmp_path / "absent")) == []
     assert host.read(str(tmp_path / "version")).startswith("535.54")
     assert host.read(str(tmp_path)) == host.read(str(tmp_path / "absent")) == ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 
 import pytest
 
@@ -46,8 +45,11 @@ def test_an_index_of_others_gets_the_cpu_build_where_pytorch_has_no_other() -> N
     """A copy of PyTorch's index has no more than that; whoever has more names the platform."""
     given = {"torch_version": "2.8.0", "torch_backend": "cu128", "python_version": "3.11"}
     answers = complete({**given, "pytorch_index": "own:https://host/whl"}, FACTS)
-    assert answers["platforms"] == "linux-x86_64 linux-aarch64=cpu macos-arm64 windows-x86_64"
-    assert [*map(str, make_plan(answers).notes)] == [*make_plan(answers).warnings]
+    assert answers["platforms"] == " ".join(DEFAULT_PLATFORMS)
+    assert make_plan(answers).default.build_on("linux-aarch64") == CPU
+    assert make_plan(answers).notes[0].text.startswith("linux-aarch64 gets cpu")
+    named = complete({**answers, "platforms": "linux-x86_64 linux-aarch64=cu128"}, FACTS)
+    assert make_plan(named).default.build_on("linux-aarch64") == "cu128"
 
 
 @pytest.mark.parametrize("capability", [61, 70, 86, 89, 90, 120])
@@ -76,7 +78,7 @@ def test_what_is_detected_is_accepted(
 def test_default_python(
     release: str, running: tuple[int, int], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "version_info", (*running, 0, "final", 0))
+    monkeypatch.setattr("torch_plan.resolution.defaults.sys.version_info", running)
     assert default_python(release, FACTS) == expected
 
 
@@ -86,12 +88,12 @@ def test_default_python(
         pytest.param({}, " ".join(DEFAULT_PLATFORMS), id="all-four"),
         pytest.param(
             {"torch_version": "2.4.1", "torch_backend": "cu124"},
-            "linux-x86_64 linux-aarch64=cpu macos-arm64 windows-x86_64",
+            " ".join(DEFAULT_PLATFORMS),
             id="torchvision-lacks-one-build",
         ),
         pytest.param(
             {"torch_version": "2.4.1", "torch_backend": "cpu gpu=cu124", "layout": "extras"},
-            "linux-x86_64 linux-aarch64=gpu:cpu macos-arm64 windows-x86_64",
+            " ".join(DEFAULT_PLATFORMS),
             id="in-one-extra",
         ),
         pytest.param(
@@ -115,8 +117,15 @@ def test_default_platforms(answers: dict[str, str], expected: str) -> None:
     ("name", "slug"),
     [
         ("My ML Project", "my-ml-project"),
-        ("  Über: Modell 2! ", "ber-modell-2"),
-        ("模型", "my-project"),
+        ("  Über: Modell 2! ", "ueber-modell-2"),
+        ("Größe", "groesse"),
+        ("Gro\u0308ße", "groesse"),
+        ("SMØRREBRØD Ångström", "smoerrebroed-aangstroem"),
+        ("Zażółć gęślą jaźń", "zazolc-gesla-jazn"),
+        ("Čeština №2 🚀", "cestina-no2"),
+        ("!", "my-project"),
+        ("模型", "模型"),
+        ("Größe 東京", "Größe 東京"),
     ],
 )
 def test_default_slug(name: str, slug: str) -> None:

@@ -181,5 +181,22 @@ def test_a_macos_wheel_without_abi_is_still_of_its_python() -> None:
 def test_a_companion_of_the_cpu_build_comes_from_pypi_only_where_the_index_has_none() -> None:
     """Both have torchcodec 0.16.0 for macOS; only PyPI has a CPU build of 0.9.1 there."""
     for version, index in (("0.16.0", "cpu"), ("0.9.1", "pypi")):
-        assert FACTS.companion_index("torchcodec", version, "cpu", "macos-arm64") == index
-    assert FACTS.companion_index("torchcodec", "0.9.1", "cu128", "linux-x86_64") == "cu128"
+        assert FACTS.companion_index("torchcodec", version, "cpu", "macos-arm64", "3.12") == index
+
+
+@pytest.mark.parametrize(
+    ("version", "backend", "platform", "index"),
+    [
+        ("0.9.1", "cu128", "linux-x86_64", "cu128"),
+        ("0.9.1", "cu128", "windows-x86_64", "pypi"),
+        ("0.16.0", "cu132", "windows-x86_64", "cpu"),
+        # Compiled with the C++ ABI of some builds alone.
+        ("0.2.1", "cu126", "linux-x86_64", "cu126"),
+        # A CUDA build, as all are that PyPI has for Linux on Arm.
+        ("0.11.1", "cu129", "linux-aarch64", "cu129"),
+    ],
+)
+def test_a_cpu_companion_serves_a_build_only_where_it_works(
+    version: str, backend: str, platform: str, index: str
+) -> None:
+    assert FACTS.companion_index("torchcodec", version, backend, platform, "3.12") == index

@@ -121,9 +121,9 @@ def test_a_companion_that_ended_is_refused_for_the_release() -> None:
     data["releases"][newest] = {**entry, "companions": {"torchvision": pair}}
     facts = Facts(data)
     (problem,) = find_problems(complete({"companions": "torchaudio"}, facts), facts)
-    assert problem.key == ("companions", "torchaudio")
-    assert problem.heading == f"companions=torchaudio with torch_version={newest}"
-    assert problem.ways[0] == {"companions": "none"}
+    assert problem.key == ("companions", "torchaudio", "0")
+    assert problem.reason.startswith(f"there is no torchaudio for torch {newest} on linux-x86_64,")
+    assert {"companions": "none"} in problem.ways
 
 
 def test_the_build_may_stand_anywhere_in_the_url_of_an_index() -> None:

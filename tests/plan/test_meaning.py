@@ -170,8 +170,9 @@ def test_all_platforms_are_those_that_the_release_serves() -> None:
     assert complete({**answers, "companions": "none", "platforms": "all"}, FACTS)["platforms"] == (
         "linux-x86_64 linux-aarch64 macos-arm64 windows-x86_64 windows-arm64"
     )
-    alone = complete({**answers, "platforms": "All"}, FACTS)["platforms"]
-    assert "windows-arm64" not in alone.split()
+    with_torchvision = complete({**answers, "platforms": "All"}, FACTS)
+    assert "windows-arm64" in with_torchvision["platforms"].split()
+    assert any("go without torchvision" in note.text for note in make_plan(with_torchvision).notes)
 
 
 ODD = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -24,7 +24,7 @@ def plan(**given: str) -> Plan:
 
 
 def test_a_cell_holds_torch_its_companions_and_triton() -> None:
-    cells, problems = examine(
+    cells, problems, _ = examine(
         complete({"torch_version": "2.9.1", "torch_backend": "rocm6.4"}, FACTS), FACTS
     )
     assert not problems
@@ -282,11 +282,11 @@ def test_what_can_be_had_without_a_likely_build(
     given: dict[str, str], platform: str, changed: dict[str, str]
 ) -> None:
     raw = complete({"python_version": "3.12", **given}, FACTS)
-    cells, problems = examine(raw, FACTS)
+    cells, problems, _ = examine(raw, FACTS)
     assert not problems
     without = without_likely(cells, raw, platform)
     assert {key: value for key, value in without.items() if value != raw[key]} == changed
-    again, problems = examine(ProperAnswers(without), FACTS)
+    again, problems, _ = examine(ProperAnswers(without), FACTS)
     assert not problems
     assert not any(cell.is_likely for cell in again.all if cell.platform == platform)
     assert len(make_plan(raw).notes) >= 1
@@ -372,6 +372,20 @@ ROCM = {"torch_backend": "rocm6.4", "platforms": "linux-x86_64 macos-arm64"}
 LINUX, OTHER = "sys_platform == 'linux'", "sys_platform != 'linux'"
 
 
+@pytest.mark.parametrize(
+    "index", ["official", "aliyun", "https://host/whl", "own:https://host/whl"]
+)
+def test_a_bound_holds_on_every_platform(index: str) -> None:
+    for release in FACTS.releases:
+        if "torchcodec" in FACTS.companions(release):
+            for backend in FACTS.backends(release):
+                answers = {"torch_version": release, "torch_backend": backend}
+                if (release, backend) != ("2.6.0", "cu126"):  # broken
+                    made = plan(**answers, python_version="3.11", pytorch_index=index)
+                    bounds = FACTS.pair_bounds("torchcodec", release)
+                    assert f"torchcodec{bounds}" in made.constraints, answers
+
+
 def test_an_application_leaves_unchosen_companions_bounded() -> None:
     made = plan(**ROCM)
     assert made.dependencies == (
@@ -382,7 +396,7 @@ def test_an_application_leaves_unchosen_companions_bounded() -> None:
     )
     assert made.constraints == (
         "torchaudio>=2.9.1,<2.11.0",
-        f"torchcodec>=0.8.0,<0.10.0 ; {OTHER}",
+        "torchcodec>=0.8.0,<0.10.0",
     )
 
 

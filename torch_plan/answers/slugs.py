@@ -3,6 +3,7 @@
 import keyword
 import re
 import sys
+import unicodedata
 from typing import NamedTuple
 
 from torch_plan.catalog.facts import Facts
@@ -11,6 +12,12 @@ from torch_plan.urls import masked
 FALLBACK = "my-project"
 LONGEST = 64
 """How many characters a name may have: one part of a path may have 255 bytes, with suffixes."""
+
+_LATIN = str.maketrans(
+    {"ä": "ae", "å": "aa", "æ": "ae", "ð": "d", "đ": "d", "ħ": "h", "ı": "i", "ł": "l"}
+    | {"ŋ": "n", "ö": "oe", "ø": "oe", "œ": "oe", "þ": "th", "ß": "ss", "ü": "ue"}
+)
+"""How passports write the letters that are more than one of a-z with a mark (ICAO Doc 9303-3)."""
 
 _WINDOWS_DEVICE = r"con|prn|aux|nul|com\d|lpt\d"
 
@@ -24,12 +31,23 @@ class SlugProblem(NamedTuple):
 
 def slugify(text: str) -> str:
     """Return the PEP 503 normal form of a name, without the characters that cannot be in it."""
-    return re.sub(r"[^a-z0-9]+", "-", masked(text).lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", _romanized(masked(text))).strip("-")
+
+
+def _romanized(text: str) -> str:
+    """Return a text in small letters, those of Latin alphabets in a-z (`Größe`: `groesse`)."""
+    small = unicodedata.normalize("NFKC", text).lower().translate(_LATIN)
+    return re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFKD", small))
 
 
 def default_slug(project_name: str) -> str:
-    """Return the slug of a project name; a name without any letter of it gives `my-project`."""
-    return slugify(project_name) or FALLBACK
+    """Return the slug of a project name, `my-project` for one without a letter or digit.
+
+    A name with letters of another alphabet is returned as it is, to be refused: a slug without
+    them would be another name.
+    """
+    is_latin = all(letter.isascii() or not letter.isalnum() for letter in _romanized(project_name))
+    return (slugify(project_name) or FALLBACK) if is_latin else project_name
 
 
 def package_name(slug: str) -> str:
@@ -43,7 +61,7 @@ def slug_problem(slug: str, project_name: str, facts: Facts) -> SlugProblem | No
     Only the first problem counts: the later rules are about slugs that keep the earlier ones.
     """
     package = package_name(slug)
-    valid = slugify(slug) or default_slug(project_name)
+    valid = slugify(slug) or slugify(project_name) or FALLBACK
     if not valid[0].isalpha():
         valid = f"project-{valid}"
     longer = f"{valid.removesuffix('-project')}-project"

@@ -71,10 +71,12 @@ class Facts(Wheels):
 
         There is an upper end only where nothing else keeps a newer version away: the metadata of
         most versions names the torch that they were made for. Of an expected release the bound is
-        that of the newest known.
+        that of the newest known. Empty where the release has no such companion.
         """
         versions = self.companions(release if release in self.releases else self.releases[-1])
-        pairs = versions[companion]
+        pairs = versions.get(companion)
+        if not pairs:
+            return ""
         first = self._data["names_no_torch"].get(companion)
         newer = [
             version
@@ -86,17 +88,23 @@ class Facts(Wheels):
         end = f",<{min(newer, key=version_key)}" if newer else ""
         return f">={pairs[-1]}{end}"
 
-    def companion_index(self, companion: str, version: str, backend: str, platform: str) -> str:
-        """Return the index that a companion of a build comes from: its own, or PyPI.
+    @cached_property
+    def tied(self) -> dict[str, str]:
+        """Package that is no companion -> which of its minors go with which torch: `0.18=2.3`."""
+        return {name: entry["pairs"] for name, entry in self._data["tied"].items()}
 
-        PyPI's wheel serves the CPU build where it is one and PyTorch's index has none.
+    def companion_index(
+        self, companion: str, version: str, backend: str, platform: str, python: str
+    ) -> str:
+        """Return the index that a companion of a build comes from: its own, the CPU's, or PyPI.
+
+        A CPU wheel serves the CPU build, and of some companions every build that has none itself.
         """
-        on_pypi = (
-            backend == CPU
-            and self._pypi_is_cpu(companion, version, platform)
-            and not self.pythons(companion, version, CPU, platform)
-        )
-        return PYPI if on_pypi else backend
+        indexes, first = [backend], self._data["cpu_goes_with_any"].get(companion)
+        if backend == CPU or (first and version_key(version) >= version_key(first)):
+            indexes += [CPU, *([PYPI] if self._pypi_is_cpu(companion, version, platform) else [])]
+        wheels = {index: self.pythons(companion, version, index, platform) for index in indexes}
+        return next((index for index in indexes if python in wheels[index]), backend)
 
     def _pypi_is_cpu(self, companion: str, version: str, platform: str) -> bool:
         """Tell whether PyPI's wheel of a companion is a CPU build, whatever its torch is."""

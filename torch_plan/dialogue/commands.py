@@ -18,7 +18,7 @@ from torch_plan.catalog.facts import Facts
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.resolution import defaults
 from torch_plan.resolution.cells import Cells
-from torch_plan.resolution.check import examine, find_problems
+from torch_plan.resolution.check import default_platforms, examine, find_problems
 from torch_plan.text import shell_line
 from torch_plan.urls import masked
 
@@ -142,7 +142,7 @@ def named_answers(answers: ProperAnswers, facts: Facts) -> dict[str, str]:
     usual = {
         **fixed_defaults(),
         "project_slug": default_slug(answers["project_name"]),
-        "platforms": defaults.default_platforms(answers, facts),
+        "platforms": " ".join(default_platforms(answers, facts)),
     }
     return {
         key: " ".join(value.split())

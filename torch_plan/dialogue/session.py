@@ -35,7 +35,7 @@ from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
 from torch_plan.project.readme import Advice, Wishes, advice
 from torch_plan.resolution import defaults
-from torch_plan.resolution.check import find_problems
+from torch_plan.resolution.check import default_platforms, find_problems, settled
 from torch_plan.text import listed
 
 OLDEST_COOKIECUTTER = "2.7.0"
@@ -158,11 +158,11 @@ class Session:
         if any(own_problems) or find_problems(answers, self.facts):
             self.refuse({**self.commands.unknown, **self.commands.explicit_answers(answers)})
         plan = self.plan_of(context)
-        for text in (
-            *map(str, plan.notes),
-            *old_system_notes(plan, host_platform(), host_system()),
-        ):
+        notes = *plan.notes, *old_system_notes(plan, host_platform(), host_system())
+        for text in map(str, notes):
             say(text)
+        # An update of the template may know of more platforms, so that these are none by default.
+        context.update(settled(answers, self.facts))
         return "passed"
 
     def answers_of(self, context: Mapping[str, Any]) -> ProperAnswers:
@@ -202,7 +202,7 @@ class Session:
 
     def default_platforms(self, context: Mapping[str, Any]) -> str:
         """Return the default platforms."""
-        return defaults.default_platforms(self.answers_of(context), self.facts)
+        return " ".join(default_platforms(self.answers_of(context), self.facts))
 
     def made_with(self, context: Mapping[str, Any]) -> str:
         """Return the command that makes the project."""

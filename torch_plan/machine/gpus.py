@@ -48,7 +48,7 @@ def find_gpu(host: Host) -> Gpu:
     if host.sys_platform == "darwin":
         return Gpu("", "macOS")
     rows = smi_cards(host)
-    driver = sys_driver(host) or proc_driver(host) or smi_driver(host, rows)
+    driver = kernel_driver(host) or smi_driver(host, rows)
     if driver:
         return _nvidia(driver, rows)
     architectures = amd_architectures(host)
@@ -84,20 +84,19 @@ def capabilities_text(capabilities: Sequence[int]) -> str:
     return f"{noun} {listed([*map(capability, capabilities)])}"
 
 
-def sys_driver(host: Host) -> str:
-    """Return the NVIDIA driver of the loaded kernel module: the file is `535.54.03`."""
-    return _match(_DRIVER, host.read("/sys/module/nvidia/version"))
+def kernel_driver(host: Host) -> str:
+    """Return the NVIDIA driver of Linux's kernel: of the loaded module, else what it reports.
 
-
-def proc_driver(host: Host) -> str:
-    """Return the NVIDIA driver that the kernel reports.
-
-    The line is `NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.54.03  Tue …`, or
-    `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.16  Release Build  …`.
+    The first file is `535.54.03`. The line in the second is `NVRM version: NVIDIA UNIX x86_64
+    Kernel Module  535.54.03  Tue …`, or `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64
+    570.86.16  Release Build  …`.
     """
+    if host.sys_platform != "linux":
+        return ""
     text = host.read("/proc/driver/nvidia/version")
-    match = re.search(rf"NVRM version:.*?\s({_DRIVER.pattern})(?!\S)", text)
-    return match[1] if match else ""
+    reported = re.search(rf"NVRM version:.*?\s({_DRIVER.pattern})(?!\S)", text)
+    loaded = _match(_DRIVER, host.read("/sys/module/nvidia/version"))
+    return loaded or (reported[1] if reported else "")
 
 
 def smi_driver(host: Host, rows: SmiRows) -> str:
@@ -152,10 +151,10 @@ def has_intel_gpu(host: Host) -> bool:
     if host.sys_platform == "win32":
         displays = host.run(("pnputil", "/enum-devices", "/class", "Display", "/connected"))
         return "VEN_8086" in re.split(r"[\\&\s]", displays.upper())
-    return any(
+    return host.sys_platform == "linux" and any(
         host.read(f"{device}/class").strip().startswith("0x03")
         and host.read(f"{device}/vendor").strip() == "0x8086"
-        for device in host.find("/sys/bus/pci/devices/*")
+        for device in host.entries("/sys/bus/pci/devices")
     )
 
 

@@ -29,8 +29,8 @@ class Host(NamedTuple):
     environ: Mapping[str, str]
     read: Callable[[str], str]
     """The text of a file, empty if it cannot be read."""
-    find: Callable[[str], Sequence[str]]
-    """The paths that match an absolute pattern."""
+    entries: Callable[[str], Sequence[str]]
+    """The paths in a folder, none if it cannot be read."""
     run: Callable[[tuple[str, ...]], str]
     """What a command prints, empty if it is absent, fails, or takes too long."""
 
@@ -51,7 +51,7 @@ def this_host(seconds: float = _SECONDS) -> Host:
         machine=host_machine(),
         environ=os.environ,
         read=_read,
-        find=_find,
+        entries=_entries,
         run=lambda command: _run(command, deadline - time.monotonic()),
     )
 
@@ -63,10 +63,9 @@ def _read(path: str) -> str:
         return ""
 
 
-def _find(pattern: str) -> list[str]:
-    anchor = Path(pattern).anchor
+def _entries(folder: str) -> list[str]:
     try:
-        return sorted(str(path) for path in Path(anchor).glob(pattern.removeprefix(anchor)))
+        return sorted(map(str, Path(folder).iterdir()))
     except OSError:
         return []
 

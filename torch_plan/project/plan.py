@@ -51,6 +51,8 @@ class Option(NamedTuple):
     cells: tuple[Cell, ...]
     needs: Mapping[str, tuple[str, ...]]
     """Platform -> what its build needs of the machine."""
+    bounds: tuple[str, ...]
+    """What keeps companions beside its torch, where those of other options need other versions."""
     floors: Mapping[str, Floor]
     """Platform -> the oldest system for its build, where the wheels name one."""
     sync: tuple[str, ...]
@@ -72,6 +74,8 @@ class Plan(NamedTuple):
     dependencies: tuple[str, ...]
     constraints: tuple[str, ...]
     """What holds the lock at exact versions where the requirements leave them open."""
+    partial: tuple[str, ...]
+    """The unchosen companions that only some platforms have, as `uv add` takes them there."""
     gate: tuple[str, ...]
     """What the default group `torch` requires, so that its sources bind nobody else.
 
@@ -95,6 +99,8 @@ class Plan(NamedTuple):
     """What people should know: platforms that get another build, builds that are likely or hurt."""
     warnings: tuple[str, ...]
     """Those of the notes that say what is known to hurt."""
+    tied: Mapping[str, str]
+    """Other packages that go with some torch alone -> which of their minors with which torch."""
     last_releases: Mapping[str, str]
     """Build -> the last release that has it, of those that newer releases do not have."""
     required_uv: str = REQUIRED_UV

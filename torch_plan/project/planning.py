@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import chain
 
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Note, Refused
@@ -21,12 +22,12 @@ from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import CPU, PYPI, TORCH
 from torch_plan.project.markers import split
 from torch_plan.project.needs import Needs
+from torch_plan.project.notes import notes
 from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
 from torch_plan.project.warnings import warnings
-from torch_plan.resolution.cells import Cell, Cells, Fallback, Package
+from torch_plan.resolution.cells import Cell, Cells, Package
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.likely import likely_notes
-from torch_plan.resolution.ways import Ways
 from torch_plan.urls import host_of
 
 
@@ -41,17 +42,18 @@ def make_plan(answers: ProperAnswers, facts: Facts | None = None) -> Plan:
 # The check, each of the templates and the hook ask for the plan of the same answers.
 @lru_cache(maxsize=8)
 def _made_plan(items: tuple[tuple[str, str], ...], facts: Facts) -> Plan:
-    cells, problems = examine(ProperAnswers(dict(items)), facts)
-    if problems:
-        raise Refused(problems)
-    return _Planner(cells, Ways(cells, dict(items))).plan()
+    answers = ProperAnswers(dict(items))
+    examination = examine(answers, facts)
+    if examination.problems:
+        raise Refused(examination.problems)
+    return _Planner(examination.cells, tuple(notes(examination, answers))).plan()
 
 
 class _Planner:
     """Writes the cells down as requirements, sources and indexes."""
 
-    def __init__(self, cells: Cells, ways: Ways) -> None:
-        self.cells, self.ways = cells, ways
+    def __init__(self, cells: Cells, notes: tuple[Note, ...]) -> None:
+        self.cells, self.notes = cells, notes
         self.answers, self.facts = cells.answers, cells.facts
         self.needs = Needs(cells.facts, cells.pythons)
 
@@ -68,6 +70,11 @@ class _Planner:
             platforms=answers.platforms,
             dependencies=(*shared, *self.numpy_requirements()),
             constraints=tuple(self.constraints()),
+            partial=tuple(
+                line
+                for line in self.spare(self.facts.all_companions, self.cells.all)
+                if ";" in line
+            ),
             gate=self.gate,
             options=options,
             sources=self.sources(),
@@ -84,17 +91,13 @@ class _Planner:
             ),
             demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
             notes=(
-                *map(self.fallback_note, self.cells.fallbacks),
+                *self.notes,
                 *map(Note, (*likely_notes(self.cells), *known_to_hurt)),
             ),
             warnings=known_to_hurt,
+            tied=self.facts.tied,
             last_releases=self.last_releases(),
         )
-
-    def fallback_note(self, fallback: Fallback) -> Note:
-        cell, nearest = fallback
-        ways = [self.ways.with_override(cell, nearest)] if nearest else []
-        return Note(f"{cell.platform} gets cpu: {fallback.reason}.", tuple(ways))
 
     @cached_property
     def gate(self) -> tuple[str, ...]:
@@ -133,6 +136,7 @@ class _Planner:
             needs={
                 cell.platform: (*self.needs.sentences(cell), *self.lacks(cell)) for cell in cells
             },
+            bounds=tuple(self.spare(self.apart, cells, variant.release)),
             floors={cell.platform: floor for cell in cells if (floor := self.needs.floor(cell))},
             sync=self.sync_options(variant),
         )
@@ -165,22 +169,48 @@ class _Planner:
         return _pin(package, self.answers.torch_pin)
 
     def constraints(self) -> Iterator[str]:
-        """Yield what the requirements leave open: a library's exact release, and unchosen pairs.
+        """Yield what the requirements leave open: a library's exact release, and companions.
 
-        Where a platform has several releases, a bound is that of the first.
+        One that some platform does without may come there with another package, in a version for
+        another torch. uv has one bound for all extras and groups: where theirs differ, it has none.
         """
-        cells = {cell.platform: cell for cell in reversed(self.cells.all)}
-        ordered = [cells[platform] for platform in self.answers.platforms]
         if self.answers.torch_pin == MINIMUM:
-            yield from self.requirements(ordered, self.exact)
-        pins: dict[str, dict[str, list[str]]] = {}
-        for cell in ordered:
-            for package in self.cells.spare(cell):
-                bounds = self.facts.pair_bounds(package.name, cell.release)
-                pin = pins.setdefault(package.name, {}).setdefault(f"{package.name}{bounds}", [])
-                pin.append(cell.platform)
-        for platforms in pins.values():
-            yield from self.by_marker(platforms)
+            first = {cell.platform: cell for cell in reversed(self.cells.all)}
+            cells = [first[platform] for platform in self.answers.platforms]
+            yield from self.requirements(cells, self.exact)
+        for name in self.facts.all_companions:
+            if name not in self.apart and not all(cell.package(name) for cell in self.cells.all):
+                pins: dict[str, list[str]] = {}
+                for platform, bounds in self.bounds(name).items():
+                    pins.setdefault(f"{name}{bounds.pop()}", []).append(platform)
+                pins.pop(name, None)
+                yield from self.by_marker(pins)
+
+    def bounds(self, name: str) -> dict[str, set[str]]:
+        """Return platform -> the bounds that keep a companion beside its releases there."""
+        bounds: dict[str, set[str]] = {}
+        for cell in self.cells.all:
+            pair = self.facts.pair_bounds(name, cell.release)
+            bounds.setdefault(cell.platform, set()).add(pair)
+        return bounds
+
+    @cached_property
+    def apart(self) -> tuple[str, ...]:
+        """The companions whose bounds differ between the releases of one platform."""
+        names = self.facts.all_companions
+        return tuple(
+            name for name in names if any(len(pairs) > 1 for pairs in self.bounds(name).values())
+        )
+
+    def spare(
+        self, names: Iterable[str], cells: Sequence[Cell], release: str = ""
+    ) -> Iterator[str]:
+        """Yield unchosen companions for the platforms that have them, bound to a release if any."""
+        for name in names:
+            without = {cell.platform for cell in cells if name not in self.cells.spare(cell)}
+            served = [platform for platform in self.answers.platforms if platform not in without]
+            bounds = self.facts.pair_bounds(name, release) if release else ""
+            yield from self.by_marker({f"{name}{bounds}": served})
 
     def numpy_requirements(self) -> Iterator[str]:
         guarded = self.cells.guarded
@@ -242,15 +272,19 @@ class _Planner:
         """
         sources: dict[str, list[Source]] = {}
         for variant in self.answers.variants:
-            cells = self.cells.of(variant)
-            if self.answers.layout == MARKERS:
-                cells = tuple(
-                    cell._replace(packages=(*cell.packages, *self.cells.spare(cell)))
-                    for cell in cells
-                )
-            for name, packages in self.by_package(cells).items():
+            for name, packages in self.by_package(self.sourced(variant)).items():
                 sources.setdefault(name, []).extend(self.source_entries(variant, name, packages))
         return {name: tuple(entries) for name, entries in sources.items() if entries}
+
+    def sourced(self, variant: Variant) -> tuple[Cell, ...]:
+        """Return the cells of a variant with all packages that a source may serve there."""
+        cells = self.cells.of(variant)
+        if self.answers.layout != MARKERS:
+            return cells
+        return tuple(
+            cell._replace(packages=(*cell.packages, *self.cells.spare(cell).values()))
+            for cell in cells
+        )
 
     def source_entries(
         self, variant: Variant, name: str, packages: Iterable[tuple[str, Package]]
@@ -270,7 +304,7 @@ class _Planner:
 
     def pytorch_indexes(self) -> Iterator[Index]:
         mirror, seen = self.answers.pytorch_index, {PYPI}
-        for cell in self.cells.all:
+        for cell in chain.from_iterable(map(self.sourced, self.answers.variants)):
             for package in cell.packages:
                 if package.origin not in seen:
                     seen.add(package.origin)
@@ -296,12 +330,12 @@ class _Planner:
         return tuple(hosts)
 
     def lacks(self, cell: Cell) -> Iterator[str]:
-        """Yield why a cell got the CPU build, if nobody asked for it."""
-        for fallback in self.cells.fallbacks:
-            if fallback.cell == cell:
-                yield f"there is no {cell.variant.backend} build for it"
-                if fallback.nearest:
-                    yield f"the nearest build is {fallback.nearest}"
+        """Yield what of the answers a cell does not get: its build, a companion."""
+        if cell in self.cells.fallbacks:
+            yield f"there is no {cell.variant.backend} build for it"
+            if nearest := self.cells.nearest(cell):
+                yield f"the nearest build is {nearest}"
+        yield from (f"there is no {name} for it" for name in self.cells.lacks(cell))
 
 
 def _pin(package: Package, torch_pin: str) -> str:

@@ -7,13 +7,12 @@ Every problem is collected before any is reported. The ways out are candidates, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import groupby
 
 from torch_plan.answers.problems import Key, Problem, Way
 from torch_plan.answers.records import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
 from torch_plan.answers.words import BackendWord, PlatformWord
-from torch_plan.catalog.versions import CPU, TORCH, backend_key
-from torch_plan.resolution.cells import Cell, Cells, Package
+from torch_plan.catalog.versions import CPU, TORCH
+from torch_plan.resolution.cells import Cell, Cells
 from torch_plan.resolution.ways import Ways
 from torch_plan.text import listed
 
@@ -116,7 +115,7 @@ class _Checks:
             self.refuse(
                 ("platforms", cell.platform, self.position(cell.variant)),
                 heading=self.heading(cell),
-                reason=reason,
+                reason=f"{reason} {cell.platform}.",
                 ways=self.ways.other_cells(cell),
             )
             return
@@ -129,86 +128,46 @@ class _Checks:
                 ways=[
                     *self.ways.other_backends(cell.variant),
                     self.ways.with_override(cell, CPU),
-                    self.ways.without_platform(cell.platform),
+                    self.ways.without_platforms({cell.platform}),
                 ],
             )
 
     def check_companions(self, variant: Variant) -> None:
-        """Refuse the companions that cannot be had: of the release, an index, or a platform."""
-        for companion in self.answers.companions:
-            if companion in self.answers.optional:
-                continue
-            # What a release or an index lacks is said once, not for each of its platforms.
-            cells = sorted(self.cells.of(variant), key=lambda cell: (cell.release, cell.backend))
-            for _, group in groupby(cells, key=lambda cell: (cell.release, cell.backend)):
-                self.check_group(companion, list(group))
+        """Refuse the companions that a variant cannot have, each once for all of its platforms."""
+        for name in self.answers.companions:
+            lacking: dict[str, list[Cell]] = {}
+            for cell in self.cells.of(variant):
+                reason = self.cells.why_lacking(name, cell)
+                if reason and not self.cells.why_missing(cell.torch, cell):
+                    lacking.setdefault(reason, []).append(cell)
+            if lacking and name not in self.answers.optional:
+                self.refuse_companion(name, lacking)
 
-    def check_group(self, companion: str, cells: list[Cell]) -> None:
-        """Refuse a companion in cells of one release and one backend."""
-        packages = [package for cell in cells if (package := cell.package(companion))]
-        if not packages:
-            self.refuse_release(companion, cells[0].release)
-        elif any(
-            package.wheels or self.facts.wheels(companion, package.version, package.origin)
-            for package in packages
-        ):
-            for package, cell in zip(packages, cells, strict=True):
-                self.check_companion(package, cell)
-        else:
-            self.refuse_index(companion, cells)
-
-    def refuse_release(self, companion: str, release: str) -> None:
-        """Refuse a companion that was not made for a release of torch."""
-        serving = [name for name in self.facts.releases if companion in self.facts.companions(name)]
-        self.refuse(
-            ("companions", companion, *([] if release == self.answers.release else [release])),
-            heading=f"companions={companion} with {self.asked_release(release)}",
-            reason=f"there is no {companion} for torch {release}.",
-            ways=[
-                self.ways.without_companion(companion),
-                self.ways.optional_companion(companion),
-                *self.ways.other_releases(release, serving),
-            ],
+    def refuse_companion(self, name: str, lacking: Mapping[str, list[Cell]]) -> None:
+        """Refuse a companion in cells of one variant: reason -> the cells that lack it for that."""
+        cells = [cell for group in lacking.values() for cell in group]
+        variant, facts = cells[0].variant, self.facts
+        own = {cell for cell in self.cells.of(variant) if cell.backend == variant.backend}
+        serving = [release for release in facts.releases if name in facts.companions(release)]
+        backends, on_cpu = self.ways.other_backends(variant), self.ways.with_cpu(cells)
+        # Where no platform has it for the build, another build is nearer.
+        builds = [*backends, on_cpu] if own <= {*cells} else [on_cpu, *backends]
+        said = (
+            f"{reason} {listed([cell.platform for cell in group])}"
+            for reason, group in lacking.items()
         )
-
-    def refuse_index(self, companion: str, cells: list[Cell]) -> None:
-        """Refuse a companion that the index of these cells lacks on every platform."""
-        variant, release, backend = cells[0].variant, cells[0].release, cells[0].backend
-        versions = self.facts.companions(release)[companion]
-        platforms = " ".join(cell.platform for cell in cells)
-        indexes = {name for version in versions for name in self.facts.indexes(companion, version)}
-        others = self.ways.other_backends(variant)
         self.refuse(
-            ("companions", companion, self.position(variant)),
-            heading=f"companions={companion} with torch_backend={backend} "
-            f"for platforms={platforms} and {self.asked_release(release)}",
-            reason=f"{companion} {listed(versions, 'or')}, which goes with torch {release}, is on "
-            f"{listed(sorted(indexes, key=backend_key))} but not on {backend}.",
+            ("companions", name, self.position(variant)),
+            heading=f"companions={name} and {self.heading(*cells)}",
+            reason=f"{'; '.join(said)}.",
             ways=[
-                *others[:1],
-                self.ways.optional_companion(companion),
-                *others[1:],
-                self.ways.without_companion(companion),
-                *(self.ways.with_override(cell, CPU) for cell in cells),
-            ],
-        )
-
-    def check_companion(self, package: Package, cell: Cell) -> None:
-        """Refuse a companion that a cell lacks, unless it lacks torch itself."""
-        reason = self.cells.why_missing(package, cell)
-        if not reason or self.cells.why_missing(cell.torch, cell):
-            return
-        self.refuse(
-            ("companions", package.name, self.position(cell.variant), cell.platform),
-            heading=f"companions={package.name} and {self.heading(cell)}",
-            reason=reason,
-            ways=[
-                self.ways.with_override(cell, CPU),
-                self.ways.optional_companion(package.name),
-                self.ways.without_companion(package.name),
-                *self.ways.other_pythons(package.wheels),
-                *self.ways.other_backends(cell.variant),
-                self.ways.without_platform(cell.platform),
+                builds[0],
+                self.ways.optional_companion(name),
+                self.ways.without_companion(name),
+                *self.ways.other_pythons(facts.all_pythons),
+                *builds[1:],
+                *self.ways.other_releases(cells[0].release, serving),
+                self.ways.without_platforms({cell.platform for cell in cells}),
             ],
         )
 
@@ -233,7 +192,10 @@ class _Checks:
                 ("numpy_guard", "platforms"),
                 heading=f"numpy_guard={answers.numpy_guard} for platforms={' '.join(unserved)}",
                 reason="numpy<2 has no wheels for these platforms.",
-                ways=[{"numpy_guard": "auto"}, *map(self.ways.without_platform, unserved)],
+                ways=[
+                    {"numpy_guard": "auto"},
+                    *(self.ways.without_platforms({name}) for name in unserved),
+                ],
             )
 
     def check_minimum(self) -> None:
@@ -283,10 +245,11 @@ class _Checks:
                     return f"{key}={text}"
         raise KeyError(release)
 
-    def heading(self, cell: Cell) -> str:
-        """Return what was asked of a cell."""
+    def heading(self, cell: Cell, *others: Cell) -> str:
+        """Return what was asked of cells of one variant."""
         name = "" if self.answers.layout == MARKERS else f" ({cell.variant.name})"
+        platforms = " ".join(cell.platform for cell in (cell, *others))
         return (
-            f"torch_backend={cell.backend}{name} for platforms={cell.platform} "
+            f"torch_backend={cell.backend}{name} for platforms={platforms} "
             f"with {self.asked_release(cell.release)} and python_version={self.answers.python}"
         )

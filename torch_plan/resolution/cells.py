@@ -1,10 +1,10 @@
 """Which build each platform gets from each variant: answers held against facts."""
 
 from functools import cached_property, lru_cache
-from itertools import dropwhile, takewhile
+from itertools import compress, dropwhile, takewhile
 from typing import NamedTuple
 
-from torch_plan.answers.records import MARKERS, Answers, Variant, WantedBuild
+from torch_plan.answers.records import MAIN_PLATFORM, MARKERS, Answers, Variant, WantedBuild
 from torch_plan.answers.suggest import nearest
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
@@ -25,6 +25,8 @@ class Package(NamedTuple):
     """The label that the version of its wheel carries, empty for none."""
     is_likely: bool = False
     """Whether nobody has seen those wheels, which very likely exist."""
+    is_stand_in: bool = False
+    """Whether it is a CPU build beside another build of torch."""
     pythons: tuple[str, ...] | None = None
     """The Pythons that require it, None for all."""
 
@@ -66,19 +68,6 @@ class Cell(NamedTuple):
         return next((package for package in self.packages if package.name == name), None)
 
 
-class Fallback(NamedTuple):
-    """A cell that got the CPU build, although its variant is for a GPU."""
-
-    cell: Cell
-    nearest: str
-    """The build of the same family that its platform could have instead, empty for none."""
-
-    @property
-    def reason(self) -> str:
-        """Why it got that build."""
-        return f"torch {self.cell.release} has no {self.cell.variant.backend} build for it"
-
-
 class Cells:
     """The cells that the answers lead to. Nothing here refuses; `check` does."""
 
@@ -109,8 +98,12 @@ class Cells:
         override = self.override(variant, platform)
         if override:
             return override._replace(release=override.release or variant.release)
-        exists = self.exists(variant.release, variant.backend, platform)
-        return WantedBuild(variant.release, variant.backend if exists else CPU)
+        release, backend = variant.release, variant.backend
+        # An index of others has no more than PyTorch's, but for one platform, or where it is said.
+        is_main = platform == MAIN_PLATFORM or MAIN_PLATFORM not in self.answers.platforms
+        may_be = is_main or self.facts.pythons(TORCH, release, backend, platform)
+        exists = may_be and self.exists(release, backend, platform)
+        return WantedBuild(release, backend if exists else CPU)
 
     def _cell(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
         asked = variant, platform, wanted
@@ -141,26 +134,46 @@ class Cells:
         missing = [package for package in optional if self.why_missing(package, cell)]
         return cell._replace(packages=tuple(item for item in packages if item not in missing))
 
-    def spare(self, cell: Cell) -> tuple[Package, ...]:
-        """Return the companions that were not chosen, but exist for a cell.
-
-        If another package requires one, it has to be the version that goes with torch.
-        """
-        wanted = WantedBuild(cell.release, cell.backend, cell.url)
-        packages = []
+    def spare(self, cell: Cell) -> dict[str, Package]:
+        """Return the companions that were not chosen, but exist for a cell."""
+        packages = {}
         for name in self.facts.companions(cell.release):
-            if name not in self.answers.companions:
-                version = self.version(name, cell.release)
-                package = self._package(name, version, cell.platform, wanted)
-                pythons = self.facts.pythons(name, version, package.origin, cell.platform)
-                if (cell.url or pythons) and not self.why_missing(package, cell):
-                    packages.append(package)
-        return tuple(packages)
+            package = self.companion(name, cell)
+            pythons = self.facts.pythons(name, package.version, package.origin, cell.platform)
+            is_there = (cell.url or pythons) and not self.why_missing(package, cell)
+            if is_there and name not in self.answers.companions:
+                packages[name] = package
+        return packages
+
+    def companion(self, name: str, cell: Cell) -> Package:
+        """Return a companion of a cell's release as the cell would get it."""
+        wanted = WantedBuild(cell.release, cell.backend, cell.url)
+        return self._package(name, self.version(name, cell.release), cell.platform, wanted)
+
+    def lacks(self, cell: Cell) -> tuple[str, ...]:
+        """Return the companions that were chosen and that a cell cannot get."""
+        return tuple(name for name in self.answers.companions if self.why_lacking(name, cell))
+
+    def missing(self, name: str) -> tuple[Cell, ...]:
+        """Return the cells without a companion that was chosen."""
+        return tuple(cell for cell in self.all if name in self.lacks(cell))
+
+    def stand_ins(self, name: str) -> tuple[Cell, ...]:
+        """Return the cells with a companion for the CPU beside another build of torch."""
+        packages = (cell.package(name) for cell in self.all)
+        return tuple(compress(self.all, (own and own.is_stand_in for own in packages)))
+
+    def why_lacking(self, name: str, cell: Cell) -> str:
+        """Return why a companion cannot be had in a cell, empty if it can."""
+        if name not in self.facts.companions(cell.release):
+            return f"there is no {name} for torch {cell.release} on"
+        return self.why_missing(self.companion(name, cell), cell)
 
     def version(self, package: str, release: str) -> str:
         """Return the version of torch or a companion that goes with a release.
 
-        If several do, it is the one with wheels for the most cells, and the newest of those.
+        If several do, it is the one with wheels of the very build for the most cells, of those the
+        one with any wheels for the most, and the newest of those.
         """
         if package == TORCH:
             return release
@@ -176,40 +189,41 @@ class Cells:
                 for platform in self.answers.platforms
                 if (wanted := self._wanted(variant, platform)).release == release
             ]
-            self._versions[package, release] = max(
-                versions,
-                key=lambda version: sum(
-                    self.answers.python in self._package(package, version, *cell).wheels
-                    for cell in cells
-                ),
-            )
+
+            def wheels(version: str) -> tuple[int, int]:
+                packages = [self._package(package, version, *cell) for cell in cells]
+                having = [item for item in packages if self.answers.python in item.wheels]
+                return sum(not item.is_stand_in for item in having), len(having)
+
+            self._versions[package, release] = max(versions, key=wheels)
         return self._versions[package, release]
 
     def _package(self, name: str, version: str, platform: str, wanted: WantedBuild) -> Package:
         """Return torch or a companion as a platform gets it, with the wheels that there are."""
-        known = self.answers.pytorch_index.known
-        return _package(self.facts, name, version, platform, wanted, known)
+        answers = self.answers
+        known, python = answers.pytorch_index.known, answers.python
+        return _package(self.facts, name, version, platform, wanted, known, python)
 
     @cached_property
-    def fallbacks(self) -> tuple[Fallback, ...]:
+    def fallbacks(self) -> tuple[Cell, ...]:
         """The cells that get the CPU build, although nobody asked for it there.
 
         macOS is left out: everybody expects the CPU build there, which is the one for its GPUs.
         """
         return tuple(
-            self._fallback(cell)
+            cell
             for cell in self.all
             if cell.backend == CPU != cell.variant.backend
             and not self.override(cell.variant, cell.platform)
             and PLATFORMS[cell.platform].sys_platform != "darwin"
         )
 
-    def _fallback(self, cell: Cell) -> Fallback:
-        """Find the build of the same family that is nearest, and that has everything there."""
+    def nearest(self, cell: Cell) -> str:
+        """Return the nearest build of a family that has everything on a platform, or nothing."""
         for backend in self.alike(cell.variant):
             if self.is_served(self.with_build(cell.variant, cell.platform, backend)):
-                return Fallback(cell, backend)
-        return Fallback(cell, "")
+                return backend
+        return ""
 
     def alike(self, variant: Variant) -> list[str]:
         """Return the other backends of the release that are of the same family, nearest first."""
@@ -245,20 +259,20 @@ class Cells:
         return not any(self.why_missing(package, cell) for package in cell.packages)
 
     def why_missing(self, package: Package, cell: Cell) -> str:
-        """Return why torch or a companion cannot be had in a cell, empty if it can."""
+        """Return why torch or a companion cannot be had in a cell, empty if it can.
+
+        A list of platforms ends the sentence.
+        """
         name = f"{package.name} {package.version}".strip()
         place = "on PyPI" if package.origin == PYPI else f"on the {package.origin} index"
         if not package.wheels:
-            return f"there is no {name} {place} for {cell.platform}."
+            return f"there is no {name} {place} for"
         if package.pythons is None and self.answers.python not in package.wheels:
             span = self.facts.span(package.wheels)
-            return f"{name} {place} has wheels for Python {span} on {cell.platform}."
+            return f"{name} {place} has wheels for Python {span} on"
         foreign = self._foreign_build(package, cell.platform, cell.build)
         if foreign:
-            return (
-                f"PyPI's {name} is a {foreign} build for {cell.platform}, but "
-                f"PyPI's torch is a {cell.build} build."
-            )
+            return f"PyPI's {name} is a {foreign} build, and its torch a {cell.build} build, for"
         return ""
 
     def _foreign_build(self, package: Package, platform: str, build: str) -> str:
@@ -306,7 +320,13 @@ class Cells:
 # Choices that are tried one after another, as for a refusal, have most packages in common.
 @lru_cache(maxsize=4096)
 def _package(
-    facts: Facts, name: str, version: str, platform: str, wanted: WantedBuild, is_known: bool
+    facts: Facts,
+    name: str,
+    version: str,
+    platform: str,
+    wanted: WantedBuild,
+    is_known: bool,
+    python: str,
 ) -> Package:
     """Return a package from PyTorch's index, one that mirrors it, or one that nobody knows."""
     index = _index(platform, wanted)
@@ -314,14 +334,15 @@ def _package(
         wheels = facts.pythons_anywhere(name, version, platform)
         return Package(name, version, index, wheels, is_likely=True)
     if name != TORCH:
-        index = facts.companion_index(name, version, wanted.backend, platform)
+        index = facts.companion_index(name, version, wanted.backend, platform, python)
     wheels = facts.pythons(name, version, index, platform)
     label = facts.label(name, version, index, platform)
     is_likely = facts.is_likely(name, version, index, platform)
     may_be_there = not is_known or facts.may_have(wanted.release, wanted.backend)
     if not wheels and may_be_there and _may_exist(index, platform):
         wheels, is_likely = facts.pythons_anywhere(name, version, platform), True
-    return Package(name, version, index, wheels, label, is_likely)
+    is_stand_in = index != wanted.backend != CPU
+    return Package(name, version, index, wheels, label, is_likely, is_stand_in)
 
 
 def _may_exist(index: str, platform: str) -> bool:

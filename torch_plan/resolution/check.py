@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import NamedTuple
 
 from torch_plan.answers.grammar import read_answers
 from torch_plan.answers.indexes import OWN
-from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.meaning import ProperAnswers, with_platforms
 from torch_plan.answers.problems import Problem
+from torch_plan.answers.records import DEFAULT_PLATFORMS, NO_COMPANIONS, OPTIONAL
 from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.resolution.cell_checks import check_cells
 from torch_plan.resolution.cells import Cells
 
@@ -26,12 +28,18 @@ BUILD_ANSWERS = (
 """The answers that decide the cells."""
 
 
+_BY_DEFAULT = (DEFAULT_PLATFORMS, tuple(PLATFORMS))
+"""The platforms that the default, and `all`, are chosen among."""
+
+
 class Examination(NamedTuple):
     """The cells that answers lead to, and everything that is wrong with the answers."""
 
     cells: Cells
     """Not to be planned where anything is wrong."""
     problems: tuple[Problem, ...]
+    told: tuple[Problem, ...]
+    """What would be refused, had somebody named the platforms: some of them lack a companion."""
 
 
 def examine(answers: ProperAnswers, facts: Facts) -> Examination:
@@ -48,12 +56,23 @@ def examine(answers: ProperAnswers, facts: Facts) -> Examination:
 def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
     answers = ProperAnswers(dict(items))
     read, problems = read_answers(answers, facts)
-    cells = Cells(read, facts)
+    cells, told = Cells(read, facts), list[Problem]()
     if not _decides_cells(problems):
         problems += check_cells(cells, answers)
+        named = {*answers["platforms"].split()}
+        lacking = [problem for problem in problems if problem.key[0] == "companions"]
+        # Platforms that are the default were named by nobody, also where a project recorded them.
+        defaults = (default_platforms(answers, facts, names) for names in _BY_DEFAULT)
+        if lacking and any(named == {*default} for default in defaults):
+            # What no platform has is refused all the same.
+            had = {name for name in read.companions if len(cells.missing(name)) < len(cells.all)}
+            told = [problem for problem in lacking if problem.key[1] in had]
+            problems = [problem for problem in problems if problem not in told]
+            optional = read.optional.union(problem.key[1] for problem in told)
+            cells = Cells(read._replace(optional=optional), facts)
     if read.pytorch_index.known and "://" in answers["pytorch_index"]:
         problems = [*map(_with_own_index, problems, repeat(answers))]
-    return Examination(cells, tuple(problems))
+    return Examination(cells, tuple(problems), tuple(told))
 
 
 def _with_own_index(problem: Problem, raw: Mapping[str, str]) -> Problem:
@@ -74,6 +93,26 @@ def read_cells(answers: ProperAnswers, facts: Facts) -> Cells | None:
     """
     read, problems = read_answers(answers, facts)
     return None if _decides_cells(problems) else Cells(read, facts)
+
+
+def default_platforms(
+    answers: ProperAnswers, facts: Facts, among: Sequence[str] = DEFAULT_PLATFORMS
+) -> tuple[str, ...]:
+    """Return those of some platforms that torch has wheels for, in each build; all if none has.
+
+    No companion moves a platform. Answers that are asked for after `platforms` do not count.
+    """
+    torch = ProperAnswers({**with_platforms(answers, among), "companions": NO_COMPANIONS})
+    cells = read_cells(torch, facts)
+    lacking = {cell.platform for cell in cells.all if not cells.is_served(cell)} if cells else ()
+    return tuple(platform for platform in among if platform not in lacking) or tuple(among)
+
+
+def settled(answers: ProperAnswers, facts: Facts) -> ProperAnswers:
+    """Return answers that say `?` of the companions that some default platforms lack."""
+    cells, words = examine(answers, facts).cells, answers["companions"].split()
+    marked = (f"{word}{OPTIONAL}" if word in cells.answers.optional else word for word in words)
+    return ProperAnswers({**answers, "companions": " ".join(marked)})
 
 
 def _decides_cells(problems: Iterable[Problem]) -> bool:

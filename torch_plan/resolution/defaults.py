@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from torch_plan.answers.meaning import Machine, Meaning, ProperAnswers, meaning, with_platforms
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.answers.records import DEFAULT_PLATFORMS, MAIN_PLATFORM, MARKERS, Variant
+from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.answers.slugs import default_slug
-from torch_plan.answers.words import PlatformWord
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.machine.system import host_platform
-from torch_plan.resolution.cells import Cells
-from torch_plan.resolution.check import read_cells
+from torch_plan.resolution.check import default_platforms
 
 if TYPE_CHECKING:
     from torch_plan.machine.detection import Detected
@@ -66,52 +64,11 @@ def default_backend(release: str, facts: Facts) -> Detected:
         return Detected(CPU, "The GPU here cannot be detected, so the default build is cpu.")
 
 
-def default_platforms(
-    answers: ProperAnswers, facts: Facts, among: Sequence[str] = DEFAULT_PLATFORMS
-) -> str:
-    """Return those of some platforms that release, Python, builds and companions have wheels for.
-
-    A platform without wheels is left out. Where only a companion's wheel of the chosen build is
-    missing, or where an index of somebody else's would have to have a build that PyTorch does not
-    publish, `cpu` is put in its place, for the person to see; but not on Linux x86_64, where a
-    build that cannot be had is refused with its reason. Answers that cookiecutter asks for after
-    `platforms` do not count.
-    """
-    cells = read_cells(with_platforms(answers, among), facts)
-    words = (
-        [word for platform in among for word in _default_words(platform, cells)] if cells else []
-    )
-    return " ".join(words or among)
-
-
-def _default_words(platform: str, cells: Cells) -> Iterable[str]:
-    """Return what `platforms` says of one platform by default: nothing, its name, or overrides."""
-    unserved = [
-        variant
-        for variant in cells.answers.variants
-        if not cells.is_served(cells.cell(variant, platform))
-        or (platform != MAIN_PLATFORM and cells.is_invented(cells.cell(variant, platform)))
-    ]
-    if not unserved:
-        return [platform]
-    if not all(_cpu_serves(variant, platform, cells) for variant in unserved):
-        return []
-    if not all(cells.is_served(cells.cell(variant, MAIN_PLATFORM)) for variant in unserved):
-        return [platform]
-    names = [None] if cells.answers.layout == MARKERS else [variant.name for variant in unserved]
-    return [str(PlatformWord(platform, name, CPU)) for name in names]
-
-
-def _cpu_serves(variant: Variant, platform: str, cells: Cells) -> bool:
-    cell = cells.with_build(variant, platform, CPU)
-    return cells.is_served(cell) and not cells.is_invented(cell)
-
-
 def understand(answers: Mapping[str, str], facts: Facts) -> Meaning:
     """Return what answers mean on this machine; those that are not given stay out."""
     machine = Machine(
         backend=lambda release: default_backend(release, facts).backend,
-        all_platforms=lambda proper: default_platforms(proper, facts, among=tuple(PLATFORMS)),
+        all_platforms=lambda proper: " ".join(default_platforms(proper, facts, tuple(PLATFORMS))),
     )
     return meaning(answers, facts, machine)
 
@@ -134,4 +91,4 @@ def complete(answers: Mapping[str, str], facts: Facts) -> ProperAnswers:
     known = understand({**fixed, **left_out, **given}, facts).answers
     if "platforms" in given:
         return known
-    return with_platforms(known, default_platforms(known, facts).split())
+    return with_platforms(known, default_platforms(known, facts))

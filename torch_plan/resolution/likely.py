@@ -82,5 +82,5 @@ def _known_build(cell: Cell, cells: Cells, ways: Ways, builds: Sequence[str]) ->
 
 def _instead(cell: Cell, ways: Ways) -> Way:
     if cell.backend == CPU and not cell.url:
-        return ways.without_platform(cell.platform)
+        return ways.without_platforms({cell.platform})
     return ways.with_override(cell, CPU)

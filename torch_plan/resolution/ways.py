@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from torch_plan.answers.problems import Way
 from torch_plan.answers.records import MARKERS, NO_COMPANIONS, OPTIONAL, Variant
@@ -44,7 +44,7 @@ class Ways:
             *self.other_pythons(pythons),
             *(self.apart(cell, release) for release in near[:1]),
             *moves[:2],
-            self.without_platform(platform),
+            self.without_platforms({platform}),
         ]
 
     def apart(self, cell: Cell, release: str) -> Way:
@@ -129,10 +129,18 @@ class Ways:
             return True
         return normalized(word.variant or "") == normalized(cell.variant.name)
 
-    def without_platform(self, platform: str) -> Way:
-        """Leave out a platform; empty where it is the only one."""
+    def with_cpu(self, cells: Iterable[Cell]) -> Way:
+        """Override the build of several cells with the CPU's."""
+        changed = dict(self.raw)
+        for cell in cells:
+            way = Ways(self.cells, changed).with_override(cell, CPU)
+            changed["platforms"] = str(way["platforms"])
+        return {"platforms": changed["platforms"]}
+
+    def without_platforms(self, platforms: Collection[str]) -> Way:
+        """Leave out platforms; empty where there are no others."""
         words = self.raw["platforms"].split()
-        kept = [text for text in words if PlatformWord.parse(text).platform != platform]
+        kept = [text for text in words if PlatformWord.parse(text).platform not in platforms]
         return {"platforms": " ".join(kept)} if kept else {}
 
     def without_companion(self, companion: str) -> Way:

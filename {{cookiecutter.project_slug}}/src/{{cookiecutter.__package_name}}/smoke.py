@@ -23,6 +23,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 COMPANIONS = ("torchvision", "torchaudio"{% for name in plan.companions | reject("in", operators) %}, "{{ name }}"{% endfor %})
+TIED = {  # Which version goes with which torch, of packages whose metadata does not say it.
+{%- for name, pairs in plan.tied.items() %}
+    "{{ name }}": "{{ pairs }}",
+{%- endfor %}
+}
 
 {% if plan.extras -%}
 SYNC = "`uv sync --extra NAME`; what needs torch: `uv add --optional NAME`, to each; or use groups"
@@ -32,11 +37,11 @@ SYNC = "run `uv sync`{% if plan.groups %}, with the group of the build; `uv run 
 NUMPY = "if torch was compiled against NumPy 1, require `numpy<2` in pyproject.toml, run `uv sync`"
 DEVICE = "choose a build or a release of torch that supports it, or update the driver"
 COMPILE = "it needs a C++ compiler and setuptools; on a GPU Triton (on Windows triton-windows)"
-COMPANION = "must have torch's build: require it next to torch, with torch's [tool.uv.sources]"
+COMPANION = "must be for this torch and its build: require it next to it, with [tool.uv.sources]"
 CUDNN = "is another cuDNN loaded? See LD_LIBRARY_PATH, ldconfig -p, site-packages/nvidia/cudnn/lib"
 FFMPEG = "FFmpeg is missing: install version 4 to 8 (`apt install ffmpeg`, `brew install ffmpeg`)"
 
-BUILD = re.compile(r"(cpu|xpu|cu\d{2,}|rocm\d+(\.\d+)+)(?=\.|$)")
+BUILD = re.compile(r"(?<=\+)(cpu|xpu|cu\d{2,}|rocm\d+(\.\d+)+)(?=\.|$)")
 NVIDIA = re.compile(r"(sm|compute)_(\d+)[af]?")
 NOT_FFMPEG = re.compile(r".*(undefined symbol|Symbol not found|lib(?!av|sw)\w+\S*: cannot open).*")
 
@@ -53,13 +58,12 @@ class Device(NamedTuple):
     architecture: str = ""
 
 
-class Report:
+class Report(NamedTuple):
     """The findings: facts in the order to print them, what passed, and what is wrong."""
 
-    def __init__(self) -> None:
-        self.facts: dict[str, Any] = {}
-        self.passed: list[str] = []
-        self.problems: list[str] = []
+    facts: dict[str, Any]
+    passed: list[str]
+    problems: list[str]
 
     @contextlib.contextmanager
     def trying(self, what: str, advice: str) -> Iterator[None]:
@@ -67,9 +71,8 @@ class Report:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever fails is a finding
-            text = str(error)
             # torchcodec always blames FFmpeg; if it says what else is missing, that is the reason.
-            other = NOT_FFMPEG.search(text)
+            other = NOT_FFMPEG.search(text := str(error))
             if "FFmpeg" in text and not other:
                 advice = FFMPEG + ("" if "libav" in text else f"; if it is there, {advice}")
             elif re.search("cuDNN|CUDNN_|find an engine", text):
@@ -91,20 +94,15 @@ class Report:
 
 def installed_version(name: str) -> str | None:
     """Return a distribution's version with its label; None if it is missing or unreadable."""
-    try:
+    with contextlib.suppress(Exception):  # Broken metadata takes many forms.
         return metadata.version(name)
-    except Exception:  # noqa: BLE001 - broken metadata takes many forms
-        return None
-
-
-def label_of(version: str) -> str:
-    """Return the build that a version's label names (`2.1.0+cpu.cxx11.abi`: `cpu`), or nothing."""
-    return (BUILD.match(version.partition("+")[2]) or [""])[0]
+    return None
 
 
 def build_of(torch: Any) -> str:
     """Return the build as its index is named; wheels of PyPI and for macOS may have no label."""
-    label, cuda, hip = label_of(torch.__version__), torch.version.cuda, torch.version.hip
+    label = (BUILD.search(torch.__version__) or [""])[0]  # `2.1.0+cpu.cxx11.abi`: `cpu`
+    cuda, hip = torch.version.cuda, torch.version.hip
     if hip:
         return label if label.startswith("rocm") else "rocm" + ".".join(hip.split(".")[:2])
     if cuda:
@@ -115,8 +113,7 @@ def build_of(torch: Any) -> str:
 def architectures_of(torch: Any) -> list[str]:
     """Return what torch has code for; `torch.cuda.get_arch_list` may not tell without a GPU."""
     names = ("_cuda_getArchFlags", "_xpu_getArchFlags")
-    flags = [getattr(torch._C, name)() for name in names if hasattr(torch._C, name)]
-    return " ".join(filter(None, flags)).split()
+    return " ".join(getattr(torch._C, name, str)() or "" for name in names).split()
 
 
 def cudnn_of(torch: Any) -> str | None:
@@ -134,9 +131,8 @@ def devices_of(torch: Any) -> Iterator[Device]:
         if torch.version.hip:
             code = shown = found.gcnArchName.partition(":")[0]
         yield Device(f"cuda:{index}", f"cuda:{index} {found.name}, {shown}", code)
-    if hasattr(torch, "xpu") and torch.xpu.is_available():
-        for index in range(torch.xpu.device_count()):
-            yield Device(f"xpu:{index}", f"xpu:{index} {torch.xpu.get_device_name(index)}")
+    for index in range(torch.xpu.device_count() if hasattr(torch, "xpu") else 0):
+        yield Device(f"xpu:{index}", f"xpu:{index} {torch.xpu.get_device_name(index)}")
     if torch.backends.mps.is_available():
         with contextlib.suppress(RuntimeError):  # Virtual Macs show a device without memory.
             torch.zeros(1, device="mps")
@@ -167,19 +163,23 @@ def describe(report: Report) -> tuple[Any, list[Device]]:
             # If torch cannot use the driver, it finds no device and only warns why.
             warnings.filterwarnings("error", message="CUDA initialization")
             devices = list(devices_of(torch))
-            facts.update(devices=[device.text for device in devices] or ["cpu"])
-            facts.update(cudnn=cudnn_of(torch))
-    facts.update({name: installed_version(name) for name in (*COMPANIONS, "numpy")})
+            facts.update(devices=[one.text for one in devices] or ["cpu"], cudnn=cudnn_of(torch))
+    facts.update({name: installed_version(name) for name in (*COMPANIONS, *TIED, "numpy")})
     facts.update(package=str(Path(__file__).resolve().parent))
     return torch, devices
 
 
 def check_companion(torch: Any, name: str, version: str, build: str) -> None:
-    """Import a companion, and run one of its compiled operators where one is known here."""
-    label = label_of(version)  # Not the module's own: some wheels were renamed unchanged.
-    if label and label != build:
+    """Hold a companion against torch, import it, and run a compiled operator if one is known."""
+    pairs = (pair.split("=") for pair in TIED.get(name, "").split())
+    exact = [release for series, release in pairs if version.startswith(f"{series}.")]
+    exact += re.findall(r"(?m)^torch ?\(?==([\d.]+)\)?$", "\n".join(metadata.requires(name) or ()))
+    if exact and not re.match(rf"{exact[0]}(?!\d)", torch.__version__):
+        raise Wrong(f"it is for torch {exact[0]}, and this is {torch.__version__}")
+    label = (BUILD.search(version) or [""])[0]  # The module's own is another in renamed wheels.
+    if label not in ("", build, "cpu" if name == "torchcodec" else build):
         raise Wrong(f"it is a {label} build, and torch a {build} one")
-    module, right = importlib.import_module(name), True
+    module, right = importlib.import_module(name.partition("-")[0]), True  # triton-windows: triton
     if name == "torchvision":  # The second box covers 81 % of the first.
         boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 9, 9], [20, 20, 30, 30]])
         right = module.ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5).tolist() == [0, 2]
@@ -221,7 +221,7 @@ def examine(report: Report, options: argparse.Namespace) -> None:
     if facts["numpy"]:
         with report.trying(f"exchanging an array with numpy {facts['numpy']}", NUMPY):
             torch.from_numpy(importlib.import_module("numpy").arange(3)).numpy()
-    for name in filter(facts.get, COMPANIONS):
+    for name in filter(facts.get, (*COMPANIONS, *TIED)):
         with report.trying(f"testing {name} {facts[name]}", f"{name} {COMPANION}"):
             check_companion(torch, name, facts[name], facts["build"])
     for device in everywhere:
@@ -238,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--compile", action="store_true", help="test torch.compile too")
     parser.add_argument("--expect", metavar="BUILD", help="demand this build: cpu, cu128, rocm6.4")
     parser.add_argument("--json", action="store_true", help="print one JSON object, not lines")
-    options, report = parser.parse_args(argv), Report()
+    options, report = parser.parse_args(argv), Report({}, [], [])
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
         examine(report, options)  # Some libraries print when they are imported.

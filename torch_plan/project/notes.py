@@ -1,0 +1,99 @@
+"""What people are told of what a project lacks of the answers, and what changes that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.problems import Note, Way, with_changes
+from torch_plan.answers.records import DEFAULT_PLATFORMS, NO_COMPANIONS, OPTIONAL
+from torch_plan.catalog.versions import CPU
+from torch_plan.resolution.cells import Cells
+from torch_plan.resolution.check import Examination, default_platforms, examine, settled
+from torch_plan.resolution.search import OFFERED
+from torch_plan.resolution.ways import Ways
+from torch_plan.text import listed
+
+
+class _Lack(NamedTuple):
+    text: str
+    ways: Iterable[Way]
+    """What may help; each is tried before it is offered."""
+    missed: Callable[[Cells], int] | None = None
+    """What a way has to lessen, if not any other cells will do."""
+
+
+def notes(examination: Examination, raw: ProperAnswers) -> Iterator[Note]:
+    """Yield what the answers do not get: platforms, builds, companions, Pythons.
+
+    Nobody misses a companion that was asked for with `?`. Platforms that a way names are refused
+    for a companion that others lack, so it is tried with that left out of them as well.
+    """
+    cells, facts = examination.cells, examination.cells.facts
+    less = {"companions": settled(raw, facts)["companions"]}
+
+    def helps(way: Way, missed: Callable[[Cells], int] | None) -> bool:
+        seen = examine(ProperAnswers(with_changes(raw, way)), facts)
+        is_better = not missed or missed(seen.cells) < missed(cells)
+        return is_better and not seen.problems and seen.cells.all != cells.all
+
+    for text, ways, missed in _lacks(examination, raw):
+        options: Iterable[list[Way]] = ([way, {**less, **way}] for way in ways)
+        helping = (next((way for way in pair if helps(way, missed)), None) for pair in options)
+        found = islice(filter(None, helping), OFFERED)
+        yield Note(text, tuple({repr(way): way for way in found}.values()))
+
+
+def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
+    cells, named = examination.cells, raw["platforms"].split()
+    ways, answers = Ways(cells, raw), cells.answers
+    if {*named} == {*default_platforms(raw, cells.facts)}:
+        for platform in [name for name in DEFAULT_PLATFORMS if name not in named]:
+            cell = cells.with_build(answers.variants[0], platform, CPU)
+            more = {"platforms": " ".join([*named, platform])}
+            others: list[Way] = [{**more, **way} for way in ways.other_cells(cell)]
+            reason = cells.why_missing(cell.torch, cell)
+            yield _Lack(f"{platform} is left out: {reason} it.", others)
+    for cell in cells.fallbacks:
+        reason = f"torch {cell.release} has no {cell.variant.backend} build for it"
+        nearest = cells.nearest(cell)
+        others = [ways.with_override(cell, nearest)] if nearest else []
+        yield _Lack(f"{cell.platform} gets cpu: {reason}.", others)
+    for problem in examination.told:
+        name = problem.key[1]
+        text = f"Some platforms go without {name}: {problem.reason}"
+        yield _Lack(text, problem.ways, partial(_missed, name, False))
+    for name in answers.companions:
+        on_cpu = cells.stand_ins(name)
+        if on_cpu and name in raw["companions"].split():
+            platforms = listed([*dict.fromkeys(cell.platform for cell in on_cpu)])
+            builds = listed([*dict.fromkeys(cell.backend for cell in on_cpu)])
+            reason = f"there is none for {builds} and Python {answers.python}"
+            others = [ways.with_cpu(on_cpu), *ways.other_backends(on_cpu[0].variant)]
+            text = f"{name} is for the CPU on {platforms}: {reason}."
+            others.append(ways.without_companion(name))
+            yield _Lack(text, others, partial(_missed, name, True))
+    yield from _pythons(cells, ways)
+
+
+def _missed(name: str, on_cpu: bool, cells: Cells) -> int:
+    return len(cells.missing(name)) + on_cpu * len(cells.stand_ins(name))
+
+
+def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
+    """Yield which companions end `requires-python` before torch does."""
+    of_torch = Cells(cells.answers._replace(companions=()), cells.facts).pythons
+    for end in of_torch[len(cells.pythons) :][:1]:
+        names = [
+            name
+            for name in cells.answers.companions
+            if any(end not in own.wheels for cell in cells.all if (own := cell.package(name)))
+        ]
+        text = f"requires-python ends before {end}: there is no {listed(names, 'or')} for it."
+        words = ways.raw["companions"].split()
+        kept = [word for word in words if word.removesuffix(OPTIONAL) not in names]
+        others = [{"companions": " ".join(kept) or NO_COMPANIONS}]
+        yield _Lack(text, others, lambda cells: -len(cells.pythons))
