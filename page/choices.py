@@ -259,7 +259,8 @@ def _refusal(choice: Mapping[str, str], answers: ProperAnswers) -> tuple[list[Ca
         heading = _joined([problem.heading for problem in alike])
         cards.append(Card(heading, reason, _buttons(ways, answers)[:OFFERED]))
     every = {key: value for key, value in accepted.items() if value != search.given.get(key)}
-    return cards, _buttons([every], answers) if len(cards) > 1 else []
+    is_more = len(cards) > 1 or not cards[0].buttons
+    return cards, _buttons([every], answers) if is_more else []
 
 
 def _joined(headings: Sequence[str]) -> str:

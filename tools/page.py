@@ -109,7 +109,9 @@ def write_pyodide(folder: Path) -> None:
     """Write what a browser needs of Pyodide. Raises `Stopped` if npm does not bring it."""
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as downloads:
-        run("npm", "pack", "--loglevel=error", "--pack-destination", downloads, f"pyodide@{PYODIDE}")
+        run(
+            "npm", "pack", "--loglevel=error", "--pack-destination", downloads, f"pyodide@{PYODIDE}"
+        )
         (archive,) = Path(downloads).glob("*.tgz")
         digest = hashlib.sha512(archive.read_bytes()).digest()
         if digest != base64.b64decode(PYODIDE_SHA512):
