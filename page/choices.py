@@ -22,7 +22,8 @@ from jinja2 import (
     select_autoescape,
 )
 
-from torch_plan.addresses import DOCS, TEMPLATE
+from torch_plan.addresses import DOCS, TEMPLATE, VERSION
+from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.questions import fixed_defaults
@@ -38,11 +39,14 @@ from torch_plan.resolution.cells import Cell
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, default_release, understand
 from torch_plan.resolution.search import OFFERED, Search, distinct
-from torch_plan.text import NOT_QUOTABLE, author, shell_line, toml, toml_key
+from torch_plan.text import NOT_QUOTABLE, author, code, markdown, shell_line, toml, toml_key
 
 ROOT = Path(__file__).resolve().parent.parent
 
 REPOSITORY = DOCS.removesuffix("/blob/main/docs")
+
+PROJECT = "{{cookiecutter.project_slug}}"
+"""The folder of the files of a new project."""
 
 COMPILED = ROOT / "page/compiled"
 """The templates as Python runs them, where `compile.mjs` has put them."""
@@ -187,7 +191,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         bytecode_cache=FileSystemBytecodeCache(str(COMPILED)) if COMPILED.exists() else None,
     )
-    environment.filters.update(toml=toml, toml_key=toml_key)
+    environment.filters.update(code=code, markdown=markdown, toml=toml, toml_key=toml_key)
     environment.globals.update(author_of=author, needs_of=needs_of, toolkit=toolkit)
     return environment
 
@@ -199,8 +203,37 @@ def html(name: str, **values: Any) -> str:
 
 def pyproject_of(answers: Mapping[str, str], plan: Plan) -> str:
     """Return the pyproject.toml of a new project."""
-    template = _environment().get_template("{{cookiecutter.project_slug}}/pyproject.toml")
+    template = _environment().get_template(f"{PROJECT}/pyproject.toml")
     return template.render(cookiecutter=answers, torch_plan=lambda _: plan)
+
+
+def files_of(choice: Mapping[str, str]) -> dict[str, str]:
+    """Return name -> text of all files of a new project."""
+    # Imported where it is needed: only the one who looks at the files waits for it.
+    from torch_plan.dialogue.commands import made_with, wishes_of
+    from torch_plan.project.ci import jobs_of
+    from torch_plan.project.readme import advice
+
+    answers, facts = answers_of(choice), load_facts()
+    plan, folder = make_plan(answers), ROOT / PROJECT
+    environment, files = _environment(), {}
+    given: dict[str, Any] = {
+        "cookiecutter": {**answers, "__package_name": plan.package},
+        "advice": lambda _: advice(plan, wishes_of(answers, facts)),
+        "docs": DOCS,
+        "is_yes": is_yes,
+        "jobs": jobs_of,
+        "made_with": lambda _: made_with(answers, facts),
+        "template_version": VERSION,
+        "torch_plan": lambda _: plan,
+    }
+    for path in sorted(folder.rglob("*")):
+        place = environment.from_string(path.relative_to(folder).as_posix())
+        name = place.render(given)
+        if path.is_file() and not name.endswith("/") and name:
+            template = environment.get_template(path.relative_to(ROOT).as_posix())
+            files[name] = template.render(given)
+    return files
 
 
 def said_of(choice: Mapping[str, str]) -> dict[str, Any]:
@@ -342,6 +375,11 @@ def have(request: str) -> str:
 def say(request: str) -> str:
     """Answer the page, in JSON: what is said of a choice."""
     return json.dumps(said_of(json.loads(request)))
+
+
+def files(request: str) -> str:
+    """Answer the page, in JSON: the files of a new project, as HTML."""
+    return json.dumps(html("files.html", files=files_of(json.loads(request))))
 
 
 def refused(request: str) -> str:

@@ -32,6 +32,8 @@ for choice in (
 ):
     choices.say(json.dumps(choice))
 choices.refused("[{}]")
+choices.files('{"license": "MIT", "dockerfile": "yes", "distributed": "yes", "agents": "yes"}')
+choices.files('{"torch_backend": "cpu cu130", "torch_version": "2.13.0", "layout": "extras"}')
 choices.have('["RTX 4090, driver 550", "linux-x86_64"]')
 used = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
 
@@ -54,7 +56,7 @@ def compile_archive(path, place):
         files |= {f"page/compiled/{path.name}": path.read_bytes() for path in compiled}
     with ZipFile(path, "w") as new:
         for name, content in files.items():
-            if name.endswith(".py"):
+            if name.endswith(".py") and not name.startswith("{{"):
                 if not (f"{place}/{name}" in used or name.removesuffix(".py").partition("/")[0] in named):
                     continue
                 code = compile(content, f"{place}/{name}", "exec", dont_inherit=True)

@@ -16,7 +16,7 @@ const ready = fetch(common).then((response) => response.json()).catch(() => ({})
 let answers = defaults; // All of them, of the choice that the form shows.
 let choice = {}; // Those that were given here, or in the address.
 let turn = 0;
-let opened = ""; // Which of the ways into a project that exists is open.
+const opened = new Set(); // What is open of the result.
 let shown = new Set(); // The lines of the last plan, which the next one is compared with.
 
 // --- The worker ----------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ function done() {
   for (const row of result.querySelectorAll(`[data-platform=${system.value}]`)) {
     row.parentElement.prepend(row);
   }
-  document.getElementById(opened)?.setAttribute("open", "");
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
   announce();
 }
 
@@ -275,8 +275,11 @@ form.addEventListener("change", ({ target }) => {
 form.addEventListener("toggle", () => mark().catch(failed), true);
 form.addEventListener("submit", (event) => event.preventDefault());
 hardware.addEventListener("paste", () => setTimeout(() => advise().catch(failed)));
-result.addEventListener("toggle", ({ target }) => {
-  if (target.open) opened = target.id;
+result.addEventListener("toggle", async ({ target }) => {
+  if (target.open) opened.add(target.id);
+  else opened.delete(target.id);
+  if (target.id !== "files" || !target.open || target.childElementCount > 1) return;
+  target.insertAdjacentHTML("beforeend", await ask("files", choice).catch(failed));
 }, true);
 form.addEventListener("reset", (event) => {
   event.preventDefault();

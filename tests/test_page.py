@@ -23,6 +23,7 @@ from page.choices import (
     alone,
     answers_of,
     command_of,
+    files_of,
     have,
     part_of,
     problems_of,
@@ -51,7 +52,10 @@ CHOICES = [
     pytest.param({"torch_backend": "cpu gpu=cu132", "layout": "groups"}, id="groups"),
     pytest.param({"torch_backend": "cpu cu132", "layout": "extras"}, id="extras"),
     pytest.param({"torch_pin": "minimum", "package_index": "tuna"}, id="library"),
-    pytest.param({"author_name": "Ada <ada@example.org>"}, id="author"),
+    pytest.param({"author_name": "Ada <ada@example.org>", "license": "MIT"}, id="author"),
+    pytest.param(
+        dict.fromkeys(("dockerfile", "distributed", "agents", "pre_commit"), "yes"), id="all-files"
+    ),
 ]
 
 OTHERS = [
@@ -95,9 +99,13 @@ def test_the_default_asks_no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_pyproject_is_that_of_the_template(choice: dict[str, str], bake: Bake) -> None:
+def test_files_are_those_of_the_template(choice: dict[str, str], bake: Bake) -> None:
     project = bake(**{**answers_of(choice), "after_generation": "nothing"})
     assert pyproject_of(project.answers, project.plan) == project.read("pyproject.toml")
+    written = [it for it in project.path.rglob("*") if it.is_file() and ".git" not in it.parts]
+    files = files_of(project.answers)
+    assert {it.relative_to(project.path).as_posix() for it in written} == files.keys()
+    assert files == {name: project.read(name) for name in files}
 
 
 @pytest.mark.parametrize("choice", [*CHOICES, *OTHERS])
@@ -367,8 +375,9 @@ def test_only_what_the_page_loads_is_shipped(tmp_path: Path) -> None:
     build.write_rules(tmp_path / "rules.zip")
     asked = [case.values[0] for case in (*CHOICES, *REFUSED)]
     code = (
-        "import json, sys; from page.choices import have, refused, say;"
+        "import json, sys; from page.choices import files, have, refused, say;"
         "[say(json.dumps(choice)) for choice in json.loads(sys.argv[1])]; refused('[{}]');"
+        "files('{}');"
         "have(json.dumps(['RTX 4090', 'linux-x86_64']));"
         "print(json.dumps([*sys.modules]))"
     )

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from page.choices import NAMED, answers_of, command_of, have
+from page.choices import NAMED, answers_of, command_of, files_of, have, problems_of
 from tests.conftest import PYTHON, ROOT, MadeOnce
 from tests.helpers.elsewhere import HERE, run
 from tools import page as build
@@ -200,6 +200,34 @@ def test_every_choice_is_in_the_address(visit: Visit) -> None:
     page.get_by_text("Start over").click()
     page.locator("#command").get_by_text("torch_backend=cpu").wait_for()
     assert planned(page) == " ".join(command_of({}))
+
+
+def test_thirty_links_show_their_own_command(visit: Visit) -> None:
+    page = visit()
+    for release in FACTS.releases:
+        for backend in FACTS.backends(release)[-1:]:
+            python = FACTS.pythons_of(release)[-1]
+            choice = dict(zip(NAMED, (release, python, backend), strict=True))
+            expected = " ".join(command_of(choice))
+            page.goto(f"{page.url.partition('#')[0]}#{urlencode(choice)}")
+            if problems_of(choice):
+                page.locator(".problem").first.wait_for()
+            else:
+                page.locator("#command").get_by_text(expected, exact=True).wait_for()
+                assert page.locator("#brief").text_content() == expected
+
+
+def test_all_files_are_shown_as_they_are_rendered(visit: Visit) -> None:
+    choice = {**CUDA, "license": "MIT"}
+    page = visit(choice)
+    page.get_by_text("See all files").click()
+    page.get_by_text("LICENSE", exact=True).click()
+    rendered = files_of(choice)
+    assert page.locator("#files summary code").all_inner_texts() == [*rendered]
+    texts = page.locator("#files pre").all()
+    assert [it.text_content() for it in texts] == [*rendered.values()]
+    choose(page, "companions", "torchaudio")
+    page.locator("#files pre").get_by_text("torchaudio").first.wait_for(state="attached")
 
 
 def test_what_changed_is_highlighted(visit: Visit) -> None:

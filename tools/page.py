@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 
 from markdown_it import MarkdownIt
 
-from page.choices import NAMED, ROOT, answers_of, html, problems_of, said_of
+from page.choices import NAMED, PROJECT, ROOT, answers_of, html, problems_of, said_of
 from tools.docs import SUPPORT
 from torch_plan.addresses import remote_of
 from torch_plan.catalog.facts import Facts, load_facts
@@ -47,10 +47,7 @@ PYODIDE_FILES = (
     "pyodide-lock.json",
 )
 
-NOT_LOADED = (
-    *("dialogue/*.py", "extension.py", "project/ci.py", "project/readme.py"),
-    "resolution/refusal.py",
-)
+NOT_LOADED = (*("dialogue/[!_ci]*.py", "extension.py", "resolution/refusal.py"),)
 """The modules of `torch_plan` that no choice of the page needs."""
 
 POLICY = (
@@ -132,8 +129,9 @@ def write_rules(path: Path) -> None:
         rules -= {*(ROOT / "torch_plan").glob(pattern)}
     files = [
         *(*sorted(rules), ROOT / "torch_plan/catalog/builds.json", ROOT / "cookiecutter.json"),
-        *(ROOT / "{{cookiecutter.project_slug}}/pyproject.toml", ROOT / "templates/tables.toml"),
-        *(HERE / "__init__.py", HERE / "choices.py", HERE / "result.html"),
+        *sorted(path for path in (ROOT / PROJECT).rglob("*") if path.is_file()),
+        *sorted(path for path in (ROOT / "templates").rglob("*") if path.is_file()),
+        *(HERE / "__init__.py", HERE / "choices.py", HERE / "result.html", HERE / "files.html"),
         *(HERE / "requirements.txt", HERE / "script.toml"),
     ]
     with zipfile.ZipFile(path, "w") as archive:
