@@ -57,8 +57,9 @@ CAUSES = {
     r"Permission denied|Access is denied|os error (5|13)\b": (
         "uv has no permission to write there"
     ),
-    r"No interpreter found|No download found": (
-        "There is no Python {python} here, and uv cannot download one"
+    r"No interpreter found|No download found|python-build-standalone": (
+        "uv finds no Python {python} here (it looks past virtual environments), and cannot"
+        " download one"
     ),
     r"Hash mismatch for `([^`]+)`": "The file of {0} is not the one that its index promised",
     r"Hash mismatch": "{hosts} sent a different file than it promised",
@@ -191,6 +192,9 @@ def complete(settings: dict[str, Any]) -> list[str]:
     refuse_old_uv(uv, settings["required_uv"])
     aside = say_variables()
     refuse_workspace(uv)
+    python = own_python(uv, settings["requires_python"])
+    if python:
+        settings["python"], settings["sync"] = python, ["--python", python, *settings["sync"]]
     old = Path("uv.lock").read_bytes() if Path("uv.lock").exists() else None
     options = lock(uv, settings, old)
     if aside and why_outdated(uv, settings, dict(os.environ)):
@@ -211,6 +215,24 @@ def refuse_old_uv(uv: str, required: str) -> None:
     least = required.removeprefix(">=")
     if told and [*map(int, told[0].split("."))] < [*map(int, least.split("."))]:
         raise Stopped(f"This is uv {told[0]}, and the project needs {least} or newer; update it.")
+
+
+def own_python(uv: str, requires: str) -> str:
+    """Return the Python that runs this where it fits and uv finds none; else nothing.
+
+    uv looks past virtual environments, and the Python behind one need not be on PATH: those of
+    pyenv and conda often are not. uv would download another.
+    """
+    least, *until = (int(minor) for minor in re.findall(r"3\.(\d+)", requires))
+    minor = sys.version_info[1]
+    find = [uv, "python", "find", "--system", "--no-python-downloads", requires]
+    if (
+        minor < least
+        or any(minor >= end for end in until)
+        or not run(find, environment()).returncode
+    ):
+        return ""
+    return str(getattr(sys, "_base_executable", "") or sys.executable)
 
 
 def say_variables() -> list[str]:
@@ -422,13 +444,13 @@ def smoke(uv: str, settings: dict[str, Any]) -> None:
     if status == 1:
         raise Stopped("The smoke test found a problem, which it names above.")
     if status:
-        code = hex(status) if status > 255 else status  # as Windows names its exceptions
+        code = hex(status) if os.name == "nt" else status  # as Windows names its exceptions
         raise Stopped(f"The smoke test did not run to its end (exit status {code}).")
 
 
 def lock_command(settings: dict[str, Any]) -> list[str]:
     """Return uv's arguments for a lock that needs no download of the pinned Python."""
-    return ["lock", "--python", settings["requires_python"]]
+    return ["lock", "--python", settings.get("python") or settings["requires_python"]]
 
 
 def smoke_command(settings: dict[str, Any]) -> list[str]:

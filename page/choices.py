@@ -27,7 +27,7 @@ from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.answers.records import MAIN_PLATFORM, NO_COMPANIONS, OPTIONAL
+from torch_plan.answers.records import NO_COMPANIONS, OPTIONAL
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.platforms import PLATFORMS
@@ -84,21 +84,18 @@ _DEV = '# without "dev" where the project has no such group'
 def answers_of(choice: Mapping[str, str]) -> ProperAnswers:
     """Return all answers: those of a choice, and the defaults of the others.
 
-    There is no machine to look at. The Python is the oldest that the newest release is built for,
-    or else the newest of the chosen release; the build is the CPU's.
+    There is no machine to look at: the build is the CPU's. The Python is the oldest that the newest
+    release is built for, or else the newest of the chosen release.
     """
     facts = load_facts()
     known = {key: value for key, value in choice.items() if key in fixed_defaults()}
     given = understand(known, facts).answers
-    newest = default_release(facts, MAIN_PLATFORM)
-    oldest = facts.pythons_of(newest)[0]
-    pythons = facts.pythons_of(given.get("torch_version", newest)) or (oldest,)
-    defaults = {
-        "torch_version": newest,
-        "python_version": oldest if oldest in pythons else pythons[-1],
-        "torch_backend": CPU,
-    }
-    return complete({**defaults, **given}, facts)
+    build = {"torch_backend": CPU, **given}
+    release = given.get("torch_version") or default_release(build["torch_backend"], facts)
+    oldest = facts.pythons_of(default_release(CPU, facts))[0]
+    pythons = facts.pythons_of(release) or (oldest,)
+    python = oldest if oldest in pythons else pythons[-1]
+    return complete({"torch_version": release, "python_version": python, **build}, facts)
 
 
 def problems_of(choice: Mapping[str, str]) -> list[Problem]:
@@ -352,8 +349,8 @@ def have(request: str) -> str:
     The change of the choice is empty where the text names none.
     """
     # Imported where it is needed: most choices ask for nothing of it.
+    from torch_plan.catalog.hardware import Gpu
     from torch_plan.machine.detection import detect
-    from torch_plan.machine.gpus import Gpu
     from torch_plan.machine.named import named_gpu
 
     text, platform = json.loads(request)
@@ -362,13 +359,9 @@ def have(request: str) -> str:
     gpu = Gpu("", "") if is_mac else named_gpu(text, facts.hardware, platform)
     if gpu is None:
         return json.dumps([{}, "That names no card and no driver that is known here."])
-    for release in reversed(facts.releases):
-        detected = detect(release, facts, gpu, platform)
-        if detected.backend != CPU or is_mac:
-            break
-    else:
-        release, detected = facts.releases[-1], detect(facts.releases[-1], facts, gpu, platform)
-    answers = answers_of({"torch_version": release, "torch_backend": detected.backend})
+    detected = detect("", facts, gpu, platform)
+    release = {"torch_version": detected.release} if detected.release else {}
+    answers = answers_of({**release, "torch_backend": detected.backend})
     return json.dumps([{key: answers[key] for key in NAMED}, detected.sentence])
 
 

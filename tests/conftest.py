@@ -33,9 +33,9 @@ from tools.lib.lock import installed, run_uv
 from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
 from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.hardware import Gpu
 from torch_plan.catalog.mirrors import Mirror
 from torch_plan.machine.detection import Detected, detect
-from torch_plan.machine.gpus import Gpu
 from torch_plan.machine.system import host_platform
 from torch_plan.project.plan import REQUIRED_UV, Plan
 from torch_plan.project.planning import make_plan

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import PYTHON
+from tests.helpers.shells import printed_words
 from tools.demo import main
 from tools.lib.replica import Replica
 from torch_plan.catalog.facts import load_facts
@@ -27,7 +27,7 @@ def test_locks_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
     assert "Nothing was installed" in printed.splitlines()[-1]
     assert "The next step" not in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("    uvx ")]
-    command = shlex.split(line)
+    command = printed_words(line.strip())
     assert command[:6] == ["uvx", "cookiecutter", ".", "--output-dir", "..", "--no-input"]
     given = dict(word.split("=", 1) for word in command[6:])
     assert given == dict(word.split("=", 1) for word in [*answers, "layout=groups"])

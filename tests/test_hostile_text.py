@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tests.conftest import PYTHON, Bake, BakedProject
-from torch_plan.addresses import PAGE
+from torch_plan.addresses import PAGE, VERSION
 
 HOSTILE = [
     pytest.param("quotes \" and ' and \"\"\" and '''", id="quotes"),
@@ -57,7 +57,7 @@ def check(project: BakedProject, text: str) -> None:
     assert not kinds & {"html_block", "html_inline", "image"}
     links = [it for token in tokens for it in token.children or () if it.type == "link_open"]
     assert all(str(link.attrs["href"]).startswith(("https://github.com/", PAGE)) for link in links)
-    assert readme[-1].startswith("Made with `")
+    assert readme[-1].startswith(f"Made with uv-torch-template {VERSION}: `")
 
 
 @pytest.mark.parametrize("text", HOSTILE)

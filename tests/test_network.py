@@ -27,6 +27,7 @@ from tests.helpers import answers
 from tests.helpers.elsewhere import generate
 from tests.helpers.faults import Fault, FaultyReplica
 from tests.helpers.hook import next_step, said, take
+from tests.helpers.machines import signals
 from tests.helpers.proof import check_locked
 from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
@@ -208,6 +209,7 @@ def test_a_lock_from_before_is_not_removed(
     assert lock.read_bytes() == before
 
 
+@signals
 def test_interrupt_of_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a terminal: Ctrl-C reaches cookiecutter, the hook and uv alike."""
     monkeypatch.setenv("COOKIECUTTER_CONFIG", str(empty_config(tmp_path)))

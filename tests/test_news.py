@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import shlex
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +13,7 @@ from tests.conftest import PYTHON, Bake
 from tests.helpers.hook import said
 from tests.helpers.proof import prove
 from tests.helpers.refusals import FACTS
+from tests.helpers.shells import printed_words
 from tests.helpers.worlds import FULL, world_with_2_16
 from tools.lib.lock import UvError
 from tools.lib.replica import Replica
@@ -113,7 +113,7 @@ def test_the_repair_of_an_unknown_build_is_known(
         after_generation="lock",
     )
     printed = said(capfd)
-    words = next(shlex.split(it) for it in printed.splitlines() if " cookiecutter " in f" {it}")
+    words = next(printed_words(it) for it in printed.splitlines() if "cookiecutter " in it)
     given = dict(word.split("=", 1) for word in words if "=" in word)
     assert given["torch_version"] == "2.15.0"
     assert given["torch_backend"] == "cpu"

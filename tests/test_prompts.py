@@ -16,11 +16,14 @@ import pytest
 from tests.conftest import ROOT, empty_config, git
 from tests.helpers.elsewhere import copy_template, run
 from tests.helpers.interpreters import install
-from torch_plan.answers.questions import asked
+from tests.helpers.machines import terminal
+from torch_plan.answers.questions import questions
 from torch_plan.catalog.facts import load_facts
 from torch_plan.dialogue.session import OLDEST_COOKIECUTTER
 
 Ask = Callable[..., "pexpect.spawn[str]"]
+
+pytestmark = terminal
 
 
 @pytest.fixture
@@ -65,6 +68,12 @@ def template(tmp_path: Path) -> Path:
     return folder
 
 
+def key_of(shown: str) -> str:
+    """Return the answer that a question is about, as it is shown."""
+    prompts: dict[str, str] = questions()["__prompts__"]
+    return next(key for key, text in prompts.items() if shown.startswith(text))
+
+
 def answer(terminal: pexpect.spawn[str], **typed: str | Sequence[str]) -> str:
     """Answer every question, with Enter where nothing is to be typed; return what was shown.
 
@@ -72,9 +81,9 @@ def answer(terminal: pexpect.spawn[str], **typed: str | Sequence[str]) -> str:
     """
     left = {key: [text] if isinstance(text, str) else [*text] for key, text in typed.items()}
     shown = ""
-    while terminal.expect([r"\[(\d+)/\d+\] .*?\): $", pexpect.EOF]) == 0:
+    while terminal.expect([r"\[\d+/\d+\] ([^\n]*)\): $", pexpect.EOF]) == 0:
         shown += f"{terminal.before}{terminal.after}"
-        key = asked()[int(terminal.match[1]) - 1]  # type: ignore[index]
+        key = key_of(str(terminal.match[1]))  # type: ignore[index]
         texts = left.get(key) or [""]
         terminal.sendline(texts.pop(0))
     assert not any(left.values()), left
@@ -84,7 +93,8 @@ def answer(terminal: pexpect.spawn[str], **typed: str | Sequence[str]) -> str:
 def indexes(project: Path) -> list[str]:
     """Return the indexes that a project takes torch from."""
     text = (project / "pyproject.toml").read_text(encoding="utf-8")
-    return [source["index"] for source in tomllib.loads(text)["tool"]["uv"]["sources"]["torch"]]
+    sources = tomllib.loads(text)["tool"]["uv"]["sources"]["torch"]
+    return [source["index"] for source in ([sources] if isinstance(sources, dict) else sources)]
 
 
 def test_the_question_for_the_build_says_what_there_is(ask: Ask, tmp_path: Path) -> None:
@@ -92,30 +102,31 @@ def test_the_question_for_the_build_says_what_there_is(ask: Ask, tmp_path: Path)
     shown = answer(terminal, torch_backend="cu130")
     before = shown.partition("PyTorch build (or several")[0]
     newest = load_facts().releases[-1]
-    assert f"torch {newest} has these builds: pypi (whatever PyPI ships); cpu; cu130 and" in before
+    assert f"cpu and pypi (whatever PyPI ships): torch {newest}; " in before
+    assert "; cu128: torch 2.11.0; " in before
     assert "a Mac gets cpu. You need not answer anything else for that." in before
     assert re.search(r"Found .+\.|This is macOS", before)
     assert indexes(tmp_path / "my-ml-project") == ["pytorch-cu130", "pytorch-cpu"]
 
 
 def test_another_release_has_other_builds(ask: Ask) -> None:
-    shown = answer(ask("after_generation=nothing"), torch_version="2.9.1")
-    assert "cu126, cu128, cu129 and cu130 (CUDA); rocm6.3 and rocm6.4 (ROCm)" in shown
+    shown = answer(ask("after_generation=nothing", "torch_version=2.9.1"))
+    assert "cpu, cu126, cu128, cu129, cu130, rocm6.3, rocm6.4 and" in shown
 
 
 def test_what_is_not_asked_is_shown(ask: Ask) -> None:
     shown = answer(ask("after_generation=nothing", "dockerfile=yes"))
-    first = shown.partition("[1/11]")[0]
+    first = shown.partition("[1/10]")[0]
     assert "dockerfile=yes after_generation=nothing" in first
 
 
 TYPED: dict[str, str | Sequence[str]] = {
     "project_name": "Torch",
     "project_slug": ("", ""),
-    "torch_version": ("2.15.9", "2.15.0"),
-    "python_version": ("3.7", "3.12"),
-    "torch_backend": ("cuda", "cpu cu128", ""),
-    "layout": ("", ""),
+    "torch_backend": ("?", "cuda", "cpu cu1300", ""),
+    "layout": ("one", "extras"),
+    "torch_version": ("2.15.9", "2.9.1+cu126", "2.15.0"),
+    "python_version": ("3.7", "3,12"),
     "companions": ("torchvison", ""),
     "platforms": ("linux-x86_64 windows-x8664 macos-arm64", ""),
     "github_actions": ("maybe", "no"),
@@ -124,11 +135,14 @@ TYPED: dict[str, str | Sequence[str]] = {
 
 SAID = (
     "the name of a package that the project depends on",
-    "there is no such release",
-    "PyTorch has wheels for Python",
+    "The build, by uv's names",
     "there is no such backend",
-    "torch_backend=cu128 with torch_version=2.15.0",
-    "several backends in one project need extras or groups",
+    "cpu cu1300",
+    "the choices are: markers, extras, groups.",
+    "there is no such release",
+    "the version names the build cu126, but torch_backend does not",
+    "PyTorch has wheels for Python",
+    "python_version=3,12 is taken for 3.12.",
     "the packages released in step with torch are",
     "windows-x8664 in platforms=",
     "the answer is yes or no",
@@ -200,7 +214,7 @@ def test_whoever_stops_at_the_repeated_question_gets_no_project(
             terminal = start(*cruft_create(sys.executable, template))
         else:
             terminal = ask("after_generation=nothing")
-        for _ in range(4):
+        for _ in range(5):
             terminal.expect(r"\): $")
             terminal.sendline()
         terminal.expect(r"PyTorch release \([^)]*\): ")
@@ -217,6 +231,43 @@ def test_whoever_stops_at_the_repeated_question_gets_no_project(
     assert ended[0] == ended[1]
     assert ended[0][1] != 0
     assert not (tmp_path / "my-ml-project").exists()
+
+
+WISHES = {
+    "CUDA 12.8 on a Linux server, the CPU on a Mac": (
+        {"torch_backend": "CUDA 12.8", "platforms": "linux mac"},
+        ("torch 2.11.0 is the newest release with cu128",),
+        {"torch==2.11.0"},
+        {"pytorch-cu128", "pytorch-cpu"},
+    ),
+    "the CPU in a small Docker image": (
+        {"torch_backend": "cpu", "companions": "none", "platforms": "linux"},
+        ("A Dockerfile: make it again with dockerfile=yes (https://",),
+        {"torch==2.15.0"},
+        {"pytorch-cpu"},
+    ),
+    "two builds in a library to publish": (
+        {"torch_backend": "cpu, 13.0", "layout": "extras"},
+        ("How to switch: groups", "A library to publish: make it again with torch_pin=minimum"),
+        set(),
+        {"pytorch-cpu", "pytorch-cu130"},
+    ),
+}
+"""What a person wants -> what they type, what they are told, and what the project has of torch."""
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_wish_is_typed_without_a_slip(ask: Ask, tmp_path: Path, wish: str) -> None:
+    typed, told, required, sources = WISHES[wish]
+    shown = answer(ask("after_generation=nothing"), **typed)
+    assert "What works" not in shown
+    assert "start again" not in shown
+    assert [text for text in told if text not in shown] == []
+    project = tmp_path / "my-ml-project"
+    text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    dependencies = tomllib.loads(text)["project"]["dependencies"]
+    assert {name for name in dependencies if name.startswith("torch==")} == required
+    assert {*indexes(project)} == sources
 
 
 def test_a_folder_in_the_way_is_told_with_a_free_name(ask: Ask, tmp_path: Path) -> None:
@@ -237,7 +288,7 @@ def test_nobody_is_asked_in_a_terminal_without_input(ask: Ask) -> None:
 
 def test_a_pipe_gets_the_one_check_at_the_end(tmp_path: Path) -> None:
     """Answers are taken in their order: a question more would take the answer to the next one."""
-    typed = "\n" * 4 + "2.9.1\n3.12\ncuda\n\n\n\n\n"
+    typed = "\n" * 4 + "cuda\n2.9.1\n3.12\n\n\n\n"
     command = [sys.executable, "-m", "cookiecutter", ROOT, "after_generation=nothing"]
     shown = run(command, tmp_path, status=1, typed=typed)
     assert "torch_backend=cuda" in shown

@@ -35,9 +35,9 @@ from tools.page import index as page_of
 from tools.refresh import main
 from torch_plan.catalog import facts as facts_module
 from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.hardware import Gpu
 from torch_plan.catalog.versions import PYPI
 from torch_plan.machine.detection import detect
-from torch_plan.machine.gpus import Gpu
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 

@@ -78,7 +78,7 @@ def sync(
             (devices / name).write_text(text, encoding="utf-8")
         script = project.path / "sync.py"
         text = script.read_text(encoding="utf-8")
-        script.write_text(text.replace("/sys/bus/pci/devices", str(devices.parent)))
+        script.write_text(text.replace("/sys/bus/pci/devices", devices.parent.as_posix()))
         with monkeypatch.context() as patch:
             patch.setattr(subprocess, "run", answer)
             patch.setattr(subprocess, "call", call)

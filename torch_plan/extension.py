@@ -21,9 +21,7 @@ from torch_plan.catalog.facts import load_facts
 from torch_plan.dialogue.hook_settings import hook_settings
 from torch_plan.dialogue.invocation import asked_key
 from torch_plan.dialogue.session import Session
-from torch_plan.machine.system import host_platform
 from torch_plan.project.ci import jobs_of
-from torch_plan.resolution.defaults import default_release
 from torch_plan.text import author, code, markdown, toml, toml_key
 
 
@@ -54,16 +52,13 @@ class TorchPlanExtension(Extension):
             author_of=author,
             begin=session.begin,
             check=session.check,
-            default_backend=session.default_backend,
-            default_platforms=session.default_platforms,
-            default_python=session.default_python,
+            default_of=session.default_of,
             default_slug=default_slug,
             docs=DOCS,
             hook_settings=partial(hook_settings, session),
             is_yes=is_yes,
             jobs=jobs_of,
             made_with=session.made_with,
-            newest_release=default_release(facts, host_platform()),
             package_name=package_name,
             template_version=VERSION,
             torch_plan=session.plan_of,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tomllib
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from adopt.parse import base_of
 from tests.adopt.helpers import ARM, LINUX, MAC, OFFICIAL, WINDOWS, Shop
 from tests.helpers.interpreters import interpreter
+from tests.helpers.shells import printed_words
 from tools.lib.lock import run_uv
 from torch_plan.catalog.facts import load_facts
 
@@ -186,7 +186,7 @@ def test_what_cannot_be_had_ends_with_a_command_that_works(shop: Shop) -> None:
     status, text = shop.print("torch_backend=cu128", "torch_version=2.15.0")
     assert status == 2
     assert "torch 2.15.0 has: pypi cpu cu130 cu132" in text
-    words = shlex.split(text.strip().splitlines()[-1])
+    words = printed_words(text.strip().splitlines()[-1])
     assert words[0] == "uv-torch-adopt"
     assert shop.run(*words[2:]).status == 0
 

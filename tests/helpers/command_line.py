@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 
 from click.testing import Result
+
+from tests.helpers.shells import printed_words
 
 Run = Callable[..., Result]
 """Runs it with words, and expects an exit status."""
@@ -13,6 +14,6 @@ Run = Callable[..., Result]
 
 def command(result: Result) -> list[str]:
     """Return the words of the command that a refusal ends with, less its first."""
-    first, *words = shlex.split(result.output.splitlines()[-1])
+    first, *words = printed_words(result.output.splitlines()[-1])
     assert first == "cookiecutter"
     return words

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import BakedProject
+from tests.helpers.shells import printed_words
+from torch_plan.text import shell_line
 
 FakeUv = Callable[..., Path]
 """Puts a program in the place of uv, and returns the record of its calls."""
@@ -50,14 +51,14 @@ def said(capfd: pytest.CaptureFixture[str]) -> str:
 
 def next_step(printed: str) -> list[str]:
     """Return the words of the one line to type that a message ends with."""
-    commands = [line for line in printed.splitlines() if re.match("    (uv|cd|mv) ", line)]
+    commands = [line for line in printed.splitlines() if re.match("    (uv|cd|mv|move) ", line)]
     assert len(commands) == 1, printed
-    return shlex.split(commands[0])
+    return printed_words(commands[0].strip())
 
 
 def take(step: list[str]) -> None:
     """Type the command that a message ends with."""
-    line = " ".join(word if word == "&&" else shlex.quote(word) for word in step)
+    line = " ".join(word if word == "&&" else shell_line([word]) for word in step)
     subprocess.run(line, shell=True, check=True, cwd="/")
 
 

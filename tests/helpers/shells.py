@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
+import sys
+
+
+def printed_words(line: str) -> list[str]:
+    """Return the words of a command that was printed for the shell of this system."""
+    return powershell_words(line.strip()) if sys.platform == "win32" else shlex.split(line)
 
 
 def sh_words(line: str) -> list[str]:

@@ -12,6 +12,8 @@ import pytest
 from tests.helpers.hook import (
     FakeUv,
 )
+from tests.helpers.machines import python_program
+from tests.helpers.missing import missing
 from tools.lib.lock import find_uv
 
 
@@ -20,11 +22,15 @@ def one_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Leave uv and the running Python to the hook, without downloads; return their folder."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "uv").symlink_to(find_uv())
-    (folder / "python3").symlink_to(Path(sys.executable).resolve())
-    (folder / "mv").symlink_to(str(shutil.which("mv")))
     monkeypatch.delenv("UV", raising=False)
-    monkeypatch.setenv("PATH", str(folder))
+    if sys.platform == "win32":  # where a program is no program behind a link of another folder
+        shutil.copy(find_uv(), folder)
+        monkeypatch.setenv("PATH", os.pathsep.join([str(folder), sys.base_prefix]))
+    else:
+        (folder / "uv").symlink_to(find_uv())
+        (folder / "python3").symlink_to(Path(sys.executable).resolve())
+        (folder / "mv").symlink_to(str(shutil.which("mv")))
+        monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "pythons"))
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
@@ -41,17 +47,16 @@ def fake_uv(one_python: Path, tmp_path: Path) -> FakeUv:
     ) -> Path:
         record = tmp_path / "calls"
         record.touch()
-        (one_python / "uv").unlink()
-        (one_python / "uv").write_text(
-            f"#!{sys.executable}\n"
+        python_program(
+            one_python / "uv",
             "import json, os, pathlib, sys, time\n"
             "arguments = sys.argv[1:]\n"
             f"if arguments == ['workspace', 'dir']:\n    {workspace}\n"
+            "if arguments[:2] == ['python', 'find']:\n    sys.exit()\n"
             f"if arguments == ['--version']:\n    print('uv {version} (x)')\n    sys.exit()\n"
             f"with open({str(record)!r}, 'a') as record:\n"
-            "    print(json.dumps([arguments, dict(os.environ)]), file=record)\n" + code
+            "    print(json.dumps([arguments, dict(os.environ)]), file=record)\n" + code,
         )
-        (one_python / "uv").chmod(0o755)
         return record
 
     return install
@@ -60,4 +65,5 @@ def fake_uv(one_python: Path, tmp_path: Path) -> FakeUv:
 @pytest.fixture
 def with_git(one_python: Path) -> None:
     """Leave git to the hook too."""
-    (one_python / "git").symlink_to(str(shutil.which("git", path=os.defpath)))
+    git = shutil.which("git", path=os.defpath) or missing("git is not here")
+    (one_python / "git").symlink_to(git)

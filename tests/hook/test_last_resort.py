@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from tests.conftest import Bake, empty_config
 from tests.helpers.answers import ANSWERS
 from tests.helpers.elsewhere import HERE, answers, copy_template
 from tests.helpers.hook import LOCKS, FakeUv, lock_step, next_step, said
+from tests.helpers.machines import python_program
 from tools.lib.replica import Replica
 from tools.lib.server import Response, Server
 
@@ -83,8 +83,7 @@ def test_a_uv_that_hangs_where_it_is_asked(
 
 def test_a_git_that_hangs(hasty: Path, fake_uv: FakeUv, one_python: Path, tmp_path: Path) -> None:
     fake_uv(LOCKS)
-    (one_python / "git").write_text(f"#!{sys.executable}\nimport time\n{SLEEPS}")
-    (one_python / "git").chmod(0o755)
+    python_program(one_python / "git", f"import time\n{SLEEPS}")
     printed = start(hasty, tmp_path, git="yes")
     assert "git could not make the project a repository: `git init` took longer" in printed
     assert "The project is in" in printed

@@ -27,6 +27,7 @@ from tests.helpers.hook import (
     said,
     take,
 )
+from tests.helpers.machines import signals
 from tests.helpers.proof import check_locked
 from tools.lib.replica import Replica
 
@@ -121,6 +122,7 @@ def test_awkward_folders(fake_uv: FakeUv, replica: Replica, tmp_path: Path, name
         assert next_step(done.stderr)[2] == str(output / "my-ml-project")
 
 
+@signals
 @pytest.mark.parametrize("everyone", [True, False], ids=["terminal", "hook-alone"])
 def test_interrupt(fake_uv: FakeUv, replica: Replica, tmp_path: Path, everyone: bool) -> None:
     record = fake_uv("print(os.getppid(), file=sys.stderr, flush=True)\ntime.sleep(60)\n")

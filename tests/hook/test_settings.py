@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import zipfile
 from pathlib import Path
@@ -30,6 +29,7 @@ from tests.helpers.hook import (
     uv_toml,
 )
 from tests.helpers.proof import check_locked
+from tests.helpers.shells import printed_words
 from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
 from tools.lib.server import Response, Server
@@ -275,7 +275,7 @@ def test_what_to_do_where_a_likely_build_does_not_exist(
         )
         printed = said(capfd)
         assert "Nobody has confirmed the build that linux-aarch64 was to get" in printed
-        words = next(shlex.split(it) for it in printed.splitlines() if " cookiecutter " in f" {it}")
+        words = next(printed_words(it) for it in printed.splitlines() if "cookiecutter " in it)
         assert "--overwrite-if-exists" in words
         given = dict(word.split("=", 1) for word in words if "=" in word)
         assert given["platforms"] == "linux-x86_64 macos-arm64 windows-x86_64 linux-aarch64=cpu"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import types
 from dataclasses import replace
 from pathlib import Path
@@ -159,14 +160,23 @@ def test_index_without_the_version(bake: Bake, capfd: pytest.CaptureFixture[str]
 def test_no_python(bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[str]) -> None:
     python = one_python / "python3"
     python.rename(one_python / "later")
-    project = bake(**ANSWERS)
+    older = f"{sys.version_info[0]}.{sys.version_info[1] - 1}"
+    project = bake(**{**ANSWERS, "python_version": f"3.10-{older}"})
     printed = said(capfd)
     requires = project.pyproject["project"]["requires-python"]
-    assert f"\nThere is no Python {requires} here, and uv cannot download one." in printed
+    assert f"\nuv finds no Python {requires} here (it looks past virtual env" in printed
     assert not (project.path / "uv.lock").exists()
-    (one_python / "later").rename(python)
-    take(next_step(printed))
-    check_locked(project.path)
+    assert next_step(printed) == lock_step(project)
+
+
+def test_uv_gets_the_python_that_runs_this_where_it_finds_none(
+    bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As in an environment of pyenv or conda, whose own Python is not on PATH."""
+    (one_python / "python3").unlink()
+    check_locked(bake(**ANSWERS).path)
+    step = next_step(said(capfd))
+    assert Path(step[step.index("--python") + 1]).resolve() == Path(sys.executable).resolve()
 
 
 @pytest.mark.parametrize(

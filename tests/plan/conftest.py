@@ -9,6 +9,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def default_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no default, nor what is offered in its place, depend on the Python that runs the tests."""
+    """Let no default, nor what is offered in its place, depend on the running Python."""
     running = SimpleNamespace(version_info=(3, 11))
     monkeypatch.setattr("torch_plan.resolution.defaults.sys", running)

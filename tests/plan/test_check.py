@@ -53,7 +53,8 @@ OF_LINUX = {"torch_version": "2.9.1", "python_version": "3.12", "companions": "n
             ("torch_backend", "0", "release"),
             "torch_backend=cu128 with torch_version=2.15.0",
             "torch_version=2.11.0; torch_backend=cu130; torch_backend=cu132; "
-            "torch_version=2.11.0; torch_version=2.10.0; torch_backend=cpu",
+            "torch_version=2.11.0; torch_version=2.10.0; torch_backend=cpu; "
+            "torch_version=2.15.0+cu130",
             id="backend-of-the-release",
         ),
         pytest.param(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,12 +13,14 @@ import pytest
 
 from tests.helpers.machines import ENUMERATOR, fake_host, posix, program
 from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.hardware import Gpu
 from torch_plan.catalog.versions import CPU
+from torch_plan.dialogue.invocation import Invocation
 from torch_plan.dialogue.messages import say_once
 from torch_plan.dialogue.session import Session
 from torch_plan.machine import detection as module
 from torch_plan.machine.detection import detect
-from torch_plan.machine.gpus import Gpu, find_gpu
+from torch_plan.machine.gpus import find_gpu
 from torch_plan.machine.host import Host, this_host
 from torch_plan.resolution.defaults import default_backend
 
@@ -194,8 +197,8 @@ def test_files_of_linux_are_not_asked_elsewhere(system: str) -> None:
         ("2.7.0", nvidia("580.65.06", 120), "linux-x86_64", "cu128", "newest CUDA build of torch"),
         ("2.7.0", nvidia("535.54", 90), "linux-x86_64", "cu128", "this card"),
         ("2.7.0", nvidia("535.54", 70), "linux-x86_64", "cu126", "capability 7.0"),
-        ("2.6.0", nvidia("580.65.06", 90), "linux-x86_64", "cu124", "wheels are broken"),
-        ("2.6.0", nvidia("580.65.06", 90), "windows-x86_64", "cu126", "this card"),
+        ("2.6.0", nvidia("580.65.06", 90), "linux-x86_64", "cu124", "wheels for linux-x86_64 are"),
+        ("2.6.0", nvidia("580.65.06", 90), "windows-x86_64", "cu124", "not cu126: its wheels for"),
         (
             "2.6.0",
             nvidia("580.65.06", 100),
@@ -226,7 +229,7 @@ def test_files_of_linux_are_not_asked_elsewhere(system: str) -> None:
             "rocm7.2",
             "not rocm7.14: it is reported",
         ),
-        ("2.15.0", Gpu("rocm", "AMD"), "linux-x86_64", CPU, "no ROCm build for linux-x86_64"),
+        ("2.15.0", Gpu("rocm", "AMD"), "linux-x86_64", CPU, "2.15.0 has no ROCm build;"),
         ("2.13.0", amd("gfx1100"), "linux-x86_64", "rocm7.2", "newest ROCm build of torch 2.13.0."),
         ("2.13.0", amd("gfx803"), "linux-x86_64", CPU, "not compiled for gfx803)."),
         ("2.5.1", amd("gfx1201"), "linux-x86_64", CPU, "is torch 2.14.1 (rocm7.2)"),
@@ -248,6 +251,100 @@ def test_what_is_chosen(release: str, gpu: Gpu, platform: str, backend: str, rea
     assert reason in detected.sentence
 
 
+OLD, MIDDLE, NEW = ("450.80.02", "470.82"), ("535.54", "550.54", "570.86"), ("580.65", "595.10")
+CAPABILITIES = (61, 70, 75, 80, 86, 89, 90, 100, 120, 121, 0)
+"""Compute capabilities, and 0 for a card that is not known."""
+
+
+@pytest.mark.parametrize(
+    ("platform", "drivers", "expected"),
+    [
+        pytest.param(
+            "linux-x86_64",
+            OLD,
+            {"2.7.1 cu118": {61, 70, 75, 80, 86, 89, 90, 0}, " cpu": {100, 120, 121}},
+            id="linux-old",
+        ),
+        pytest.param(
+            "linux-x86_64",
+            ("525.60.13", *MIDDLE),
+            {"2.14.1 cu126": {61, 70, 75, 80, 86, 89, 90, 0}, "2.11.0 cu128": {100, 120, 121}},
+            id="linux-middle",
+        ),
+        pytest.param("linux-aarch64", OLD, {" cpu": {*CAPABILITIES}}, id="arm-old"),
+        pytest.param(
+            "linux-aarch64",
+            ("525.60.13", *MIDDLE),
+            {"2.13.0 cu126": {80, 86, 89, 90}, "2.13.0 cu129": {61, 70, 75, 100, 120, 121, 0}},
+            id="arm-middle",
+        ),
+        pytest.param(
+            "linux-aarch64",
+            NEW,
+            {"2.15.0 cu132": {80, 86, 89, 90, 100, 120, 121, 0}, "2.13.0 cu129": {61, 70, 75}},
+            id="arm-new",
+        ),
+        pytest.param(
+            "windows-x86_64",
+            ("470.82", "525.60.13"),
+            {"2.7.1 cu118": {61, 70, 75, 80, 86, 89, 90, 0}, " cpu": {100, 120, 121}},
+            id="windows-old",
+        ),
+        pytest.param(
+            "windows-x86_64",
+            MIDDLE,
+            {"2.14.1 cu126": {61, 70, 75, 80, 86, 89, 90, 0}, "2.11.0 cu128": {100, 120, 121}},
+            id="windows-middle",
+        ),
+        *(
+            pytest.param(
+                platform,
+                NEW,
+                {"2.15.0 cu132": {75, 80, 86, 89, 90, 100, 120, 121, 0}, "2.14.1 cu126": {61, 70}},
+                id=f"{platform}-new",
+            )
+            for platform in ("linux-x86_64", "windows-x86_64")
+        ),
+    ],
+)
+def test_the_default_is_the_newest_that_driver_and_card_can_run(
+    platform: str, drivers: Sequence[str], expected: Mapping[str, set[int]]
+) -> None:
+    newest = FACTS.releases[-1]
+    for driver in drivers:
+        chosen: dict[str, set[int]] = {}
+        for card in CAPABILITIES:
+            detected = detect("", FACTS, nvidia(driver, *filter(None, [card])), platform)
+            chosen.setdefault(f"{detected.release} {detected.backend}", set()).add(card)
+            # Whoever gets something older is told what keeps the newest from running.
+            reasons = ("580 needed", "not compiled", "not known which cards")
+            says_why = any(reason in detected.sentence for reason in reasons)
+            assert says_why == (detected.release != newest), detected
+        assert chosen == expected
+
+
+@pytest.mark.parametrize(
+    ("gpu", "platform", "chosen", "why"),
+    [
+        (amd("gfx942"), "linux-x86_64", "2.14.1 rocm7.2", "(not 2.15.0, which has no ROCm build;"),
+        (amd("gfx942"), "windows-x86_64", " cpu", "torch has no ROCm build for windows-x86_64."),
+        (amd("gfx803"), "linux-x86_64", " cpu", "2.14.1 has rocm7.2 and rocm7.14: not compiled"),
+        (Gpu("xpu", "Intel"), "linux-x86_64", "2.13.0 xpu", "; not 2.14.1 with xpu: it is rep"),
+        (Gpu("xpu", "Intel"), "windows-x86_64", "2.13.0 xpu", "no XPU build that anybody has"),
+        (Gpu("xpu", "Intel"), "linux-aarch64", " cpu", "no XPU build for linux-aarch64."),
+        (nvidia("580.65", 61, 90), "linux-x86_64", "2.14.1 cu126", "these cards can run"),
+        (nvidia("580.65", 61, 120), "linux-x86_64", "2.15.0 cu132", "; no build runs on all."),
+        (nvidia("470.82", 37), "linux-x86_64", " cpu", "newest release with one is torch 2.0.1"),
+        (Gpu("", "nothing"), "linux-x86_64", " cpu", "Found nothing, so"),
+    ],
+    ids=id_of,
+)
+def test_the_default_without_a_release(gpu: Gpu, platform: str, chosen: str, why: str) -> None:
+    detected = detect("", FACTS, gpu, platform)
+    assert f"{detected.release} {detected.backend}" == chosen
+    assert why in detected.sentence
+
+
 def test_the_sentence_says_what_was_found_what_was_chosen_and_why() -> None:
     host = fake_host({SYS: "535.54.03"}, {smi(): "535.54.03, 8.9\n"})
     assert detect("2.7.0", FACTS, find_gpu(host), host.platform).sentence == (
@@ -259,6 +356,11 @@ def test_the_sentence_says_what_was_found_what_was_chosen_and_why() -> None:
         "Found NVIDIA driver 580.65.06, compute capability 6.1 (GTX 10, P40): the default build is "
         "cpu, since no CUDA build of torch 2.15.0 runs here (not cu130 and cu132: not compiled for "
         "compute capability 6.1); the newest release with one is torch 2.14.1 (cu126)."
+    )
+    assert detect("", FACTS, find_gpu(pascal), pascal.platform).sentence == (
+        "Found NVIDIA driver 580.65.06, compute capability 6.1 (GTX 10, P40): the newest torch "
+        "that this driver and this card can run is 2.14.1 with cu126 (not 2.15.0, which has cu130 "
+        "and cu132: not compiled for compute capability 6.1)."
     )
     plain = fake_host()
     assert detect("2.15.0", FACTS, find_gpu(plain), plain.platform).sentence == (
@@ -337,7 +439,8 @@ def test_this_machine_is_looked_at_once(
     assert default_backend("2.7.0", FACTS).backend == "cu128"
     assert len(looked) == 1
     assert capsys.readouterr().err == ""
-    assert Session(FACTS).default_backend("2.7.0") == "cu128"
+    known = Invocation("", {"extra_context": {"torch_version": "2.7.0"}}, {}, prompts=False)
+    assert Session(FACTS, known).default_of({}, "torch_backend") == "cu128"
     assert "cu128 is the newest CUDA build of torch 2.7.0" in capsys.readouterr().err
     module._gpu_here.cache_clear()
 
@@ -354,7 +457,7 @@ def test_the_default_never_raises(monkeypatch: pytest.MonkeyPatch, facts: Facts)
 def test_a_generation_prints_the_line_once(tmp_path: Path) -> None:
     code = (
         "import os; from torch_plan.machine import detection\n"
-        "from torch_plan.machine.gpus import Gpu\n"
+        "from torch_plan.catalog.hardware import Gpu\n"
         "detection.find_gpu = lambda host: Gpu('', 'nothing')\n"
         "from cookiecutter.main import cookiecutter\n"
         f"cookiecutter({str(ROOT)!r}, no_input=True, output_dir={str(tmp_path)!r},\n"

@@ -112,11 +112,14 @@ def test_a_command_is_quoted_for_windows(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_builds_of_a_release_are_told() -> None:
     assert builds_note("2.9.1", "cpu", FACTS).splitlines() == [
         "",
-        "torch 2.9.1 has these builds: pypi (whatever PyPI ships); cpu; "
-        "cu126, cu128, cu129 and cu130 (CUDA); rocm6.3 and rocm6.4 (ROCm); xpu (Intel GPUs).",
+        "The builds: pypi (whatever PyPI ships), cpu, cu126, cu128, cu129, cu130, rocm6.3, rocm6.4 "
+        "and xpu (Intel GPUs): torch 2.9.1.",
         "A platform that does not have the build you choose gets the CPU build: with cu130, a "
         "Mac gets cpu. You need not answer anything else for that.",
     ]
+    any_release = builds_note("", "cpu", FACTS)
+    assert "cu132, cu130, cpu and pypi (whatever PyPI ships): torch 2.15.0; " in any_release
+    assert "; cu128: torch 2.11.0; " in any_release
 
 
 def test_a_cookiecutter_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

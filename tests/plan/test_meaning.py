@@ -108,7 +108,7 @@ def test_the_gpu_of_this_machine_decides(
     typed: str, found: str, proper: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def detect(release: str, facts: Facts) -> Detected:
-        return Detected(found, "Found it.")
+        return Detected(release, found, "Found it.")
 
     monkeypatch.setattr("torch_plan.machine.detection.detect_here", detect)
     understood = understand({"torch_backend": typed}, FACTS)
@@ -127,6 +127,12 @@ def test_a_toolkit_of_tomorrow(typed: str, proper: str) -> None:
         "torch_version": "2.16.0",
         "torch_backend": proper,
     }
+
+
+def test_a_build_with_the_name_of_a_system_is_told_from_a_platform() -> None:
+    (note,) = understand({"torch_backend": "cpu linux=cu130"}, FACTS).notes
+    assert note.endswith("; platforms=linux=cu130 would give it to that platform alone.")
+    assert understand({"torch_backend": "cpu gpu=cu130"}, FACTS).notes == ()
 
 
 def test_the_only_build_of_a_toolkit_is_meant() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from fnmatch import fnmatch
 
 import pytest
 
-from tests.helpers.refusals import FACTS
+from tests.helpers.refusals import FACTS, refused
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
 from torch_plan.catalog.hardware import capability, runs_on
@@ -36,6 +37,45 @@ def test_a_cell_holds_torch_its_companions_and_triton() -> None:
         ("pytorch-triton-rocm", "3.5.1"),
     ]
     assert (aarch64.backend, len(aarch64.packages)) == ("cpu", 2)
+
+
+@pytest.mark.parametrize(
+    ("typed", "proper", "requires"),
+    [
+        ("3.11", "3.11", ">=3.11,<3.15"),
+        ("3.12-3.13", "3.12-3.13", ">=3.12,<3.14"),
+        (">=3.12,<3.14", "3.12-3.13", ">=3.12,<3.14"),
+        ("3.12 to 3.13", "3.12-3.13", ">=3.12,<3.14"),
+        (">=3.11,<=3.12", "3.11-3.12", ">=3.11,<3.13"),
+        pytest.param("3.12-3.15", "3.12-3.15", ">=3.12,<3.15", id="torch-ends-before"),
+        pytest.param("3.12-3.12", "3.12-3.12", ">=3.12,<3.13", id="one"),
+    ],
+)
+def test_a_newest_python(typed: str, proper: str, requires: str) -> None:
+    assert complete({"python_version": typed}, FACTS)["python_version"] == proper
+    made = plan(python_version=typed)
+    assert (made.requires_python, made.python) == (requires, proper[:4])
+    library = plan(python_version=typed, torch_pin="minimum").requires_python
+    assert library == (requires if "-" in proper else ">=3.11")
+
+
+@pytest.mark.parametrize("typed", ["3.13-3.12", "3.12-", "3.12-4", "3.7-3.12"])
+def test_an_end_that_is_none_is_refused(typed: str) -> None:
+    with pytest.raises(Refused, match=r"PyTorch has wheels for Python 3\.8 to 3\.15"):
+        plan(python_version=typed)
+
+
+def test_a_way_to_another_python_keeps_the_newest() -> None:
+    text = refused({"torch_version": "2.9.1", "python_version": "3.8-3.12"})
+    assert "What works: python_version=3.10-3.12, or python_version=3.11-3.12" in text
+
+
+def test_a_way_to_a_build_takes_the_python_of_its_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python that runs this was asked for by nobody, whichever it is."""
+    given = {"torch_version": "2.15.0", "torch_backend": "cu118"}
+    for minor in (11, 12, 14, 15):
+        monkeypatch.setattr(sys, "version_info", (3, minor, 0, "final", 0))
+        assert "What works: torch_version=2.7.1, or" in refused(given)
 
 
 def test_pins_come_first_and_numpy_last() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from itertools import combinations
 
 import pytest
@@ -140,6 +141,7 @@ def is_a_secret(word: str) -> bool:
     return masked(word) != word
 
 
+@pytest.mark.skipif(not shutil.which("sh"), reason="there is no sh here")
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.lists(WORDS, min_size=1, max_size=8))
 @example(["project_name=R&D", 'description=it\'s $5 \\ `x` "y" !', "~/x", "-a.b"])

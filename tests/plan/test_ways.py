@@ -96,4 +96,4 @@ def test_many_mistakes_are_answered_after_a_bounded_number_of_trials() -> None:
     given = {"layout": "extras", "torch_backend": wrong, "platforms": "linux-x86_64"}
     text = refusal_text(given, find, str)
     assert text.startswith("32 problems:")
-    assert len(trials) <= 120
+    assert len(trials) <= 121  # one more without the answer that no way leads out of

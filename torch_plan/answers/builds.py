@@ -4,9 +4,10 @@ import re
 
 from torch_plan.answers import suggest
 from torch_plan.answers.indexes import IndexReader
-from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.problems import Problem
+from torch_plan.answers.vocabulary import SYSTEM_WORDS
 from torch_plan.answers.words import BackendWord, PlatformWord
-from torch_plan.catalog.versions import CPU, FAMILIES, family_of, is_build, version_key
+from torch_plan.catalog.versions import CPU, is_build, version_key
 
 _AUTO = "auto"
 """uv's word for whatever this machine can run; the template detects that before it asks."""
@@ -34,7 +35,8 @@ class BuildReader(IndexReader):
                     f"it can mean {near[0]}, or {cut[-1]} if it comes from a YAML file, where a "
                     "number without quotes loses its last zero."
                 )
-            self.refuse(key, reason, [*near[:1], *cut[-1:], *near[1:]])
+            is_near = version_key(near[0])[:2] == version_key(asked)[:2]
+            self.refuse(key, reason, [*near[:1], *cut[-1:], *near[1:]], near=int(is_near))
         return asked
 
     def is_release(self, asked: str) -> bool:
@@ -72,37 +74,26 @@ class BuildReader(IndexReader):
         known = backend in self.facts.all_backends
         if known or is_foreign or self.facts.may_have(release, backend):
             return
-        options, family = self.known_backends(), suggest.family_meant(backend)
-        reason = f"there is no such backend; the choices are: {' '.join(options)}."
+        options = self.known_backends()
+        older = "" if options == self.facts.all_backends else "; other releases have others"
+        choices = f"of torch {release} the choices are: {' '.join(options)}"
+        reason = f"there is no such backend; {choices}{older}."
         # What somebody else's index has, nobody has read.
         plain = word._replace(url=None) if isinstance(word, PlatformWord) else word
         replacements = [plain._replace(backend=name) for name in self.near_backends(backend)]
-        needed: Way = {}
-        with_family = [
-            release
-            for release in self.facts.releases
-            if family in map(family_of, self.facts.backends(release))
-        ]
         if backend == _AUTO:
             reason = (
                 "the project records which build was chosen, so that an update on another machine "
                 "does not choose again. Leave the answer out to get the build that this machine "
                 "can run."
             )
-        elif with_family and family not in map(family_of, options):
-            newest = with_family[-1]
-            near = min(
-                suggest.nearest_backends(backend, self.facts.backends(newest)),
-                key=lambda name: bool(self.facts.hardware.why_avoided(newest, name)),
+        elif {*re.split(r"\W", backend.lower())} & {*SYSTEM_WORDS}:
+            reason = (
+                f"{backend} is a system. Which platforms there are is asked later, and there "
+                "`platform=build` gives one of them another build: `linux=cu130 mac=cpu`."
             )
-            reason = f"torch {release} has no {FAMILIES[family]} build; torch {newest} has one."
-            moved = plain._replace(backend=near, release=word.release and newest)
-            needed = {} if word.release else {"torch_version": newest}
-            if self.facts.is_expected(release):
-                reason = f"nobody knows yet which {FAMILIES[family]} builds torch {release} has."
-                moved, needed = plain._replace(backend=near), {}
-            replacements = [moved, *replacements]
-        self.refuse_word(key, text, "backend", reason, replacements, first_needs=needed)
+        is_near = [name.backend for name in replacements[:1]] != [CPU]
+        self.refuse_word(key, text, "backend", reason, replacements, near=int(is_near))
 
     def known_backends(self) -> tuple[str, ...]:
         """Return the backends of the chosen release; of all releases where it is not known."""
@@ -114,4 +105,8 @@ class BuildReader(IndexReader):
             return []
         if backend == _AUTO:
             return [CPU]
-        return suggest.nearest_backends(backend, self.known_backends())
+        near = suggest.nearest_backends(backend, self.known_backends())
+        if re.search(r"\d", backend):
+            # A release that was not given follows the build.
+            near = [*suggest.nearest_backends(backend, self.facts.all_backends)[:1], *near]
+        return list(dict.fromkeys(near))

@@ -24,7 +24,7 @@ from torch_plan.answers.vocabulary import NO_WORDS, YES_WORDS
 from torch_plan.answers.words import BackendWord, PlatformWord, is_option_name, normalized
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU, PYPI
+from torch_plan.catalog.versions import CPU, PYPI, version_key
 from torch_plan.urls import url_problem, written
 
 
@@ -39,7 +39,7 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
         reader.check_free_text(key)
     slug = reader.read_slug()
     release = reader.read_release()
-    python = reader.read_python()
+    python, python_end = reader.read_python()
     chosen = {key: reader.read_choice(key) for key in choices()}
     yes_or_no = [key for key, default in fixed_defaults().items() if default in (YES, NO)]
     agreed = {key: reader.read_yes(key) for key in yes_or_no}
@@ -53,6 +53,7 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
         project_slug=slug,
         release=release,
         python=python,
+        python_end=python_end,
         variants=variants,
         layout=layout,
         companions=companions,
@@ -93,7 +94,8 @@ class _AnswerReader(BuildReader):
         value, options = self.text(key), choices()[key]
         if value not in options:
             near = suggest.close(value.lower(), options, cutoff=0.5)
-            self.refuse(key, f"the choices are: {', '.join(options)}.", [*near, *options])
+            reason = f"the choices are: {', '.join(options)}."
+            self.refuse(key, reason, [*near, *options], near=len(near))
         return value
 
     def read_yes(self, key: str) -> bool:
@@ -106,24 +108,28 @@ class _AnswerReader(BuildReader):
         slug = self.text("project_slug")
         problem = slug_problem(slug, self.text("project_name"), self.facts)
         if problem:
-            self.refuse("project_slug", problem.reason, problem.replacements)
+            self.refuse("project_slug", problem.reason, problem.replacements, near=1)
         return slug
 
-    def read_python(self) -> str:
+    def read_python(self) -> tuple[str, str]:
+        """Return the oldest Python to support, and the newest if one is named: `3.12-3.13`."""
         asked, pythons = self.text("python_version"), self.facts.all_pythons
-        if asked in pythons:
-            return asked
-        meant = asked.rstrip("t")
+        first, dash, last = asked.partition("-")
+        known = [python for python in (first, last) if python in pythons]
+        if len(known) > bool(dash) and known == sorted(known, key=version_key):
+            return first, last
+        meant = first.rstrip("t")
         reason = f"PyTorch has wheels for Python {self.facts.span(pythons)}."
-        if meant != asked and meant in pythons:
+        if meant != first and meant in pythons:
             reason = f"requires-python cannot ask for a free-threaded build; {reason}"
         if asked == "3.1":
             reason = f"{reason} If you meant 3.10 in a YAML file, put quotes around it."
             meant = "3.10"
         near = suggest.nearest_versions(meant, pythons)[0]
         replacements = [near, *suggest.nearest(near, pythons, pythons)]
-        self.refuse("python_version", reason, replacements)
-        return asked
+        is_near = not dash and version_key(near) == version_key(meant)
+        self.refuse("python_version", reason, replacements, near=int(is_near))
+        return first, last
 
     def read_variants(self, layout: str) -> tuple[Variant, ...]:
         key = "torch_backend"
@@ -179,7 +185,8 @@ class _AnswerReader(BuildReader):
             reason = f"two builds are named {name!r} (`-`, `_` and `.` count as the same)."
             repeats = same[0][1:] == variant[1:]
             numbered = word._replace(name=f"{name}-2")
-            self.refuse_word(key, text, "twice", reason, ["" if repeats else plain, numbered])
+            ways = ["" if repeats else plain, numbered]
+            self.refuse_word(key, text, "twice", reason, ways, near=1)
 
     def near_platforms(self, platform: str) -> list[str]:
         """Return the platforms that may have been meant, none where it is one."""
@@ -198,7 +205,7 @@ class _AnswerReader(BuildReader):
                 leave_out = "" if len(set(words)) > 1 else NO_COMPANIONS
                 options = ", ".join(known)
                 reason = f"the packages released in step with torch are: {options}; or none."
-                self.refuse_word(key, word, "name", reason, near or [leave_out])
+                self.refuse_word(key, word, "name", reason, near or [leave_out], near=len(near))
         chosen = tuple(name for name in known if name in names)
         return chosen, frozenset(name for name in chosen if name not in words)
 
@@ -245,7 +252,8 @@ class _AnswerReader(BuildReader):
         replacements = [str(word._replace(platform=name, backend=backend)) for name in near]
         others = [other for other in self.text("platforms").split() if other != text]
         nothing_near = "" if others else " ".join(DEFAULT_PLATFORMS)
-        self.refuse_word("platforms", text, "platform", reason, replacements or [nothing_near])
+        ways = replacements or [nothing_near]
+        self.refuse_word("platforms", text, "platform", reason, ways, near=len(replacements))
 
     def check_word_url(self, text: str, word: PlatformWord) -> None:
         """Refuse an index of a platform's own that is no URL, or that no build comes from."""

@@ -16,6 +16,7 @@ from torch_plan.answers.vocabulary import (
     ANY_GPU,
     FAMILY_WORDS,
     MACHINE_WORDS,
+    NO_WORDS,
     SYSTEM_WORDS,
 )
 from torch_plan.answers.words import BackendWord, PlatformWord
@@ -36,7 +37,11 @@ class Machine(NamedTuple):
     """What some words depend on besides the answers and the facts; both are asked when needed."""
 
     backend: Callable[[str], str]
-    """Release -> the backend that this machine can run."""
+    """Release, empty for any -> the backend that this machine can run."""
+    release: Callable[[str], str]
+    """Answer `torch_backend` -> the newest release that has its builds."""
+    hardware: Callable[[str, str], tuple[str, str] | None]
+    """Text, release or nothing -> if it names a card or a driver, the backend for it, and why."""
     all_platforms: Callable[[ProperAnswers], str]
     """Every platform that answers can be served on, as a word list."""
 
@@ -61,8 +66,8 @@ def with_platforms(answers: ProperAnswers, platforms: Iterable[str]) -> ProperAn
 class _Reading:
     """Takes one set of answers; each answer may need others to be understood.
 
-    The release comes first, since the words of builds and platforms depend on it. It may name the
-    build too.
+    A release that is given comes first, since the words of builds and platforms depend on it. It
+    may name the build too.
     """
 
     def __init__(self, answers: Mapping[str, str], facts: Facts, machine: Machine) -> None:
@@ -93,6 +98,13 @@ class _Reading:
             if typed != proper and typed.split() != proper.split():
                 reason = self.reasons.get(key, "")
                 yield f"{key}={typed.strip()} is taken for {proper}{reason}."
+        for word in self.typed.get("torch_backend", "").split():
+            name, equals, _ = word.partition("=")
+            if equals and (name in PLATFORMS or name.lower() in SYSTEM_WORDS):
+                yield (
+                    f"{word} is a build named {name}, to switch to on every platform; "
+                    f"platforms={word} would give it to that platform alone."
+                )
 
     def read_release(self) -> None:
         """Understand `torch_version`, which may name a build too, as PyTorch's versions do."""
@@ -113,7 +125,7 @@ class _Reading:
         """Return the release that is meant: `2.9.1` for `v2.9`, the newest for `latest`."""
         if typed in self.facts.releases:
             return typed
-        text = re.sub(r"^(py)?torch[ =]*|^v(?=\d)", "", typed.lower())
+        text = _digits(re.sub(r"^(py)?torch[ =]*|^v(?=\d)", "", typed.lower()))
         if text in ("latest", "newest", "stable"):
             return self.facts.releases[-1]
         base, plus, label = text.partition("+")
@@ -128,58 +140,89 @@ class _Reading:
     @property
     def main_release(self) -> str:
         """The release of all that names none of its own."""
-        return self.proper.get("torch_version", self.facts.releases[-1])
+        return self.proper.get("torch_version") or self.machine.release(
+            self.proper.get("torch_backend", CPU)
+        )
 
     def python(self, typed: str) -> str:
-        """Return the Python that is meant: `3.12` for `Python 3.12.4` and for `py312`."""
+        """Return the Python that is meant: `3.12` for `Python 3.12.4` and for `py312`.
+
+        With a newest one it is `3.12-3.13`, for `>=3.12,<3.14` too.
+        """
         if typed in self.facts.all_pythons:
             return typed
+        ends = re.fullmatch(r"(.+?)(?:\s*-\s*|\s+to\s+|\s*,\s*(<=?)\s*)(\d.*)", typed)
+        if ends:
+            first, last = self.python(ends[1]), self.python(ends[3])
+            if ends[2] == "<" and last in self.facts.all_pythons[1:]:
+                last = self.facts.all_pythons[self.facts.all_pythons.index(last) - 1]
+            return f"{first}-{last}"
         match = re.fullmatch(
-            r"(?:python|cpython|py|cp|>=)?[ -]*(\d)\.?(\d+)(?:\.\d+)?", typed.lower()
+            r"(?:python|cpython|py|cp|>=)?[ -]*(\d)\.?(\d+)(?:\.\d+)?", _digits(typed.lower())
         )
         python = f"{match[1]}.{match[2]}" if match else typed
         return python if python in self.facts.all_pythons else typed
 
     def backends(self, typed: str) -> str:
+        hardware = self.machine.hardware(typed, self.proper.get("torch_version", ""))
+        if hardware:
+            backend, self.reasons["torch_backend"] = hardware
+            return backend
         words = [BackendWord.parse(word) for word in _split(typed)]
         return " ".join(
             str(
                 word._replace(
-                    backend=self.backend("torch_backend", word.backend, word.release),
+                    backend=self.backend(
+                        "torch_backend",
+                        word.backend,
+                        word.release or self.proper.get("torch_version", ""),
+                    ),
                     release=word.release and self.release(word.release),
                 )
             )
             for word in words
         )
 
-    def backend(self, key: str, typed: str, release: str | None) -> str:
-        """Return the backend that is meant, of several only the one that this machine can run."""
+    def backend(self, key: str, typed: str, release: str) -> str:
+        """Return the backend that is meant, of several only the one that this machine can run.
+
+        Where none is given, or that has none, it is one of the newest release that has any.
+        """
         word = typed.lower().removeprefix("pytorch-")
         if word in self.facts.all_backends:
             return word
-        if FAMILY_WORDS.get(word) == CPU:
+        family = FAMILY_WORDS.get(word)
+        if family and family not in _NUMBERED:
             if word in ("mps", "metal"):
                 self.reasons[key] = ", the macOS build, which uses Metal"
-            return CPU
-        if word == ANY_GPU or FAMILY_WORDS.get(word) in _NUMBERED:
-            detected = self.machine.backend(release or self.main_release)
-            families = (*_NUMBERED, "xpu") if word == ANY_GPU else (FAMILY_WORDS[word],)
-            if family_of(detected) in families:
-                self.reasons[key] = ", which this machine can run"
-                return detected
-            asked, hardware = release or self.main_release, self.facts.hardware
+            return family
+        if word != ANY_GPU and not family:
+            return _number(word, self.facts, release or self.facts.releases[-1]) or typed
+        detected = self.machine.backend(release)
+        families = (family,) if family else (*_NUMBERED, "xpu")
+        if family_of(detected) in families:
+            self.reasons[key] = ", which this machine can run"
+            return detected
+        others = () if self.facts.is_expected(release) else reversed(self.facts.releases)
+        for asked in filter(None, (release, *others)):
+            hurts = self.facts.hardware.why_avoided
             alike = [name for name in self.facts.backends(asked) if family_of(name) in families]
-            fit = [name for name in alike if not hardware.why_avoided(asked, name)] or alike
+            fit = [name for name in alike if not hurts(asked, name)] or alike
             if len(fit) == 1:
                 unhurt = " that is not reported to hurt" if fit != alike else ""
                 self.reasons[key] = f", the only one that torch {asked} has{unhurt}"
                 return fit[0]
-            return typed
-        return _number(word, self.facts, release or self.main_release) or typed
+            if fit:
+                break
+        return typed
 
     def companions(self, typed: str) -> str:
         known = self.facts.all_companions
         words = [word.lower() for word in _split(typed)]
+        if words == ["both"]:
+            return " ".join(known[:2])
+        if words and words[0] in (*NO_WORDS, "-"):
+            return NO_COMPANIONS
         if words == [_ALL]:
             release = self.main_release
             exists = release in self.facts.releases or self.facts.is_expected(release)
@@ -202,7 +245,8 @@ class _Reading:
             str(
                 word._replace(
                     platform=self.platform(word.platform, word.release or self.main_release),
-                    backend=word.backend and self.backend("platforms", word.backend, word.release),
+                    backend=word.backend
+                    and self.backend("platforms", word.backend, word.release or self.main_release),
                     release=word.release and self.release(word.release),
                 )
             )
@@ -216,6 +260,8 @@ class _Reading:
         word = re.sub(r"[_/]", "-", re.sub(r"x86[-_]64", "x64", typed.lower()))
         name, separator, rest = word.partition("-")
         system, machine = SYSTEM_WORDS.get(name), MACHINE_WORDS.get(rest)
+        if system == "macos" and re.fullmatch(r"m\d", rest):
+            machine = "arm"
         if not system or (separator and not machine):
             return typed
         if not machine:
@@ -237,10 +283,19 @@ class _Reading:
 def _split(text: str) -> tuple[str, ...]:
     """Return the words of a list: between spaces, commas and semicolons, `CUDA 12.8` is one."""
     text = re.sub(r"(?i)\b(cuda|cu|rocm|hip) +(?=\d)", r"\1", text)
+    text = re.sub(r"(?i)\b(mac|macos|osx) +(m\d|arm\w*|intel)\b", r"\1-\2", text)
+    text = re.sub(r"(?i)\b(intel|arm64|m\d) +(mac|macos)\b", r"\2-\1", text)
+    text = re.sub(r"(?i)(?<=\s)(and|&|\+)(?=\s)", "", text)
     spaced = (
         word if re.search("://|@", word) else re.sub("[,;]", " ", word) for word in text.split()
     )
     return tuple(word.strip(",;") for word in " ".join(spaced).split())
+
+
+def _digits(text: str) -> str:
+    """Return a text with the slips of versions mended: `2.10` for `2.1O`, `3.12` for `3,l2`."""
+    text = re.sub(r"(?<=\d),(?=[\dlo])", ".", text)
+    return re.sub(r"(?<=\d)o|(?<=\.)l(?=\d)", lambda slip: "0" if slip[0] == "o" else "1", text)
 
 
 def _as_one_of(options: Collection[str], typed: str) -> str:

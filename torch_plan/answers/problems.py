@@ -49,6 +49,8 @@ class Problem(NamedTuple):
     """Why that cannot be."""
     ways: tuple[Way, ...] = ()
     """Changes that may work, the nearest first; each is tried before it is offered."""
+    near: int = 0
+    """How many of them, from the first, give what was probably meant: a word that is misspelt."""
 
 
 FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]

@@ -1,7 +1,8 @@
 """`cookiecutter.json`: the one list of the answers, of their choices and of fixed defaults.
 
 Most answers are asked for. Those under `_unasked` are not, and can be given all the same: by the
-command, a configuration file, the Python API or cruft. They are recorded like all others.
+command, a configuration file, the Python API or cruft. They are recorded like all others. Those
+under `_computed` are asked for only where earlier answers leave a choice.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ QUESTIONS_PATH = next(path for path in _PLACES if path.exists())
 
 YES, NO = "yes", "no"
 
+_CHECK = "__asked_"
+"""Begins the private variable that is rendered after a question, or in the place of one."""
+
 
 @lru_cache(maxsize=1)
 def questions() -> dict[str, Any]:
@@ -33,6 +37,13 @@ def asked() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
+def in_order() -> tuple[str, ...]:
+    """Return the answers that a person may be asked for, those under `_computed` among them."""
+    checks = [key for key in questions() if key.startswith(_CHECK)]
+    return tuple(key.removeprefix(_CHECK) for key in checks)
+
+
+@lru_cache(maxsize=1)
 def unasked() -> dict[str, str]:
     """Return the default of each answer that nobody is asked for."""
     return {key: as_text(value) for key, value in questions()["_unasked"].items()}
@@ -41,7 +52,8 @@ def unasked() -> dict[str, str]:
 @lru_cache(maxsize=1)
 def fixed_defaults() -> dict[str, str]:
     """Return the default of each answer as text; of those that are computed, the template."""
-    return {**{key: as_text(questions()[key]) for key in asked()}, **unasked()}
+    templates = {**questions(), **questions()["_computed"]}
+    return {**{key: as_text(templates[key]) for key in in_order()}, **unasked()}
 
 
 @lru_cache(maxsize=1)

@@ -22,10 +22,10 @@ class Reader:
         """Return the words of a list."""
         return self.text(key).split()
 
-    def refuse(self, key: str, reason: str, replacements: Iterable[str]) -> None:
-        """Refuse a whole answer; each replacement is a way out."""
+    def refuse(self, key: str, reason: str, replacements: Iterable[str], near: int = 0) -> None:
+        """Refuse a whole answer; each replacement is a way out, the first ones what was meant."""
         ways = tuple({key: value} for value in dict.fromkeys(replacements) if value)
-        self.problems.append(Problem((key,), f"{key}={self.text(key)}", reason, ways))
+        self.problems.append(Problem((key,), f"{key}={self.text(key)}", reason, ways, near))
 
     def refuse_word(
         self,
@@ -35,14 +35,13 @@ class Reader:
         reason: str,
         replacements: Iterable[object],
         *,
-        first_needs: Way | None = None,
         also: Sequence[Way] = (),
+        near: int = 0,
     ) -> None:
         """Refuse one word of an answer; each replacement is a way out, `also` are other ones.
 
-        The first replacement may need other answers as well. `about` tells two problems of one word
-        apart. An empty replacement leaves the word out: the way out for a repeated word, and for
-        one that resembles no other.
+        `about` tells two problems of one word apart. An empty replacement leaves the word out: the
+        way out for a repeated word, and for one that resembles no other.
         """
         words = self.text(key).split()
         ways: list[Way] = []
@@ -54,8 +53,7 @@ class Reader:
                 changed = words[:last] + words[last + 1 :]
             kept = dict.fromkeys(other for other in changed if other)
             if kept:
-                needed = {} if ways else first_needs or {}
-                ways.append({**needed, key: " ".join(kept)})
+                ways.append({key: " ".join(kept)})
         heading = f"{word} in {key}={self.text(key)}" if len(words) > 1 else f"{key}={word}"
         key_of = (key, word, about)
-        self.problems.append(Problem(key_of, heading, reason, (*ways, *also)))
+        self.problems.append(Problem(key_of, heading, reason, (*ways, *also), near))

@@ -53,6 +53,8 @@ class Answers(NamedTuple):
     release: str
     """The release of all that names none of its own."""
     python: str
+    python_end: str
+    """The newest Python to support, empty for the newest that there is."""
     variants: tuple[Variant, ...]
     layout: str
     companions: tuple[str, ...]

@@ -14,7 +14,7 @@ LONGEST = 64
 """How many characters a name may have: one part of a path may have 255 bytes, with suffixes."""
 
 _LATIN = str.maketrans(
-    {"ä": "ae", "å": "aa", "æ": "ae", "ð": "d", "đ": "d", "ħ": "h", "ı": "i", "ł": "l"}
+    {"ä": "ae", "å": "aa", "æ": "ae", "ð": "d", "đ": "d", "ħ": "h", "\u0131": "i", "ł": "l"}
     | {"ŋ": "n", "ö": "oe", "ø": "oe", "œ": "oe", "þ": "th", "ß": "ss", "ü": "ue"}
 )
 """How passports write the letters that are more than one of a-z with a mark (ICAO Doc 9303-3)."""

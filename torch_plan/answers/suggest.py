@@ -72,12 +72,17 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
     family = family_meant(word)
     alike = [name for name in options if family_of(name) == family or name.startswith(word)]
     asked_number = _digits(word)
+    alike.reverse()
     if asked_number:
-        # A digit too many: `cu1288` is nearer to cu128 than to cu130.
+        # A digit too many, or one too few: `cu1288` and `cu12` are nearer to cu128 than to cu130.
         distance = {name: abs(_digits(name) - asked_number) for name in alike}
-        alike.sort(key=lambda name: (not word.startswith(name), distance[name]))
-    else:
-        alike.reverse()
+        begun = {name: name.startswith(word) for name in alike}
+        alike.sort(
+            key=lambda name: (
+                not (begun[name] or word.startswith(name)),
+                not begun[name] and distance[name],
+            )
+        )
     return list(dict.fromkeys([*alike, *close(word, options), CPU]))[:3]
 
 

@@ -3,7 +3,7 @@
 answers so far ── find_problems ──> problems
     ── may later questions solve them? (Search among ways that change later answers)
     ──> problems that last ── may this question solve them? (Search among its answers)
-    ──> the question again, with that answer as its default
+    ──> the question again, with what was meant as its default, else the one that it had
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from torch_plan.answers.problems import FindProblems, Problem, Way, change
-from torch_plan.answers.questions import asked, choices
+from torch_plan.answers.problems import FindProblems, Problem, Way
+from torch_plan.answers.questions import choices, in_order
 from torch_plan.answers.records import MAIN_PLATFORM
 from torch_plan.catalog.facts import Facts
 from torch_plan.resolution import defaults
@@ -25,7 +25,15 @@ class Again(NamedTuple):
     text: str
     """Why, and what works."""
     default: str
-    """An answer that can stand, the nearest one that was found."""
+    """An answer that can stand: what was probably meant, else the default that it had."""
+
+
+def settled(key: str, answers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return answers without a build, where the release that is typed after it names another."""
+    overrules = key == "torch_version" and "+" in answers[key]
+    if overrules and " " not in answers.get("torch_backend", ""):
+        return {name: answer for name, answer in answers.items() if name != "torch_backend"}
+    return answers
 
 
 def lasting_problems(
@@ -54,42 +62,43 @@ def lasting_problems(
 
 
 def question_again(
-    key: str, given: Mapping[str, str], find_problems: FindProblems, facts: Facts
+    key: str, given: Mapping[str, str], usual: str, find_problems: FindProblems, facts: Facts
 ) -> Again | None:
     """Return the question to ask again for an answer, None if that can stand.
 
-    It can also stand where no other answer to this question would help: what is wrong is told
-    together with everything else, after the last question.
+    `usual` is the default that the question had. The answer can also stand where no other answer to
+    this question would help: what is wrong is told together with everything else, after the last
+    question.
     """
-    later = asked()[asked().index(key) + 1 :]
+    later = in_order()[in_order().index(key) + 1 :]
 
     def lasting(answers: Mapping[str, str]) -> Sequence[Problem]:
-        return lasting_problems(answers, later, find_problems, facts)
+        return lasting_problems(settled(key, answers), later, find_problems, facts)
 
-    search = Search(given, lasting, lambda _, way: set(way) == {key})
+    def misspelt(answers: Mapping[str, str]) -> Sequence[Problem]:
+        return [problem._replace(ways=problem.ways[: problem.near]) for problem in lasting(answers)]
+
+    def answers_this(_: Mapping[str, str], way: Way) -> bool:
+        return set(way) == {key}
+
+    search = Search(given, lasting, answers_this)
     if not search.problems:
         return None
-    way_out = search.way_out()
-    others = {name: answer for name, answer in given.items() if name != key}
-    nearest = [way_out.answers[key]] if way_out else []
-    usual = [defaults.complete(others, facts)[key], *choices().get(key, ())]
-    for default in nearest or usual:
+    meant, way_out = Search(given, misspelt, answers_this).way_out(), search.way_out()
+    first, last = ([found.answers[key]] if found else [] for found in (meant, way_out))
+    for default in (*first, usual, *choices().get(key, ()), *last):
         if not search.problems_of({**given, key: default}):
             return Again(_text(search, {key: default}), default)
     return None
 
 
 def _text(search: Search, default: Mapping[str, str]) -> str:
-    """Return what is wrong, and what works: as an answer here, or from the beginning."""
+    """Return what is wrong, and which answers to this question work."""
     lines = []
     for problem in distinct(search.problems):
         lines += ["", f"  {problem.heading}", f"    {problem.reason}"]
         ways = search.working_ways(problem, search.problems, default)
         here = [str(*way.values()) for way in ways if way.keys() == default.keys()]
-        elsewhere = [change(way) for way in ways if not default.keys() & way.keys()]
         if here:
             lines.append(f"    What works: {', or '.join(here[:OFFERED])}")
-        if elsewhere:
-            other = ", or ".join(elsewhere[:OFFERED])
-            lines.append(f"    For {other}, press Ctrl-C and start again.")
     return "\n".join(lines)

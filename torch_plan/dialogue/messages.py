@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
 import click
 
-from torch_plan.answers.questions import unasked
+from torch_plan.addresses import DOCS
+from torch_plan.answers.questions import QUESTIONS_PATH, unasked
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import CPU, FAMILIES, PYPI, family_of
+from torch_plan.catalog.versions import CPU, PYPI, family_of, version_key
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.project.plan import Plan
+from torch_plan.resolution.defaults import default_release
 from torch_plan.text import listed, shell_line
 from torch_plan.urls import masked
 
 _said: set[str] = set()
+
+ANSWERS = f"{DOCS}/answers.md"
+"""The page about every answer."""
+
+_NAMES = {PYPI: f"{PYPI} (whatever PyPI ships)", "xpu": "xpu (Intel GPUs)"}
+"""Builds whose names say too little."""
+
+_TOLD = 6
+"""How many releases are told with their builds."""
 
 
 def say(text: str) -> None:
@@ -47,22 +59,44 @@ def end(message: str, invocation: Invocation) -> NoReturn:
 def unasked_note(answers: Mapping[str, str]) -> str:
     """Return which answers a person is not asked for, and what they are."""
     words = shell_line(f"{key}={answers[key]}" for key in unasked())
-    return f"Not asked; add any of them to the command to change it (docs/answers.md):\n{words}\n"
+    return (
+        f"Not asked; add any of them to the command to change it ({ANSWERS}):\n{words}\n"
+        "At each question `?` shows help.\n"
+    )
+
+
+MISSED = f"""\
+A library to publish: make it again with torch_pin=minimum ({ANSWERS}#torch_pin).
+A Dockerfile: make it again with dockerfile=yes ({ANSWERS}#dockerfile)."""
+"""What people miss among the answers that they are not asked for."""
+
+
+def help_on(key: str) -> str:
+    """Return what an answer is, as the page about all of them has it."""
+    path = QUESTIONS_PATH.with_name("docs") / "answers.md"
+    try:
+        page = path.read_text(encoding="utf-8")
+    except OSError:
+        page = ""
+    section = re.search(rf"(?m)^## `{key}`\n\n(.+)$", page)
+    return f"\n{section[1] if section else key} ({ANSWERS}#{key})\n"
 
 
 def builds_note(release: str, detected: str, facts: Facts) -> str:
-    """Return which builds a release has, and what a platform without the chosen one gets."""
-    families: dict[str, list[str]] = {}
-    for backend in facts.backends(release):
-        families.setdefault(FAMILIES[family_of(backend)], []).append(backend)
-    whatever = {PYPI: f"{PYPI} (whatever PyPI ships)", CPU: CPU, "xpu": "xpu (Intel GPUs)"}
-    builds = "; ".join(
-        whatever.get(names[0], f"{listed(names)} ({family})") for family, names in families.items()
-    )
-    accelerated = [name for name in facts.backends(release) if family_of(name) == "cu"]
+    """Return which builds there are, and what a platform without the chosen one gets.
+
+    Without a release it is told which is the newest with each build.
+    """
+    newest: dict[str, list[str]] = {}
+    for backend in facts.backends(release) if release else reversed(facts.all_backends):
+        name = release or default_release(backend, facts)
+        newest.setdefault(name, []).append(_NAMES.get(backend, backend))
+    told = sorted(newest, key=version_key, reverse=True)[:_TOLD]
+    builds = "; ".join(f"{listed(newest[name])}: torch {name}" for name in told)
+    accelerated = [name for name in facts.backends(release or told[0]) if family_of(name) == "cu"]
     example = detected if detected != CPU else [CPU, *accelerated][-1]
     return (
-        f"\ntorch {release} has these builds: {builds}.\n"
+        f"\nThe builds{'' if release else ', and the newest release with each'}: {builds}.\n"
         f"A platform that does not have the build you choose gets the CPU build: with {example}, a "
         "Mac gets cpu. You need not answer anything else for that."
     )

@@ -12,7 +12,14 @@ from typing import Any, NoReturn
 from torch_plan.answers import suggest
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
-from torch_plan.answers.questions import as_text, asked, fixed_defaults, questions, unasked
+from torch_plan.answers.questions import (
+    as_text,
+    asked,
+    fixed_defaults,
+    in_order,
+    questions,
+    unasked,
+)
 from torch_plan.answers.records import FREE_TEXT
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import version_key
@@ -20,8 +27,10 @@ from torch_plan.dialogue import commands
 from torch_plan.dialogue.commands import Commands, unknown_keys
 from torch_plan.dialogue.invocation import Invocation, find_invocation
 from torch_plan.dialogue.messages import (
+    MISSED,
     builds_note,
     end,
+    help_on,
     old_system_notes,
     say,
     say_once,
@@ -78,6 +87,7 @@ class Session:
                 say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
         known = self.commands.known
         context.update({key: known.get(key, default) for key, default in unasked().items()})
+        context.update({key: known[key] for key in questions()["_computed"] if key in known})
         if invocation.prompts:
             self.check_given()
             say(unasked_note(texts_of(context)))
@@ -112,31 +122,48 @@ class Session:
 
         given = {**self.commands.unknown, **self.commands.known}
         find = self.commands.find_problems
-        if given and lasting_problems(given, asked(), find, self.facts):
+        if given and lasting_problems(given, in_order(), find, self.facts):
             self.refuse(given)
 
     def ask_again(self, context: MutableMapping[str, Any], key: str) -> str:
         """Ask a person for an answer again, until it can stand.
 
+        One that was not asked for yet gets its default, and is asked for where there is a choice.
         Where nobody is asked, `check` says at the end what is wrong. So it does where answers come
         through a pipe: one that is asked for again would take the answer to the next question.
         """
+        is_new = key not in context
+        if is_new:
+            context[key] = self.default_of(context, key)
         is_replay = bool(self.invocation.parameters.get("replay"))
         if not self.invocation.prompts or is_replay or not sys.stdin.isatty():
             return ""
         # Imported where it is needed: only a terminal has use for it.
         from cookiecutter.prompt import read_user_variable
 
-        from torch_plan.dialogue.again import question_again
+        from torch_plan.dialogue.again import Again, question_again, settled
 
         find, known = self.commands.find_problems, self.commands.known
-        prefix = f"  [dim][{asked().index(key) + 1}/{len(asked())}][/] "
-        while again := question_again(key, {**known, **texts_of(context)}, find, self.facts):
+        number = len({*asked()}.intersection(in_order()[: in_order().index(key) + 1]))
+        prefix, prompts = f"  [dim][{number}/{len(asked())}][/] ", questions()["__prompts__"]
+        others = {name: answer for name, answer in texts_of(context).items() if name != key}
+        usual = known.get(key) or defaults.complete({**known, **others}, self.facts)[key]
+        if is_new and context[key] != fixed_defaults()[key]:
+            context[key] = read_user_variable(key, context[key], prompts, prefix)
+        again: Again | None
+        while True:
+            answers = {**known, **texts_of(context)}
+            if answers[key].strip() == "?":
+                again = Again(help_on(key), usual)
+            elif not (again := question_again(key, answers, usual, find, self.facts)):
+                break
             say(again.text)
-            prompts = questions()["__prompts__"]
             context[key] = read_user_variable(key, again.default, prompts, prefix)
         typed = {name: value for name, value in texts_of(context).items() if name in context}
-        for note in defaults.understand(typed, self.facts).notes:
+        understood = defaults.understand(settled(key, typed), self.facts)
+        if key == "torch_version":
+            context["torch_backend"] = understood.answers["torch_backend"]
+        for note in understood.notes:
             say_once(note)
         return ""
 
@@ -160,6 +187,8 @@ class Session:
             say(text)
         # An update of the template may know of more platforms, so that these are none by default.
         context.update(settled(answers, self.facts))
+        if self.invocation.prompts:
+            say(MISSED)
         return "passed"
 
     def answers_of(self, context: Mapping[str, Any]) -> ProperAnswers:
@@ -180,26 +209,39 @@ class Session:
         except Refused:
             self.refuse(answers)
 
-    def default_python(self, release: str) -> str:
-        """Return the default Python of a release, however that was typed."""
-        understood = defaults.understand({"torch_version": release}, self.facts).answers
-        return defaults.default_python(understood["torch_version"], self.facts)
+    def default_of(self, context: Mapping[str, Any], key: str) -> str:
+        """Return the default of a question, and say what is behind it.
 
-    def default_backend(self, release: str) -> str:
-        """Return the default backend; say why, and to a person which others exist."""
-        understood = defaults.understand({"torch_version": release}, self.facts).answers
-        if "torch_backend" in understood:
-            return understood["torch_backend"]
-        release = understood["torch_version"]
-        detected = defaults.default_backend(release, self.facts)
-        if self.invocation.prompts and release in self.facts.releases:
-            say(builds_note(release, detected.backend, self.facts))
-        say_once(detected.sentence)
-        return detected.backend
+        What the command gives counts before it is asked for: a release chooses the build. Whoever
+        takes the build that this machine can run gets it in a release that has it here.
+        """
+        known, facts = self.commands.known, self.facts
+        answers = {**known, **texts_of(context)}
+        if key == "torch_backend":
+            self.say_machine(defaults.understand(known, facts).answers)
+        elif key == "torch_version" and "torch_backend" not in known:
+            without = {name: text for name, text in answers.items() if name != "torch_backend"}
+            of_machine = defaults.complete(without, facts)
+            if of_machine["torch_backend"] == answers["torch_backend"]:
+                return of_machine[key]
+        proper = defaults.complete(answers, facts)
+        if key == "torch_version":
+            for note in defaults.newest_notes(proper[key], proper["torch_backend"], facts):
+                say_once(str(note))
+        return proper[key]
 
     def default_platforms(self, context: Mapping[str, Any]) -> str:
         """Return the default platforms."""
         return " ".join(default_platforms(self.answers_of(context), self.facts))
+
+    def say_machine(self, given: Mapping[str, str]) -> None:
+        """Say what was found here, and to a person which builds there are."""
+        release = given.get("torch_version", "")
+        if "torch_backend" not in given:
+            detected = defaults.default_backend(release, self.facts)
+            if self.invocation.prompts and (not release or release in self.facts.releases):
+                say(builds_note(release, detected.backend, self.facts))
+            say_once(detected.sentence)
 
     def made_with(self, context: Mapping[str, Any]) -> str:
         """Return the command that makes the project."""

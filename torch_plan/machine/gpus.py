@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from torch_plan.catalog.hardware import capability
+from torch_plan.catalog.hardware import Gpu, capability
 from torch_plan.machine.host import Host
 from torch_plan.text import listed
 
@@ -22,19 +21,6 @@ AMD_ARCHITECTURE = "UV_AMD_GPU_ARCHITECTURE"
 _DRIVER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
 _CAPABILITY = re.compile(r"[0-9]{1,3}\.[0-9]")
 _GFX = re.compile(r"gfx(?!000$)[0-9a-f]{3,5}")
-
-
-class Gpu(NamedTuple):
-    """What a machine has: the family of builds made for it, and what they depend on."""
-
-    family: str
-    """`cu`, `rocm`, `xpu`; empty for no GPU that has builds of its own."""
-    description: str
-    driver: str = ""
-    capabilities: tuple[int, ...] = ()
-    """The compute capability of each kind of NVIDIA card (90 for 9.0), empty if not known."""
-    architectures: tuple[str, ...] = ()
-    """AMD's name of each kind of its GPUs (`gfx90a`), empty if not known."""
 
 
 def find_gpu(host: Host) -> Gpu:

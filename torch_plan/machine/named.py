@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from torch_plan.catalog.hardware import Hardware
-from torch_plan.machine.gpus import Gpu, capabilities_text
+from torch_plan.catalog.hardware import Gpu, Hardware
+from torch_plan.machine.gpus import capabilities_text
 from torch_plan.text import listed
 
 _DRIVER = re.compile(r"driver(?: version)?:?\s*(\d{3}(?:\.\d+)*)", re.IGNORECASE)

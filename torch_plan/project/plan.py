@@ -68,6 +68,8 @@ class Plan(NamedTuple):
 
     python: str
     """The oldest Python, which `.python-version` names."""
+    python_end: str
+    """The newest that was asked for, empty for none: a library leaves the end open then."""
     pythons: tuple[str, ...]
     layout: str
     platforms: tuple[str, ...]
@@ -147,10 +149,11 @@ class Plan(NamedTuple):
     def requires_python(self) -> str:
         """The Pythons as `requires-python` says them: up to the first one that lacks a wheel.
 
-        A library leaves the end open; its lock ends there all the same.
+        A library leaves the end open unless one was asked for; its lock ends there all the same.
         """
         oldest = f">={self.pythons[0]}"
-        return oldest if self.is_library else f"{oldest},<{next_minor(self.pythons[-1])}"
+        is_open = self.is_library and not self.python_end
+        return oldest if is_open else f"{oldest},<{next_minor(self.pythons[-1])}"
 
     @property
     def environments(self) -> tuple[str, ...]:

@@ -65,6 +65,7 @@ class _Planner:
         known_to_hurt = tuple(warnings(self.cells))
         return Plan(
             python=answers.python,
+            python_end=answers.python_end,
             pythons=self.cells.pythons,
             layout=answers.layout,
             platforms=answers.platforms,

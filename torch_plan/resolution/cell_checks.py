@@ -82,7 +82,12 @@ class _Checks:
                 ("torch_backend", self.position(variant), "release"),
                 heading=f"torch_backend={backend} with {self.asked_release(release)}",
                 reason=f"torch {release} has: {' '.join(options)}.",
-                ways=[*self.ways.releases_with(variant)[:1], *self.ways.other_backends(variant)],
+                ways=[
+                    *self.ways.releases_with(variant)[:1],
+                    *(self.ways.own_release(variant) if len(answers.variants) > 1 else ()),
+                    *self.ways.other_backends(variant),
+                    *self.ways.relabelled(variant),
+                ],
             )
             return False
         if exists or any(self.cells.override(variant, name) for name in answers.platforms):

@@ -299,7 +299,9 @@ class Cells:
                     common.intersection_update(package.wheels)
         if self.guarded:
             common.intersection_update(self.facts.numpy_1.pythons)
-        newer = dropwhile(lambda python: python != self.answers.python, self.facts.all_pythons)
+        order, end = self.facts.all_pythons, self.answers.python_end
+        until = order.index(end) + 1 if end in order else len(order)
+        newer = dropwhile(lambda python: python != self.answers.python, order[:until])
         return tuple(takewhile(common.__contains__, newer))
 
     @cached_property

@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from torch_plan.answers.meaning import Machine, Meaning, ProperAnswers, meaning, with_platforms
+from torch_plan.answers.problems import Note
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.answers.records import DEFAULT_PLATFORMS
+from torch_plan.answers.records import (
+    DEFAULT_PLATFORMS,
+    EXTRAS,
+    GROUPS,
+    MAIN_PLATFORM,
+    MARKERS,
+    MINIMUM,
+)
 from torch_plan.answers.slugs import default_slug
+from torch_plan.answers.words import BackendWord
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, TORCH
-from torch_plan.machine.system import host_platform
 from torch_plan.resolution.check import default_platforms
+from torch_plan.text import listed
 
 if TYPE_CHECKING:
     from torch_plan.machine.detection import Detected
 
 
-def default_release(facts: Facts, platform: str) -> str:
-    """Return the newest release, but none of which this platform's CPU build is only likely."""
-    certain = (
-        release
-        for release in reversed(facts.releases)
-        if not facts.is_likely(TORCH, release, CPU, platform)
-    )
-    return next(certain)
+def default_release(backends: str, facts: Facts) -> str:
+    """Return the newest release that has all builds of an answer, the same on every machine.
+
+    A build counts where it is published for Linux x86_64, or else for any platform, and comes last
+    where it is reported to hurt. A word with a release of its own asks for nothing; a build that no
+    release has is refused later.
+    """
+    builds, published = _asking(backends) or [CPU], facts.published
+
+    def shortcomings(release: str) -> tuple[bool, ...]:
+        where = [published.platforms(TORCH, release, build) for build in builds]
+        is_main = all(MAIN_PLATFORM in platforms for platforms in where)
+        hurts = any(facts.hardware.why_avoided(release, build) for build in builds)
+        return not all(where), not is_main, hurts
+
+    return min(reversed(facts.releases), key=shortcomings)
+
+
+def _asking(backends: str) -> list[str]:
+    """Return the builds of an answer whose words name no release of their own."""
+    words = map(BackendWord.parse, backends.split())
+    return [word.backend for word in words if word.release is None]
+
+
+def newest_notes(release: str, backends: str, facts: Facts) -> Iterator[Note]:
+    """Yield that a release is the newest with its builds, nothing where it is that of all."""
+    newest, builds = default_release(CPU, facts), _asking(backends)
+    if release == newest or release != default_release(backends, facts):
+        return
+    text = f"torch {release} is the newest release with {listed(builds)}"
+    with_all = [name for name in facts.releases if {*builds} <= {*facts.published.backends(name)}]
+    for hurts in filter(None, (facts.hardware.why_avoided(with_all[-1], name) for name in builds)):
+        text += f"; of torch {with_all[-1]} {hurts}"
+    yield Note(f"{text}; torch {newest} has {listed(facts.published.backends(newest)[1:])}.")
+
+
+def default_layout(backends: str, torch_pin: str) -> str:
+    """Return `markers` for one build without a name; for several `groups`, or `extras`.
+
+    What is added to a project with groups gets the build that is chosen, by a bare `uv sync` too. A
+    library leaves the choice to its users, and they see only extras.
+    """
+    if " " not in backends and BackendWord.parse(backends).name is None:
+        return MARKERS
+    return EXTRAS if torch_pin == MINIMUM else GROUPS
 
 
 def default_python(release: str, facts: Facts) -> str:
@@ -54,20 +101,40 @@ def default_python(release: str, facts: Facts) -> str:
 
 
 def default_backend(release: str, facts: Facts) -> Detected:
-    """Return what this machine can run, and a sentence that says why. Never raises."""
+    """Return what this machine can run of a release, empty for any, and why. Never raises."""
     # Imported where it is needed: whoever names a build has no use for it.
     from torch_plan.machine.detection import Detected, detect_here
 
     try:
         return detect_here(release, facts)
     except Exception:  # noqa: BLE001  # whatever happens, a person gets a question with a default
-        return Detected(CPU, "The GPU here cannot be detected, so the default build is cpu.")
+        sentence = "The GPU here cannot be detected, so the default build is cpu."
+        return Detected(release, CPU, sentence)
+
+
+def _backend_for(text: str, release: str, facts: Facts) -> tuple[str, str] | None:
+    """Return the backend for the card or driver that a text names, and why; None for neither."""
+    if re.search("[=+]", text) or text in facts.all_backends:
+        return None
+    for platform in DEFAULT_PLATFORMS[:2]:
+        if gpu := facts.hardware.named(text, platform):
+            try:
+                # Imported where it is needed: most answers name a build.
+                from torch_plan.machine.detection import detect
+            except ImportError:  # the page has builds to choose, and no machine
+                return None
+            detected = detect(release, facts, gpu, platform)
+            why = detected.sentence.partition(": ")[2].rstrip(".")
+            return detected.backend, f": {why}"
+    return None
 
 
 def understand(answers: Mapping[str, str], facts: Facts) -> Meaning:
     """Return what answers mean on this machine; those that are not given stay out."""
     machine = Machine(
         backend=lambda release: default_backend(release, facts).backend,
+        release=lambda backends: default_release(backends, facts),
+        hardware=lambda text, release: _backend_for(text, release, facts),
         all_platforms=lambda proper: " ".join(default_platforms(proper, facts, tuple(PLATFORMS))),
     )
     return meaning(answers, facts, machine)
@@ -76,19 +143,24 @@ def understand(answers: Mapping[str, str], facts: Facts) -> Meaning:
 def complete(answers: Mapping[str, str], facts: Facts) -> ProperAnswers:
     """Return all answers in their proper form: those given, and the defaults of those left out.
 
-    Nothing is looked up, on this machine or in the facts, for an answer that is given.
+    The build and its release are found on this machine where neither is given, else the one by the
+    other. Nothing is looked up, on this machine or in the facts, for an answer that is given.
     """
-    given, fixed = understand(answers, facts).answers, fixed_defaults()
-    newest = default_release(facts, host_platform())
-    release = given.get("torch_version", newest)
+    given, known = understand(answers, facts).answers, dict(fixed_defaults())
+    known.update(given)
+    release = given.get("torch_version", "")
+    if "torch_backend" not in given:
+        release, known["torch_backend"], _ = default_backend(release, facts)
+    backends = known["torch_backend"]
+    if "torch_version" not in given:
+        known["torch_version"] = release or default_release(backends, facts)
     computed: dict[str, Callable[[], str]] = {
-        "project_slug": lambda: default_slug(given.get("project_name", fixed["project_name"])),
-        "torch_version": lambda: newest,
-        "python_version": lambda: default_python(release, facts),
-        "torch_backend": lambda: default_backend(release, facts).backend,
+        "project_slug": lambda: default_slug(known["project_name"]),
+        "python_version": lambda: default_python(known["torch_version"], facts),
+        "layout": lambda: default_layout(backends, known["torch_pin"]),
     }
-    left_out = {key: default() for key, default in computed.items() if key not in given}
-    known = understand({**fixed, **left_out, **given}, facts).answers
+    known.update({key: default() for key, default in computed.items() if key not in given})
+    known = understand(known, facts).answers
     if "platforms" in given:
         return known
     return with_platforms(known, default_platforms(known, facts))

@@ -64,7 +64,7 @@ class Ways:
 
     def python_among(self, pythons: Iterable[str]) -> Way:
         """Keep the Python if it is one of these, else take the nearest."""
-        return {} if self.answers.python in pythons else self.other_pythons(pythons)[0]
+        return {} if self.answers.python in pythons else next(iter(self.other_pythons(pythons)), {})
 
     def other_backends(self, variant: Variant) -> list[Way]:
         """Return ways to another build: of this family, of another release, or the CPU build."""
@@ -77,16 +77,41 @@ class Ways:
         ]
 
     def releases_with(self, variant: Variant) -> list[Way]:
-        """Take a release that has this build for some platform of the project."""
-        serving = [
+        """Take a release that has this build for some platform of the project.
+
+        The nearest comes too if it lacks the Python: one that was not given changes with it.
+        """
+        serving = self.serving(variant)
+        with_python = [
+            release for release in serving if self.answers.python in self.facts.pythons_of(release)
+        ]
+        near = [*self.other_releases(variant.release, with_python)]
+        return [*near, *self.other_releases(variant.release, serving)[: 2 - len(near)]]
+
+    def serving(self, variant: Variant) -> list[str]:
+        """Return the releases that have a build for some platform of the project."""
+        return [
             release
             for release in self.facts.releases
-            if any(
-                self.answers.python in self.facts.pythons(TORCH, release, variant.backend, platform)
-                for platform in self.answers.platforms
-            )
+            if {*self.facts.platforms(TORCH, release, variant.backend)} & {*self.answers.platforms}
         ]
-        return self.other_releases(variant.release, serving)
+
+    def own_release(self, variant: Variant) -> list[Way]:
+        """Give a variant the newest release that has its build; the others keep theirs."""
+        words = [BackendWord.parse(text) for text in self.raw["torch_backend"].split()]
+        position = self.answers.variants.index(variant)
+        ways: list[Way] = []
+        for release in self.serving(variant)[-1:]:
+            words[position] = words[position]._replace(release=release)
+            ways.append({"torch_backend": " ".join(map(str, words))})
+        return ways
+
+    def relabelled(self, variant: Variant) -> list[Way]:
+        """Name a build of the release beside it: what a person types after another build."""
+        if len(self.answers.variants) > 1 or variant.release != self.answers.release:
+            return []
+        near = [*self.cells.alike(variant), CPU]
+        return [{"torch_version": f"{variant.release}+{near[0]}"}]
 
     def without_variant(self, variant: Variant) -> Way:
         """Leave out a variant; empty where it is the only one."""
@@ -156,9 +181,16 @@ class Ways:
         return {"companions": " ".join(changed)}
 
     def other_pythons(self, pythons: Iterable[str]) -> list[Way]:
-        """Take one of the nearest Pythons."""
-        near = nearest(self.answers.python, pythons, self.facts.all_pythons)
-        return [{"python_version": python} for python in near[:2]]
+        """Take one of the nearest Pythons, up to the newest that was asked for."""
+        order, end = self.facts.all_pythons, self.answers.python_end
+        near = nearest(self.answers.python, pythons, order)
+        until = f"-{end}" if end else ""
+        ways: list[Way] = [
+            {"python_version": f"{python}{until}"}
+            for python in near
+            if not end or order.index(python) <= order.index(end)
+        ]
+        return ways[:2]
 
     def other_releases(self, release: str, releases: Iterable[str]) -> list[Way]:
         """Take one of those that are nearest to a release, wherever it is asked for."""
