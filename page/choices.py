@@ -8,34 +8,57 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from functools import cache, lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    select_autoescape,
+)
 
-from torch_plan.addresses import TEMPLATE
+from torch_plan.addresses import DOCS, TEMPLATE, VERSION
+from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.answers.problems import Problem, Way, with_changes
+from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.questions import fixed_defaults
+from torch_plan.answers.records import NO_COMPANIONS, OPTIONAL
 from torch_plan.catalog.facts import load_facts
+from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU
-from torch_plan.project.plan import Plan
+from torch_plan.catalog.versions import CPU, family_of
+from torch_plan.project.needs import CAPABILITIES
+from torch_plan.project.plan import Option, Plan
 from torch_plan.project.planning import make_plan
+from torch_plan.resolution.cells import Cell
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, default_release, understand
 from torch_plan.resolution.search import OFFERED, Search, distinct
-from torch_plan.text import NOT_QUOTABLE, author, shell_line, toml, toml_key
+from torch_plan.text import NOT_QUOTABLE, author, code, markdown, shell_line, toml, toml_key
 
 ROOT = Path(__file__).resolve().parent.parent
+
+REPOSITORY = DOCS.removesuffix("/blob/main/docs")
+
+PROJECT = "{{cookiecutter.project_slug}}"
+"""The folder of the files of a new project."""
+
+COMPILED = ROOT / "page/compiled"
+"""The templates as Python runs them, where `compile.mjs` has put them."""
 
 LISTS = ("torch_backend", "companions", "platforms")
 """The answers that are words with spaces between them."""
 
 NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that every command and every link names: their defaults change with the time."""
+
+_CALLED = {"torch_version": "PyTorch", "python_version": "Python"}
+"""What answers are called on buttons, where that is not their key."""
 
 _TAKEN_OVER = ("[project]", "[project.optional-", "[dependency-groups]", "[tool.uv", "[[tool.uv")
 """How the tables of pyproject.toml begin that a project that exists takes over."""
@@ -45,6 +68,15 @@ _LEFT_OUT = {
     "[dependency-groups]": "dev =",
 }
 """Table -> the lines of it that such a project has of its own."""
+
+_ADOPTED = ("layout", "companions", "platforms", "pytorch_index")
+"""The answers besides release and build that a project that exists is changed by, if given."""
+
+_SCRIPT = """
+import torch
+
+print(torch.__version__, torch.cuda.is_available())
+"""
 
 _DEV = '# without "dev" where the project has no such group'
 
@@ -85,8 +117,21 @@ def command_of(choice: Mapping[str, str]) -> list[str]:
     return [shell_line([word]) for word in [*words, *(f"{key}={answers[key]}" for key in named)]]
 
 
+def adopt_command_of(choice: Mapping[str, str]) -> str:
+    """Return the command that changes a project that exists; its Pythons are its own."""
+    answers = answers_of(choice)
+    named = ["torch_version", "torch_backend", *(key for key in _ADOPTED if key in choice)]
+    words = [f"{key}={answers[key]}" for key in named]
+    return shell_line(
+        ["uvx", "--from", f"git+{REPOSITORY}", "uv-torch-adopt", ".", *words, "--write"]
+    )
+
+
 def part_of(pyproject: str) -> str:
-    """Return the part of a new pyproject.toml that a project that exists takes over."""
+    """Return the part of a new pyproject.toml that a project that exists takes over.
+
+    A comment says of each table whether it goes into one that is there already.
+    """
     parts = []
     for table in re.split(r"\n+(?=\[)", pyproject.strip()):
         header, *lines = table.splitlines()
@@ -94,8 +139,43 @@ def part_of(pyproject: str) -> str:
         kept = [line for line in lines if not re.match(left_out, line)]
         kept = [re.sub(r"^default-groups .*", rf"\g<0>  {_DEV}", line) for line in kept]
         if kept and header.startswith(_TAKEN_OVER):
-            parts.append("\n".join([header, *kept]))
+            parts.append("\n".join([_merged(header), header, *kept]))
     return "\n\n".join(parts)
+
+
+def _merged(header: str) -> str:
+    if header.startswith("[["):
+        return "# New:"
+    return "# Merge into yours:" if header == "[project]" else "# New, or merge into yours:"
+
+
+class Alone(NamedTuple):
+    """One build of a choice in a file without a project."""
+
+    name: str
+    """The extra or group that it is in a project, empty where there is one build."""
+    requirements: str
+    """As `requirements.txt`, for pip and for uv."""
+    script: str
+    """As a script with its own metadata (PEP 723), for uv."""
+
+
+def alone(plan: Plan) -> list[Alone]:
+    """Return each build of a choice as files without a project.
+
+    pip knows no index of a single package, so in `requirements.txt` a label names the build.
+    """
+    texts = []
+    for option in plan.options:
+        labelled = plan.alone(option, option.labelled)
+        public = labelled if plan.is_library else plan.alone(option, option.requirements)
+        metadata = html("script.toml", plan=public)
+        lines = "\n".join(f"# {line}".rstrip() for line in metadata.splitlines())
+        script = f"# /// script\n{lines}\n# ///\n{_SCRIPT}"
+        requirements = html("requirements.txt", plan=labelled)
+        name = option.name if plan.selector else ""
+        texts.append(Alone(name, requirements.strip(), script))
+    return texts
 
 
 @cache
@@ -106,9 +186,10 @@ def _environment() -> Environment:
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
+        bytecode_cache=FileSystemBytecodeCache(str(COMPILED)) if COMPILED.exists() else None,
     )
-    environment.filters.update(toml=toml, toml_key=toml_key)
-    environment.globals.update(author_of=author)
+    environment.filters.update(code=code, markdown=markdown, toml=toml, toml_key=toml_key)
+    environment.globals.update(author_of=author, needs_of=needs_of, toolkit=toolkit)
     return environment
 
 
@@ -119,57 +200,169 @@ def html(name: str, **values: Any) -> str:
 
 def pyproject_of(answers: Mapping[str, str], plan: Plan) -> str:
     """Return the pyproject.toml of a new project."""
-    template = _environment().get_template("{{cookiecutter.project_slug}}/pyproject.toml")
+    template = _environment().get_template(f"{PROJECT}/pyproject.toml")
     return template.render(cookiecutter=answers, torch_plan=lambda _: plan)
+
+
+def files_of(choice: Mapping[str, str]) -> dict[str, str]:
+    """Return name -> text of all files of a new project."""
+    # Imported where it is needed: only the one who looks at the files waits for it.
+    from torch_plan.dialogue.commands import made_with, wishes_of
+    from torch_plan.project.ci import jobs_of
+    from torch_plan.project.readme import advice
+
+    answers, facts = answers_of(choice), load_facts()
+    plan, folder = make_plan(answers), ROOT / PROJECT
+    environment, files = _environment(), {}
+    given: dict[str, Any] = {
+        "cookiecutter": {**answers, "__package_name": plan.package},
+        "advice": lambda _: advice(plan, wishes_of(answers, facts)),
+        "docs": DOCS,
+        "is_yes": is_yes,
+        "jobs": jobs_of,
+        "made_with": lambda _: made_with(answers, facts),
+        "template_version": VERSION,
+        "torch_plan": lambda _: plan,
+    }
+    for path in sorted(folder.rglob("*")):
+        place = environment.from_string(path.relative_to(folder).as_posix())
+        name = place.render(given)
+        if path.is_file() and not name.endswith("/") and name:
+            template = environment.get_template(path.relative_to(ROOT).as_posix())
+            files[name] = template.render(given)
+    return files
 
 
 def said_of(choice: Mapping[str, str]) -> dict[str, Any]:
     """Return all answers, and what is said of the choice as HTML."""
     answers = answers_of(choice)
-    refusal = _refusal(tuple(choice.items()))
-    if refusal.problems:
-        entries = [
-            (problem, [_button(way, answers) for way in ways]) for problem, ways in refusal.problems
-        ]
-        every = [_button(refusal.every, answers)] if refusal.every and len(entries) > 1 else []
-        result = html("result.html", problems=entries, every=every)
+    if problems_of(choice):
+        cards, every = _refusal(choice, answers)
+        result = html("result.html", cards=cards, every=every)
     else:
         plan = make_plan(answers)
-        part = part_of(pyproject_of(answers, plan))
-        result = html("result.html", plan=plan, command=command_of(choice), part=part)
+        result = html(
+            "result.html",
+            plan=plan,
+            command=command_of(choice),
+            notes=[(note.text, _buttons(note.ways, answers)) for note in plan.notes],
+            adopt=adopt_command_of(choice),
+            part=part_of(pyproject_of(answers, plan)),
+            alone=alone(plan),
+            slug=answers["project_slug"],
+        )
     return {"answers": answers, "html": result}
 
 
-class _Refusal(NamedTuple):
-    problems: list[tuple[Problem, list[Way]]]
-    """Each with the ways out of it; those too that show only when another one is done away with."""
-    every: Way
-    """The way out of all of them, empty if none was found."""
+class Button(NamedTuple):
+    """A change of the choice."""
+
+    way: str
+    """The answers that it changes, as JSON."""
+    label: str
 
 
-@lru_cache(maxsize=1)
-def _refusal(choice: tuple[tuple[str, str], ...]) -> _Refusal:
-    search = Search(dict(choice), problems_of)
+class Card(NamedTuple):
+    """One reason to refuse, and what leads out of everything that it is the reason of."""
+
+    heading: str
+    reason: str
+    buttons: Sequence[Button]
+
+
+def _refusal(choice: Mapping[str, str], answers: ProperAnswers) -> tuple[list[Card], list[Button]]:
+    """Return why a choice is refused, and the way out of all of it where that is one more way.
+
+    What shows only when another problem is done away with is there too.
+    """
+    search = Search(choice, problems_of)
     way_out = search.way_out()
     accepted = way_out.answers if way_out else search.given
     problems = distinct([*search.problems, *(way_out.met if way_out else ())])
-    ways = [search.working_ways(problem, problems, accepted)[:OFFERED] for problem in problems]
+    reasons: dict[str, list[Problem]] = {}
+    for problem in problems:
+        reasons.setdefault(problem.reason, []).append(problem)
+    cards = []
+    for reason, alike in reasons.items():
+        first, *others = [search.working_ways(one, problems, accepted) for one in alike]
+        ways = [way for way in first if all(way in other for other in others)]
+        heading = _joined([problem.heading for problem in alike])
+        cards.append(Card(heading, reason, _buttons(ways, answers)[:OFFERED]))
     every = {key: value for key, value in accepted.items() if value != search.given.get(key)}
-    return _Refusal(list(zip(problems, ways, strict=True)), every)
+    is_more = len(cards) > 1 or not cards[0].buttons
+    return cards, _buttons([every], answers) if is_more else []
 
 
-def _button(way: Way, answers: Mapping[str, str]) -> tuple[str, str]:
-    """Return what a button does, as JSON, and what it says: of a list the words that change."""
-    said = []
-    for key, value in way.items():
-        words, before = str(value).split(), answers[key].split()
-        added = [word for word in words if word not in before]
-        removed = [word for word in before if word not in words]
-        if key not in LISTS or len(words) == 1:
-            said.append(f"{key}={value}")
-        else:
-            said.append(f"{key}: {' '.join(added) or 'without ' + ' '.join(removed)}")
-    return json.dumps(way), ", ".join(said)
+def _joined(headings: Sequence[str]) -> str:
+    """Return headings as one, with all the words of a place where they differ."""
+    columns = zip_longest(*(heading.split() for heading in headings), fillvalue="")
+    return " ".join(" ".join(dict.fromkeys(column)) for column in columns)
+
+
+def _buttons(ways: Iterable[Way], answers: Mapping[str, str]) -> list[Button]:
+    """Return a button for each way that changes something, once where two do the same."""
+    changes = [{key: value for key, value in way.items() if value != answers[key]} for way in ways]
+    distinct_changes = {json.dumps(change): change for change in changes if change}
+    return [
+        Button(way, ", ".join(_said(key, answers[key], value) for key, value in change.items()))
+        for way, change in distinct_changes.items()
+    ]
+
+
+def _said(key: str, before: str, after: str | None) -> str:
+    """Return a change of an answer as a person makes it: of a list the words that change."""
+    if after is None or key not in LISTS:
+        return f"{_CALLED.get(key, key)} {after or 'as usual'}"
+    old, new = before.split(), after.split()
+    added = [word for word in new if word not in old]
+    removed = [word for word in old if word not in new]
+    if not added or after == NO_COMPANIONS:
+        return f"without {' '.join(removed)}"
+    optional = [word.removesuffix(OPTIONAL) for word in added if word.endswith(OPTIONAL)]
+    if optional == removed and len(added) == len(removed):
+        return f"{' '.join(removed)} only where it exists"
+    replaced = len(old) > 1 and key != "platforms" and removed
+    return " ".join(added) + (f" in place of {' '.join(removed)}" if replaced else "")
+
+
+def toolkit(build: str) -> str:
+    """Return the version of CUDA that a build is made with, empty for other builds."""
+    return f"{build[2:-1]}.{build[-1]}" if family_of(build) == "cu" else ""
+
+
+def needs_of(option: Option, cell: Cell) -> list[str]:
+    """Return what a build needs of a machine, with the names of NVIDIA's cards that it runs on."""
+    hardware = load_facts().hardware
+    compiled = hardware.architectures(cell.release, cell.build, cell.platform)
+    cards = ", ".join(
+        names
+        for card, names in hardware.cards(cell.platform).items()
+        if any(runs_on(code, card) for code in compiled)
+    )
+    needs = option.needs[cell.platform]
+    return [cards if cards and need.startswith(CAPABILITIES) else need for need in needs]
+
+
+def have(request: str) -> str:
+    """Answer the page, in JSON: the release and build for a GPU that somebody names, and why.
+
+    The change of the choice is empty where the text names none.
+    """
+    # Imported where it is needed: most choices ask for nothing of it.
+    from torch_plan.catalog.hardware import Gpu
+    from torch_plan.machine.detection import detect
+    from torch_plan.machine.named import named_gpu
+
+    text, platform = json.loads(request)
+    facts = load_facts()
+    is_mac = platform.startswith("macos")
+    gpu = Gpu("", "") if is_mac else named_gpu(text, facts.hardware, platform)
+    if gpu is None:
+        return json.dumps([{}, "That names no card and no driver that is known here."])
+    detected = detect("", facts, gpu, platform)
+    release = {"torch_version": detected.release} if detected.release else {}
+    answers = answers_of({**release, "torch_backend": detected.backend})
+    return json.dumps([{key: answers[key] for key in NAMED}, detected.sentence])
 
 
 def say(request: str) -> str:
@@ -177,18 +370,11 @@ def say(request: str) -> str:
     return json.dumps(said_of(json.loads(request)))
 
 
-def refused(request: str) -> str:
-    """Answer the page, in JSON: which choices of a list would be refused, true or false each.
+def files(request: str) -> str:
+    """Answer the page, in JSON: the files of a new project, as HTML."""
+    return json.dumps(html("files.html", files=files_of(json.loads(request))))
 
-    The first one is that on the page. Where it is refused itself, what leads out of it counts as
-    not refused: a way out of one of its problems, and what goes with the way out of all of them.
-    """
-    shown, *others = json.loads(request)
-    refusal = _refusal(tuple(shown.items()))
-    offered = [way for _, ways in refusal.problems for way in ways]
-    flags = []
-    for choice in others:
-        changed = {key: value for key, value in choice.items() if value != shown.get(key)}
-        fixed = with_changes(choice, {**refusal.every, **changed})
-        flags.append(changed not in offered and bool(problems_of(fixed)))
-    return json.dumps(flags)
+
+def refused(request: str) -> str:
+    """Answer the page, in JSON: whether each of several choices would be refused."""
+    return json.dumps([bool(problems_of(choice)) for choice in json.loads(request)])

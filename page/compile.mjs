@@ -1,5 +1,5 @@
-// Compiles archives of Python by the very Python that will run them: half of the time that passes
-// until it is ready would go into that. `node compile.mjs PYODIDE RULES`, both as they are served.
+// Compiles archives of Python, and the templates, by the very Python that will run them: half of the
+// time that passes until it is ready would go into that. Leaves out what no choice loads. `node compile.mjs PYODIDE RULES`, both as they are served.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -9,34 +9,60 @@ const python = await loadPyodide({ indexURL: pyodide });
 python.unpackArchive(new Uint8Array(readFileSync(rules)), "zip", { extractDir: "/rules" });
 
 const compile = python.runPython(`
+import ast
+import json
 import sys
 from importlib._bootstrap_external import _code_to_hash_pyc
 from importlib.util import source_hash
+from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 sys.path.insert(0, "/rules")
+Path("/rules/page/compiled").mkdir()
 from page import choices
-choices.say("{}")
-choices.say('{"torch_backend": "cu0"}')
+
+for choice in (
+    {},
+    {"torch_backend": "cu0", "project_name": "<100%>"},
+    {"torch_backend": "cpu cu130", "torch_version": "v2.13", "layout": "extras"},
+    {"torch_backend": "cpu cu130", "torch_version": "2.13.0", "layout": "groups"},
+    {"torch_pin": "minimum", "package_index": "tuna", "license": "MIT"},
+    {"pytorch_index": "https://ada:secret@example.org/whl", "author_name": "A <a@b.org>"},
+    {"companions": "torchcodec?", "platforms": "linux-x86_64=cu126@https://example.org/whl all"},
+):
+    choices.say(json.dumps(choice))
+choices.refused("[{}]")
+choices.files('{"license": "MIT", "dockerfile": "yes", "distributed": "yes", "agents": "yes"}')
+choices.files('{"torch_backend": "cpu cu130", "torch_version": "2.13.0", "layout": "extras"}')
+choices.have('["RTX 4090, driver 550", "linux-x86_64"]')
 used = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
 
-# No rule has a use for them, and they are a sixth of the standard library.
-left_out = {"_pyrepl", "ctypes", "doctest.py", "http", "multiprocessing", "pdb.py", "pydoc.py"}
-left_out |= {"unittest", "xml", "xmlrpc"}
+# What is imported only where it is needed, maybe by no choice above.
+rules = [path for part in ("torch_plan", "page") for path in Path("/rules", part).rglob("*.py")]
+named = set()
+for path in rules:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            named.update(name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            named.add(node.module.partition(".")[0])
 
 def compile_archive(path, place):
-    """Put compiled modules in the place of those that are used; most others stay as they are."""
+    """Put compiled modules in the place of their sources, and leave out those nobody loads."""
     with ZipFile(path) as old:
         files = {name: old.read(name) for name in old.namelist()}
+    if place == "/rules":
+        compiled = Path("/rules/page/compiled").iterdir()
+        files |= {f"page/compiled/{path.name}": path.read_bytes() for path in compiled}
     with ZipFile(path, "w") as new:
         for name, content in files.items():
-            if f"{place}/{name}" in used:
+            if name.endswith(".py") and not name.startswith("{{"):
+                if not (f"{place}/{name}" in used or name.removesuffix(".py").partition("/")[0] in named):
+                    continue
                 code = compile(content, f"{place}/{name}", "exec", dont_inherit=True)
                 # Unchecked: there is no source beside it to compare it with.
                 content = _code_to_hash_pyc(code, source_hash(content), checked=False)
                 name += "c"
-            elif name.partition("/")[0] in left_out:
-                continue
             new.writestr(ZipInfo(name), bytes(content), ZIP_DEFLATED, 9)
 
 compile_archive`);

@@ -4,16 +4,20 @@
 const form = document.querySelector("form");
 const result = document.querySelector("#result");
 const status = document.querySelector("#status");
+const bar = document.querySelector("#bar");
 const jump = document.querySelector("#jump");
+const system = document.querySelector("#system");
+const hardware = document.querySelector("#hardware");
 const { common, named, worker: script } = document.body.dataset;
 const computed = ["project_slug", "platforms"]; // Their defaults depend on other answers.
 const defaults = JSON.parse(document.body.dataset.defaults);
 const ready = fetch(common).then((response) => response.json()).catch(() => ({}));
 
-let answers = defaults; // All of them, of the choice that is shown.
+let answers = defaults; // All of them, of the choice that the form shows.
 let choice = {}; // Those that were given here, or in the address.
 let turn = 0;
-let settled = !location.hash; // Whether what is shown is what was asked for, and can be compared.
+const opened = new Set(); // What is open of the result.
+let shown = new Set(); // The lines of the last plan, which the next one is compared with.
 
 // --- The worker ----------------------------------------------------------------------------------
 
@@ -89,8 +93,9 @@ function fill() {
     for (const word of wordsOf(answers[name])) if (word !== "none") add(name, word);
   }
   for (const control of form.elements) if (control.name) set(control);
-  const older = form.querySelector(".older");
-  older.open ||= older.querySelector(":checked") !== null;
+  // An older release that is chosen stands with the others, unless it was just chosen there.
+  const older = form.querySelector(".more [name=torch_version]:checked:not(:focus)");
+  if (older) form.querySelector("[name=torch_version]").closest(".chips").append(older.closest("label"));
 }
 
 function set(control) {
@@ -121,43 +126,71 @@ function add(name, word) {
   alike.closest("label").after(label);
 }
 
-/** Mark the controls in sight whose choice would be refused. */
+/** Mark the controls in sight whose choice would be refused: a click would lead there. */
 async function mark() {
   const mine = turn;
-  const chips = [...form.querySelectorAll(".chips input:not([type=text])")]
-    .filter((chip) => chip.closest("label").checkVisibility());
+  const chips = chipsInSight();
   const flags = [];
   while (flags.length < chips.length) {
     // A few at a time: the next choice does not wait for the marks of this one.
     const some = chips.slice(flags.length, flags.length + 10).map((chip) => after(chip, true));
-    flags.push(...(await ask("refused", [choice, ...some])));
+    flags.push(...(await ask("refused", some)));
     if (mine !== turn) return;
   }
-  chips.forEach((chip, at) => {
-    const refused = flags[at] && !chip.checked;
-    chip.closest("label").classList.toggle("refused", refused);
-    if (refused) chip.setAttribute("aria-describedby", "refused");
-    else chip.removeAttribute("aria-describedby");
-  });
+  chips.forEach((chip, at) => strike(chip, flags[at] && !chip.checked));
   performance.mark("marked");
+}
+
+const chipsInSight = () => [...form.querySelectorAll(".chips input:not([type=text])")]
+  .filter((chip) => chip.closest("label").checkVisibility());
+
+function strike(chip, refused) {
+  chip.closest("label").classList.toggle("refused", refused);
+  if (refused) chip.setAttribute("aria-describedby", "refused");
+  else chip.removeAttribute("aria-describedby");
 }
 
 // --- Showing -------------------------------------------------------------------------------------
 
-async function show(given) {
+/** Show a choice: in the form at once, its plan when it is there, and no other plan until then. */
+async function show(given, { known = answers, isBack = false } = {}) {
   turn += 1;
   const mine = turn;
   choice = tidy(given);
-  history.replaceState(null, "", `#${link(choice)}`);
+  answers = { ...known, ...choice };
+  fill();
+  if (!isBack && `#${link(choice)}` !== location.hash) history.pushState(null, "", `#${link(choice)}`);
   result.ariaBusy = "true";
+  result.inert = true;
+  const wait = setTimeout(working, 100);
   try {
     const said = (await ready)[link(choice)] ?? (await ask("say", choice));
     if (mine !== turn) return;
     display(said);
     mark().catch(failed);
   } catch (error) {
-    failed(error);
+    if (mine === turn) failed(error);
+  } finally {
+    clearTimeout(wait);
   }
+}
+
+/** Say that the plan is not there yet, in the place of one that nobody asked for. */
+function working() {
+  result.replaceChildren(document.querySelector("#working").content.cloneNode(true));
+  chipsInSight().forEach((chip) => strike(chip, false));
+  announce();
+}
+
+/** Say in every width what is shown: where the result is out of sight, in the bar. */
+function announce() {
+  const heading = result.querySelector("h2, .problem").textContent;
+  const command = result.querySelector("#command");
+  status.textContent = heading;
+  bar.classList.toggle("refused", result.querySelector(".problem") !== null);
+  jump.textContent = `${heading} ↓`;
+  bar.querySelector("#brief").textContent = command?.textContent ?? "";
+  bar.querySelector(".copy").disabled = !command;
 }
 
 function failed(error) {
@@ -169,36 +202,88 @@ function failed(error) {
   // Where nothing can be said of a choice, what was said of the last one goes.
   if (result.ariaBusy === "true") result.replaceChildren(message);
   else result.prepend(message);
+  done();
+}
+
+function done() {
   result.ariaBusy = "false";
+  result.inert = false;
+  for (const row of result.querySelectorAll(`[data-platform=${system.value}]`)) {
+    row.parentElement.prepend(row);
+  }
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  announce();
 }
 
 function display(said) {
-  const lines = () => [...result.querySelectorAll("[data-line]")];
-  const before = new Set(lines().map((line) => line.textContent));
   answers = said.answers;
   result.innerHTML = said.html;
-  result.ariaBusy = "false";
-  for (const line of settled && before.size ? lines() : []) {
-    line.classList.toggle("changed", !before.has(line.textContent));
+  done();
+  const lines = [...result.querySelectorAll("[data-line]")];
+  for (const line of shown.size ? lines : []) {
+    line.classList.toggle("changed", !shown.has(line.textContent));
   }
-  settled = true;
-  const heading = result.querySelector("h2").textContent;
-  status.textContent = heading;
-  jump.textContent = `${heading} ↓`;
+  shown = new Set(lines.map((line) => line.textContent));
   fill();
   performance.mark("shown");
 }
 
+// --- What you have -------------------------------------------------------------------------------
+
+/** Return the platform of this browser; of a Mac all say that it has an Intel processor. */
+function ownPlatform() {
+  const { userAgent, platform } = navigator;
+  const isArm = /aarch64|arm64/i.test(`${userAgent} ${platform}`);
+  if (/^Mac|^iP/.test(platform)) return "macos-arm64";
+  const name = /^Win/.test(platform) ? "windows" : "linux";
+  return `${name}-${isArm ? (name === "linux" ? "aarch64" : "arm64") : "x86_64"}`;
+}
+
+async function advise() {
+  const why = document.querySelector("#why");
+  if (!hardware.value.trim() && !system.value.startsWith("macos")) return;
+  why.textContent = "Working it out …";
+  const [change, sentence] = await ask("have", [hardware.value, system.value]);
+  why.textContent = sentence;
+  if (change.torch_version) show({ ...choice, ...change });
+}
+
+/** Copy a text, and say whether that was possible: it is not on every host, nor allowed. */
+async function copy(button) {
+  const text = document.getElementById(button.dataset.copy);
+  getSelection().selectAllChildren(text);
+  let outcome = "Copied";
+  try {
+    await navigator.clipboard.writeText(text.textContent.trim());
+  } catch {
+    outcome = "Selected: press Ctrl+C or ⌘C";
+  }
+  status.textContent = button.firstChild.data = outcome;
+  setTimeout(() => { button.firstChild.data = "Copy"; }, 3000);
+}
+
 form.addEventListener("change", ({ target }) => {
+  if (!target.name) {
+    if (target === system) done();
+    advise().catch(failed);
+    return;
+  }
   // A build for a platform is a choice of the platform too.
   if (target.matches("select")) target.previousElementSibling.control.checked = true;
   show(after(target, target.checked ?? true));
 });
 form.addEventListener("toggle", () => mark().catch(failed), true);
 form.addEventListener("submit", (event) => event.preventDefault());
+hardware.addEventListener("paste", () => setTimeout(() => advise().catch(failed)));
+result.addEventListener("toggle", async ({ target }) => {
+  if (target.open) opened.add(target.id);
+  else opened.delete(target.id);
+  if (target.id !== "files" || !target.open || target.childElementCount > 1) return;
+  target.insertAdjacentHTML("beforeend", await ask("files", choice).catch(failed));
+}, true);
 form.addEventListener("reset", (event) => {
   event.preventDefault();
-  show({});
+  show({}, { known: defaults });
 });
 
 document.addEventListener("click", async ({ target }) => {
@@ -207,21 +292,21 @@ document.addEventListener("click", async ({ target }) => {
     await show({ ...choice, ...JSON.parse(button.dataset.way) });
     result.focus();
   } else if (button?.dataset.copy) {
-    const text = document.getElementById(button.dataset.copy);
-    getSelection().selectAllChildren(text);
-    await navigator.clipboard.writeText(text.textContent.trim());
-    status.textContent = "Copied";
-    button.firstChild.data = "Copied";
+    copy(button);
   } else if (target === jump) {
     result.scrollIntoView();
   }
 });
 
-addEventListener("hashchange", () => show(linked()));
+const follow = () => show(linked(), { known: defaults, isBack: true });
+addEventListener("popstate", follow);
+system.value = ownPlatform();
 if (location.hash) {
-  show(linked());
+  working();
+  follow();
 } else {
   choice = tidy({});
+  shown = new Set([...result.querySelectorAll("[data-line]")].map((line) => line.textContent));
   fill();
-  mark().catch(failed);
+  done();
 }

@@ -10,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -17,8 +18,13 @@ from urllib.parse import parse_qsl
 import pytest
 
 from page.choices import (
+    REPOSITORY,
+    adopt_command_of,
+    alone,
     answers_of,
     command_of,
+    files_of,
+    have,
     part_of,
     problems_of,
     pyproject_of,
@@ -27,8 +33,9 @@ from page.choices import (
     say,
 )
 from tests.conftest import ROOT, Bake
+from tests.helpers.interpreters import interpreter
 from tools import page as build
-from tools.lib.lock import installed, run_uv
+from tools.lib.lock import installed, read_lock, run_uv
 from tools.lib.replica import Replica
 from torch_plan.answers.problems import with_changes
 from torch_plan.answers.questions import choices, fixed_defaults
@@ -45,8 +52,18 @@ CHOICES = [
     pytest.param({"torch_backend": "cpu gpu=cu132", "layout": "groups"}, id="groups"),
     pytest.param({"torch_backend": "cpu cu132", "layout": "extras"}, id="extras"),
     pytest.param({"torch_pin": "minimum", "package_index": "tuna"}, id="library"),
-    pytest.param({"author_name": "Ada <ada@example.org>"}, id="author"),
+    pytest.param({"author_name": "Ada <ada@example.org>", "license": "MIT"}, id="author"),
+    pytest.param(
+        dict.fromkeys(("dockerfile", "distributed", "agents", "pre_commit"), "yes"), id="all-files"
+    ),
 ]
+
+OTHERS = [
+    pytest.param({"torch_version": release, "torch_backend": backend}, marks=pytest.mark.slow)
+    for release in FACTS.releases
+    for backend in FACTS.backends(release)
+][::9]
+"""With `CHOICES`, some thirty."""
 
 REFUSED = [
     pytest.param({"torch_version": "2.15.0", "torch_backend": "cu128"}, id="backend"),
@@ -82,12 +99,16 @@ def test_the_default_asks_no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_pyproject_is_that_of_the_template(choice: dict[str, str], bake: Bake) -> None:
+def test_files_are_those_of_the_template(choice: dict[str, str], bake: Bake) -> None:
     project = bake(**{**answers_of(choice), "after_generation": "nothing"})
     assert pyproject_of(project.answers, project.plan) == project.read("pyproject.toml")
+    written = [it for it in project.path.rglob("*") if it.is_file() and ".git" not in it.parts]
+    files = files_of(project.answers)
+    assert {it.relative_to(project.path).as_posix() for it in written} == files.keys()
+    assert files == {name: project.read(name) for name in files}
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", [*CHOICES, *OTHERS])
 def test_part_for_a_project_that_exists(
     choice: dict[str, str], replica: Replica, tmp_path: Path
 ) -> None:
@@ -112,7 +133,59 @@ def test_part_for_a_project_that_exists(
             assert packages.items() >= expected.items()
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+def test_part_says_which_tables_may_be_there_already() -> None:
+    part = part_of(pyproject_of(answers_of({}), make_plan(answers_of({}))))
+    marks = re.findall(
+        r"^# (New|Merge into yours|New, or merge into yours):\n(\[+.*)", part, re.MULTILINE
+    )
+    assert len(marks) == len(re.findall(r"^\[", part, re.MULTILINE))
+    assert marks[0] == ("Merge into yours", "[project]")
+    assert marks[-1] == ("New", "[[tool.uv.index]]")
+
+
+@pytest.mark.parametrize("choice", [*CHOICES, *OTHERS])
+def test_files_without_a_project(choice: dict[str, str], replica: Replica, tmp_path: Path) -> None:
+    """With `requirements.txt`, and with the script, uv gets what the plan says of each platform."""
+    answers = answers_of({**choice, "pytorch_index": replica.url, "package_index": "pypi"})
+    plan = make_plan(answers)
+    for option, file in zip(plan.options, alone(plan), strict=True):
+        (tmp_path / "requirements.txt").write_text(file.requirements, encoding="utf-8")
+        (tmp_path / "script.py").write_text(file.script, encoding="utf-8")
+        assert file.name == (option.name if plan.selector else "")
+        for cell in option.cells:
+            options = [f"--python-platform={PLATFORMS[cell.platform].uv_name}"]
+            options += ["--python", interpreter(plan.python)]
+            strategy = "--index-strategy=unsafe-best-match"
+            expected = {it.name: it.full_version for it in cell.packages if it.version}
+            for command in (
+                ["pip", "compile", "requirements.txt", strategy],
+                ["sync", "--script", "script.py", "--dry-run"],
+            ):
+                printed = run_uv(tmp_path, *command, *options, MACOSX_DEPLOYMENT_TARGET="14.0")
+                packages = dict(re.findall(r"^(?: \+ )?([\w.-]+)==(\S+)", printed, re.MULTILINE))
+                assert packages.items() >= expected.items(), (command, cell.platform)
+
+
+@pytest.mark.parametrize("choice", CHOICES[1:5])
+def test_the_command_changes_a_project_that_exists(
+    choice: dict[str, str], replica: Replica, tmp_path: Path
+) -> None:
+    command = adopt_command_of({**choice, "pytorch_index": replica.url})
+    uvx, _, source, program, *words = shlex.split(command)
+    assert [uvx, source, program] == ["uvx", f"git+{REPOSITORY}", "uv-torch-adopt"]
+    python = answers_of(choice)["python_version"]
+    run_uv(tmp_path, "init", "--bare", f"--python={python}", "--name=mine")
+    adopted = [sys.executable, "-m", "adopt", str(tmp_path), *words[1:]]
+    subprocess.run(adopted, cwd=ROOT, check=True, capture_output=True)
+    plan = make_plan(answers_of({**choice, "pytorch_index": replica.url}))
+    written = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))
+    assert {it["url"] for it in written["tool"]["uv"]["index"]} == {it.url for it in plan.indexes}
+    run_uv(tmp_path, "lock", f"--python={plan.python}")
+    locked = {it["version"] for it in read_lock(tmp_path) if it["name"] == "torch"}
+    assert locked == {cell.packages[0].full_version for cell in plan.cells}
+
+
+@pytest.mark.parametrize("choice", [*CHOICES, *OTHERS])
 def test_command_names_the_choice(choice: dict[str, str]) -> None:
     words = shlex.split(" ".join(command_of(choice)))
     assert words[:2] == ["uvx", "cookiecutter"]
@@ -130,27 +203,89 @@ def test_what_shells_read_in_their_own_ways_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("choice", REFUSED)
 def test_every_button_leads_somewhere(choice: dict[str, str]) -> None:
-    """Of one problem each does away with it; of several the last one does away with all."""
+    """Of one problem each does away with it; of several the first one does away with all."""
     said = said_of(choice)["html"]
     buttons = Elements(said).attributes("data-way")
-    decisive = buttons if said.count("<h3>") == 1 else buttons[-1:]
+    decisive = buttons if said.count("<h3>") == 1 else buttons[:1]
     assert decisive
     assert not [it for it in decisive if problems_of({**choice, **json.loads(it)})]
 
 
+def labels(said: str) -> list[str]:
+    return re.findall(r'data-way="[^"]*">([^<]*)<', said)
+
+
+def test_buttons_say_what_they_change_once() -> None:
+    """Not what stays the same; and one card has all that one cause is the reason of."""
+    extras = {"torch_version": "2.13.0", "python_version": "3.12", "layout": "extras"}
+    said = said_of({**extras, "torch_backend": "cpu cu118 rocm6.4 cu129"})["html"]
+    assert said.count("<h3>") == 1
+    assert "torch_backend=cu118 torch_backend=rocm6.4" in said
+    (label,) = labels(said)
+    assert "in place of cu118" in label
+    said = said_of({"torch_version": "2.9.7", "companions": "torchvison"})["html"]
+    assert labels(said)[0] == "PyTorch 2.9.1, torchvision"
+    arm = "linux-x86_64 linux-aarch64 macos-arm64 windows-x86_64 windows-arm64"
+    shown = labels(said_of({"platforms": arm})["html"])
+    assert len(shown) == len({*shown})
+    assert "without windows-arm64" in shown
+    said = said_of({"companions": "torchvision torchcodec", "torch_version": "2.3.0"})["html"]
+    assert labels(said)[:2] == ["torchcodec only where it exists", "without torchcodec"]
+
+
+def test_every_note_is_there_with_its_buttons() -> None:
+    for backend, release in (("cu128", "2.9.1"), ("cu129", "2.9.0"), ("cu126", "2.7.0")):
+        choice = {"torch_version": release, "torch_backend": backend}
+        answers = answers_of(choice)
+        said = unescape(said_of(choice)["html"])
+        for note in make_plan(answers).notes:
+            assert note.text in said
+            for way in note.ways:
+                change = {key: value for key, value in way.items() if value != answers[key]}
+                assert f'data-way="{json.dumps(change)}"' in said
+                assert not problems_of(with_changes(answers, way))
+
+
 def test_what_would_be_refused() -> None:
     pythons = [{"python_version": python} for python in FACTS.all_pythons]
-    flags = json.loads(refused(json.dumps([{}, *pythons])))
+    flags = json.loads(refused(json.dumps(pythons)))
     supported = FACTS.pythons_of(FACTS.releases[-1])
     assert [not flag for flag in flags] == [it in supported for it in FACTS.all_pythons]
 
 
-def test_what_leads_out_of_a_refusal_is_not_refused() -> None:
-    """Each of the two is about one of the problems; torchcodec does away with neither."""
-    shown = {"torch_version": "2.15.0", "python_version": "3.8", "torch_backend": "cu128"}
-    changes = [{"python_version": "3.12"}, {"torch_backend": "cu132"}, {"python_version": "3.9"}]
-    request = json.dumps([shown, *({**shown, **change} for change in changes)])
-    assert json.loads(refused(request)) == [False, False, True]
+@pytest.mark.parametrize(
+    ("text", "platform", "build"),
+    [
+        ("RTX 4090", "linux-x86_64", "cu132"),
+        ("4090", "linux-x86_64", "cu132"),
+        ("GTX 1080 Ti", "windows-x86_64", "cu126"),
+        ("driver 535", "linux-x86_64", "cu126"),
+        ("550.54.14, 8.9", "linux-x86_64", "cu126"),
+        ("NVIDIA A100-SXM4-80GB", "linux-aarch64", "cu132"),
+        ("RX 7900 XTX", "linux-x86_64", "rocm7.2"),
+        ("Intel Arc", "windows-x86_64", "xpu"),
+        ("", "macos-arm64", "cpu"),
+        ("RTX 4090", "macos-arm64", "cpu"),
+    ],
+)
+def test_what_somebody_has(text: str, platform: str, build: str) -> None:
+    change, sentence = json.loads(have(json.dumps([text, platform])))
+    assert change["torch_backend"] == build
+    assert not problems_of(change)
+    assert build in sentence
+
+
+@pytest.mark.parametrize("text", ["nonsense", "RTX", "A1000", "24564MiB"])
+def test_what_names_no_card(text: str) -> None:
+    change, sentence = json.loads(have(json.dumps([text, "linux-x86_64"])))
+    assert (change, sentence) == ({}, "That names no card and no driver that is known here.")
+
+
+def test_cards_are_named_in_the_place_of_compute_capabilities() -> None:
+    said = said_of({"torch_version": "2.9.1", "torch_backend": "cu128"})["html"]
+    assert "RTX 30, A10, A40, RTX 40, L4" in said
+    assert "GTX 10" not in said
+    assert "compute capability" not in said
 
 
 def test_text_of_a_stranger_is_text() -> None:
@@ -169,7 +304,7 @@ def test_unknown_answers_are_not_heeded() -> None:
 @pytest.fixture(scope="module")
 def elements() -> Elements:
     names = ("style.css", "page.js", "worker.js", "common.json")
-    return Elements(build.index(FACTS, dict.fromkeys(names, "file")))
+    return Elements(build.index(FACTS, dict.fromkeys(names, "file"), megabytes=5))
 
 
 def values(elements: Elements, name: str) -> set[str | None]:
@@ -186,7 +321,7 @@ def test_every_answer_that_decides_is_on_the_page(elements: Elements) -> None:
     assert values(elements, "package_index") == {"pypi", *FACTS.package_mirrors, ""}
     for key, options in choices().items():
         assert values(elements, key) == {*options}
-    named = {attrs["name"] for tag, attrs in elements.all if tag in ("input", "select")}
+    named = {it["name"] for tag, it in elements.all if tag in ("input", "select") and "name" in it}
     assert named == fixed_defaults().keys() - {"project_slug", "description", "author_name"}
 
 
@@ -240,8 +375,10 @@ def test_only_what_the_page_loads_is_shipped(tmp_path: Path) -> None:
     build.write_rules(tmp_path / "rules.zip")
     asked = [case.values[0] for case in (*CHOICES, *REFUSED)]
     code = (
-        "import json, sys; from page.choices import refused, say;"
-        "[say(json.dumps(choice)) for choice in json.loads(sys.argv[1])]; refused('[{}, {}]');"
+        "import json, sys; from page.choices import files, have, refused, say;"
+        "[say(json.dumps(choice)) for choice in json.loads(sys.argv[1])]; refused('[{}]');"
+        "files('{}');"
+        "have(json.dumps(['RTX 4090', 'linux-x86_64']));"
         "print(json.dumps([*sys.modules]))"
     )
     command = [sys.executable, "-c", code, json.dumps(asked)]

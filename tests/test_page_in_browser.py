@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -18,7 +19,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from page.choices import answers_of, command_of
+from page.choices import NAMED, answers_of, command_of, files_of, have, problems_of
 from tests.conftest import PYTHON, ROOT, MadeOnce
 from tests.helpers.elsewhere import HERE, run
 from tools import page as build
@@ -121,6 +122,20 @@ def planned(page: Any) -> str:
     return str(page.locator("#command").inner_text())
 
 
+def reached(page: Any, mark: str) -> None:
+    """Wait for one of the page's marks on the time line, `shown` or `marked`."""
+    page.evaluate(
+        """(mark) => new Promise((resolve) => {
+            const look = () => {
+                if (performance.getEntriesByName(mark).length) resolve();
+                else setTimeout(look, 5);
+            };
+            look();
+        })""",
+        mark,
+    )
+
+
 def choose(page: Any, name: str, value: str) -> None:
     """Click on a chip, as a person does."""
     page.locator(f"label:has([name={name}][value='{value}'])").first.click()
@@ -132,11 +147,25 @@ def refused(page: Any, name: str) -> set[str]:
     return {it.get_attribute("value") for it in page.locator(f".refused [name={name}]").all()}
 
 
-def test_default_is_there_at_once_and_marks_follow(visit: Visit) -> None:
-    page = visit()
+def test_default_and_its_marks_are_there_at_once(browser: Any, site: str, visit: Visit) -> None:
+    """What is written when the page is built is what Python says."""
+    context = browser.new_context()
+    context.route("**/rules*", lambda route: route.abort())
+    page = context.new_page()
+    page.goto(site)
     assert planned(page) == " ".join(command_of({}))
+    marked = page.locator(".refused input").evaluate_all(VALUES)
+    context.close()
+    page = visit(dict(it.split("=") for it in command_of({}) if it.startswith(NAMED)))
+    page.get_by_text("Older releases and").click()
+    page.evaluate("performance.clearMarks()")
+    reached(page, "marked")
+    assert page.locator(".refused input").evaluate_all(VALUES) == marked
     has = FACTS.pythons_of(FACTS.releases[-1])
     assert refused(page, "python_version") == {*FACTS.all_pythons} - {*has}
+
+
+VALUES = "(chips) => chips.map((chip) => `${chip.name}=${chip.value}`)"
 
 
 def test_a_plan_of_its_own_from_a_link(visit: Visit) -> None:
@@ -154,24 +183,51 @@ def test_every_choice_is_in_the_address(visit: Visit) -> None:
     page = visit()
     for name, value in CUDA.items():
         if name == "torch_version":
-            page.get_by_text("Older releases").click()
+            page.get_by_text("Older releases and").click()
         choose(page, name, value)
     choose(page, "companions", "torchaudio")
     page.get_by_label("Build on Linux aarch64").select_option("cpu")
-    page.get_by_text("More answers").click()
     page.get_by_label("Name").fill("Caption Model")
     choose(page, "torch_pin", "local")
-    page.locator("#part").get_by_text("torch==2.9.1+cu128").wait_for()
+    page.locator("#part").get_by_text("torch==2.9.1+cu128").wait_for(state="attached")
     page.locator("#command").get_by_text("Caption Model").wait_for()
     command = planned(page)
     assert "torchaudio" in command
     assert "linux-aarch64=cpu" in command
     page.reload()
-    page.locator("#part").get_by_text("torch==2.9.1+cu128").wait_for()
+    page.locator("#part").get_by_text("torch==2.9.1+cu128").wait_for(state="attached")
     assert planned(page) == command
     page.get_by_text("Start over").click()
     page.locator("#command").get_by_text("torch_backend=cpu").wait_for()
     assert planned(page) == " ".join(command_of({}))
+
+
+def test_thirty_links_show_their_own_command(visit: Visit) -> None:
+    page = visit()
+    for release in FACTS.releases:
+        for backend in FACTS.backends(release)[-1:]:
+            python = FACTS.pythons_of(release)[-1]
+            choice = dict(zip(NAMED, (release, python, backend), strict=True))
+            expected = " ".join(command_of(choice))
+            page.goto(f"{page.url.partition('#')[0]}#{urlencode(choice)}")
+            if problems_of(choice):
+                page.locator(".problem").first.wait_for()
+            else:
+                page.locator("#command").get_by_text(expected, exact=True).wait_for()
+                assert page.locator("#brief").text_content() == expected
+
+
+def test_all_files_are_shown_as_they_are_rendered(visit: Visit) -> None:
+    choice = {**CUDA, "license": "MIT"}
+    page = visit(choice)
+    page.get_by_text("See all files").click()
+    page.get_by_text("LICENSE", exact=True).click()
+    rendered = files_of(choice)
+    assert page.locator("#files summary code").all_inner_texts() == [*rendered]
+    texts = page.locator("#files pre").all()
+    assert [it.text_content() for it in texts] == [*rendered.values()]
+    choose(page, "companions", "torchaudio")
+    page.locator("#files pre").get_by_text("torchaudio").first.wait_for(state="attached")
 
 
 def test_what_changed_is_highlighted(visit: Visit) -> None:
@@ -186,7 +242,7 @@ def test_a_refusal_and_its_way_out(visit: Visit) -> None:
     page = visit()
     choose(page, "torch_backend", "cu128")
     page.get_by_role("heading", name="This cannot be done").wait_for()
-    page.get_by_role("button", name="torch_version=2.11.0").click()
+    page.get_by_role("button", name="PyTorch 2.11.0").click()
     assert "torch_version=2.11.0" in planned(page)
     assert page.locator("[name=torch_version]:checked").get_attribute("value") == "2.11.0"
     assert "torch_version=2.11.0" in page.url
@@ -195,12 +251,92 @@ def test_a_refusal_and_its_way_out(visit: Visit) -> None:
 def test_several_problems_and_one_button(visit: Visit) -> None:
     page = visit({"python_version": "3.8", "torch_backend": "cu128"})
     page.get_by_role("heading", name="2 problems").wait_for()
-    marked = refused(page, "python_version")
-    assert "3.9" in marked
-    assert "3.11" not in marked
-    page.locator(".way").last.click()
+    page.locator(".way").first.click()
     page.locator("#command").wait_for()
     assert page.locator(".problem").count() == 0
+
+
+REFUSED_STATES = [
+    pytest.param({"torch_version": "2.4.0", "python_version": "3.10", "torch_backend": "cu126"}),
+    pytest.param({"torch_version": "2.15.0", "torch_backend": "cu128"}),
+    pytest.param({"python_version": "3.8", "torch_backend": "cu128"}),
+    pytest.param({"torch_backend": "cpu cu130", "layout": "extras", "companions": "torchcodec"}),
+]
+
+
+@pytest.mark.parametrize("choice", REFUSED_STATES)
+def test_what_is_struck_is_what_a_click_refuses(visit: Visit, choice: dict[str, str]) -> None:
+    """Both ways, for every choice in sight; Back returns to the state that was left."""
+    page = visit(choice)
+    reached(page, "marked")
+    chips = page.locator(".chips label:visible:has(input:not(:checked, [type=text]))").all()
+    struck, refuses = {}, {}
+    for chip in chips:
+        control = chip.locator("input")
+        name = f"{control.get_attribute('name')}={control.get_attribute('value')}"
+        struck[name] = "refused" in (chip.get_attribute("class") or "")
+        page.evaluate("performance.clearMarks()")
+        chip.click()
+        reached(page, "shown")
+        refuses[name] = page.locator(".problem").count() > 0
+        page.evaluate("performance.clearMarks()")
+        page.go_back()
+        reached(page, "marked")
+    assert len(struck) > 30
+    assert struck == refuses
+
+
+@pytest.mark.parametrize("is_link", [True, False], ids=["link", "click"])
+def test_nothing_else_is_shown_until_the_plan_is_there(
+    browser: Any, site: str, is_link: bool
+) -> None:
+    """The form says at once what was asked; there is no plan, and nothing to copy."""
+    context, held = browser.new_context(), list[Any]()
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    context.route("**/rules*", hold)
+    page = context.new_page()
+    page.goto(site + (f"#{urlencode(CUDA)}" if is_link else ""))
+    if not is_link:
+        assert page.locator("#command").is_visible()
+        page.locator("label:has([name=companions][value=torchaudio])").click()
+    page.get_by_role("heading", name="Working it out").wait_for()
+    assert page.locator("#result pre, #result .copy").count() == 0
+    name, value = ("torch_backend", "cu128") if is_link else ("companions", "torchaudio")
+    assert page.locator(f"[name={name}][value={value}]").is_checked()
+    assert page.locator(".refused").count() == 0
+    for width in (380, 820):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert "Working it out" in page.locator("#jump").inner_text()
+    held[0].continue_()
+    page.locator("#command").wait_for()
+    assert value in planned(page)
+    context.close()
+
+
+def test_back_returns_to_the_last_choice(visit: Visit) -> None:
+    page = visit()
+    choose(page, "torch_backend", "cu130")
+    page.locator("#command").get_by_text("torch_backend=cu130").wait_for()
+    choose(page, "companions", "torchaudio")
+    page.locator("#command").get_by_text("torchaudio").wait_for()
+    for backend in ("cu130", "cpu"):
+        page.go_back()
+        page.locator("#command").get_by_text(f"torch_backend={backend}").wait_for()
+        assert "torchaudio" not in planned(page)
+        assert page.locator("[name=torch_backend]:checked").get_attribute("value") == backend
+
+
+def test_copy_says_what_happened(visit: Visit) -> None:
+    page = visit()
+    page.locator("#result [data-copy=command]").click()
+    page.get_by_role("status").get_by_text("Copied").wait_for(state="attached")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.locator("#result [data-copy=command]").click()
+    page.get_by_role("status").get_by_text("Ctrl+C").wait_for(state="attached")
+    assert page.evaluate("getSelection().toString()").strip() == planned(page)
 
 
 def test_by_keyboard(visit: Visit) -> None:
@@ -212,7 +348,7 @@ def test_by_keyboard(visit: Visit) -> None:
     page.keyboard.press("Space")
     page.locator("#command").get_by_text("macos-arm64").wait_for()
     assert "windows" not in planned(page)
-    page.locator("[data-copy=command]").focus()
+    page.locator("#result [data-copy=command]").focus()
     page.keyboard.press("Enter")
     page.get_by_role("status").get_by_text("Copied").wait_for(state="attached")
     page.locator("[name=python_version]:checked").focus()
@@ -226,7 +362,7 @@ def test_by_keyboard(visit: Visit) -> None:
 
 def test_every_control_is_reached_with_tab(visit: Visit) -> None:
     page = visit()
-    page.get_by_text("More answers").click()
+    page.get_by_text("Older releases and").click()
     reached = set()
     for _ in range(100):
         page.keyboard.press("Tab")
@@ -240,17 +376,19 @@ def test_the_copied_command_makes_the_project(
     choice = {"torch_version": "2.13.0", "python_version": PYTHON, "torch_backend": "cu130"}
     page = visit({**choice, "pytorch_index": replica.url, "project_name": "Copied Model"})
     planned(page)
-    page.locator("[data-copy=command]").click()
+    page.locator("#result [data-copy=command]").click()
     page.get_by_role("status").get_by_text("Copied").wait_for(state="attached")
     words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
     assert words[:3] == ["uvx", "cookiecutter", TEMPLATE]
     run([*HERE, str(ROOT), *words[3:]], tmp_path)
     torch = {it["version"] for it in read_lock(tmp_path / "copied-model") if it["name"] == "torch"}
     assert torch == {"2.13.0+cu130", "2.13.0"}
+    page.get_by_text("pyproject.toml", exact=True).last.click()
     page.locator("[data-copy=part]").click()
     copied = page.evaluate("navigator.clipboard.readText()")
     rendered = (tmp_path / "copied-model/pyproject.toml").read_text(encoding="utf-8")
-    assert copied.endswith(rendered[rendered.index("[tool.uv.sources]") :].strip())
+    without_marks = re.sub(r"^# New:\n", "", copied, flags=re.MULTILINE)
+    assert without_marks.endswith(rendered[rendered.index("[tool.uv.sources]") :].strip())
 
 
 def test_text_of_a_stranger_runs_nothing(visit: Visit) -> None:
@@ -278,19 +416,127 @@ def test_common_choices_need_no_python(browser: Any, site: str) -> None:
     context.close()
 
 
-@pytest.mark.parametrize("choice", [CUDA, {"torch_backend": "cu128"}], ids=["plan", "refusal"])
+STATES = {
+    "default": {},
+    "plan": CUDA,
+    "refusal": {"torch_backend": "cu128"},
+    "several": {"torch_backend": "cpu cu130", "layout": "extras", "torch_version": "2.13.0"},
+}
+
+
+@pytest.mark.parametrize("choice", STATES.values(), ids=STATES)
 def test_accessible_and_not_too_wide(visit: Visit, choice: dict[str, str]) -> None:
     page = visit(choice)
-    page.locator(".problem" if len(choice) == 1 else "#command .changed, #command").first.wait_for()
+    page.locator(".problem, #command").first.wait_for()
     refused(page, "torch_backend")
-    page.get_by_text("More answers").click()
-    for width, scheme in product((360, 1400), ("light", "dark")):
+    page.get_by_text("Older releases and").click()
+    for name in ("adopt", "pyproject", "requirements", "script"):
+        for summary in page.locator(f"#{name} summary").all():
+            summary.click()
+            assert no_violations(page, "#" + name)
+    for width, scheme, forced in product((380, 820, 1400), ("light", "dark"), ("none", "active")):
         page.set_viewport_size({"width": width, "height": 800})
-        page.emulate_media(color_scheme=scheme)
-        found = axe.Axe().run(page).response["violations"]
-        nodes = [(it["id"], [node["html"] for node in it["nodes"]]) for it in found]
-        assert nodes == [], (width, scheme)
+        page.emulate_media(color_scheme=scheme, forced_colors=forced)
+        assert no_violations(page), (width, scheme, forced)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def no_violations(page: Any, part: str = "body") -> bool:
+    """Fail with what axe finds against a part of the page."""
+    results = axe.Axe().run(page, context=part).response["violations"]
+    assert [(it["id"], [node["html"] for node in it["nodes"]]) for it in results] == []
+    return True
+
+
+def test_command_and_copy_are_in_the_first_screen(visit: Visit) -> None:
+    page = visit()
+    for width in (380, 720, 820, 1400):
+        page.set_viewport_size({"width": width, "height": 800})
+        command = page.locator("#brief" if width < 720 else "#command")
+        button = page.locator("#bar .copy" if width < 720 else "#result .copy").first
+        for element in (command, button):
+            box = element.bounding_box()
+            assert box
+            assert box["y"] + box["height"] <= 800
+        assert command.inner_text() == planned(page)
+    page.set_viewport_size({"width": 380, "height": 800})
+    page.locator("#bar .copy").click()
+    page.get_by_role("status").get_by_text("Copied").wait_for(state="attached")
+    assert page.evaluate("navigator.clipboard.readText()") == planned(page)
+
+
+def test_the_bar_says_that_a_choice_is_refused(visit: Visit) -> None:
+    page = visit({"torch_backend": "cu128"})
+    page.set_viewport_size({"width": 380, "height": 800})
+    page.locator("#bar.refused").get_by_text("This cannot be done").wait_for()
+    assert not page.locator("#bar .copy").is_visible()
+
+
+@pytest.mark.parametrize("width", [380, 820])
+def test_focus_is_never_covered(visit: Visit, width: int) -> None:
+    page = visit()
+    page.set_viewport_size({"width": width, "height": 800})
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        covered = page.evaluate(
+            """() => {
+                const focus = document.activeElement;
+                const isChip = focus.matches(".chips label > input");
+                const seen = isChip ? focus.nextElementSibling : focus;
+                const { left, top, width, height } = seen.getClientRects()[0];
+                const above = document.elementFromPoint(left + width / 2, top + height / 2);
+                return seen.contains(above) || focus === document.body ? "" : seen.outerHTML;
+            }"""
+        )
+        assert covered == ""
+
+
+def test_a_chosen_radio_is_seen_in_forced_colours(visit: Visit) -> None:
+    page = visit()
+    page.emulate_media(forced_colors="active")
+    color = "(chip) => getComputedStyle(chip).backgroundColor"
+    chips = page.locator("label:has([name=torch_version])").locator("span")
+    assert chips.nth(0).evaluate(color) != chips.nth(1).evaluate(color)
+
+
+SMI = """\
+| NVIDIA-SMI 550.54.14              Driver Version: 550.54.14      CUDA Version: 12.4     |
+|   0  NVIDIA GeForce RTX 4090        Off |   00000000:01:00.0 Off |                  Off |
+"""
+
+
+@pytest.mark.parametrize("text", ["RTX 4090", "driver 550.54", SMI], ids=["card", "driver", "smi"])
+def test_what_you_have_chooses_release_and_build(visit: Visit, text: str) -> None:
+    page = visit()
+    planned(page)
+    page.evaluate("(text) => navigator.clipboard.writeText(text)", text)
+    page.locator("#hardware").focus()
+    page.keyboard.press("Control+v")
+    page.locator("#why").get_by_text("Found NVIDIA").wait_for()
+    page.locator("#command").get_by_text("torch_backend=cu1").wait_for()
+    change, sentence = json.loads(have(json.dumps([text, page.locator("#system").input_value()])))
+    assert page.locator("#why").inner_text() == sentence
+    assert planned(page) == " ".join(command_of(change))
+
+
+@pytest.mark.parametrize(
+    ("agent", "platform", "first"),
+    [("X11; Linux aarch64", "Linux aarch64", "Linux aarch64"), ("Win", "Win32", "Windows x86_64")],
+)
+def test_your_own_system_comes_first(
+    browser: Any, site: str, agent: str, platform: str, first: str
+) -> None:
+    context = browser.new_context(user_agent=agent)
+    context.add_init_script(
+        f"Object.defineProperty(Navigator.prototype, 'platform', {{ get: () => '{platform}' }})"
+    )
+    page = context.new_page()
+    page.goto(site)
+    assert page.locator("#result tbody th").first.inner_text() == first
+    page.locator("#system").select_option("macos-arm64")
+    page.locator("#why").get_by_text("This is macOS").wait_for()
+    assert page.locator("#result tbody th").first.inner_text() == "macOS arm64"
+    context.close()
 
 
 def test_worker_is_bound_by_the_policy(visit: Visit) -> None:

@@ -243,9 +243,8 @@ def test_defaults_page_and_table_of_the_release_day(day_of_2_16: Facts) -> None:
     chosen = [detect("2.16.0", day_of_2_16, gpu, "linux-x86_64").backend for gpu in (nvidia, amd)]
     # Of cu134 nobody has said which cards it was compiled for: that is the one thing to add.
     assert chosen == ["cu132", "rocm10.1"]
-    text = page_of(
-        day_of_2_16, {"style.css": "", "page.js": "", "worker.js": "", "common.json": ""}
-    )
+    files = {"style.css": "", "page.js": "", "worker.js": "", "common.json": ""}
+    text = page_of(day_of_2_16, files, megabytes=5)
     for name in ("2.16.0", "cu134", "rocm10.1", "3.16"):
         assert f">{name}<" in text, name
     table = support(SUPPORT.read_text(encoding="utf-8"), day_of_2_16)

@@ -9,12 +9,14 @@ import argparse
 import base64
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -22,8 +24,9 @@ from urllib.parse import urlencode
 
 from markdown_it import MarkdownIt
 
-from page.choices import NAMED, ROOT, answers_of, html, said_of
+from page.choices import NAMED, PROJECT, ROOT, answers_of, html, problems_of, said_of
 from tools.docs import SUPPORT
+from torch_plan.addresses import remote_of
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import FAMILIES, PYPI, family_of
 
@@ -44,11 +47,7 @@ PYODIDE_FILES = (
     "pyodide-lock.json",
 )
 
-NOT_LOADED = (
-    *("dialogue/*.py", "extension.py", "project/ci.py", "project/readme.py"),
-    "resolution/refusal.py",
-    "machine/*.py",
-)
+NOT_LOADED = ("dialogue/[!_ci]*.py", "extension.py", "resolution/refusal.py")
 """The modules of `torch_plan` that no choice of the page needs."""
 
 POLICY = (
@@ -77,7 +76,10 @@ def build(folder: Path) -> None:
     parameters = urlencode({"pyodide": f"./{pyodide.name}/", "rules": f"./{files[rules.name]}"})
     files["worker.js"] += f"?{parameters}"
     shutil.copy(HERE / "icon.svg", folder)
-    (folder / "index.html").write_text(index(facts, files), encoding="utf-8")
+    loaded = [*pyodide.iterdir(), folder / files["rules.zip"]]
+    compressed = sum(len(zlib.compress(path.read_bytes())) for path in loaded)
+    page = index(facts, files, megabytes=round(compressed / 1e6))
+    (folder / "index.html").write_text(page, encoding="utf-8")
 
 
 def renamed(path: Path) -> str:
@@ -127,12 +129,16 @@ def write_rules(path: Path) -> None:
         rules -= {*(ROOT / "torch_plan").glob(pattern)}
     files = [
         *(*sorted(rules), ROOT / "torch_plan/catalog/builds.json", ROOT / "cookiecutter.json"),
-        *(ROOT / "{{cookiecutter.project_slug}}/pyproject.toml", ROOT / "templates/tables.toml"),
-        *(HERE / "__init__.py", HERE / "choices.py", HERE / "result.html"),
+        *sorted(path for path in (ROOT / PROJECT).rglob("*") if path.is_file()),
+        *sorted(path for path in (ROOT / "templates").rglob("*") if path.is_file()),
+        *(HERE / "__init__.py", HERE / "choices.py", HERE / "result.html", HERE / "files.html"),
+        *(HERE / "requirements.txt", HERE / "script.toml"),
     ]
     with zipfile.ZipFile(path, "w") as archive:
         for file in files:
             archive.write(file, file.relative_to(ROOT))
+        remote = re.sub(r"//[^/@]*@", "//", remote_of(ROOT))
+        archive.writestr(".git/config", f'[remote "origin"]\nurl = {remote}\n')
         for package in ("jinja2", "markupsafe"):
             for part in metadata.files(package) or ():
                 if part.suffix == ".py" or part.name.startswith("LICENSE"):
@@ -150,8 +156,8 @@ def common(facts: Facts) -> dict[str, object]:
     return {urlencode(choice): said_of(choice) for choice in named}
 
 
-def index(facts: Facts, files: Mapping[str, str]) -> str:
-    """Return the page itself; `files` are the names of the others."""
+def index(facts: Facts, files: Mapping[str, str], megabytes: int) -> str:
+    """Return the page itself; `files` are the names of the others, `megabytes` those of Python."""
     default = said_of({})
     families: dict[str, list[str]] = {name: [] for name in FAMILIES.values()}
     for backend in reversed(facts.all_backends):
@@ -160,6 +166,7 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
     return html(
         "index.html",
         files=files,
+        megabytes=megabytes,
         policy=POLICY,
         named=NAMED,
         answers=default["answers"],
@@ -172,7 +179,27 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
         pytorch_indexes=dict.fromkeys(facts.pytorch_mirrors, ""),
         package_indexes=dict.fromkeys(("pypi", *facts.package_mirrors), ""),
         support=support_table(),
+        cards=cards_of(facts),
+        refused=lambda name, value: is_refused(default["answers"], name, value),
     )
+
+
+def cards_of(facts: Facts) -> list[str]:
+    """Return the names of cards, as somebody may type them."""
+    nvidia = [facts.hardware.cards(platform) for platform in ("linux-x86_64", "linux-aarch64")]
+    amd = {name: row for name, row in facts.hardware.amd_cards.items() if name.startswith("gfx")}
+    rows = [*(row for cards in nvidia for row in cards.values()), *amd.values()]
+    return list(dict.fromkeys(card for row in rows[::-1] for card in row.split(", ")))
+
+
+def is_refused(answers: Mapping[str, str], name: str, value: str) -> bool:
+    """Tell whether a click would be refused: on a choice that is none of the default's."""
+    words = answers[name].split()
+    if value in words:
+        return False
+    is_added = name in ("companions", "platforms")
+    choice = {key: answers[key] for key in NAMED}
+    return bool(problems_of({**choice, name: " ".join([*words, value]) if is_added else value}))
 
 
 def support_table() -> str:

@@ -22,21 +22,7 @@ from torch_plan.dialogue.hook_settings import hook_settings
 from torch_plan.dialogue.invocation import asked_key
 from torch_plan.dialogue.session import Session
 from torch_plan.project.ci import jobs_of
-from torch_plan.text import author, toml, toml_key
-
-
-def markdown(text: object) -> str:
-    """Return text on one line in which nothing is Markdown or HTML."""
-    line = " ".join(str(text).split())
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", line)
-
-
-def code(text: object) -> str:
-    """Return text on one line as a code span of Markdown."""
-    line = " ".join(str(text).split())
-    longest = max(map(len, re.findall("`+", line)), default=0)
-    fence = "`" * (longest + 1)
-    return f"{fence} {line} {fence}" if longest else f"`{line}`"
+from torch_plan.text import author, code, markdown, toml, toml_key
 
 
 class TorchPlanExtension(Extension):

@@ -81,3 +81,17 @@ def toml(text: object) -> str:
 def toml_key(text: str) -> str:
     """Return a TOML key: bare where it can be, else quoted."""
     return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else toml(text)
+
+
+def markdown(text: object) -> str:
+    """Return text on one line in which nothing is Markdown or HTML."""
+    line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", line)
+
+
+def code(text: object) -> str:
+    """Return text on one line as a code span of Markdown."""
+    line = " ".join(str(text).split())
+    longest = max(map(len, re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {line} {fence}" if longest else f"`{line}`"

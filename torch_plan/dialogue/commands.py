@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from torch_plan.addresses import TEMPLATE
+from torch_plan.addresses import PAGE, TEMPLATE
 from torch_plan.answers import suggest
+from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.questions import as_text, fixed_defaults
+from torch_plan.answers.records import FREE_TEXT
 from torch_plan.answers.slugs import default_slug
 from torch_plan.catalog.facts import Facts
 from torch_plan.dialogue.invocation import Invocation
+from torch_plan.project.readme import Wishes
 from torch_plan.resolution import defaults
 from torch_plan.resolution.cells import Cells
 from torch_plan.resolution.check import default_platforms, examine, find_problems
@@ -149,6 +153,18 @@ def named_answers(answers: ProperAnswers, facts: Facts) -> dict[str, str]:
         for key, value in answers.items()
         if key in _ALWAYS_NAMED or (key not in _AFTERWARDS and value != usual.get(key))
     }
+
+
+def wishes_of(answers: ProperAnswers, facts: Facts) -> Wishes:
+    """Return what the advice of a project's README depends on besides the plan."""
+    named = named_answers(answers, facts)
+    shown = {key: value for key, value in named.items() if key not in FREE_TEXT}
+    return Wishes(
+        slug=answers["project_slug"],
+        page=f"{PAGE}#{urlencode(shown)}",
+        dockerfile=is_yes(answers["dockerfile"]),
+        distributed=is_yes(answers["distributed"]),
+    )
 
 
 def made_with(answers: ProperAnswers, facts: Facts) -> str:

@@ -8,11 +8,8 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlencode
 
-from torch_plan.addresses import PAGE
 from torch_plan.answers import suggest
-from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
 from torch_plan.answers.questions import (
@@ -42,7 +39,7 @@ from torch_plan.dialogue.messages import (
 from torch_plan.machine.system import host_platform, host_system
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
-from torch_plan.project.readme import Advice, Wishes, advice
+from torch_plan.project.readme import Advice, advice
 from torch_plan.resolution import defaults
 from torch_plan.resolution.check import default_platforms, find_problems, settled
 from torch_plan.text import listed
@@ -252,15 +249,7 @@ class Session:
 
     def advice(self, context: Mapping[str, Any]) -> Advice:
         """Return what the project's README advises."""
-        answers = self.answers_of(context)
-        named = commands.named_answers(answers, self.facts)
-        shown = {key: value for key, value in named.items() if key not in FREE_TEXT}
-        wishes = Wishes(
-            slug=answers["project_slug"],
-            page=f"{PAGE}#{urlencode(shown)}",
-            dockerfile=is_yes(answers["dockerfile"]),
-            distributed=is_yes(answers["distributed"]),
-        )
+        wishes = commands.wishes_of(self.answers_of(context), self.facts)
         return advice(self.plan_of(context), wishes)
 
     def refuse(self, given: Mapping[str, str]) -> NoReturn:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch_plan.catalog.platforms import platform_named
 from torch_plan.machine.system import host_machine
+
+if TYPE_CHECKING:
+    import subprocess
 
 _SECONDS = 1.5
 """How long all commands together may take; looking at the machine stays below 2 s with that."""
@@ -77,6 +76,11 @@ def _run(command: tuple[str, ...], seconds: float) -> str:
     Its output goes to a file, since a child of the command could hold a pipe open and block us.
     A command that cannot even be killed (nvidia-smi inside a stuck driver) is left behind.
     """
+    # Imported where they are needed: the page looks at no machine.
+    import shutil
+    import subprocess
+    import tempfile
+
     if seconds <= 0 or not shutil.which(command[0]):
         return ""
     try:
@@ -101,6 +105,9 @@ def _run(command: tuple[str, ...], seconds: float) -> str:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a command and what it started, and wait briefly for its end."""
+    import signal
+    import subprocess
+
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         if sys.platform == "win32":
             process.kill()

@@ -13,6 +13,9 @@ from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, family_of
 from torch_plan.resolution.cells import Cell
 
+CAPABILITIES = "GPU of compute capability"
+"""Begins the sentence about NVIDIA's cards."""
+
 
 class Floor(NamedTuple):
     """The oldest version of a system that a build's wheels are content with."""
@@ -122,7 +125,7 @@ class Needs:
             cards = facts.hardware.amd_cards
             yield f"AMD GPU {', '.join(_named(gpu, cards.get(gpu)) for gpu in self.gpus(cell))}"
         elif capabilities := [*self.capabilities(cell)]:
-            yield f"GPU of compute capability {', '.join(capabilities)}"
+            yield f"{CAPABILITIES} {', '.join(capabilities)}"
         if cell.build == "xpu":
             yield "Intel GPU with its driver"
         floor = self.floor(cell)

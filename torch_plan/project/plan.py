@@ -1,5 +1,7 @@
 """The plan of a project: what its templates lay out."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -44,6 +46,8 @@ class Option(NamedTuple):
 
     name: str
     requirements: tuple[str, ...]
+    labelled: tuple[str, ...]
+    """The same of exactly these versions, with labels, which name the build to any installer."""
     cells: tuple[Cell, ...]
     needs: Mapping[str, tuple[str, ...]]
     """Platform -> what its build needs of the machine."""
@@ -218,6 +222,27 @@ class Plan(NamedTuple):
     def reaches_cuda(self) -> bool:
         """Whether any platform gets a CUDA build."""
         return any(family_of(cell.build) == "cu" for cell in self.cells)
+
+    def alone(self, option: Option, requirements: tuple[str, ...]) -> Plan:
+        """Return the plan of one build that nothing chooses, as a file without extras has it."""
+        shared = self.dependencies[0 if self.selector else len(option.requirements) :]
+        chooses = self.selector
+        sources = {
+            package: tuple(
+                entry._replace(extra="", group="")
+                for entry in entries
+                if not chooses or option.name == getattr(entry, chooses)
+            )
+            for package, entries in self.sources.items()
+        }
+        names = {entry.index_name for entries in sources.values() for entry in entries}
+        return self._replace(
+            layout=MARKERS,
+            options=(option,),
+            dependencies=(*requirements, *shared),
+            sources={package: entries for package, entries in sources.items() if entries},
+            indexes=tuple(one for one in self.indexes if one.default or one.name in names),
+        )
 
 
 def next_minor(python: str) -> str:

@@ -132,6 +132,7 @@ class _Planner:
         return Option(
             name=variant.name,
             requirements=tuple(self.requirements(cells, self.requirement)),
+            labelled=tuple(self.requirements(cells, lambda package: _pin(package, LOCAL))),
             cells=cells,
             needs={
                 cell.platform: (*self.needs.sentences(cell), *self.lacks(cell)) for cell in cells
@@ -166,8 +167,7 @@ class _Planner:
 
     def exact(self, package: Package) -> str:
         """Return the requirement of exactly this version."""
-        version = package.full_version if self.answers.torch_pin == LOCAL else package.version
-        return f"{package.name}=={version}" if version else package.name
+        return _pin(package, self.answers.torch_pin)
 
     def constraints(self) -> Iterator[str]:
         """Yield what the requirements leave open: a library's exact release, and companions.
@@ -337,6 +337,11 @@ class _Planner:
             if nearest := self.cells.nearest(cell):
                 yield f"the nearest build is {nearest}"
         yield from (f"there is no {name} for it" for name in self.cells.lacks(cell))
+
+
+def _pin(package: Package, torch_pin: str) -> str:
+    version = package.full_version if torch_pin == LOCAL else package.version
+    return f"{package.name}=={version}" if version else package.name
 
 
 def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:

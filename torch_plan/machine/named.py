@@ -1,0 +1,56 @@
+"""A GPU that somebody names: a card, a driver, or what nvidia-smi prints."""
+
+from __future__ import annotations
+
+import re
+
+from torch_plan.catalog.hardware import Gpu, Hardware
+from torch_plan.machine.gpus import capabilities_text
+from torch_plan.text import listed
+
+_DRIVER = re.compile(r"driver(?: version)?:?\s*(\d{3}(?:\.\d+)*)", re.IGNORECASE)
+_CAPABILITY = re.compile(r"(?:capability|compute_cap|sm_?|,)\s*:?\s*(\d{1,2})\.?(\d)\b")
+_GFX = re.compile(r"\bgfx(?!000)[0-9a-f]{3,4}\b")
+_UP_TO_DATE = "9999"
+"""Stands for the driver of whoever names a card alone."""
+
+
+def named_gpu(text: str, hardware: Hardware, platform: str) -> Gpu | None:
+    """Return the GPU that a text names, None if it names none that is known.
+
+    The text may be the table of nvidia-smi, or the rows of its `driver_version,compute_cap`.
+    """
+    if re.fullmatch(r"\d{3}\.\d+(\.\d+)?(,.*)?", text.strip(), re.DOTALL):
+        text = f"driver {text}"
+    elif re.match(r"\d{3,4}\b", text):
+        text = f"GTX {text} RTX {text} RX {text}"
+    amd = hardware.amd_cards
+    names = [name for name in amd if name.startswith("gfx") and _is_named(amd[name], text)]
+    architectures = tuple(dict.fromkeys([*_GFX.findall(text), *names]))
+    if architectures:
+        return Gpu("rocm", f"AMD {listed(architectures)}", architectures=architectures)
+    cards = hardware.cards(platform)
+    known = {number for number, row in cards.items() if _is_named(row, text)}
+    known |= {int(major + minor) for major, minor in _CAPABILITY.findall(text)}
+    capabilities, driver = tuple(sorted(known)), _DRIVER.search(text)
+    if capabilities or driver:
+        which = f"driver {driver[1]}" if driver else "GPU with an up-to-date driver"
+        card = f", {capabilities_text(capabilities)}" if capabilities else ", card unknown"
+        number = driver[1] if driver else _UP_TO_DATE
+        return Gpu("cu", f"NVIDIA {which}{card}", number, capabilities)
+    is_intel = re.search(r"\b(intel|arc|xpu)\b", text, re.IGNORECASE)
+    return Gpu("xpu", "Intel graphics") if is_intel else None
+
+
+def _is_named(row: str, text: str) -> bool:
+    """Tell whether a text names a card of a row: an RTX 4090 is one of `RTX 40, L4`."""
+    return any(_pattern(name).search(text) for name in row.split(", "))
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """Return what finds a card: `RTX 40` and `GTX 900` are series, the others names."""
+    series = re.fullmatch(r"([GR]TX) (\d\d|\d(?=00))(00)?", name)
+    words = [series[1], rf"{series[2]}\d\d"] if series else [*map(re.escape, name.split())]
+    pattern = r"\s*".join(words).replace(r"PRO\s*", r"PRO.*")
+    more = r"(?:[A-Z]|\s?(?:Ti|XTX?|SUPER))?(?![a-z0-9])"
+    return re.compile(rf"(?<![A-Z0-9]){pattern}{more}", re.IGNORECASE)
