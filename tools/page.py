@@ -152,7 +152,9 @@ def common(facts: Facts) -> dict[str, object]:
         for release in facts.releases
         for backend in facts.backends(release)
     ]
-    named = [{key: answers_of(choice)[key] for key in NAMED} for choice in choices]
+    # In the order of all answers, as the page writes a link.
+    answers = map(answers_of, choices)
+    named = [{key: each[key] for key in each if key in NAMED} for each in answers]
     return {urlencode(choice): said_of(choice) for choice in named}
 
 
