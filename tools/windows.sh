@@ -35,7 +35,7 @@ rm -rf "$root/work" && mkdir -p "$root/work"
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$root/work"
 cp "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$root/certificates.pem"
 
-unmount() { umount "$root/proc" "$root/dev"; }
+unmount() { umount --lazy "$root/proc" "$root/dev"; } # Wine's server lives on for a while.
 mount --bind /proc "$root/proc" && mount --bind /dev "$root/dev" && trap unmount EXIT
 # Wine wants no terminal, and a pipe to write to.
 chroot "$root" env --ignore-environment LC_ALL=C.UTF-8 PATH=/usr/bin:/bin HOME=/root \

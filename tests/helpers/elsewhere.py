@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT, empty_config
 from tests.helpers.answers import ANSWERS
+from tests.helpers.missing import missing
 from tools.lib.replica import Replica
 
 HERE = (sys.executable, "-m", "cookiecutter")
@@ -30,6 +31,8 @@ def generate(replica: Replica | None, *options: object, **more: str) -> list[str
 
 def tracked_files() -> list[Path]:
     """Return the files that a clone of this repository has, relative to its root."""
+    if not shutil.which("git"):
+        missing("git is not here")
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
     )
