@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import json
 import os
 import sys
@@ -176,8 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = run(options, given)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Who reads has seen enough, as `head` has; Python would flush once more at its end.
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EINVAL):
+            raise
+        # Who reads has seen enough, as `head` has; Windows says EINVAL of that. Python would flush
+        # once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (Stop, KeyboardInterrupt, RecursionError) as stop:

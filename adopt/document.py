@@ -108,6 +108,6 @@ def _with_remarks(new: str, old: str) -> str:
     for _, start, end, first, _ in reversed(matcher.get_opcodes()):
         gone = "".join(before[start:end])
         others = re.sub(rf"^(?:{_REMARK})*\[[^,\n]*\]\n(?:.+\n)*", "", gone, flags=re.MULTILINE)
-        lost = [it for it in re.findall(_REMARK, others) if before.count(it) > after.count(it)]
+        lost = [one for one in re.findall(_REMARK, others) if before.count(one) > after.count(one)]
         after[first:first] = [*lost, *["\n"] * (others != gone and bool(lost))]
     return "".join(after)

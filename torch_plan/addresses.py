@@ -47,8 +47,8 @@ def remote_of(folder: Path) -> str:
         config = (folder / ".git/config").read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ""
-    found = re.search(r'\[remote "origin"\][^\[]*?^\s*url = (\S+)$', config, re.MULTILINE)
-    return found[1] if found else ""
+    remote = re.search(r'\[remote "origin"\][^\[]*?^\s*url = (\S+)$', config, re.MULTILINE)
+    return remote[1] if remote else ""
 
 
 _PUBLISHED = Addresses(

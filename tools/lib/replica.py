@@ -184,7 +184,7 @@ def _rocm_extras(names: Sequence[str], version: str) -> Iterator[str]:
     yield f"Requires-Dist: {core}=={version}"
     for extra, packages in {"libraries": [libraries], "device-all": devices}.items():
         yield f"Provides-Extra: {extra}"
-        yield from (f'Requires-Dist: {it}=={version} ; extra == "{extra}"' for it in packages)
+        yield from (f'Requires-Dist: {name}=={version} ; extra == "{extra}"' for name in packages)
 
 
 def _requires(facts: Facts, index: str, name: WheelName, releases: Sequence[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Note, Way, with_changes
 from torch_plan.answers.records import DEFAULT_PLATFORMS, NO_COMPANIONS, OPTIONAL
 from torch_plan.catalog.versions import CPU
-from torch_plan.resolution.cells import Cells
+from torch_plan.resolution.cells import Cell, Cells
 from torch_plan.resolution.check import Examination, default_platforms, examine, settled
 from torch_plan.resolution.search import OFFERED
 from torch_plan.resolution.ways import Ways
@@ -43,8 +43,8 @@ def notes(examination: Examination, raw: ProperAnswers) -> Iterator[Note]:
     for text, ways, missed in _lacks(examination, raw):
         options: Iterable[list[Way]] = ([way, {**less, **way}] for way in ways)
         helping = (next((way for way in pair if helps(way, missed)), None) for pair in options)
-        found = islice(filter(None, helping), OFFERED)
-        yield Note(text, tuple({repr(way): way for way in found}.values()))
+        offered = islice(filter(None, helping), OFFERED)
+        yield Note(text, tuple({repr(way): way for way in offered}.values()))
 
 
 def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
@@ -67,7 +67,7 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
         text = f"Some platforms go without {name}: {problem.reason}"
         yield _Lack(text, problem.ways, partial(_missed, name, False))
     for name in answers.companions:
-        on_cpu = cells.stand_ins(name)
+        on_cpu = _stand_ins(name, cells)
         if on_cpu and name in raw["companions"].split():
             platforms = listed([*dict.fromkeys(cell.platform for cell in on_cpu)])
             builds = listed([*dict.fromkeys(cell.backend for cell in on_cpu)])
@@ -79,8 +79,13 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
     yield from _pythons(cells, ways)
 
 
+def _stand_ins(name: str, cells: Cells) -> list[Cell]:
+    """Return the cells with a companion for the CPU beside another build of torch."""
+    return [cell for cell in cells.all if (held := cell.package(name)) and held.is_stand_in]
+
+
 def _missed(name: str, on_cpu: bool, cells: Cells) -> int:
-    return len(cells.missing(name)) + on_cpu * len(cells.stand_ins(name))
+    return len(cells.missing(name)) + on_cpu * len(_stand_ins(name, cells))
 
 
 def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
@@ -90,7 +95,7 @@ def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
         names = [
             name
             for name in cells.answers.companions
-            if any(end not in own.wheels for cell in cells.all if (own := cell.package(name)))
+            if any(end not in held.wheels for cell in cells.all if (held := cell.package(name)))
         ]
         text = f"requires-python ends before {end}: there is no {listed(names, 'or')} for it."
         words = ways.raw["companions"].split()

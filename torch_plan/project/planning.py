@@ -8,15 +8,7 @@ from itertools import chain
 
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Note, Refused
-from torch_plan.answers.records import (
-    EXTRAS,
-    GROUPS,
-    LOCAL,
-    MARKERS,
-    MINIMUM,
-    PackageIndex,
-    Variant,
-)
+from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, Variant
 from torch_plan.answers.slugs import package_name
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import CPU, PYPI, TORCH
@@ -79,7 +71,7 @@ class _Planner:
             gate=self.gate,
             options=options,
             sources=self.sources(),
-            indexes=(*self.pytorch_indexes(), *_package_indexes(answers.package_index)),
+            indexes=(*self.pytorch_indexes(), *self.package_indexes()),
             companions=self.companions,
             guarded_platforms=self.cells.guarded,
             hosts=self.hosts(),
@@ -312,6 +304,10 @@ class _Planner:
                     url = cell.url or mirror.url_of(package.origin)
                     yield Index(_index_name(package.origin), url, flat=mirror.flat and not cell.url)
 
+    def package_indexes(self) -> Iterator[Index]:
+        if index := self.answers.package_index:
+            yield Index(index.name, index.url, default=True)
+
     def last_releases(self) -> dict[str, str]:
         """Return build -> the last release with it, of builds that newer releases do not have."""
         builds = dict.fromkeys(cell.backend for cell in self.cells.all if not cell.url)
@@ -342,11 +338,6 @@ class _Planner:
 def _pin(package: Package, torch_pin: str) -> str:
     version = package.full_version if torch_pin == LOCAL else package.version
     return f"{package.name}=={version}" if version else package.name
-
-
-def _package_indexes(index: PackageIndex | None) -> Iterator[Index]:
-    if index:
-        yield Index(index.name, index.url, default=True)
 
 
 def _index_name(index: str) -> str:

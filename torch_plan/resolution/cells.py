@@ -1,7 +1,7 @@
 """Which build each platform gets from each variant: answers held against facts."""
 
 from functools import cached_property, lru_cache
-from itertools import compress, dropwhile, takewhile
+from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
 from torch_plan.answers.records import MAIN_PLATFORM, MARKERS, Answers, Variant, WantedBuild
@@ -158,11 +158,6 @@ class Cells:
         """Return the cells without a companion that was chosen."""
         return tuple(cell for cell in self.all if name in self.lacks(cell))
 
-    def stand_ins(self, name: str) -> tuple[Cell, ...]:
-        """Return the cells with a companion for the CPU beside another build of torch."""
-        packages = (cell.package(name) for cell in self.all)
-        return tuple(compress(self.all, (own and own.is_stand_in for own in packages)))
-
     def why_lacking(self, name: str, cell: Cell) -> str:
         """Return why a companion cannot be had in a cell, empty if it can."""
         if name not in self.facts.companions(cell.release):
@@ -249,11 +244,6 @@ class Cells:
         torch = self._package(TORCH, release, platform, WantedBuild(release, backend))
         return self.answers.python in torch.wheels
 
-    def is_invented(self, cell: Cell) -> bool:
-        """Tell whether PyTorch does not publish a cell's torch, so that it is another index's."""
-        facts = self.facts
-        return not facts.pythons(TORCH, cell.release, cell.backend, cell.platform)
-
     def is_served(self, cell: Cell) -> bool:
         """Tell whether torch and the companions have wheels for a cell."""
         return not any(self.why_missing(package, cell) for package in cell.packages)
@@ -293,10 +283,9 @@ class Cells:
         They end before the first one that lacks a wheel: `requires-python` has no gaps.
         """
         common = set(self.facts.all_pythons)
-        for cell in self.all:
-            for package in cell.packages:
-                if package.pythons is None:
-                    common.intersection_update(package.wheels)
+        for package in (package for cell in self.all for package in cell.packages):
+            if package.pythons is None:
+                common.intersection_update(package.wheels)
         if self.guarded:
             common.intersection_update(self.facts.numpy_1.pythons)
         order, end = self.facts.all_pythons, self.answers.python_end

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Way, with_changes
-from torch_plan.catalog.versions import CPU, family_of
+from torch_plan.catalog.versions import CPU, TORCH, family_of
 from torch_plan.resolution.cells import Cell, Cells
 from torch_plan.resolution.check import read_cells
 from torch_plan.resolution.ways import Ways
@@ -30,13 +30,14 @@ def likely_notes(cells: Cells) -> tuple[str, ...]:
 
 def _reason(cell: Cell, cells: Cells) -> str:
     facts = cells.facts
+    is_invented = not facts.pythons(TORCH, cell.release, cell.backend, cell.platform)
     if cell.url:
         return f"This template does not know what {cell.url} has"
     if facts.is_expected(cell.release):
         newest = facts.releases[-1]
-        rest = "not these builds" if cells.is_invented(cell) else "plans newer ones like it"
+        rest = "not these builds" if is_invented else "plans newer ones like it"
         return f"This template knows releases up to torch {newest}, and {rest}"
-    if cells.is_invented(cell):
+    if is_invented:
         return "PyTorch does not publish these builds, so your index has to have them"
     return "These builds very likely exist, but nobody has seen them yet"
 
