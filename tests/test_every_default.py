@@ -26,7 +26,12 @@ def collected(given: dict[str, str]) -> ProperAnswers:
     """Return the answers that cookiecutter collects, given some and asking for none."""
     context = generate_context(str(ROOT / "cookiecutter.json"), extra_context=given)
     # `check` would refuse what is tested here; it is left out, and nothing after it is asked.
-    context["cookiecutter"]["__check"] = ""
+    questions = {**context["cookiecutter"], "__check": ""}
+    # What is not always asked stands in the command line, which is not there here.
+    context["cookiecutter"] = {
+        **{key: given[key] for key in given.keys() - questions.keys()},
+        **questions,
+    }
     return Session(FACTS).answers_of(prompt_for_config(context, no_input=True))
 
 
