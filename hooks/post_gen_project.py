@@ -58,8 +58,8 @@ CAUSES = {
         "uv has no permission to write there"
     ),
     r"No interpreter found|No download found|python-build-standalone": (
-        "uv finds no Python {python} here (it looks past virtual environments), and cannot"
-        " download one"
+        "uv finds no Python {python} here, and cannot download one. Those of virtual environments"
+        " do not count. Install one, or make the project again with another python_version"
     ),
     r"Hash mismatch for `([^`]+)`": "The file of {0} is not the one that its index promised",
     r"Hash mismatch": "{hosts} sent a different file than it promised",
@@ -144,8 +144,6 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  # of a hook that fails, cookiecutter removes the project
         name = type(error).__name__
         say_kept(Stopped(f"Something unforeseen happened ({name}: {error})."), settings)
-    if settings["github_actions"] and not Path("uv.lock").exists():
-        say("That makes uv.lock. Commit it: CI fails without it.")
 
 
 def is_scratch() -> bool:
@@ -580,6 +578,13 @@ def say_ready(settings: dict[str, Any], options: list[str]) -> None:
         say(text, ["uv", "--directory", project, *step])
     else:
         say(text, ["cd", project], ["uv", *step])
+    say_commit(settings)
+
+
+def say_commit(settings: dict[str, Any]) -> None:
+    """Say of the last command what comes after it, where there is no lock yet."""
+    if settings["github_actions"] and not Path("uv.lock").exists():
+        say("That makes uv.lock. Commit it: CI fails without it.")
 
 
 def say_kept(stopped: Stopped, settings: dict[str, Any]) -> None:
@@ -590,6 +595,7 @@ def say_kept(stopped: Stopped, settings: dict[str, Any]) -> None:
         commands.insert(0, [move, str(Path.cwd()), str(stopped.outside)])
     step = "make it again without that build" if stopped.instead else "complete it"
     say(f"{stopped} The project is kept. To {step}, run:", *commands)
+    say_commit(settings)
     for advice in {text for host, text in settings["ways_on"].items() if host in str(stopped)}:
         say(advice)
 

@@ -73,7 +73,7 @@ def test_actionlint_finds_what_is_wrong(actionlint: Path, tmp_path: Path) -> Non
     assert lint_workflow(actionlint, broken)
 
 
-@pytest.mark.parametrize("name", ["ci", "page", "refresh"])
+@pytest.mark.parametrize("name", ["ci", "page", "refresh", "index"])
 def test_our_workflows_pass_actionlint(name: str, actionlint: Path) -> None:
     assert lint_workflow(actionlint, ROOT / f".github/workflows/{name}.yml") == []
 

@@ -79,6 +79,8 @@ def _masked_word(word: str) -> str:
     login, at, rest = re.fullmatch(r"(?:(.*)(@|%40))?(.*)", url).groups("")  # type: ignore[union-attr]
     if at and _is_login(login, rest, scheme[0] if scheme else ""):
         url = f"…@{rest}"
+    if re.search(r"\.md#[\w-]+\W*$", url):
+        return before + url  # a heading of a page
     place = r"[?#]" if scheme or re.match(rf"(…@)?{_HOST}(:\d+)?/", url) else r"\?(?=[^?]*=)"
     # What closes a quotation or a sentence is left, so that a command stays one.
     secret = re.compile(rf"(?<=[^?#])({place})(?=.*\w).*?(?=[\"'`)\]}}>,;.]*$)")

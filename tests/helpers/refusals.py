@@ -48,7 +48,9 @@ REFUSED = [
     pytest.param(
         {"torch_version": "2.1"}, "from a YAML file", "torch_version=2.1.2, or", id="cut-number"
     ),
-    pytest.param({"torch_backend": "cuda"}, "no such backend", "torch_backend=cu132", id="cuda"),
+    pytest.param(
+        {"torch_backend": "cuda"}, "has several such builds", "torch_backend=cu132", id="cuda"
+    ),
     pytest.param(
         {"torch_version": "2.15.0", "torch_backend": "rocm"},
         "torch_backend=rocm7.2 with torch_version=2.15.0",

@@ -164,7 +164,7 @@ def test_no_python(bake: Bake, one_python: Path, capfd: pytest.CaptureFixture[st
     project = bake(**{**ANSWERS, "python_version": f"3.10-{older}"})
     printed = said(capfd)
     requires = project.pyproject["project"]["requires-python"]
-    assert f"\nuv finds no Python {requires} here (it looks past virtual env" in printed
+    assert f"\nuv finds no Python {requires} here, and cannot download one" in printed
     assert not (project.path / "uv.lock").exists()
     assert next_step(printed) == lock_step(project)
 

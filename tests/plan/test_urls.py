@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from torch_plan.dialogue.messages import help_on
 from torch_plan.urls import host_of, masked, url_problem, written
 
 
@@ -81,3 +82,9 @@ def test_the_host_of_a_url(url: str, host: str) -> None:
 )
 def test_what_is_shown_of_a_url(text: str, shown: str) -> None:
     assert masked(text) == shown
+
+
+def test_the_heading_of_a_page_is_no_secret() -> None:
+    text = help_on("platforms")
+    assert text.endswith("answers.md#platforms)\n")
+    assert masked(text) == text

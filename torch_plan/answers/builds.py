@@ -7,7 +7,7 @@ from torch_plan.answers.indexes import IndexReader
 from torch_plan.answers.problems import Problem
 from torch_plan.answers.vocabulary import SYSTEM_WORDS
 from torch_plan.answers.words import BackendWord, PlatformWord
-from torch_plan.catalog.versions import CPU, is_build, version_key
+from torch_plan.catalog.versions import CPU, family_of, is_build, version_key
 
 _AUTO = "auto"
 """uv's word for whatever this machine can run; the template detects that before it asks."""
@@ -92,6 +92,9 @@ class BuildReader(IndexReader):
                 f"{backend} is a system. Which platforms there are is asked later, and there "
                 "`platform=build` gives one of them another build: `linux=cu130 mac=cpu`."
             )
+        alike = [name for name in options if family_of(name) == suggest.family_meant(backend)]
+        if len(alike) > 1 and not re.search(r"\d", backend):
+            reason = f"torch {release} has several such builds, and no card here decides for one."
         is_near = [name.backend for name in replacements[:1]] != [CPU]
         self.refuse_word(key, text, "backend", reason, replacements, near=int(is_near))
 

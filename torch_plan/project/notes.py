@@ -58,9 +58,12 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
             reason = cells.why_missing(cell.torch, cell)
             yield _Lack(f"{platform} is left out: {reason} it.", others)
     for cell in cells.fallbacks:
-        reason = f"torch {cell.release} has no {cell.variant.backend} build for it"
-        nearest = cells.nearest(cell)
-        others = [ways.with_override(cell, nearest)] if nearest else []
+        torch, backend = f"torch {cell.release}", cell.variant.backend
+        others = [ways.with_override(cell, nearest)] if (nearest := cells.nearest(cell)) else []
+        reason = f"{torch} has no {backend} build for it"
+        if cells.facts.is_expected(cell.release):
+            reason = f"nobody has said that {torch} has a {backend} build for it"
+            others.insert(0, ways.with_override(cell, backend))
         yield _Lack(f"{cell.platform} gets cpu: {reason}.", others)
     for problem in examination.told:
         name = problem.key[1]

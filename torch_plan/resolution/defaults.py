@@ -63,7 +63,9 @@ def newest_notes(release: str, backends: str, facts: Facts) -> Iterator[Note]:
     with_all = [name for name in facts.releases if {*builds} <= {*facts.published.backends(name)}]
     for hurts in filter(None, (facts.hardware.why_avoided(with_all[-1], name) for name in builds)):
         text += f"; of torch {with_all[-1]} {hurts}"
-    yield Note(f"{text}; torch {newest} has {listed(facts.published.backends(newest)[1:])}.")
+    yield Note(
+        f"{text}; torch {newest} is published for {listed(facts.published.backends(newest)[1:])}."
+    )
 
 
 def default_layout(backends: str, torch_pin: str) -> str:
