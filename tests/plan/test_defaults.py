@@ -47,7 +47,7 @@ def test_defaults_of_every_release_are_accepted(release: str) -> None:
         ("cpu cu129", "2.13.0"),
         ("cu118 cu128", "2.7.1"),
         ("cpu gpu=2.9.1+cu128", "2.15.0"),
-        ("gpu=2.9.1+cu128", "2.15.0"),
+        ("gpu=2.9.1+cu128", "2.9.1"),
         pytest.param("xpu", "2.13.0", id="a-newer-one-is-reported-to-hurt"),
         pytest.param("rocm7.14", "2.14.1", id="every-one-is-reported-to-hurt"),
         pytest.param("cu118 cu132", "2.15.0", id="no-release-has-both"),

@@ -92,10 +92,12 @@ class BuildReader(IndexReader):
                 f"{backend} is a system. Which platforms there are is asked later, and there "
                 "`platform=build` gives one of them another build: `linux=cu130 mac=cpu`."
             )
+        elif re.fullmatch(r"[1-9]\.\d+(\.\d+)?", backend):
+            reason = f"{backend} is a release: `{backend}+cpu` would name one and its build."
         alike = [name for name in options if family_of(name) == suggest.family_meant(backend)]
         if len(alike) > 1 and not re.search(r"\d", backend):
             reason = f"torch {release} has several such builds, and no card here decides for one."
-        is_near = [name.backend for name in replacements[:1]] != [CPU]
+        is_near = suggest.is_near(backend, [str(name.backend) for name in replacements[:1]])
         self.refuse_word(key, text, "backend", reason, replacements, near=int(is_near))
 
     def known_backends(self) -> tuple[str, ...]:

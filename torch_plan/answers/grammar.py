@@ -122,6 +122,12 @@ class _AnswerReader(BuildReader):
         reason = f"PyTorch has wheels for Python {self.facts.span(pythons)}."
         if meant != first and meant in pythons:
             reason = f"requires-python cannot ask for a free-threaded build; {reason}"
+        if dash and len(known) == len((first, last)):
+            reason = f"the oldest stands first: {last}-{first}."
+        elif dash:
+            reason = (
+                f"a range has an oldest and a newest, as {pythons[-2]}-{pythons[-1]} has; {reason}"
+            )
         if asked == "3.1":
             reason = f"{reason} If you meant 3.10 in a YAML file, put quotes around it."
             meant = "3.10"

@@ -151,6 +151,7 @@ class _Reading:
         """
         if typed in self.facts.all_pythons:
             return typed
+        typed = re.sub(r"\s*,\s*<\s*4(\.0)?$", "", typed)
         ends = re.fullmatch(r"(.+?)(?:\s*-\s*|\s+to\s+|\s*,\s*(<=?)\s*)(\d.*)", typed)
         if ends:
             first, last = self.python(ends[1]), self.python(ends[3])

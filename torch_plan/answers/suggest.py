@@ -65,6 +65,7 @@ def family_meant(asked: str) -> str:
 def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
     """Return up to three backends that may have been meant, the likeliest first."""
     word = asked.lower().removeprefix("pytorch-").replace("cuda", "cu").replace("-", "")
+    word = re.sub(r"(?<=\d)o", "0", word)
     if re.match(r"\d", word):
         word = f"cu{word}"
     if word.startswith("cu"):
@@ -73,7 +74,7 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
     alike = [name for name in options if family_of(name) == family or name.startswith(word)]
     asked_number = _digits(word)
     alike.reverse()
-    if asked_number:
+    if any(is_near(word, [name]) for name in alike if asked_number):
         # A digit too many, or one too few: `cu1288` and `cu12` are nearer to cu128 than to cu130.
         distance = {name: abs(_digits(name) - asked_number) for name in alike}
         begun = {name: name.startswith(word) for name in alike}
@@ -84,6 +85,18 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
             )
         )
     return list(dict.fromkeys([*alike, *close(word, options), CPU]))[:3]
+
+
+def is_near(asked: str, options: Sequence[str]) -> bool:
+    """Tell whether the first of some backends is what a slip of the pen was for.
+
+    A number is one where a digit is missing or too many: `cu13` and `cu1288`, and not `2.9`.
+    """
+    number = re.sub(r"\D", "", asked)
+    for name in options[:1]:
+        digits = str(_digits(name))
+        return digits.startswith(number) or number.startswith(digits) if number else name != CPU
+    return False
 
 
 def _digits(word: str) -> int:

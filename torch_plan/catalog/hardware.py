@@ -122,6 +122,7 @@ class Hardware:
         rest = text.replace(driver[0], "") if driver else text
         card = re.sub(r"nvidia|geforce|amd|radeon|instinct|intel|gpu|[^a-z0-9]", "", rest.lower())
         version = driver[1] if driver else ""
+        version += ".999" * bool(re.fullmatch(r"\d+", version))  # any of that number
         if re.fullmatch(r"arc[a-z]?\d+", card):
             return Gpu("xpu", text)
         names = {"": Gpu("cu", text, version)} if driver and not card else {}

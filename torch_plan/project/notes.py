@@ -57,6 +57,9 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
             others: list[Way] = [{**more, **way} for way in ways.other_cells(cell)]
             reason = cells.why_missing(cell.torch, cell)
             yield _Lack(f"{platform} is left out: {reason} it.", others)
+    if answers.release not in {variant.release for variant in answers.variants}:
+        text = f"No build is of torch {answers.release}: each names a release of its own."
+        yield _Lack(text, [{"torch_version": answers.variants[0].release}])
     for cell in cells.fallbacks:
         torch, backend = f"torch {cell.release}", cell.variant.backend
         others = [ways.with_override(cell, nearest)] if (nearest := cells.nearest(cell)) else []
@@ -74,7 +77,8 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
         if on_cpu and name in raw["companions"].split():
             platforms = listed([*dict.fromkeys(cell.platform for cell in on_cpu)])
             builds = listed([*dict.fromkeys(cell.backend for cell in on_cpu)])
-            reason = f"there is none for {builds} and Python {answers.python}"
+            version = cells.version(name, on_cpu[0].release)
+            reason = f"{version} has no wheel for {builds} and Python {answers.python}"
             others = [ways.with_cpu(on_cpu), *ways.other_backends(on_cpu[0].variant)]
             text = f"{name} is for the CPU on {platforms}: {reason}."
             others.append(ways.without_companion(name))
@@ -88,12 +92,17 @@ def _stand_ins(name: str, cells: Cells) -> list[Cell]:
 
 
 def _missed(name: str, on_cpu: bool, cells: Cells) -> int:
-    return len(cells.missing(name)) + on_cpu * len(_stand_ins(name, cells))
+    """Return how many platforms go without a companion, or get that for the CPU."""
+    stand_ins = _stand_ins(name, cells) if on_cpu else []
+    return len({cell.platform for cell in (*cells.missing(name), *stand_ins)})
 
 
 def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
     """Yield which companions end `requires-python` before torch does."""
     of_torch = Cells(cells.answers._replace(companions=()), cells.facts).pythons
+    if (end := cells.answers.python_end) and end not in of_torch:
+        reason = f"some platform has no torch for Python {end}"
+        yield _Lack(f"requires-python ends after {of_torch[-1]}: {reason}.", ())
     for end in of_torch[len(cells.pythons) :][:1]:
         names = [
             name

@@ -34,10 +34,13 @@ def default_release(backends: str, facts: Facts) -> str:
     """Return the newest release that has all builds of an answer, the same on every machine.
 
     A build counts where it is published for Linux x86_64, or else for any platform, and comes last
-    where it is reported to hurt. A word with a release of its own asks for nothing; a build that no
-    release has is refused later.
+    where it is reported to hurt. A word with a release of its own asks for nothing, and where all
+    have one, it is the first of those; a build that no release has is refused later.
     """
-    builds, published = _asking(backends) or [CPU], facts.published
+    builds, published = _asking(backends), facts.published
+    for word in [] if builds else backends.split():
+        return str(BackendWord.parse(word).release)
+    builds = builds or [CPU]
 
     def shortcomings(release: str) -> tuple[bool, ...]:
         where = [published.platforms(TORCH, release, build) for build in builds]
@@ -57,7 +60,7 @@ def _asking(backends: str) -> list[str]:
 def newest_notes(release: str, backends: str, facts: Facts) -> Iterator[Note]:
     """Yield that a release is the newest with its builds, nothing where it is that of all."""
     newest, builds = default_release(CPU, facts), _asking(backends)
-    if release == newest or release != default_release(backends, facts):
+    if not builds or release == newest or release != default_release(backends, facts):
         return
     text = f"torch {release} is the newest release with {listed(builds)}"
     with_all = [name for name in facts.releases if {*builds} <= {*facts.published.backends(name)}]
@@ -116,7 +119,8 @@ def default_backend(release: str, facts: Facts) -> Detected:
 
 def _backend_for(text: str, release: str, facts: Facts) -> tuple[str, str] | None:
     """Return the backend for the card or driver that a text names, and why; None for neither."""
-    if re.search("[=+]", text) or text in facts.all_backends:
+    words = {*re.split(r"[\s,]+", text.lower())}
+    if re.search("[=+]", text) or words & {*facts.all_backends}:
         return None
     for platform in DEFAULT_PLATFORMS[:2]:
         if gpu := facts.hardware.named(text, platform):
