@@ -153,3 +153,20 @@ def test_the_cuda_build_of_a_companion_comes_before_a_newer_cpu_build() -> None:
     cells = make_plan(complete(given, FACTS)).cells
     packages = [package for cell in cells if (package := cell.package("torchcodec"))]
     assert [package.full_version for package in packages] == ["0.11.1+cu128", "0.11.1", "0.11.1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "start"),
+    [
+        (
+            {"torch_backend": "2.9.0+cu128", "torch_version": "2.15.0"},
+            "No build is of torch 2.15.0",
+        ),
+        (
+            {"torch_version": "2.4.1", "torch_backend": "cpu", "python_version": "3.11-3.13"},
+            "requires-python ends after 3.12",
+        ),
+    ],
+)
+def test_an_answer_that_something_else_overrules_is_told(given: dict[str, str], start: str) -> None:
+    assert start in told(given)
