@@ -99,7 +99,7 @@ class Command:
     ) -> tuple[State, list[Finding]]:
         """Mend what can be mended, and measure after each round; what does not help is undone.
 
-        Raises `Stop` where a cell changed that no mend was for.
+        Raises `Stop` where a cell changed that no mend was for, or something else is broken.
         """
         before, mended, useless, most = state, list[Finding](), set[str](), None
         for _ in range(_ROUNDS):
@@ -117,6 +117,9 @@ class Command:
             else:
                 useless |= left
         refuse_unasked(before, state, {place for one in mended for place in one.places})
+        new = [one.text for one in state.more_than(before) if one.level == BROKEN]
+        if new and not before.table.why_nothing:
+            raise Stop(f"The mend would leave something new broken: {new[0]} Nothing is written.")
         return state, mended
 
     def ask(self, copy: Path, state: State, given: Mapping[str, str]) -> tuple[State, list[str]]:

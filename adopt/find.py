@@ -326,10 +326,15 @@ def _exists(view: View, name: str, got: Got, place: Place) -> bool:
 
 
 def _is_served_otherwise(view: View, place: Place) -> bool:
-    """Tell whether a platform that an extra or a group is not for gets torch with another one."""
-    others = [one for one in view.seen if one.place[1:] == place[1:] and not one.cell.missing]
-    is_variant = view.is_variant(place.option)
-    return is_variant and any(view.is_variant(one.place.option) for one in others)
+    """Tell whether a platform that the build of an extra or a group is not made for has another."""
+    torch = view.cells[place].missing.get(TORCH)
+    if not torch or not view.is_variant(place.option):
+        return False
+    build = torch.label or build_of_url(torch.registry, view.facts)
+    others = [one for one in view.seen if one.place.platform == place.platform]
+    options = [one.place.option for one in others if not one.cell.missing]
+    is_made = view.facts.pythons(TORCH, torch.public, build, place.platform)
+    return not is_made and any(map(view.is_variant, options))
 
 
 def _is_everywhere(view: View, place: Place, name: str) -> bool:
@@ -349,11 +354,19 @@ def _mend_no_wheel(view: View, key: Key, places: Sequence[Place]) -> Iterable[Ed
     lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
     if not limit:
         return []
-    if known.count(PYPI) == len(platforms):
+    if known.count(PYPI) == len(platforms) and all(_fits_torch(view, name, got, *places)):
         limited = [edit.limit_source(one, limit) for one in _sources_of(view, name, places)]
         return [*limited, *map(edit.without_label, lines if limited else ())]
     is_left_out = not known and name != TORCH
     return [edit.limit_line(line, limit) for line in lines if is_left_out]
+
+
+def _fits_torch(view: View, name: str, got: Got, *places: Place) -> Iterator[bool]:
+    """Yield whether PyPI's build of a package is that of the torch beside it, cell by cell."""
+    for place in places:
+        torch = view.cells[place].packages.get(TORCH)
+        on_pypi = view.facts.pypi_build(name, got.public, place.platform)
+        yield not torch or not on_pypi or on_pypi == view.build(torch, place.platform)
 
 
 def _sources_of(view: View, name: str, places: Sequence[Place]) -> list[Source]:
@@ -364,10 +377,15 @@ def _sources_of(view: View, name: str, places: Sequence[Place]) -> list[Source]:
     return [source for source in held if source.entry.get("index") in indexes]
 
 
-def _name_platforms(view: View, *_: Any) -> list[Edit]:
+def _name_platforms(view: View, *_: Any) -> Iterator[Edit]:
     root, exact = view.project.root, [*map(environment, view.platforms)]
-    mend = Edit(root.path, (*UV, "environments"), None, exact, whole=True)
-    return [] if root.uv.get("environments") else [mend]
+    if not root.uv.get("environments"):
+        yield Edit(root.path, (*UV, "environments"), None, exact, whole=True)
+        # uv locks a named platform only where each extra and group has something for it.
+        served = [place for place in view.cells if _is_served_otherwise(view, place)]
+        torches = grouped((view.cells[place].missing[TORCH], place) for place in served)
+        for got, places in torches.items():
+            yield from _mend_no_wheel(view, (TORCH, got, BROKEN), places)
 
 
 @_rule(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.adopt.helpers import ARM, LINUX, MAC, WINDOWS, Said, Shop
+from tests.adopt.test_answers import EXTRAS
 from tests.conftest import PYTHON
 from tools.lib.lock import run_uv
 from tools.lib.replica import Replica
@@ -240,6 +241,38 @@ def test_a_wheel_of_another_platform(shop: Shop) -> None:
     assert any("is a wheel of other platforms" in line for _, line in said.findings)
     assert [said.builds(one, when="after") for one in (LINUX, WINDOWS)] == ["2.9.1+cpu"] * 2
     assert len(shop.read()["tool"]["uv"]["environments"]) == 4
+
+
+@pytest.mark.parametrize("pythons", [">=3.12,<3.14", ">=3.12"])
+def test_an_extra_that_another_one_does_not_replace(pythons: str, shop: Shop) -> None:
+    """A GPU extra has nothing for a Mac, and the newest Python no torch: that alone is no fault."""
+    text = EXTRAS.replace('"torch==2.9.1"', '"torch==2.9.1", "torchvision==0.24.1"')
+    line = next(line for line in text.splitlines() if line.startswith("torch = "))
+    text = text.replace(line, f"{line}\n{line.replace('torch', 'torchvision', 1)}")
+    shop.put(text.replace(">=3.11,<3.14", pythons).replace('"lightning"', ""))
+    said = shop.run("--write")
+    broken = [line for level, line in said.findings if level == "broken"]
+    assert [line.partition(" (")[0] for line in broken] == [
+        "uv locked torchvision 0.24.1 for linux-x86_64",
+        "uv locked torchvision 0.24.1+d801a34 for windows-x86_64",
+    ]
+    assert row(said, "uv sync --extra cpu", "after", "3.12") == ["2.9.1+cpu"] * 4
+    gpu = row(said, "uv sync --extra gpu", "after", "3.12")
+    assert gpu == ["2.9.1+cu128", "2.9.1+cu128", "2.9.1+cpu", "2.9.1+cu128"]
+    assert "broken" not in shop.run("--check").levels
+
+
+def test_a_companion_is_not_given_another_build_than_its_torch(shop: Shop) -> None:
+    """CUDA 12.9 has no torchvision for Windows, and PyPI has one for the CPU."""
+    text = CPU.replace("2.9.1", "2.9.0").replace("0.24.1", "0.24.0").replace("cpu", "cu129")
+    text = text.replace('" }', '", marker = "sys_platform != \'darwin\'" }')
+    path = shop.put(text)
+    before = path.read_bytes()
+    said = shop.run("--write")
+    assert said.findings == [
+        ("broken", "torchvision 0.24.0+cu129 has no wheel for windows-x86_64.")
+    ]
+    assert (said.status, path.read_bytes()) == (0, before)
 
 
 def test_what_nobody_asked_for_is_not_required(shop: Shop) -> None:

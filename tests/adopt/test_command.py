@@ -161,21 +161,28 @@ def test_a_setting_that_uv_drops_is_no_measure(shop: Shop) -> None:
     assert "Failed to parse" in said.data["unmeasured"][""]
 
 
-def test_a_cell_that_nobody_asked_to_change_stops_the_command(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_what_nobody_asked_for_stops_the_command(is_asked: bool, shop: Shop) -> None:
+    """A cell that changes, or something else that is broken then."""
     path = shop.put(RIGHT_FILE)
     before = path.read_bytes()
     edit = Edit(path, ("project", "dependencies"), "torch==2.9.1", "torch==2.8.0")
 
     def find(view: Any) -> list[Finding]:
-        is_old = "2.9.1" in view.project.manifest.text
-        return [Finding(BROKEN, "a mend that is wrong", edits=(edit,))] if is_old else []
+        if "2.9.1" not in view.project.manifest.text:
+            return [Finding(BROKEN, "A new fault.")] * is_asked
+        places = tuple(view.cells) * is_asked
+        return [Finding(BROKEN, "a mend that is wrong", places=places, edits=(edit,))]
 
-    monkeypatch.setattr(command, "find", find)
+    shop.patch.setattr(command, "find", find)
     said = shop.run("--write")
     assert said.status == 2
-    assert "would change what linux-x86_64 (`uv sync`)" in said.error
+    reason = (
+        "something new broken: A new fault."
+        if is_asked
+        else "would change what linux-x86_64 (`uv sync`)"
+    )
+    assert reason in said.error
     assert path.read_bytes() == before
 
 
