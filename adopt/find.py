@@ -8,7 +8,6 @@ from functools import partial
 from itertools import chain, combinations, product
 from typing import Any, NamedTuple
 
-from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
 from adopt import edit, parse
@@ -428,32 +427,37 @@ def _no_wheel_for_a_python(view: View) -> Pairs:
 # --- Another build than the file asks for ---------------------------------------------------------
 
 
-def _cpu_of_pypi(view: View) -> Iterator[tuple[Source, Place]]:
-    """Yield cells with PyPI's CPU build, and the sources that name one for GPUs which they lack."""
-    for place, _, torch, _ in (one for one in view.seen if one.build == CPU and is_pypi(one.torch)):
+def _passed_over(view: View) -> Iterator[tuple[Source, Place]]:
+    """Yield cells with a CPU build, and the sources that name one for GPUs which they lack."""
+    for place, _, torch, _ in (one for one in view.seen if one.build == CPU):
         for source in view.project.sources_of(TORCH, place.option):
             build = view.build_of(source)
             if build != CPU and build in view.indexes_with(TORCH, torch.public, place.platform):
                 yield source, place
 
 
-def _also_amd64(marker: str) -> str:
-    """Return a marker that holds on Windows too where it asks for `x86_64`; Windows says AMD64."""
+def _also_amd64(view: View, key: Key, places: Sequence[Place]) -> list[Edit]:
+    """Let a marker that asks for `x86_64` hold on Windows too, where no other source does."""
+    marker = key[0].entry["marker"].strip()
+    if not re.search(_X86_64, marker) or any(view.sources_at(TORCH, place) for place in places):
+        return []
     either = "platform_machine == 'x86_64' or platform_machine == 'AMD64'"
-    is_all = re.fullmatch(_X86_64, marker.strip())
-    return either if is_all else re.sub(_X86_64, f"({either})", marker)
+    is_all = re.fullmatch(_X86_64, marker)
+    return view.alike(key[0], either if is_all else re.sub(_X86_64, f"({either})", marker))
 
 
 @_rule(
     BROKEN,
-    "PyPI's CPU build of torch is installed on {victims}, and not that of the index "
+    "The CPU build of torch is installed on {victims}, and not that of the index "
     "{0.entry[index]}: Windows says AMD64, and the source x86_64.",
-    lambda view, key, _: view.alike(key[0], _also_amd64(key[0].entry["marker"])),
+    _also_amd64,
+    "Let that marker hold for `platform_machine == 'AMD64'` too, and the marker of the CPU not.",
 )
 def _amd64(view: View) -> Pairs:
-    for source, place in _cpu_of_pypi(view):
-        marker = source.entry.get("marker") or "os_name == ''"
-        if holds(Marker(_also_amd64(marker)), *place[1:]):
+    for source, place in _passed_over(view):
+        is_for_x86_64 = holds(source.marker, *place[1:], platform_machine="x86_64")
+        is_windows = place.platform == "windows-x86_64"
+        if is_windows and is_for_x86_64 and not holds(source.marker, *place[1:]):
             yield (source,), place
 
 
@@ -478,11 +482,19 @@ def _brought(view: View) -> list[Place]:
     return [one.place for one in seen if not view.lines_at(TORCH, one.place)]
 
 
+def _require_by_name(view: View, _: Key, places: Sequence[Place]) -> Iterator[Edit]:
+    """Require what other packages bring, and the file has a source for."""
+    for name in sorted(view.family):
+        brought = [place for place in places if name in view.cells[place].packages]
+        if any(view.sources_at(name, one) and not view.lines_at(name, one) for one in brought):
+            yield Edit(view.project.manifest.path, BASE, None, name)
+
+
 @_rule(
     BROKEN,
     "Another package brings torch, from PyPI and not from the index of the file, on {victims}: a "
     "source holds only where torch is required by name.",
-    lambda view, *_: [Edit(view.project.manifest.path, BASE, None, TORCH)],
+    _require_by_name,
     everywhere=True,
 )
 def _through_others(view: View) -> Pairs:
@@ -498,8 +510,9 @@ def _through_others(view: View) -> Pairs:
     way="A group can be the default, an extra cannot: layout=groups",
 )
 def _through_others_alone(view: View) -> Pairs:
-    bare = [place for place in _brought(view) if not place.option.kind]
-    if not any(view.sources_at(TORCH, place) for place in bare):
+    sources = view.project.sources_of(TORCH)
+    if all(KINDS & source.entry.keys() for source in sources):
+        bare = [place for place in _brought(view) if not place.option.kind]
         yield from (((place.option,), place) for place in bare)
 
 
@@ -662,9 +675,10 @@ def _widen(view: View, key: Key, places: Sequence[Place]) -> list[Edit]:
     _widen,
 )
 def _narrow_sources(view: View) -> Pairs:
-    for source, place in _cpu_of_pypi(view):
+    for source, place in _passed_over(view):
         # Who names machines, or PyPI's build in words, has thought of the others.
-        if "machine" not in source.entry.get("marker", "machine"):
+        is_narrow = "machine" not in source.entry.get("marker", "machine")
+        if is_narrow and is_pypi(view.cells[place].packages[TORCH]):
             yield (source,), place
 
 

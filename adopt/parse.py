@@ -343,9 +343,10 @@ def chosen_in(conflict: list[Mapping[str, str]], package: str) -> set[tuple[str,
     }
 
 
-def holds(marker: Marker | None, platform: str, python: str) -> bool:
-    """Tell whether a marker holds on a platform with a Python (`3.12`)."""
-    return marker is None or marker.evaluate({**compared(platform, python), "extra": ""})
+def holds(marker: Marker | None, platform: str, python: str, **others: str) -> bool:
+    """Tell whether a marker holds on a platform with a Python (`3.12`), or with other values."""
+    compares = {**compared(platform, python), "extra": "", **others}
+    return marker is None or marker.evaluate(compares)
 
 
 def build_of_url(url: str, facts: Facts) -> str:

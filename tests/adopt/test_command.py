@@ -42,7 +42,7 @@ def test_people_read_a_table_and_what_is_wrong(shop: Shop) -> None:
     assert lines[0] == "Today (of a lock made just now):"
     assert "    windows-x86_64  torch 2.9.1 (cpu, PyPI)" in lines
     assert "    linux-x86_64    torch 2.9.1+cu128 (cu128, pytorch-cu128)" in lines
-    assert [line for line in lines if line.startswith("broken: ")] == [lines[-1]]
+    assert [line for line in lines if line.startswith("broken: ")] == [lines[-2]]
 
 
 def test_the_difference_is_shown_and_not_written(shop: Shop) -> None:
