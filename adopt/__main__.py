@@ -20,7 +20,7 @@ from adopt.answers import ANSWERS, change, missed
 from adopt.edit import apply
 from adopt.files import parsed, replace_files
 from adopt.find import ADVICE, BROKEN, DRIFTS, Finding, View, find
-from adopt.measure import Place, Table, copied, measure
+from adopt.measure import Table, copied, measure
 from adopt.parse import Manifest, Project, read_project, read_projects
 from adopt.report import as_json, finding_lines, name_all, table_lines
 from torch_plan.catalog.facts import Facts, load_facts
@@ -116,7 +116,7 @@ class Command:
                 most = 1
             else:
                 useless |= left
-        refuse_unasked(before, state, {place for one in mended for place in one.places})
+        refuse_unasked(before, state, {name for one in mended for name in one.platforms})
         new = [one.text for one in state.more_than(before) if one.level == BROKEN]
         if new and not before.table.why_nothing:
             raise Stop(f"The mend would leave something new broken: {new[0]} Nothing is written.")
@@ -150,19 +150,22 @@ def with_text(manifest: Manifest, texts: Mapping[Path, str]) -> Manifest:
     return Manifest(manifest.path, text, parsed(manifest.path, text))
 
 
-def refuse_unasked(before: State, after: State, asked: Collection[Place]) -> None:
-    """Raise `Stop` where a cell changed that no mend was for."""
+def refuse_unasked(before: State, after: State, asked: Collection[str]) -> None:
+    """Raise `Stop` where a cell changed of a platform that no mend was for."""
     moved = [
         place
         for old, new in zip(before.views, after.views, strict=True)
         for place in dict.fromkeys([*old.cells, *new.cells])
-        if place not in asked and old.essence(place) != new.essence(place)
+        if place.platform not in asked and old.essence(place) != new.essence(place)
     ]
     if moved and not before.table.why_nothing:
         cells = listed([*dict.fromkeys(f"{one.platform} (`{one.option}`)" for one in moved)])
+        folders = [str(one.manifest.path.parent) for one in after.projects[1:]]
+        alone = f"; so may the folder of one package: {listed(folders, 'or')}" * bool(folders)
         raise Stop(
             f"The mend would change what {cells} gets, which nobody asked for. Nothing is written. "
-            "--check shows what is wrong; an answer, such as torch_version=…, changes it all."
+            "--check shows what is wrong; an answer, such as torch_version=…, changes it "
+            f"all{alone}."
         )
 
 

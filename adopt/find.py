@@ -46,8 +46,8 @@ class Finding(NamedTuple):
     """What is wrong, and for whom."""
     way: str = ""
     """What a person can do, where there is no edit."""
-    places: tuple[Place, ...] = ()
-    """The cells that may change when it is mended."""
+    platforms: Sequence[str] = ()
+    """The platforms whose cells may change when it is mended."""
     edits: tuple[Edit, ...] = ()
 
 
@@ -151,11 +151,6 @@ class View:
             text += f" with Python {listed(pythons)}"
         return text
 
-    def beside(self, places: Iterable[Place]) -> tuple[Place, ...]:
-        """Return all cells of the platforms of some places."""
-        platforms = platforms_in(places)
-        return tuple(place for place in self.cells if place.platform in platforms)
-
 
 Mend = Callable[[View, Key, Sequence[Place]], Iterable[Edit]]
 _RULES: list[Callable[[View], Iterator[Finding]]] = []
@@ -177,7 +172,7 @@ def _rule(
             words = {"victims": view.victims(places), "pythons": listed(pythons)}
             words["platforms"] = listed(platforms_in(places))
             grade, told, way_out = (part.format(*key, **words) for part in (level, text, way))
-            mended = tuple(view.cells) if everywhere else view.beside(places)
+            mended = view.platforms if everywhere else platforms_in(places)
             yield Finding(grade, told, way_out, mended, tuple(mend(view, key, places)))
 
     return lambda pairs: _RULES.append(partial(find, pairs))
@@ -297,7 +292,7 @@ def _extra_in_marker(view: View) -> Iterator[Finding]:
                 BROKEN,
                 f"uv drops `extra == '{extra[1]}'` from a marker: {text}.",
                 f'Write extra = "{extra[1]}" beside the marker.',
-                tuple(view.cells),
+                view.platforms,
                 () if " or " in marker else (mend,),
             )
 
@@ -642,7 +637,7 @@ def _different_releases(view: View) -> Iterator[Finding]:
                 DRIFTS,
                 f"The requirements let platforms lock different releases: torch {listed(parts)}.",
                 f"One for all: --drifts, or torch_version={releases[0]}",
-                tuple(view.cells),
+                view.platforms,
                 (edit.constrain(view.project, f"{TORCH}=={releases[0]}"),),
             )
 

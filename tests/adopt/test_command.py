@@ -171,8 +171,8 @@ def test_what_nobody_asked_for_stops_the_command(is_asked: bool, shop: Shop) -> 
     def find(view: Any) -> list[Finding]:
         if "2.9.1" not in view.project.manifest.text:
             return [Finding(BROKEN, "A new fault.")] * is_asked
-        places = tuple(view.cells) * is_asked
-        return [Finding(BROKEN, "a mend that is wrong", places=places, edits=(edit,))]
+        platforms = view.platforms * is_asked
+        return [Finding(BROKEN, "a mend that is wrong", "", platforms, (edit,))]
 
     shop.patch.setattr(command, "find", find)
     said = shop.run("--write")
@@ -380,6 +380,21 @@ def test_a_member_has_a_source_of_its_own(shop: Shop) -> None:
         "2.9.1+cpu"
     )
     assert "pytorch-cpu" in path.read_text(encoding="utf-8")
+
+
+def test_a_mend_may_change_all_members_on_the_platform_of_its_victim(shop: Shop) -> None:
+    """The source that torchvision gets is the root's, and holds for those who require it."""
+    member = HEAD.replace("sample", "core") + 'dependencies = ["torch==2.9.1"]\n'
+    shop.put(member, "core/pyproject.toml")
+    member = HEAD.replace("sample", "app") + 'dependencies = ["core", "torchvision==0.24.1"]\n'
+    shop.put(member + "[tool.uv.sources]\ncore = { workspace = true }\n", "app/pyproject.toml")
+    workspace = '[tool.uv.workspace]\nmembers = ["core", "app"]\n[tool.uv.sources]\n'
+    sources = "core = { workspace = true }\napp = { workspace = true }\n"
+    marker = "sys_platform != 'darwin'"
+    torch = f'torch = {{ index = "pytorch-cu130", marker = "{marker}" }}\n{index("cu130")}'
+    shop.put(f'{HEAD}dependencies = ["core", "app"]\n{workspace}{sources}{torch}')
+    assert shop.run("--write").levels == ["broken"] * 2
+    assert shop.run("--check").findings == []
 
 
 def test_a_neighbour_outside_of_the_project_is_found(shop: Shop) -> None:
