@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns 1 where `--check` finds something broken, or anything with `--strict`; 2 where nothing
-    can be said of the project, or an answer cannot be served.
+    can be said of the project, or of an option that names torch, or an answer cannot be served.
     """
     options, given = read_arguments(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -262,7 +262,7 @@ def checked(state: State, options: argparse.Namespace) -> int:
         print(*table_lines("Today", state.table, state.views), sep="\n")
         print(*finding_lines(state.findings), sep="\n", end="\n" * bool(state.findings))
     counts = [one for one in state.findings if options.strict or one.level == BROKEN]
-    return 1 if counts else 2 * bool(state.table.why_nothing)
+    return 1 if counts else 2 * (not all(view.is_measured for view in state.views))
 
 
 def show(

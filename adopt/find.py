@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from adopt import edit, parse
 from adopt.edit import Edit
-from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable
+from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable, torch_family
 from adopt.parse import BASE, KINDS, UV, Index, Line, Option, Project, Source, build_of_url, holds
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.catalog.facts import Facts
@@ -67,7 +67,7 @@ class View:
     def __init__(self, project: Project, table: Table, facts: Facts, *, names_arm: bool) -> None:
         self.project, self.table, self.facts = project, table, facts
         self.names_arm = names_arm
-        self.family = {TORCH, *facts.all_companions, *facts.all_tritons}
+        self.family = torch_family(facts)
         cells = [(place, cell) for place, cell in table.cells.items() if cell.is_locked]
         self.cells = {place: cell for place, cell in cells if place.option in project.options}
         self.platforms = platforms_in(self.cells)
@@ -111,6 +111,13 @@ class View:
             for name, got in packages
             if name in {*self.family, "numpy"}
         ]
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether all was measured that names torch or what comes with it."""
+        options = [one for one in self.project.options if str(one) in self.table.unmeasured]
+        named = {line.name for option in options for line in self.project.required(option)}
+        return not self.table.why_nothing and self.family.isdisjoint(named)
 
     def is_variant(self, option: Option) -> bool:
         """Tell whether an extra or a group chooses a build: torch has a source for it."""

@@ -186,15 +186,23 @@ def test_what_nobody_asked_for_stops_the_command(is_asked: bool, shop: Shop) -> 
     assert path.read_bytes() == before
 
 
-def test_more_options_than_are_measured(shop: Shop) -> None:
-    extras = "".join(f'e{number} = ["rich"]\n' for number in range(MOST_OPTIONS + 2))
-    shop.put(RIGHT_FILE + f"[project.optional-dependencies]\n{extras}")
+@pytest.mark.parametrize(("torch", "status"), [(1, 1), (MOST_OPTIONS, 2)])
+def test_more_options_than_are_measured(torch: int, status: int, shop: Shop) -> None:
+    """Those are measured first that name torch; one of them that is not is no good news."""
+    names = [f"e{number}" for number in range(MOST_OPTIONS + 2)]
+    lists = ['["rich"]'] * (len(names) - torch) + ['["torch==2.9.1"]'] * torch
+    extras = "".join(f"{one} = {texts}\n" for one, texts in zip(names, lists, strict=True))
+    marker = MARKER if torch == 1 else "sys_platform != 'darwin'"
+    source = f'{{ index = "pytorch-cu128", marker = "{marker}" }}'
+    sources = f"[tool.uv.sources]\ntorch = {source}\n{index('cu128')}"
+    shop.put(f"{HEAD}[project.optional-dependencies]\n{extras}{sources}")
     said = shop.run("--check", "--locked")
     assert said.status == 2
     run_uv(shop.folder, "lock")
     said = shop.run("--check", "--locked")
     assert len(said.data["unmeasured"]) == 3
-    assert "measured at most" in said.data["unmeasured"]["uv sync --extra e31"]
+    assert all("measured at most" in why for why in said.data["unmeasured"].values())
+    assert said.status == status
 
 
 def test_who_reads_may_stop_and_no_character_is_too_much(shop: Shop) -> None:
