@@ -25,6 +25,7 @@ from adopt.parse import Manifest, Project, read_project, read_projects
 from adopt.report import as_json, finding_lines, name_all, table_lines
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.text import listed
+from torch_plan.urls import masked
 
 _ROUNDS = 8
 """How often what was mended is measured again; one mend can show the next fault."""
@@ -195,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             KeyboardInterrupt: "Interrupted. Nothing was written.",
             RecursionError: "The tables or lists of this file are nested too deeply.",
         }
-        why = reasons.get(type(stop), str(stop))
+        why = masked(reasons.get(type(stop), str(stop)))
         if options.json:
             print(json.dumps({"error": why}))
         print(f"Error: {why}", file=sys.stderr)
@@ -243,14 +244,18 @@ def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
     if options.write:
         write(today, after, options)
     show(today, after, mends, options, notes)
-    return 0
+    is_said = after.findings or after.texts != today.texts
+    return 0 if is_said or not after.table.why_nothing else 2
 
 
 def write(today: State, after: State, options: argparse.Namespace) -> None:
     """Write what was changed."""
     changed = {path: text for path, text in after.texts.items() if text != today.texts[path]}
     if changed and after.table.why_nothing and not options.unmeasured:
-        raise Stop("Nothing could be measured, so nothing is written without --unmeasured.")
+        raise Stop(
+            "Nothing could be measured, so nothing is written without --unmeasured. uv says:\n\n"
+            f"{after.table.why_nothing}"
+        )
     replace_files({path: today.texts[path] for path in changed}, changed)
 
 
@@ -298,10 +303,12 @@ def show(
 def next_step(today: State, after: State, options: argparse.Namespace) -> str:
     """Return what was done, or how to do it."""
     paths = [str(path) for path, text in after.texts.items() if text != today.texts[path]]
+    is_blind = bool(after.table.why_nothing)
     if not paths:
-        return "Nothing is to be changed."
+        return f"Nothing {'was measured, and nothing is' if is_blind else 'is to be'} changed."
     if not options.write:
-        return "Nothing is written. --write writes it."
+        needs = "It could not be measured, so `--write` needs `--unmeasured` too."
+        return f"Nothing is written. {needs if is_blind else '--write writes it.'}"
     having = [seen.place.option for view in after.views for seen in view.seen]
     command = name_all([*having, after.projects[0].options[0]][:1], ())
     folder = after.projects[0].manifest.path.parent

@@ -18,7 +18,7 @@ from adopt.files import replace_files
 from adopt.find import BROKEN, Finding
 from adopt.measure import MOST_OPTIONS
 from tests.adopt.helpers import LINUX, OFFICIAL, WINDOWS, Shop
-from tests.adopt.test_answers import HEAD, index
+from tests.adopt.test_answers import EXTRAS, HEAD, index
 from tests.conftest import ROOT
 from tests.helpers.machines import links
 from tools.lib.lock import run_uv
@@ -143,6 +143,19 @@ def test_nothing_is_written_where_nothing_is_measured(shop: Shop) -> None:
     assert path.read_bytes() == before
     assert shop.run(*words, "--unmeasured").status == 0
     assert shop.read()["tool"]["uv"]["sources"]
+
+
+@pytest.mark.parametrize("words", [[], ["--write"]])
+def test_what_could_not_be_measured_is_told(words: list[str], shop: Shop) -> None:
+    """With an edit that nobody has seen work, and without one."""
+    path = shop.put(EXTRAS.replace("conflicts", "# ").replace("lightning", "rich==0.0.0.1"))
+    status, text = shop.print(*words)
+    assert "`--write` needs `--unmeasured` too." in text or words
+    assert ("without --unmeasured. uv says:" in text, status) == (bool(words), 2 * bool(words))
+    path.write_text(RIGHT_FILE, encoding="utf-8")
+    shop.patch.setenv("UV", "not-there")
+    status, text = shop.print(*words)
+    assert (status, "Nothing was measured, and nothing is changed.\n" in text) == (2, True)
 
 
 def test_without_uv(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
