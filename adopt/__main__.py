@@ -20,11 +20,12 @@ from adopt.answers import ANSWERS, change, missed
 from adopt.edit import apply
 from adopt.files import parsed, replace_files
 from adopt.find import ADVICE, BROKEN, DRIFTS, Finding, View, find
-from adopt.measure import Place, Table, copied, measure
+from adopt.measure import Table, copied, measure
 from adopt.parse import Manifest, Project, read_project, read_projects
 from adopt.report import as_json, finding_lines, name_all, table_lines
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.text import listed
+from torch_plan.urls import masked
 
 _ROUNDS = 8
 """How often what was mended is measured again; one mend can show the next fault."""
@@ -99,7 +100,7 @@ class Command:
     ) -> tuple[State, list[Finding]]:
         """Mend what can be mended, and measure after each round; what does not help is undone.
 
-        Raises `Stop` where a cell changed that no mend was for.
+        Raises `Stop` where a cell changed that no mend was for, or something else is broken.
         """
         before, mended, useless, most = state, list[Finding](), set[str](), None
         for _ in range(_ROUNDS):
@@ -116,7 +117,10 @@ class Command:
                 most = 1
             else:
                 useless |= left
-        refuse_unasked(before, state, {place for one in mended for place in one.places})
+        refuse_unasked(before, state, {name for one in mended for name in one.platforms})
+        new = [one.text for one in state.more_than(before) if one.level == BROKEN]
+        if new and not before.table.why_nothing:
+            raise Stop(f"The mend would leave something new broken: {new[0]} Nothing is written.")
         return state, mended
 
     def ask(self, copy: Path, state: State, given: Mapping[str, str]) -> tuple[State, list[str]]:
@@ -147,19 +151,22 @@ def with_text(manifest: Manifest, texts: Mapping[Path, str]) -> Manifest:
     return Manifest(manifest.path, text, parsed(manifest.path, text))
 
 
-def refuse_unasked(before: State, after: State, asked: Collection[Place]) -> None:
-    """Raise `Stop` where a cell changed that no mend was for."""
+def refuse_unasked(before: State, after: State, asked: Collection[str]) -> None:
+    """Raise `Stop` where a cell changed of a platform that no mend was for."""
     moved = [
         place
         for old, new in zip(before.views, after.views, strict=True)
         for place in dict.fromkeys([*old.cells, *new.cells])
-        if place not in asked and old.essence(place) != new.essence(place)
+        if place.platform not in asked and old.essence(place) != new.essence(place)
     ]
     if moved and not before.table.why_nothing:
         cells = listed([*dict.fromkeys(f"{one.platform} (`{one.option}`)" for one in moved)])
+        folders = [str(one.manifest.path.parent) for one in after.projects[1:]]
+        alone = f"; so may the folder of one package: {listed(folders, 'or')}" * bool(folders)
         raise Stop(
             f"The mend would change what {cells} gets, which nobody asked for. Nothing is written. "
-            "--check shows what is wrong; an answer, such as torch_version=…, changes it all."
+            "--check shows what is wrong; an answer, such as torch_version=…, changes it "
+            f"all{alone}."
         )
 
 
@@ -167,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns 1 where `--check` finds something broken, or anything with `--strict`; 2 where nothing
-    can be said of the project, or an answer cannot be served.
+    can be said of the project, or of an option that names torch, or an answer cannot be served.
     """
     options, given = read_arguments(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -189,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             KeyboardInterrupt: "Interrupted. Nothing was written.",
             RecursionError: "The tables or lists of this file are nested too deeply.",
         }
-        why = reasons.get(type(stop), str(stop))
+        why = masked(reasons.get(type(stop), str(stop)))
         if options.json:
             print(json.dumps({"error": why}))
         print(f"Error: {why}", file=sys.stderr)
@@ -237,14 +244,18 @@ def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
     if options.write:
         write(today, after, options)
     show(today, after, mends, options, notes)
-    return 0
+    is_said = after.findings or after.texts != today.texts
+    return 0 if is_said or not after.table.why_nothing else 2
 
 
 def write(today: State, after: State, options: argparse.Namespace) -> None:
     """Write what was changed."""
     changed = {path: text for path, text in after.texts.items() if text != today.texts[path]}
     if changed and after.table.why_nothing and not options.unmeasured:
-        raise Stop("Nothing could be measured, so nothing is written without --unmeasured.")
+        raise Stop(
+            "Nothing could be measured, so nothing is written without --unmeasured. uv says:\n\n"
+            f"{after.table.why_nothing}"
+        )
     replace_files({path: today.texts[path] for path in changed}, changed)
 
 
@@ -256,7 +267,7 @@ def checked(state: State, options: argparse.Namespace) -> int:
         print(*table_lines("Today", state.table, state.views), sep="\n")
         print(*finding_lines(state.findings), sep="\n", end="\n" * bool(state.findings))
     counts = [one for one in state.findings if options.strict or one.level == BROKEN]
-    return 1 if counts else 2 * bool(state.table.why_nothing)
+    return 1 if counts else 2 * (not all(view.is_measured for view in state.views))
 
 
 def show(
@@ -292,10 +303,12 @@ def show(
 def next_step(today: State, after: State, options: argparse.Namespace) -> str:
     """Return what was done, or how to do it."""
     paths = [str(path) for path, text in after.texts.items() if text != today.texts[path]]
+    is_blind = bool(after.table.why_nothing)
     if not paths:
-        return "Nothing is to be changed."
+        return f"Nothing {'was measured, and nothing is' if is_blind else 'is to be'} changed."
     if not options.write:
-        return "Nothing is written. --write writes it."
+        needs = "It could not be measured, so `--write` needs `--unmeasured` too."
+        return f"Nothing is written. {needs if is_blind else '--write writes it.'}"
     having = [seen.place.option for view in after.views for seen in view.seen]
     command = name_all([*having, after.projects[0].options[0]][:1], ())
     folder = after.projects[0].manifest.path.parent

@@ -8,12 +8,11 @@ from functools import partial
 from itertools import chain, combinations, product
 from typing import Any, NamedTuple
 
-from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
 from adopt import edit, parse
 from adopt.edit import Edit
-from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable
+from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable, torch_family
 from adopt.parse import BASE, KINDS, UV, Index, Line, Option, Project, Source, build_of_url, holds
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.catalog.facts import Facts
@@ -47,8 +46,8 @@ class Finding(NamedTuple):
     """What is wrong, and for whom."""
     way: str = ""
     """What a person can do, where there is no edit."""
-    places: tuple[Place, ...] = ()
-    """The cells that may change when it is mended."""
+    platforms: Sequence[str] = ()
+    """The platforms whose cells may change when it is mended."""
     edits: tuple[Edit, ...] = ()
 
 
@@ -68,7 +67,7 @@ class View:
     def __init__(self, project: Project, table: Table, facts: Facts, *, names_arm: bool) -> None:
         self.project, self.table, self.facts = project, table, facts
         self.names_arm = names_arm
-        self.family = {TORCH, *facts.all_companions, *facts.all_tritons}
+        self.family = torch_family(facts)
         cells = [(place, cell) for place, cell in table.cells.items() if cell.is_locked]
         self.cells = {place: cell for place, cell in cells if place.option in project.options}
         self.platforms = platforms_in(self.cells)
@@ -113,6 +112,13 @@ class View:
             if name in {*self.family, "numpy"}
         ]
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether all was measured that names torch or what comes with it."""
+        options = [one for one in self.project.options if str(one) in self.table.unmeasured]
+        named = {line.name for option in options for line in self.project.required(option)}
+        return not self.table.why_nothing and self.family.isdisjoint(named)
+
     def is_variant(self, option: Option) -> bool:
         """Tell whether an extra or a group chooses a build: torch has a source for it."""
         return any(option.kind in one.entry for one in self.project.sources_of(TORCH, option))
@@ -152,11 +158,6 @@ class View:
             text += f" with Python {listed(pythons)}"
         return text
 
-    def beside(self, places: Iterable[Place]) -> tuple[Place, ...]:
-        """Return all cells of the platforms of some places."""
-        platforms = platforms_in(places)
-        return tuple(place for place in self.cells if place.platform in platforms)
-
 
 Mend = Callable[[View, Key, Sequence[Place]], Iterable[Edit]]
 _RULES: list[Callable[[View], Iterator[Finding]]] = []
@@ -178,7 +179,7 @@ def _rule(
             words = {"victims": view.victims(places), "pythons": listed(pythons)}
             words["platforms"] = listed(platforms_in(places))
             grade, told, way_out = (part.format(*key, **words) for part in (level, text, way))
-            mended = tuple(view.cells) if everywhere else view.beside(places)
+            mended = view.platforms if everywhere else platforms_in(places)
             yield Finding(grade, told, way_out, mended, tuple(mend(view, key, places)))
 
     return lambda pairs: _RULES.append(partial(find, pairs))
@@ -298,7 +299,7 @@ def _extra_in_marker(view: View) -> Iterator[Finding]:
                 BROKEN,
                 f"uv drops `extra == '{extra[1]}'` from a marker: {text}.",
                 f'Write extra = "{extra[1]}" beside the marker.',
-                tuple(view.cells),
+                view.platforms,
                 () if " or " in marker else (mend,),
             )
 
@@ -326,10 +327,15 @@ def _exists(view: View, name: str, got: Got, place: Place) -> bool:
 
 
 def _is_served_otherwise(view: View, place: Place) -> bool:
-    """Tell whether a platform that an extra or a group is not for gets torch with another one."""
-    others = [one for one in view.seen if one.place[1:] == place[1:] and not one.cell.missing]
-    is_variant = view.is_variant(place.option)
-    return is_variant and any(view.is_variant(one.place.option) for one in others)
+    """Tell whether a platform that the build of an extra or a group is not made for has another."""
+    torch = view.cells[place].missing.get(TORCH)
+    if not torch or not view.is_variant(place.option):
+        return False
+    build = torch.label or build_of_url(torch.registry, view.facts)
+    others = [one for one in view.seen if one.place.platform == place.platform]
+    options = [one.place.option for one in others if not one.cell.missing]
+    is_made = view.facts.pythons(TORCH, torch.public, build, place.platform)
+    return not is_made and any(map(view.is_variant, options))
 
 
 def _is_everywhere(view: View, place: Place, name: str) -> bool:
@@ -349,11 +355,19 @@ def _mend_no_wheel(view: View, key: Key, places: Sequence[Place]) -> Iterable[Ed
     lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
     if not limit:
         return []
-    if known.count(PYPI) == len(platforms):
+    if known.count(PYPI) == len(platforms) and all(_fits_torch(view, name, got, *places)):
         limited = [edit.limit_source(one, limit) for one in _sources_of(view, name, places)]
         return [*limited, *map(edit.without_label, lines if limited else ())]
     is_left_out = not known and name != TORCH
     return [edit.limit_line(line, limit) for line in lines if is_left_out]
+
+
+def _fits_torch(view: View, name: str, got: Got, *places: Place) -> Iterator[bool]:
+    """Yield whether PyPI's build of a package is that of the torch beside it, cell by cell."""
+    for place in places:
+        torch = view.cells[place].packages.get(TORCH)
+        on_pypi = view.facts.pypi_build(name, got.public, place.platform)
+        yield not torch or not on_pypi or on_pypi == view.build(torch, place.platform)
 
 
 def _sources_of(view: View, name: str, places: Sequence[Place]) -> list[Source]:
@@ -364,10 +378,15 @@ def _sources_of(view: View, name: str, places: Sequence[Place]) -> list[Source]:
     return [source for source in held if source.entry.get("index") in indexes]
 
 
-def _name_platforms(view: View, *_: Any) -> list[Edit]:
+def _name_platforms(view: View, *_: Any) -> Iterator[Edit]:
     root, exact = view.project.root, [*map(environment, view.platforms)]
-    mend = Edit(root.path, (*UV, "environments"), None, exact, whole=True)
-    return [] if root.uv.get("environments") else [mend]
+    if not root.uv.get("environments"):
+        yield Edit(root.path, (*UV, "environments"), None, exact, whole=True)
+        # uv locks a named platform only where each extra and group has something for it.
+        served = [place for place in view.cells if _is_served_otherwise(view, place)]
+        torches = grouped((view.cells[place].missing[TORCH], place) for place in served)
+        for got, places in torches.items():
+            yield from _mend_no_wheel(view, (TORCH, got, BROKEN), places)
 
 
 @_rule(
@@ -410,32 +429,37 @@ def _no_wheel_for_a_python(view: View) -> Pairs:
 # --- Another build than the file asks for ---------------------------------------------------------
 
 
-def _cpu_of_pypi(view: View) -> Iterator[tuple[Source, Place]]:
-    """Yield cells with PyPI's CPU build, and the sources that name one for GPUs which they lack."""
-    for place, _, torch, _ in (one for one in view.seen if one.build == CPU and is_pypi(one.torch)):
+def _passed_over(view: View) -> Iterator[tuple[Source, Place]]:
+    """Yield cells with a CPU build, and the sources that name one for GPUs which they lack."""
+    for place, _, torch, _ in (one for one in view.seen if one.build == CPU):
         for source in view.project.sources_of(TORCH, place.option):
             build = view.build_of(source)
             if build != CPU and build in view.indexes_with(TORCH, torch.public, place.platform):
                 yield source, place
 
 
-def _also_amd64(marker: str) -> str:
-    """Return a marker that holds on Windows too where it asks for `x86_64`; Windows says AMD64."""
+def _also_amd64(view: View, key: Key, places: Sequence[Place]) -> list[Edit]:
+    """Let a marker that asks for `x86_64` hold on Windows too, where no other source does."""
+    marker = key[0].entry["marker"].strip()
+    if not re.search(_X86_64, marker) or any(view.sources_at(TORCH, place) for place in places):
+        return []
     either = "platform_machine == 'x86_64' or platform_machine == 'AMD64'"
-    is_all = re.fullmatch(_X86_64, marker.strip())
-    return either if is_all else re.sub(_X86_64, f"({either})", marker)
+    is_all = re.fullmatch(_X86_64, marker)
+    return view.alike(key[0], either if is_all else re.sub(_X86_64, f"({either})", marker))
 
 
 @_rule(
     BROKEN,
-    "PyPI's CPU build of torch is installed on {victims}, and not that of the index "
+    "The CPU build of torch is installed on {victims}, and not that of the index "
     "{0.entry[index]}: Windows says AMD64, and the source x86_64.",
-    lambda view, key, _: view.alike(key[0], _also_amd64(key[0].entry["marker"])),
+    _also_amd64,
+    "Let that marker hold for `platform_machine == 'AMD64'` too, and the marker of the CPU not.",
 )
 def _amd64(view: View) -> Pairs:
-    for source, place in _cpu_of_pypi(view):
-        marker = source.entry.get("marker") or "os_name == ''"
-        if holds(Marker(_also_amd64(marker)), *place[1:]):
+    for source, place in _passed_over(view):
+        is_for_x86_64 = holds(source.marker, *place[1:], platform_machine="x86_64")
+        is_windows = place.platform == "windows-x86_64"
+        if is_windows and is_for_x86_64 and not holds(source.marker, *place[1:]):
             yield (source,), place
 
 
@@ -460,11 +484,19 @@ def _brought(view: View) -> list[Place]:
     return [one.place for one in seen if not view.lines_at(TORCH, one.place)]
 
 
+def _require_by_name(view: View, _: Key, places: Sequence[Place]) -> Iterator[Edit]:
+    """Require what other packages bring, and the file has a source for."""
+    for name in sorted(view.family):
+        brought = [place for place in places if name in view.cells[place].packages]
+        if any(view.sources_at(name, one) and not view.lines_at(name, one) for one in brought):
+            yield Edit(view.project.manifest.path, BASE, None, name)
+
+
 @_rule(
     BROKEN,
     "Another package brings torch, from PyPI and not from the index of the file, on {victims}: a "
     "source holds only where torch is required by name.",
-    lambda view, *_: [Edit(view.project.manifest.path, BASE, None, TORCH)],
+    _require_by_name,
     everywhere=True,
 )
 def _through_others(view: View) -> Pairs:
@@ -480,8 +512,9 @@ def _through_others(view: View) -> Pairs:
     way="A group can be the default, an extra cannot: layout=groups",
 )
 def _through_others_alone(view: View) -> Pairs:
-    bare = [place for place in _brought(view) if not place.option.kind]
-    if not any(view.sources_at(TORCH, place) for place in bare):
+    sources = view.project.sources_of(TORCH)
+    if all(KINDS & source.entry.keys() for source in sources):
+        bare = [place for place in _brought(view) if not place.option.kind]
         yield from (((place.option,), place) for place in bare)
 
 
@@ -611,7 +644,7 @@ def _different_releases(view: View) -> Iterator[Finding]:
                 DRIFTS,
                 f"The requirements let platforms lock different releases: torch {listed(parts)}.",
                 f"One for all: --drifts, or torch_version={releases[0]}",
-                tuple(view.cells),
+                view.platforms,
                 (edit.constrain(view.project, f"{TORCH}=={releases[0]}"),),
             )
 
@@ -644,9 +677,10 @@ def _widen(view: View, key: Key, places: Sequence[Place]) -> list[Edit]:
     _widen,
 )
 def _narrow_sources(view: View) -> Pairs:
-    for source, place in _cpu_of_pypi(view):
+    for source, place in _passed_over(view):
         # Who names machines, or PyPI's build in words, has thought of the others.
-        if "machine" not in source.entry.get("marker", "machine"):
+        is_narrow = "machine" not in source.entry.get("marker", "machine")
+        if is_narrow and is_pypi(view.cells[place].packages[TORCH]):
             yield (source,), place
 
 

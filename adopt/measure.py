@@ -20,9 +20,8 @@ from urllib.parse import unquote, urlsplit
 from packaging.pylock import Package, Pylock, PylockValidationError
 from packaging.specifiers import SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from adopt import parse
 from adopt.edit import Edit, apply
 from adopt.parse import INDEXES, UV, Manifest, Option, Project, build_of_url, holds
 from torch_plan.answers.records import DEFAULT_PLATFORMS
@@ -295,13 +294,29 @@ def is_unsolvable(said: str) -> bool:
     return "No solution found" in said and not re.search(r"40[13] |offline|network", said)
 
 
+def torch_family(facts: Facts) -> set[str]:
+    """Return torch, its companions, and the triton packages that builds of it require."""
+    return {TORCH, *facts.all_companions, *facts.all_tritons}
+
+
 def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> Table:
     """Read what each option of each project gets of a lock."""
     table = Table({}, {}, lock)
     options = [(project, option) for project in projects for option in project.options]
-    for project, option in options[:MOST_OPTIONS]:
+    # What a person has bare, then what names the most of torch's family.
+    family = torch_family(facts)
+    ranks = {
+        option: (option.kind != "", -sum(line.name in family for line in project.required(option)))
+        for project, option in options
+    }
+    measured = sorted(ranks, key=ranks.__getitem__)[:MOST_OPTIONS]
+    for project, option in options:
+        if option not in measured:
+            why = f"{MOST_OPTIONS} extras and groups are measured at most."
+            table.unmeasured[str(option)] = why
+            continue
         try:
-            exported = export(uv, project, option)
+            exported = export(uv, option)
         except UvFailed as failed:
             table.unmeasured[str(option)] = str(failed)
             continue
@@ -309,18 +324,14 @@ def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> T
         for platform, python in product(platforms_of(project), pythons):
             place = Place(option, platform, python)
             table.cells[place] = select(exported, platform, python)
-    for _, option in options[MOST_OPTIONS:]:
-        why = f"{MOST_OPTIONS} extras and groups are measured at most."
-        table.unmeasured[str(option)] = why
     return table
 
 
-def export(uv: Uv, project: Project, option: Option) -> Pylock:
+def export(uv: Uv, option: Option) -> Pylock:
     """Return what uv would install for an option on all platforms. Raises `UvFailed`."""
     words = ["export", "--frozen", "--quiet", "--no-header", "--format", "pylock.toml"]
     words += ["--no-emit-project", "--package", option.package]
-    if option.kind:
-        words += [f"--{option.kind}", option.name, *deselected(project, option)]
+    words += option.words
     try:
         data = tomllib.loads(uv.run(*words))
         for package in data.get("packages", []):
@@ -331,17 +342,6 @@ def export(uv: Uv, project: Project, option: Option) -> Pylock:
         return Pylock.from_dict(data)
     except (PylockValidationError, ValueError) as error:
         raise UvFailed(f"What uv exports cannot be read: {error}") from None
-
-
-def deselected(project: Project, option: Option) -> list[str]:
-    """Return the default groups that an option excludes, as options of uv."""
-    chosen = (option.kind, canonicalize_name(option.name))
-    excluded = {
-        one for entry in parse.conflicts(project) if chosen in entry for one in entry - {chosen}
-    }
-    names = parse.default_groups(project)
-    names = [name for name in names if ("group", canonicalize_name(name)) in excluded]
-    return [word for name in names for word in ("--no-group", name)]
 
 
 def platforms_of(project: Project) -> list[str]:

@@ -68,9 +68,17 @@ class Option(NamedTuple):
     kind: str = ""
     """`extra` or `group`; empty for a bare `uv sync`."""
     name: str = ""
+    without: tuple[str, ...] = ()
+    """The default groups that it excludes."""
+
+    @property
+    def words(self) -> list[str]:
+        """How uv is told to take it."""
+        words = [word for name in self.without for word in ("--no-group", name)]
+        return [*words, f"--{self.kind}", self.name] if self.kind else []
 
     def __str__(self) -> str:
-        return f"uv sync --{self.kind} {self.name}" if self.kind else "uv sync"
+        return " ".join(["uv sync", *self.words])
 
 
 class Line(NamedTuple):
@@ -266,17 +274,18 @@ def read_project(manifest: Manifest, root: Manifest) -> Project:
         groups = value_at(manifest.data, GROUPS) or {}
         for group in groups:
             DependencyGroupResolver(groups).resolve(group)
-        return Project(
+        project = Project(
             manifest=manifest,
             root=root,
             lines=tuple(read_lines(manifest, root)),
             sources=tuple(read_sources(manifest, root)),
             indexes=tuple(read_indexes(manifest, root)),
-            options=tuple(read_options(manifest)),
+            options=(),
             requires_python=SpecifierSet(
                 value_at(manifest.data, ("project", "requires-python")) or ""
             ),
         )
+        return project._replace(options=tuple(read_options(project)))
     except (ValueError, AttributeError, KeyError, TypeError, ExceptionGroup) as error:
         cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
         raise Stop(f"{manifest.path} cannot be read as uv reads it: {cause}") from None
@@ -318,12 +327,16 @@ def read_indexes(manifest: Manifest, root: Manifest) -> Iterator[Index]:
                 yield Index(path, key, "", url, {})
 
 
-def read_options(manifest: Manifest) -> Iterator[Option]:
+def read_options(project: Project) -> Iterator[Option]:
     """Yield what can be installed of a package: it alone, then with each extra and group."""
-    yield Option(manifest.name)
+    yield Option(project.manifest.name)
+    defaults = {("group", canonicalize_name(name)): name for name in default_groups(project)}
     for kind, keys in KINDS.items():
-        for name in value_at(manifest.data, keys) or {}:
-            yield Option(manifest.name, kind, name)
+        for name in value_at(project.manifest.data, keys) or {}:
+            chosen = (kind, canonicalize_name(name))
+            others = [one - {chosen} for one in conflicts(project) if chosen in one]
+            without = [defaults[one] for one in defaults if any(one in other for other in others)]
+            yield Option(project.manifest.name, kind, name, tuple(without))
 
 
 def conflicts(project: Project) -> list[set[tuple[str, str]]]:
@@ -343,9 +356,10 @@ def chosen_in(conflict: list[Mapping[str, str]], package: str) -> set[tuple[str,
     }
 
 
-def holds(marker: Marker | None, platform: str, python: str) -> bool:
-    """Tell whether a marker holds on a platform with a Python (`3.12`)."""
-    return marker is None or marker.evaluate({**compared(platform, python), "extra": ""})
+def holds(marker: Marker | None, platform: str, python: str, **others: str) -> bool:
+    """Tell whether a marker holds on a platform with a Python (`3.12`), or with other values."""
+    compares = {**compared(platform, python), "extra": "", **others}
+    return marker is None or marker.evaluate(compares)
 
 
 def build_of_url(url: str, facts: Facts) -> str:

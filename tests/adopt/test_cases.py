@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.adopt.helpers import ARM, LINUX, MAC, WINDOWS, Said, Shop
+from tests.adopt.test_answers import EXTRAS, HEAD, index
 from tests.conftest import PYTHON
 from tools.lib.lock import run_uv
 from tools.lib.replica import Replica
@@ -138,10 +139,35 @@ def test_exact_pins_stay_exact(shop: Shop) -> None:
 def test_windows_calls_its_machine_by_another_name(shop: Shop) -> None:
     said = mended(shop, "f8")
     assert row(said) == PYPI_2_9_1
-    assert said.findings[0][1].startswith(
-        "PyPI's CPU build of torch is installed on windows-x86_64"
-    )
+    assert said.findings[0][1].startswith("The CPU build of torch is installed on windows-x86_64")
     assert row(said, when="after") == ["2.9.1+cu128", "2.9.1+cpu", "2.9.1+cpu", "2.9.1+cu128"]
+
+
+GPU, OTHERS = "platform_machine == 'x86_64'", "platform_machine != 'x86_64'"
+
+
+@pytest.mark.parametrize(
+    ("marker", "other"),
+    [
+        (GPU, OTHERS),
+        (f"{GPU} and sys_platform != 'darwin'", f"{OTHERS} or sys_platform == 'darwin'"),
+        ("'x86_64' == platform_machine", ""),
+        ("platform_machine in 'x86_64' and sys_platform != 'darwin'", ""),
+    ],
+)
+def test_windows_is_left_out_by_a_spelling(marker: str, other: str, shop: Shop) -> None:
+    """Where the marker cannot be mended in one place, the way is told."""
+    cpu = f'{{ index = "pytorch-cpu", marker = "{other}" }}' if other else ""
+    torch = f'torch = [{{ index = "pytorch-cu128", marker = "{marker}" }}, {cpu}]\n'
+    sources = f"[tool.uv.sources]\n{torch}{index('cpu')}{index('cu128')}"
+    path = shop.put(f'{HEAD}dependencies = ["torch==2.9.1"]\n{sources}')
+    before = path.read_bytes()
+    said = shop.run("--write")
+    assert row(said) == PYPI_2_9_1
+    (finding,) = said.data["findings"]
+    assert finding["text"].startswith("The CPU build of torch is installed on windows-x86_64")
+    assert "`platform_machine == 'AMD64'` too" in finding["way"]
+    assert (finding["level"], path.read_bytes()) == ("broken", before)
 
 
 def test_windows_is_left_out_in_words(shop: Shop) -> None:
@@ -166,6 +192,26 @@ def test_torch_that_another_package_brings(shop: Shop) -> None:
 
 
 TRITON = "pytorch-triton-rocm==3.5.1 ; sys_platform == 'linux' and platform_machine == 'x86_64'"
+
+
+def test_a_companion_that_another_package_brings_is_required_with_torch(shop: Shop) -> None:
+    shop.put(CPU.replace('"torch==2.9.1", "torchvision==0.24.1"', '"timm>=1.0"'))
+    said = shop.run("--write")
+    assert said.levels == ["broken"]
+    assert shop.read()["project"]["dependencies"] == ["timm>=1.0", "torch", "torchvision"]
+    assert shop.run("--check").status == 0
+
+
+def test_a_marker_may_leave_out_a_platform_of_a_torch_that_another_package_brings(
+    shop: Shop,
+) -> None:
+    workspace = '[tool.uv.workspace]\nmembers = ["core"]\n[tool.uv.sources]\n'
+    core = 'core = { workspace = true }\ntorch = { index = "pytorch-cu128", marker = '
+    shop.put(f"""{HEAD}dependencies = ["core"]
+{workspace}{core}"sys_platform != 'darwin'" }}\n{index("cu128")}""")
+    member = HEAD.replace("sample", "core") + 'dependencies = ["torch==2.9.1"]\n'
+    shop.put(member, "core/pyproject.toml")
+    assert shop.run("--check", "--strict").findings == []
 
 
 def test_an_extra_in_a_marker(shop: Shop) -> None:
@@ -240,6 +286,38 @@ def test_a_wheel_of_another_platform(shop: Shop) -> None:
     assert any("is a wheel of other platforms" in line for _, line in said.findings)
     assert [said.builds(one, when="after") for one in (LINUX, WINDOWS)] == ["2.9.1+cpu"] * 2
     assert len(shop.read()["tool"]["uv"]["environments"]) == 4
+
+
+@pytest.mark.parametrize("pythons", [">=3.12,<3.14", ">=3.12"])
+def test_an_extra_that_another_one_does_not_replace(pythons: str, shop: Shop) -> None:
+    """A GPU extra has nothing for a Mac, and the newest Python no torch: that alone is no fault."""
+    text = EXTRAS.replace('"torch==2.9.1"', '"torch==2.9.1", "torchvision==0.24.1"')
+    line = next(line for line in text.splitlines() if line.startswith("torch = "))
+    text = text.replace(line, f"{line}\n{line.replace('torch', 'torchvision', 1)}")
+    shop.put(text.replace(">=3.11,<3.14", pythons).replace('"lightning"', ""))
+    said = shop.run("--write")
+    broken = [line for level, line in said.findings if level == "broken"]
+    assert [line.partition(" (")[0] for line in broken] == [
+        "uv locked torchvision 0.24.1 for linux-x86_64",
+        "uv locked torchvision 0.24.1+d801a34 for windows-x86_64",
+    ]
+    assert row(said, "uv sync --extra cpu", "after", "3.12") == ["2.9.1+cpu"] * 4
+    gpu = row(said, "uv sync --extra gpu", "after", "3.12")
+    assert gpu == ["2.9.1+cu128", "2.9.1+cu128", "2.9.1+cpu", "2.9.1+cu128"]
+    assert "broken" not in shop.run("--check").levels
+
+
+def test_a_companion_is_not_given_another_build_than_its_torch(shop: Shop) -> None:
+    """CUDA 12.9 has no torchvision for Windows, and PyPI has one for the CPU."""
+    text = CPU.replace("2.9.1", "2.9.0").replace("0.24.1", "0.24.0").replace("cpu", "cu129")
+    text = text.replace('" }', '", marker = "sys_platform != \'darwin\'" }')
+    path = shop.put(text)
+    before = path.read_bytes()
+    said = shop.run("--write")
+    assert said.findings == [
+        ("broken", "torchvision 0.24.0+cu129 has no wheel for windows-x86_64.")
+    ]
+    assert (said.status, path.read_bytes()) == (0, before)
 
 
 def test_what_nobody_asked_for_is_not_required(shop: Shop) -> None:

@@ -18,7 +18,7 @@ from adopt.files import replace_files
 from adopt.find import BROKEN, Finding
 from adopt.measure import MOST_OPTIONS
 from tests.adopt.helpers import LINUX, OFFICIAL, WINDOWS, Shop
-from tests.adopt.test_answers import HEAD, index
+from tests.adopt.test_answers import EXTRAS, HEAD, index
 from tests.conftest import ROOT
 from tests.helpers.machines import links
 from tools.lib.lock import run_uv
@@ -42,7 +42,7 @@ def test_people_read_a_table_and_what_is_wrong(shop: Shop) -> None:
     assert lines[0] == "Today (of a lock made just now):"
     assert "    windows-x86_64  torch 2.9.1 (cpu, PyPI)" in lines
     assert "    linux-x86_64    torch 2.9.1+cu128 (cu128, pytorch-cu128)" in lines
-    assert [line for line in lines if line.startswith("broken: ")] == [lines[-1]]
+    assert [line for line in lines if line.startswith("broken: ")] == [lines[-2]]
 
 
 def test_the_difference_is_shown_and_not_written(shop: Shop) -> None:
@@ -145,6 +145,19 @@ def test_nothing_is_written_where_nothing_is_measured(shop: Shop) -> None:
     assert shop.read()["tool"]["uv"]["sources"]
 
 
+@pytest.mark.parametrize("words", [[], ["--write"]])
+def test_what_could_not_be_measured_is_told(words: list[str], shop: Shop) -> None:
+    """With an edit that nobody has seen work, and without one."""
+    path = shop.put(EXTRAS.replace("conflicts", "# ").replace("lightning", "rich==0.0.0.1"))
+    status, text = shop.print(*words)
+    assert "`--write` needs `--unmeasured` too." in text or words
+    assert ("without --unmeasured. uv says:" in text, status) == (bool(words), 2 * bool(words))
+    path.write_text(RIGHT_FILE, encoding="utf-8")
+    shop.patch.setenv("UV", "not-there")
+    status, text = shop.print(*words)
+    assert (status, "Nothing was measured, and nothing is changed.\n" in text) == (2, True)
+
+
 def test_without_uv(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.put(RIGHT_FILE)
     monkeypatch.delenv("UV", raising=False)
@@ -161,33 +174,48 @@ def test_a_setting_that_uv_drops_is_no_measure(shop: Shop) -> None:
     assert "Failed to parse" in said.data["unmeasured"][""]
 
 
-def test_a_cell_that_nobody_asked_to_change_stops_the_command(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_what_nobody_asked_for_stops_the_command(is_asked: bool, shop: Shop) -> None:
+    """A cell that changes, or something else that is broken then."""
     path = shop.put(RIGHT_FILE)
     before = path.read_bytes()
     edit = Edit(path, ("project", "dependencies"), "torch==2.9.1", "torch==2.8.0")
 
     def find(view: Any) -> list[Finding]:
-        is_old = "2.9.1" in view.project.manifest.text
-        return [Finding(BROKEN, "a mend that is wrong", edits=(edit,))] if is_old else []
+        if "2.9.1" not in view.project.manifest.text:
+            return [Finding(BROKEN, "A new fault.")] * is_asked
+        platforms = view.platforms * is_asked
+        return [Finding(BROKEN, "a mend that is wrong", "", platforms, (edit,))]
 
-    monkeypatch.setattr(command, "find", find)
+    shop.patch.setattr(command, "find", find)
     said = shop.run("--write")
     assert said.status == 2
-    assert "would change what linux-x86_64 (`uv sync`)" in said.error
+    reason = (
+        "something new broken: A new fault."
+        if is_asked
+        else "would change what linux-x86_64 (`uv sync`)"
+    )
+    assert reason in said.error
     assert path.read_bytes() == before
 
 
-def test_more_options_than_are_measured(shop: Shop) -> None:
-    extras = "".join(f'e{number} = ["rich"]\n' for number in range(MOST_OPTIONS + 2))
-    shop.put(RIGHT_FILE + f"[project.optional-dependencies]\n{extras}")
+@pytest.mark.parametrize(("torch", "status"), [(1, 1), (MOST_OPTIONS, 2)])
+def test_more_options_than_are_measured(torch: int, status: int, shop: Shop) -> None:
+    """Those are measured first that name torch; one of them that is not is no good news."""
+    names = [f"e{number}" for number in range(MOST_OPTIONS + 2)]
+    lists = ['["rich"]'] * (len(names) - torch) + ['["torch==2.9.1"]'] * torch
+    extras = "".join(f"{one} = {texts}\n" for one, texts in zip(names, lists, strict=True))
+    marker = MARKER if torch == 1 else "sys_platform != 'darwin'"
+    source = f'{{ index = "pytorch-cu128", marker = "{marker}" }}'
+    sources = f"[tool.uv.sources]\ntorch = {source}\n{index('cu128')}"
+    shop.put(f"{HEAD}[project.optional-dependencies]\n{extras}{sources}")
     said = shop.run("--check", "--locked")
     assert said.status == 2
     run_uv(shop.folder, "lock")
     said = shop.run("--check", "--locked")
     assert len(said.data["unmeasured"]) == 3
-    assert "measured at most" in said.data["unmeasured"]["uv sync --extra e31"]
+    assert all("measured at most" in why for why in said.data["unmeasured"].values())
+    assert said.status == status
 
 
 def test_who_reads_may_stop_and_no_character_is_too_much(shop: Shop) -> None:
@@ -373,6 +401,21 @@ def test_a_member_has_a_source_of_its_own(shop: Shop) -> None:
         "2.9.1+cpu"
     )
     assert "pytorch-cpu" in path.read_text(encoding="utf-8")
+
+
+def test_a_mend_may_change_all_members_on_the_platform_of_its_victim(shop: Shop) -> None:
+    """The source that torchvision gets is the root's, and holds for those who require it."""
+    member = HEAD.replace("sample", "core") + 'dependencies = ["torch==2.9.1"]\n'
+    shop.put(member, "core/pyproject.toml")
+    member = HEAD.replace("sample", "app") + 'dependencies = ["core", "torchvision==0.24.1"]\n'
+    shop.put(member + "[tool.uv.sources]\ncore = { workspace = true }\n", "app/pyproject.toml")
+    workspace = '[tool.uv.workspace]\nmembers = ["core", "app"]\n[tool.uv.sources]\n'
+    sources = "core = { workspace = true }\napp = { workspace = true }\n"
+    marker = "sys_platform != 'darwin'"
+    torch = f'torch = {{ index = "pytorch-cu130", marker = "{marker}" }}\n{index("cu130")}'
+    shop.put(f'{HEAD}dependencies = ["core", "app"]\n{workspace}{sources}{torch}')
+    assert shop.run("--write").levels == ["broken"] * 2
+    assert shop.run("--check").findings == []
 
 
 def test_a_neighbour_outside_of_the_project_is_found(shop: Shop) -> None:
