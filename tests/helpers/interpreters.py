@@ -32,6 +32,10 @@ def interpreter(python: str) -> str:
     return stand_in(python, sys.executable)
 
 
+_PYTHON = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+"""Where an environment has its interpreter."""
+
+
 def stand_in(python: str, base: str) -> str:
     """Make an environment of a base interpreter, whose Python says that it is another version.
 
@@ -48,7 +52,7 @@ def stand_in(python: str, base: str) -> str:
     pretend = _PRETEND.format(major=major, minor=minor)
     (site / "stand_in.py").write_text(pretend, encoding="utf-8")
     (site / "stand_in.pth").write_text("import stand_in\n", encoding="utf-8")
-    made = str(folder / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    made = str(folder / _PYTHON)
     said = subprocess.run([made, "-I", "-c", SAY_VERSION], check=True, stdout=subprocess.PIPE)
     if said.stdout.decode().strip() != f"{python}.0":
         raise RuntimeError(f"{made}, of {base}, says {said.stdout!r} and not {python}.0")
@@ -59,7 +63,7 @@ def install(folder: Path, python: str, *requirements: str) -> Path:
     """Install packages for an interpreter, and return the `python` that has them."""
     uv = find_uv()
     subprocess.run([uv, "venv", "--quiet", f"--python={python}", folder], check=True)
-    installed = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    installed = folder / _PYTHON
     command = [uv, "pip", "install", "--quiet", f"--python={installed}", *requirements]
     subprocess.run(command, check=True)
     return installed
