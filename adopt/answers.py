@@ -377,8 +377,10 @@ def respecified(plans: Plans, line: Line) -> str:
     pin = f"=={package.full_version if line.label else package.version}"
     if not line.is_exact and line.is_setting and line.name != TORCH:
         pin = plans.view.facts.pair_bounds(line.name, release)
-    elif {one.operator for one in line.requirement.specifier} == {">="}:
-        pin = f">={package.version}"
+    elif not line.is_exact and line.requirement.specifier:
+        is_open = all(one.operator.startswith(">") for one in line.requirement.specifier)
+        major, minor = map(int, package.version.split(".")[:2])
+        pin = f">={package.version}" + f",<{major}.{minor + 1}" * (not is_open)
     return re.sub(r"\s*[(<>=!~][^;]*?(?=\s*(;|$))|(?<=\w)(?=\s*(;|$))", pin, line.text, count=1)
 
 

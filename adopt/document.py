@@ -26,6 +26,8 @@ _LONG = 100
 """The length from which on a list is written on several lines."""
 _REMARK = r"[ \t]*#.*\n"
 """A line that holds a comment alone."""
+_TAIL = r"^([ \t]+)[\"{\[].*[\"}\]],?[ \t]*(#[^\"'\n]*\n)"
+"""An item of a list, and the comment behind it."""
 
 
 def rewrite(text: str, wanted: dict[str, Any]) -> str:
@@ -109,5 +111,7 @@ def _with_remarks(new: str, old: str) -> str:
         gone = "".join(before[start:end])
         others = re.sub(rf"^(?:{_REMARK})*\[[^,\n]*\]\n(?:.+\n)*", "", gone, flags=re.MULTILINE)
         lost = [one for one in re.findall(_REMARK, others) if before.count(one) > after.count(one)]
+        tails = re.findall(_TAIL, gone, flags=re.MULTILINE)
+        lost += [indent + tail for indent, tail in tails if old.count(tail) > new.count(tail)]
         after[first:first] = [*lost, *["\n"] * (others != gone and bool(lost))]
     return "".join(after)

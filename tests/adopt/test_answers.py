@@ -106,11 +106,22 @@ def test_an_index_for_all_packages_becomes_a_source(shop: Shop) -> None:
     ]
 
 
-def test_a_bound_stays_and_the_lock_gets_the_release(shop: Shop) -> None:
-    shop.put(HEAD + 'dependencies = ["torch>=2.6,<3"]\n')
+@pytest.mark.parametrize(
+    ("bound", "after"),
+    [
+        (">=2.6,<3", ">=2.6,<3"),
+        (">=2.6,<2.8", ">=2.9.1,<2.10"),
+        ("~=2.6.0", ">=2.9.1,<2.10"),
+        (">=2.10", ">=2.9.1"),
+    ],
+)
+def test_a_bound_stays_one_and_the_lock_gets_the_release(
+    bound: str, after: str, shop: Shop
+) -> None:
+    shop.put(HEAD + f'dependencies = ["torch{bound}"]\n')
     said = shop.run("torch_version=2.9.1", "--write")
     assert said.builds(LINUX, when="after") == "2.9.1+cu128"
-    assert shop.read()["project"]["dependencies"] == ["torch>=2.6,<3"]
+    assert shop.read()["project"]["dependencies"] == [f"torch{after}"]
     assert uv_settings(shop)["constraint-dependencies"] == ["torch==2.9.1"]
 
 

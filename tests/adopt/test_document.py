@@ -113,6 +113,12 @@ def test_a_table_after_those_of_its_kind_in_a_file_without_a_newline_at_its_end(
     assert new == '[project]\nname = "x"\n\n[project.urls]\na = "b"\n'
 
 
+def test_a_comment_behind_an_item_outlives_it() -> None:
+    text = 'x = [\n    "a",  # one\n    # two\n    "b",\n]\n'
+    new = changed(text, lambda data: data.update(x=["b"]))
+    assert new == 'x = [\n    # one\n    # two\n    "b",\n]\n'
+
+
 def test_windows_lines_stay_windows_lines() -> None:
     text = '[a]\r\nx = [\r\n  "b",\r\n]\r\n'
     new = changed(text, lambda data: data["a"].update(x=["b", "c"], y={"z": 1}))
