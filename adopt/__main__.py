@@ -132,7 +132,7 @@ class Command:
         if why and not {"torch_version", "torch_backend"} <= given.keys():
             raise Stop(
                 "Nothing could be measured, so say torch_version=… and torch_backend=… both. uv "
-                f"says:\n\n{why}"
+                f"says:\n\n{masked(why)}"
             )
         edits, plan = change(state.views[0], given, ["uv-torch-adopt", str(self.options.path)])
         texts = apply(state.texts, edits)
@@ -140,7 +140,7 @@ class Command:
         if after.table.why_nothing and not (why and self.options.unmeasured):
             raise Stop(
                 "With these changes uv would not lock. Nothing is written. uv says:\n\n"
-                f"{after.table.why_nothing}"
+                f"{masked(after.table.why_nothing)}"
             )
         return after, [*map(str, plan.notes), *missed(after.views[0], plan)]
 
@@ -162,11 +162,11 @@ def refuse_unasked(before: State, after: State, asked: Collection[str]) -> None:
     if moved and not before.table.why_nothing:
         cells = listed([*dict.fromkeys(f"{one.platform} (`{one.option}`)" for one in moved)])
         folders = [str(one.manifest.path.parent) for one in after.projects[1:]]
-        alone = f"; so may the folder of one package: {listed(folders, 'or')}" * bool(folders)
+        one_package = f" Or try a package alone: {listed(folders, 'or')}." * bool(folders)
         raise Stop(
             f"The mend would change what {cells} gets, which nobody asked for. Nothing is written. "
-            "--check shows what is wrong; an answer, such as torch_version=…, changes it "
-            f"all{alone}."
+            "--check shows what is wrong; an answer, such as torch_version=…, changes it all."
+            f"{one_package}"
         )
 
 
@@ -196,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             KeyboardInterrupt: "Interrupted. Nothing was written.",
             RecursionError: "The tables or lists of this file are nested too deeply.",
         }
-        why = masked(reasons.get(type(stop), str(stop)))
+        why = reasons.get(type(stop), str(stop))
         if options.json:
             print(json.dumps({"error": why}))
         print(f"Error: {why}", file=sys.stderr)
@@ -254,7 +254,7 @@ def write(today: State, after: State, options: argparse.Namespace) -> None:
     if changed and after.table.why_nothing and not options.unmeasured:
         raise Stop(
             "Nothing could be measured, so nothing is written without --unmeasured. uv says:\n\n"
-            f"{after.table.why_nothing}"
+            f"{masked(after.table.why_nothing)}"
         )
     replace_files({path: today.texts[path] for path in changed}, changed)
 

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from adopt import edit, parse
 from adopt.edit import Edit
-from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable, torch_family
+from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable
 from adopt.parse import BASE, KINDS, UV, Index, Line, Option, Project, Source, build_of_url, holds
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.catalog.facts import Facts
@@ -67,7 +67,7 @@ class View:
     def __init__(self, project: Project, table: Table, facts: Facts, *, names_arm: bool) -> None:
         self.project, self.table, self.facts = project, table, facts
         self.names_arm = names_arm
-        self.family = torch_family(facts)
+        self.family = {TORCH, *facts.all_companions, *facts.all_tritons}
         cells = [(place, cell) for place, cell in table.cells.items() if cell.is_locked]
         self.cells = {place: cell for place, cell in cells if place.option in project.options}
         self.platforms = platforms_in(self.cells)
@@ -355,19 +355,17 @@ def _mend_no_wheel(view: View, key: Key, places: Sequence[Place]) -> Iterable[Ed
     lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
     if not limit:
         return []
-    if known.count(PYPI) == len(platforms) and all(_fits_torch(view, name, got, *places)):
+    builds = {
+        (view.facts.pypi_build(name, got.public, one.place.platform), one.build)
+        for one in view.seen
+        if one.place in places
+    }
+    is_like_torch = all(pypi in ("", build) for pypi, build in builds)
+    if known.count(PYPI) == len(platforms) and is_like_torch:
         limited = [edit.limit_source(one, limit) for one in _sources_of(view, name, places)]
         return [*limited, *map(edit.without_label, lines if limited else ())]
     is_left_out = not known and name != TORCH
     return [edit.limit_line(line, limit) for line in lines if is_left_out]
-
-
-def _fits_torch(view: View, name: str, got: Got, *places: Place) -> Iterator[bool]:
-    """Yield whether PyPI's build of a package is that of the torch beside it, cell by cell."""
-    for place in places:
-        torch = view.cells[place].packages.get(TORCH)
-        on_pypi = view.facts.pypi_build(name, got.public, place.platform)
-        yield not torch or not on_pypi or on_pypi == view.build(torch, place.platform)
 
 
 def _sources_of(view: View, name: str, places: Sequence[Place]) -> list[Source]:
@@ -457,9 +455,8 @@ def _also_amd64(view: View, key: Key, places: Sequence[Place]) -> list[Edit]:
 )
 def _amd64(view: View) -> Pairs:
     for source, place in _passed_over(view):
-        is_for_x86_64 = holds(source.marker, *place[1:], platform_machine="x86_64")
-        is_windows = place.platform == "windows-x86_64"
-        if is_windows and is_for_x86_64 and not holds(source.marker, *place[1:]):
+        would_hold = holds(source.marker, *place[1:], platform_machine="x86_64")
+        if place.platform == "windows-x86_64" and would_hold > holds(source.marker, *place[1:]):
             yield (source,), place
 
 

@@ -294,27 +294,14 @@ def is_unsolvable(said: str) -> bool:
     return "No solution found" in said and not re.search(r"40[13] |offline|network", said)
 
 
-def torch_family(facts: Facts) -> set[str]:
-    """Return torch, its companions, and the triton packages that builds of it require."""
-    return {TORCH, *facts.all_companions, *facts.all_tritons}
-
-
 def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> Table:
-    """Read what each option of each project gets of a lock."""
+    """Read what each option of each project gets of a lock, first of those that name torch."""
     table = Table({}, {}, lock)
-    options = [(project, option) for project in projects for option in project.options]
-    # What a person has bare, then what names the most of torch's family.
-    family = torch_family(facts)
-    ranks = {
-        option: (option.kind != "", -sum(line.name in family for line in project.required(option)))
-        for project, option in options
-    }
-    measured = sorted(ranks, key=ranks.__getitem__)[:MOST_OPTIONS]
-    for project, option in options:
-        if option not in measured:
-            why = f"{MOST_OPTIONS} extras and groups are measured at most."
-            table.unmeasured[str(option)] = why
-            continue
+    pairs = [(project, option) for project in projects for option in project.options]
+    names = {TORCH, *facts.all_companions}
+    counts = {option: sum(line.name in names for line in p.required(option)) for p, option in pairs}
+    order = sorted(counts, key=lambda option: (option.kind != "", -counts[option]))
+    for project, option in [pair for pair in pairs if pair[1] in order[:MOST_OPTIONS]]:
         try:
             exported = export(uv, option)
         except UvFailed as failed:
@@ -324,6 +311,8 @@ def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> T
         for platform, python in product(platforms_of(project), pythons):
             place = Place(option, platform, python)
             table.cells[place] = select(exported, platform, python)
+    why = f"{MOST_OPTIONS} extras and groups are measured at most."
+    table.unmeasured.update((str(option), why) for option in order[MOST_OPTIONS:])
     return table
 
 

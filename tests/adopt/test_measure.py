@@ -203,7 +203,7 @@ def check_mend(shop: Shop, text: str) -> bool:
     if said.status:
         # What cannot be locked, or changes more than it is for, is not written.
         reasons = ("Error: Nothing could be measured", "Error: The mend would ")
-        assert said.error.startswith(reasons) or said.data["unmeasured"], (text, said)
+        assert said.error.startswith(reasons) or said.data["unmeasured"][""], (text, said)
         assert path.read_bytes() == written
         return False
     if "after" not in said.data:
