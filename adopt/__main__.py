@@ -117,10 +117,8 @@ class Command:
                 most = 1
             else:
                 useless |= left
-        refuse_unasked(before, state, {name for one in mended for name in one.platforms})
-        new = [one.text for one in state.more_than(before) if one.level == BROKEN]
-        if new and not before.table.why_nothing:
-            raise Stop(f"The mend would leave something new broken: {new[0]} Nothing is written.")
+        if not before.table.why_nothing:
+            refuse_unasked(before, state, {name for one in mended for name in one.platforms})
         return state, mended
 
     def ask(self, copy: Path, state: State, given: Mapping[str, str]) -> tuple[State, list[str]]:
@@ -152,14 +150,14 @@ def with_text(manifest: Manifest, texts: Mapping[Path, str]) -> Manifest:
 
 
 def refuse_unasked(before: State, after: State, asked: Collection[str]) -> None:
-    """Raise `Stop` where a cell changed of a platform that no mend was for."""
+    """Raise `Stop` where a platform changed that no mend was for, or something new is broken."""
     moved = [
         place
         for old, new in zip(before.views, after.views, strict=True)
         for place in dict.fromkeys([*old.cells, *new.cells])
         if place.platform not in asked and old.essence(place) != new.essence(place)
     ]
-    if moved and not before.table.why_nothing:
+    if moved:
         cells = listed([*dict.fromkeys(f"{one.platform} (`{one.option}`)" for one in moved)])
         folders = [str(one.manifest.path.parent) for one in after.projects[1:]]
         one_package = f" Or try a package alone: {listed(folders, 'or')}." * bool(folders)
@@ -168,6 +166,9 @@ def refuse_unasked(before: State, after: State, asked: Collection[str]) -> None:
             "--check shows what is wrong; an answer, such as torch_version=…, changes it all."
             f"{one_package}"
         )
+    for one in after.more_than(before):
+        if one.level == BROKEN:
+            raise Stop(f"The mend would leave something new broken: {one.text} Nothing is written.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

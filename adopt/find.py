@@ -331,11 +331,10 @@ def _is_served_otherwise(view: View, place: Place) -> bool:
     torch = view.cells[place].missing.get(TORCH)
     if not torch or not view.is_variant(place.option):
         return False
-    build = torch.label or build_of_url(torch.registry, view.facts)
     others = [one for one in view.seen if one.place.platform == place.platform]
-    options = [one.place.option for one in others if not one.cell.missing]
-    is_made = view.facts.pythons(TORCH, torch.public, build, place.platform)
-    return not is_made and any(map(view.is_variant, options))
+    is_served = any(view.is_variant(one.place.option) for one in others if not one.cell.missing)
+    build = build_of_url(torch.registry, view.facts)
+    return is_served and not view.facts.pythons(TORCH, torch.public, build, place.platform)
 
 
 def _is_everywhere(view: View, place: Place, name: str) -> bool:
@@ -355,12 +354,9 @@ def _mend_no_wheel(view: View, key: Key, places: Sequence[Place]) -> Iterable[Ed
     lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
     if not limit:
         return []
-    builds = {
-        (view.facts.pypi_build(name, got.public, one.place.platform), one.build)
-        for one in view.seen
-        if one.place in places
-    }
-    is_like_torch = all(pypi in ("", build) for pypi, build in builds)
+    seen, on_pypi = view.seen, partial(view.facts.pypi_build, name, got.public)
+    built = [(on_pypi(one.place.platform), one.build) for one in seen if one.place in places]
+    is_like_torch = all(pypi in ("", build) for pypi, build in built)
     if known.count(PYPI) == len(platforms) and is_like_torch:
         limited = [edit.limit_source(one, limit) for one in _sources_of(view, name, places)]
         return [*limited, *map(edit.without_label, lines if limited else ())]
@@ -509,8 +505,7 @@ def _through_others(view: View) -> Pairs:
     way="A group can be the default, an extra cannot: layout=groups",
 )
 def _through_others_alone(view: View) -> Pairs:
-    sources = view.project.sources_of(TORCH)
-    if all(KINDS & source.entry.keys() for source in sources):
+    if all(KINDS & source.entry.keys() for source in view.project.sources_of(TORCH)):
         bare = [place for place in _brought(view) if not place.option.kind]
         yield from (((place.option,), place) for place in bare)
 
