@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p "${1:?the folder to put Wine into}"
-folder=$(realpath "$1") root=$(realpath "$1")/root python=$(realpath "$1")/root/python
+folder=$(realpath "$1") root=$(realpath "$1")/debian python=$(realpath "$1")/debian/python
 shift
 [ $# -gt 0 ] || read -ra tests < <(sed -n "s/.*|| '\(tests.*\)' }}/\1/p" .github/workflows/ci.yml)
 
