@@ -40,8 +40,10 @@ def test_an_index_that_answers_is_used(
     with Replica() as replica:
         mirror = Mirror(replica.url, flat=False, hosts=("127.0.0.1",))
         monkeypatch.setitem(load_facts().pytorch_mirrors, "official", mirror)
-        answers = ["torch_version=2.9.1", "python_version=3.11", "torch_backend=cpu"]
-        assert main([*answers, "after_generation=lock", f"--output-dir={tmp_path}"]) == 0
+        # The same answers are planned once in a process: no other test may have these.
+        answers = ["torch_version=2.9.1", "python_version=3.11", "description=an index answers"]
+        words = [*answers, "torch_backend=cpu", "after_generation=lock"]
+        assert main([*words, f"--output-dir={tmp_path}"]) == 0
     printed = capfd.readouterr().out
     assert "stand-in" not in printed
     assert "macos-arm64     torch-2.9.1-" in printed
