@@ -1,6 +1,5 @@
 """What builds need of a machine: drivers, cards; and what is known to be broken or to hurt."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -112,28 +111,6 @@ class Hardware:
         names = self._data["cuda"]["cards"][machine]
         return {int(number.replace(".", "")): cards for number, cards in names.items()}
 
-    def named(self, text: str, platform: str) -> Gpu | None:
-        """Return the card and the driver that a text names, None for none of this kind of machine.
-
-        A card is known by the longest name that its own begins with. `RTX 40` stands for a series,
-        in which 4090 is a card and 4000 none; so do `GTX 900` and `MI200`.
-        """
-        driver = re.search(r"(?i)driver[ =v]*([0-9]{3}(?:\.[0-9]+)*)", text)
-        rest = text.replace(driver[0], "") if driver else text
-        card = re.sub(r"nvidia|geforce|amd|radeon|instinct|intel|gpu|[^a-z0-9]", "", rest.lower())
-        version = driver[1] if driver else ""
-        version += ".999" * bool(re.fullmatch(r"\d+", version))  # any of that number
-        if re.fullmatch(r"arc[a-z]?\d+", card):
-            return Gpu("xpu", text)
-        names = {"": Gpu("cu", text, version)} if driver and not card else {}
-        for number, listing in self.cards(platform).items():
-            names.update(dict.fromkeys(_begun(listing), Gpu("cu", text, version, (number,))))
-        for name, listing in self.amd_cards.items():
-            names.update(dict.fromkeys(_begun(listing), Gpu("rocm", text, architectures=(name,))))
-        fitting = [name for name in names if card.startswith(name)]
-        fitting = [name for name in fitting if not card.removeprefix(name).startswith("00")]
-        return names[max(fitting, key=len)] if fitting else None
-
     @property
     def amd_cards(self) -> Mapping[str, str]:
         """AMD's name of a GPU -> the cards that have it."""
@@ -148,9 +125,3 @@ class Hardware:
             if reached and version_key(entry.get("from", "")) <= version_key(build):
                 architectures += entry["added"].split()
         return tuple(sorted(architectures, key=lambda name: (len(name), name)))
-
-
-def _begun(listing: str) -> list[str]:
-    """Return how the names of cards begin in small letters: those listed, `gtx9` for `GTX 900`."""
-    names = listing.lower().replace(" ", "").split(",")
-    return [re.sub(r"^(gtx9|mi2)00$", r"\1", name) for name in names]

@@ -11,8 +11,6 @@ from torch_plan.text import listed
 _DRIVER = re.compile(r"driver(?: version)?:?\s*(\d{3}(?:\.\d+)*)", re.IGNORECASE)
 _CAPABILITY = re.compile(r"(?:capability|compute_cap|sm_?|,)\s*:?\s*(\d{1,2})\.?(\d)\b")
 _GFX = re.compile(r"\bgfx(?!000)[0-9a-f]{3,4}\b")
-_UP_TO_DATE = "9999"
-"""Stands for the driver of whoever names a card alone."""
 
 
 def named_gpu(text: str, hardware: Hardware, platform: str) -> Gpu | None:
@@ -36,7 +34,8 @@ def named_gpu(text: str, hardware: Hardware, platform: str) -> Gpu | None:
     if capabilities or driver:
         which = f"driver {driver[1]}" if driver else "GPU with an up-to-date driver"
         card = f", {capabilities_text(capabilities)}" if capabilities else ", card unknown"
-        number = driver[1] if driver else _UP_TO_DATE
+        number = driver[1] if driver else ""
+        number += ".999" * number.isdigit()  # any driver of that number
         return Gpu("cu", f"NVIDIA {which}{card}", number, capabilities)
     is_intel = re.search(r"\b(intel|arc|xpu)\b", text, re.IGNORECASE)
     return Gpu("xpu", "Intel graphics") if is_intel else None
@@ -49,8 +48,10 @@ def _is_named(row: str, text: str) -> bool:
 
 def _pattern(name: str) -> re.Pattern[str]:
     """Return what finds a card: `RTX 40` and `GTX 900` are series, the others names."""
-    series = re.fullmatch(r"([GR]TX) (\d\d|\d(?=00))(00)?", name)
-    words = [series[1], rf"{series[2]}\d\d"] if series else [*map(re.escape, name.split())]
+    series = re.fullmatch(r"([GR]TX|MI)(?: (\d\d|\d(?=00))(00)?|(2)00)", name)
+    words = (
+        [series[1], rf"{series[2] or series[4]}\d\d"] if series else [*map(re.escape, name.split())]
+    )
     pattern = r"\s*".join(words).replace(r"PRO\s*", r"PRO.*")
     more = r"(?:[A-Z]|\s?(?:Ti|XTX?|SUPER))?(?![a-z0-9])"
     return re.compile(rf"(?<![A-Z0-9]){pattern}{more}", re.IGNORECASE)

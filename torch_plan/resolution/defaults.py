@@ -122,8 +122,11 @@ def _backend_for(text: str, release: str, facts: Facts) -> tuple[str, str] | Non
     words = {*re.split(r"[\s,]+", text.lower())}
     if re.search("[=+]", text) or words & {*facts.all_backends}:
         return None
+    # Imported where it is needed: most answers name a build.
+    from torch_plan.machine.named import named_gpu
+
     for platform in DEFAULT_PLATFORMS[:2]:
-        if gpu := facts.hardware.named(text, platform):
+        if gpu := named_gpu(text, facts.hardware, platform):
             try:
                 # Imported where it is needed: most answers name a build.
                 from torch_plan.machine.detection import detect
