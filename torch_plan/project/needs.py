@@ -8,9 +8,9 @@ from itertools import groupby
 from typing import NamedTuple
 
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.hardware import capability, runs_on
+from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU, family_of
+from torch_plan.catalog.versions import CPU, family_of, version_key
 from torch_plan.resolution.cells import Cell
 
 CAPABILITIES = "GPU of compute capability"
@@ -85,28 +85,19 @@ class Needs:
 
     def gpus(self, cell: Cell) -> tuple[str, ...]:
         """Return the GPUs that a build is compiled for: `9.0` or `gfx90a`."""
-        if family_of(cell.build) == "rocm":
-            return self.facts.hardware.amd_architectures(cell.release, cell.build)
-        return tuple(
-            map(
-                capability,
-                self.facts.hardware.architectures(cell.release, cell.build, cell.platform),
-            )
-        )
+        return self.facts.hardware.compiled_for(cell.release, cell.build, cell.platform)
 
     def capabilities(self, cell: Cell) -> Iterator[str]:
         """Yield the ranges of compute capability that a CUDA build runs on, ends with cards."""
-        hardware = self.facts.hardware
-        cards = hardware.cards(cell.platform)
-        compiled = hardware.architectures(cell.release, cell.build, cell.platform)
-        known = sorted({*cards, *compiled})
+        cards, compiled = self.facts.hardware.cards(cell.platform), self.gpus(cell)
+        known = sorted({*cards, *compiled}, key=version_key)
         for runs, group in groupby(
             known, lambda card: any(runs_on(code, card) for code in compiled)
         ):
             if runs:
                 numbers = [*group]
                 ends = dict.fromkeys([numbers[0], numbers[-1]])
-                yield " to ".join(_named(capability(card), cards.get(card)) for card in ends)
+                yield " to ".join(_named(card, cards.get(card)) for card in ends)
 
     def sentences(self, cell: Cell) -> Iterator[str]:
         """Yield what a build asks of the machine: driver and card, glibc or macOS.
@@ -122,7 +113,7 @@ class Needs:
             yield f"NVIDIA driver {driver} or newer"
         if family_of(cell.build) == "rocm":
             yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
-            cards = facts.hardware.amd_cards
+            cards = facts.hardware.cards(cell.platform)
             yield f"AMD GPU {', '.join(_named(gpu, cards.get(gpu)) for gpu in self.gpus(cell))}"
         elif capabilities := [*self.capabilities(cell)]:
             yield f"{CAPABILITIES} {', '.join(capabilities)}"
