@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from torch_plan.catalog.facts import Facts
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.project.readme import Wishes
 from torch_plan.resolution import defaults
-from torch_plan.resolution.cells import Cells
 from torch_plan.resolution.check import default_platforms, examine, find_problems
 from torch_plan.text import shell_line
 from torch_plan.urls import masked
@@ -117,19 +116,17 @@ class Commands:
         """
         cells = examine(answers, self.facts).cells
         platforms = dict.fromkeys(cell.platform for cell in cells.all if cell.is_likely)
-        return {name: self._without_likely(answers, cells, name) for name in platforms}
+        return {name: self._without_likely(answers, name) for name in platforms}
 
-    def _without_likely(self, answers: ProperAnswers, cells: Cells, platform: str) -> list[str]:
+    def _without_likely(self, answers: ProperAnswers, platform: str) -> list[str]:
         # Imported where it is needed: few projects have such builds.
-        from torch_plan.resolution.likely import without_likely
+        from torch_plan.resolution.likely import likely_problems
         from torch_plan.resolution.search import Search
 
-        def problems_of(tried: Mapping[str, str]) -> list[Problem]:
-            return find_problems(defaults.complete(tried, self.facts), self.facts)
+        def problems_of(tried: Mapping[str, str]) -> Sequence[Problem]:
+            return likely_problems(defaults.complete(tried, self.facts), self.facts, platform)
 
-        changed = without_likely(cells, answers, platform)
-        different = {key: value for key, value in changed.items() if value != answers[key]}
-        wanted = {**self.explicit_answers(answers), **different}
+        wanted = self.explicit_answers(answers)
         way_out = Search(wanted, problems_of).way_out()
         overwriting = Commands(self.invocation.overwriting(), self.facts)
         words = overwriting.command(way_out.answers if way_out else wanted, self.given)

@@ -332,7 +332,7 @@ class _Planner:
             yield f"there is no {cell.variant.backend} build for it"
             if nearest := self.cells.nearest(cell):
                 yield f"the nearest build is {nearest}"
-        yield from (f"there is no {name} for it" for name in self.cells.lacks(cell))
+        yield from (f"there is no {name} for it" for name in cell.lacking)
 
 
 def _pin(package: Package, torch_pin: str) -> str:

@@ -104,7 +104,7 @@ def default_platforms(
     """
     torch = ProperAnswers({**with_platforms(answers, among), "companions": NO_COMPANIONS})
     cells = read_cells(torch, facts)
-    lacking = {cell.platform for cell in cells.all if not cells.is_served(cell)} if cells else ()
+    lacking = {cell.platform for cell in cells.all if cell.lacking} if cells else ()
     return tuple(platform for platform in among if platform not in lacking) or tuple(among)
 
 
