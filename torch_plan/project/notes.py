@@ -52,7 +52,8 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
     ways, answers = Ways(cells, raw), cells.answers
     if {*named} == {*default_platforms(raw, cells.facts)}:
         for platform in [name for name in DEFAULT_PLATFORMS if name not in named]:
-            cell = cells.with_build(answers.variants[0], platform, CPU)
+            there = [cells.with_build(variant, platform, CPU) for variant in answers.variants]
+            cell = next(cell for cell in there if TORCH in cell.lacking)
             more = {"platforms": " ".join([*named, platform])}
             others: list[Way] = [{**more, **way} for way in ways.other_cells(cell)]
             yield _Lack(f"{platform} is left out: {cell.lacking[TORCH]} it.", others)

@@ -146,7 +146,7 @@ class _Checks:
     def numpy_guard(self) -> Iterator[Problem]:
         """Refuse `numpy<2` where NumPy 1 has no wheels."""
         answers, guarded = self.answers, self.cells.guarded
-        pythons, platforms = self.facts.numpy_1
+        pythons, platforms = self.facts.numpy(1)
         if {*guarded} <= {*platforms} and (answers.python in pythons or not guarded):
             return
         ways: list[Way] = [

@@ -252,7 +252,7 @@ class Cells:
         packages = [package for cell in self.all for package in cell.packages]
         wheels = [package.wheels for package in packages if package.pythons is None]
         if self.guarded:
-            wheels.append(self.facts.numpy_1.pythons)
+            wheels.append(self.facts.numpy(1).pythons)
         order, end = self.facts.all_pythons, self.answers.python_end
         until = order.index(end) + 1 if end in order else len(order)
         newer = dropwhile(lambda python: python != self.answers.python, order[:until])

@@ -38,33 +38,28 @@ class Ways:
         ]
         serving = [name for name in facts.releases if facts.pythons(TORCH, name, CPU, platform)]
         near = nearest(cell.release, serving, facts.releases)
-        moves = sorted((self.moved(cell, release) for release in near), key=len)
+        moves = [self.moved(cell, release) for release in near]
         return [
             *(self.with_override([cell], name) for name in reversed(published)),
             *self.other_pythons(pythons),
-            *(self.apart(cell, release) for release in near[:1]),
-            *moves[:2],
+            *(apart for _, apart in moves[:1]),
+            *sorted((together for together, _ in moves), key=len)[:2],
             self.without_platforms({platform}),
         ]
 
-    def apart(self, cell: Cell, release: str) -> Way:
-        """Take another release for one platform alone: its CPU build, with a Python that it has."""
-        pythons = self.facts.pythons(TORCH, release, CPU, cell.platform)
-        return {**self.python_among(pythons), **self.with_override([cell], CPU, release)}
+    def moved(self, cell: Cell, release: str) -> tuple[Way, Way]:
+        """Take another release for all, or for one platform, and what that platform needs there.
 
-    def moved(self, cell: Cell, release: str) -> Way:
-        """Take another release, and what a platform needs there: another Python, the CPU build."""
+        That is another Python, or the CPU build.
+        """
         pythons = self.facts.pythons(TORCH, release, cell.backend, cell.platform)
-        other_build: Way = {}
-        if not pythons:
-            pythons = self.facts.pythons(TORCH, release, CPU, cell.platform)
-            other_build = self.with_override([cell], CPU)
-        moved = self.with_release(cell.release, release)
-        return {**moved, **self.python_among(pythons), **other_build}
-
-    def python_among(self, pythons: Iterable[str]) -> Way:
-        """Keep the Python if it is one of these, else take the nearest."""
-        return {} if self.answers.python in pythons else next(iter(self.other_pythons(pythons)), {})
+        backend = cell.backend if pythons else CPU
+        pythons = pythons or self.facts.pythons(TORCH, release, CPU, cell.platform)
+        other_pythons = [] if self.answers.python in pythons else self.other_pythons(pythons)
+        python = next(iter(other_pythons), {})
+        build = {} if backend == cell.backend else self.with_override([cell], CPU)
+        apart = self.with_override([cell], backend, release)
+        return {**self.with_release(cell.release, release), **python, **build}, {**python, **apart}
 
     def other_backends(self, variant: Variant) -> list[Way]:
         """Return ways to another build: of this family, of another release, or the CPU build."""
