@@ -213,20 +213,10 @@ class Wheels:
         return self.minors(tag for tags in wheels.values() for tag in tags)
 
     @cache
-    def pythons_of(self, release: str) -> tuple[str, ...]:
-        """Return the Pythons that any wheel of torch is for in a release."""
-        tables = self._tables(TORCH, release).values()
+    def pythons_of(self, version: str, package: str = TORCH) -> tuple[str, ...]:
+        """Return the Pythons that any wheel of a version is for."""
+        tables = self._tables(package, version).values()
         return self.minors(tag for table in tables for tags in table.values() for tag in tags)
-
-    def pythons_anywhere(self, package: str, version: str, platform: str) -> tuple[str, ...]:
-        """Return the Pythons of a version's wheels for a platform on any index.
-
-        Where there are none, those of all its wheels; where there are none at all, every Python.
-        """
-        wheels = [*self._tables(package, version).values()]
-        every = [(platform_of(tag), tags) for table in wheels for tag, tags in table.items()]
-        here = [tags for name, tags in every if name == platform] or [tags for _, tags in every]
-        return self.minors(tag for tags in here for tag in tags) or self.all_pythons
 
     def minors(self, python_tags: Iterable[str]) -> tuple[str, ...]:
         """Return the Pythons behind wheel tags: `cp312` is 3.12, `py3` every one, `cp313t` none."""

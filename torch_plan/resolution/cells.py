@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from itertools import dropwhile, takewhile
+from itertools import dropwhile, product, takewhile
 from typing import NamedTuple
 
 from torch_plan.answers.records import MAIN_PLATFORM, MARKERS, Answers, Variant, WantedBuild
@@ -83,11 +83,20 @@ class Cells:
     @cached_property
     def _wanted(self) -> list[tuple[Variant, str, WantedBuild]]:
         """What each cell gets: the override, else the variant's backend if it exists, else CPU."""
-        return [
-            (variant, platform, self._wanted_build(variant, platform))
-            for variant in self.answers.variants
-            for platform in self.answers.platforms
-        ]
+        wanted = []
+        for variant, platform in product(self.answers.variants, self.answers.platforms):
+            build = self.override(variant, platform)
+            if build is None:
+                release, backend = variant.release, variant.backend
+                # An index of others has no more than PyTorch's, but for one platform, or where it
+                # is said.
+                is_main = platform == MAIN_PLATFORM or MAIN_PLATFORM not in self.answers.platforms
+                may_be = is_main or self.facts.pythons(TORCH, release, backend, platform)
+                exists = may_be and self.exists(release, backend, platform)
+                build = WantedBuild(release, backend if exists else CPU)
+            build = build._replace(release=build.release or variant.release)
+            wanted.append((variant, platform, build))
+        return wanted
 
     def of(self, variant: Variant) -> tuple[Cell, ...]:
         """Return the cells of a variant, one for each platform."""
@@ -96,17 +105,6 @@ class Cells:
     def with_build(self, variant: Variant, platform: str, backend: str) -> Cell:
         """Return the cell that a platform would have with a backend."""
         return self._cell(variant, platform, WantedBuild(variant.release, backend))
-
-    def _wanted_build(self, variant: Variant, platform: str) -> WantedBuild:
-        override = self.override(variant, platform)
-        if override:
-            return override._replace(release=override.release or variant.release)
-        release, backend = variant.release, variant.backend
-        # An index of others has no more than PyTorch's, but for one platform, or where it is said.
-        is_main = platform == MAIN_PLATFORM or MAIN_PLATFORM not in self.answers.platforms
-        may_be = is_main or self.facts.pythons(TORCH, release, backend, platform)
-        exists = may_be and self.exists(release, backend, platform)
-        return WantedBuild(release, backend if exists else CPU)
 
     def _cell(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
         """Return a cell with its packages: torch, the companions as answered, then triton.
@@ -287,7 +285,7 @@ def _package(
     """Return a package from PyTorch's index, one that mirrors it, or one that nobody knows."""
     index = _index(platform, wanted)
     if wanted.url:
-        wheels = facts.pythons_anywhere(name, version, platform)
+        wheels = facts.pythons_of(version, name) or facts.all_pythons
         return Package(name, version, index, wheels, is_likely=True)
     if name != TORCH:
         index = facts.companion_index(name, version, wanted.backend, platform, python)
@@ -299,7 +297,7 @@ def _package(
     may_be_there = index == CPU or not (index == PYPI or is_macos)
     is_open = not is_known or facts.may_have(wanted.release, wanted.backend)
     if not wheels and may_be_there and is_open:
-        wheels, is_likely = facts.pythons_anywhere(name, version, platform), True
+        wheels, is_likely = facts.pythons_of(version, name) or facts.all_pythons, True
     label = facts.label(name, version, index, platform)
     is_stand_in = index != wanted.backend != CPU
     return Package(name, version, index, wheels, label, is_likely, is_stand_in)

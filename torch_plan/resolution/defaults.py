@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from torch_plan.answers.meaning import Machine, Meaning, ProperAnswers, meaning, with_platforms
@@ -15,7 +15,6 @@ from torch_plan.answers.records import (
     EXTRAS,
     GROUPS,
     MAIN_PLATFORM,
-    MARKERS,
     MINIMUM,
 )
 from torch_plan.answers.slugs import default_slug
@@ -69,17 +68,6 @@ def newest_notes(release: str, backends: str, facts: Facts) -> Iterator[Note]:
     yield Note(
         f"{text}; torch {newest} is published for {listed(facts.published.backends(newest)[1:])}."
     )
-
-
-def default_layout(backends: str, torch_pin: str) -> str:
-    """Return `markers` for one build without a name; for several `groups`, or `extras`.
-
-    What is added to a project with groups gets the build that is chosen, by a bare `uv sync` too. A
-    library leaves the choice to its users, and they see only extras.
-    """
-    if " " not in backends and BackendWord.parse(backends).name is None:
-        return MARKERS
-    return EXTRAS if torch_pin == MINIMUM else GROUPS
 
 
 def default_python(release: str, facts: Facts) -> str:
@@ -157,12 +145,14 @@ def complete(answers: Mapping[str, str], facts: Facts) -> ProperAnswers:
     backends = known["torch_backend"]
     if "torch_version" not in given:
         known["torch_version"] = release or default_release(backends, facts)
-    computed: dict[str, Callable[[], str]] = {
-        "project_slug": lambda: default_slug(known["project_name"]),
-        "python_version": lambda: default_python(known["torch_version"], facts),
-        "layout": lambda: default_layout(backends, known["torch_pin"]),
-    }
-    known.update({key: default() for key, default in computed.items() if key not in given})
+    if "project_slug" not in given:
+        known["project_slug"] = default_slug(known["project_name"])
+    if "python_version" not in given:
+        known["python_version"] = default_python(known["torch_version"], facts)
+    if "layout" not in given and (" " in backends or "=" in backends):
+        # What is added to a project with groups gets the build that is chosen, by a bare `uv sync`
+        # too. A library leaves the choice to its users, and they see only extras.
+        known["layout"] = EXTRAS if known["torch_pin"] == MINIMUM else GROUPS
     known = understand(known, facts).answers
     if "platforms" in given:
         return known
