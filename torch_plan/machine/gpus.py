@@ -52,9 +52,8 @@ def _nvidia(description: str, driver: str, rows: Sequence[tuple[str, str]]) -> G
 def kernel_driver(host: Host) -> str:
     """Return the NVIDIA driver of Linux's kernel: of the loaded module, else what it reports.
 
-    The first file is `535.54.03`. The line in the second is `NVRM version: NVIDIA UNIX x86_64
-    Kernel Module  535.54.03  Tue …`, or `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64
-    570.86.16  Release Build  …`.
+    That is `NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.54.03  Tue …`, or `NVRM version:
+    NVIDIA UNIX Open Kernel Module for x86_64  570.86.16  Release Build  …`.
     """
     text = host.read("/proc/driver/nvidia/version")
     reported = re.search(rf"NVRM version:.*?\s({_DRIVER.pattern})(?!\S)", text)
