@@ -92,10 +92,7 @@ class Search:
                 yield with_changes(given, way), left
 
     def _tried(self, given: Mapping[str, str], way: Way) -> Sequence[Problem] | None:
-        """Return what is wrong with the answers that a way leads to.
-
-        None if that is not tried: the number of trials is bounded, since a person waits.
-        """
+        """Return what is wrong with the answers that a way leads to, None if there is no time."""
         changed = with_changes(given, way)
         is_known = len(self.tried) < _TRIALS or frozenset(changed.items()) in self.tried
         return self.problems_of(changed) if is_known else None
