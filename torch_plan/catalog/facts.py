@@ -100,10 +100,7 @@ class Facts(Wheels):
 
     @cache
     def triton(self, release: str, backend: str) -> Requirement | None:
-        """Return the triton package that a build requires from the index, if it does.
-
-        If a release's own package is not known, it has the name of the previous one and no version.
-        """
+        """Return the triton that a build requires from the index, if unknown the previous one."""
         family = family_of(backend)
         for known in reversed(self.releases):
             entry = self._data["releases"][known].get("triton", {}).get(family)

@@ -96,8 +96,7 @@ class _Finder:
     def best(self, releases: Sequence[str]) -> Candidate | None:
         """Choose for all cards at once; where no build runs on all, for the newest card served.
 
-        A build of which it is not known whether it runs, or that is reported to hurt, comes after
-        all that are known to run.
+        A build that is in doubt comes after all others.
         """
         groups = [self.gpu.cards, *((card,) for card in reversed(self.gpu.cards))]
         rows = (row for cards in groups for row in self.candidates(releases, cards))
