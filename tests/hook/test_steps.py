@@ -160,7 +160,7 @@ def test_inherited_indexes_are_named_without_their_values(
     bake(**ANSWERS)
     printed = said(capfd)
     assert "Your environment sets UV_INDEX:" in printed
-    assert f"\n{refused} cannot be reached." in printed
+    assert f"\nuv cannot load what it needs from {refused}, as it says above." in printed
     assert "someone" not in printed
     assert "hunter2" not in printed
 
@@ -201,7 +201,7 @@ def test_a_failing_installation_stops_before_the_smoke_test(
     project = bake(**{**ANSWERS, "after_generation": "smoke"})
     assert [arguments[0] for arguments in calls(record)] == ["lock", "sync", "sync"]
     printed = said(capfd)
-    assert "\nThe disk is full. The project is kept." in printed
+    assert "\nuv failed, as it says above. The project is kept." in printed
     assert next_step(printed) == [
         *("uv", "--directory", str(project.path), "run", "my-ml-project-smoke", "--expect", "cpu")
     ]

@@ -39,7 +39,7 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
         "git": is_yes(answers["git"]),
         "project": str(session.invocation.output_folder / answers["project_slug"]),
         "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
-        "command": plan.smoke_target,
+        "command": plan.smoke_command.split(),
         "requires_python": plan.requires_python,
         "required_uv": plan.required_uv,
         "likely": likely,

@@ -129,11 +129,6 @@ class Plan(NamedTuple):
         return self.torch_pin == MINIMUM
 
     @property
-    def smoke_target(self) -> str:
-        """The smoke test as the one word that `uv run` takes."""
-        return f"src/{self.package}/smoke.py" if self.is_library else self.smoke_command
-
-    @property
     def image_command(self) -> tuple[str, ...]:
         """What an image runs; the smoke test of a library is not in its wheel."""
         code = "import torch; print(torch.__version__, torch.cuda.is_available())"
