@@ -208,7 +208,9 @@ class Store:
     [
         pytest.param({1: "cpu", 2: "cpu"}, "", id="alike"),
         pytest.param({1: "cu128", 2: "cpu"}, "rank 0, 2: cpu; rank 1: cu128", id="differ"),
-        pytest.param({1: "cpu"}, "rank 0, 1: cpu; rank 2: did not come in time", id="one-is-missing"),
+        pytest.param(
+            {1: "cpu"}, "rank 0, 1: cpu; rank 2: did not come in time", id="one-is-missing"
+        ),
         pytest.param({}, "rank 0: cpu; rank 1, 2: did not come in time", id="two-are-missing"),
     ],
 )
