@@ -6,16 +6,6 @@ from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, family_of
 from torch_plan.project.plan import Option, Plan
 
-_CHEAPEST_FIRST = (
-    "linux-x86_64",
-    "linux-aarch64",
-    "windows-x86_64",
-    "macos-arm64",
-    "windows-arm64",
-    "macos-x86_64",
-)
-"""The platforms by what an hour of GitHub's runner costs."""
-
 _DOWNLOADS = {"cu": "about 3 GB", "rocm": "up to 5 GB", "xpu": "about 2 GB"}
 """Family of builds -> what one of them weighs, with the packages that it brings along.
 
@@ -61,8 +51,8 @@ def jobs_of(plan: Plan) -> tuple[Job, ...]:
     for system in ("linux", "darwin", "win32"):
         cells = [
             Job(platform, option)
-            for platform in _CHEAPEST_FIRST
-            if platform in plan.platforms and PLATFORMS[platform].sys_platform == system
+            for platform, entry in PLATFORMS.items()
+            if platform in plan.platforms and entry.sys_platform == system
             for option in plan.options
         ]
         small = [job for job in cells if job.build == CPU]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from itertools import chain
+from itertools import product
 
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Note, Refused
 from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, Variant
 from torch_plan.answers.slugs import package_name
 from torch_plan.catalog.facts import Facts, load_facts
-from torch_plan.catalog.versions import CPU, PYPI, TORCH
+from torch_plan.catalog.versions import PYPI, TORCH
 from torch_plan.project.markers import split
-from torch_plan.project.needs import Needs
-from torch_plan.project.notes import notes
+from torch_plan.project.needs import demands, floor, needs
+from torch_plan.project.notes import known_to_hurt, notes
 from torch_plan.project.plan import Index, Option, Plan, Source, next_minor
-from torch_plan.project.warnings import warnings
 from torch_plan.resolution.cells import Cell, Cells, Package
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.likely import likely_notes
@@ -38,56 +37,46 @@ def _made_plan(items: tuple[tuple[str, str], ...], facts: Facts) -> Plan:
     examination = examine(answers, facts)
     if examination.problems:
         raise Refused(examination.problems)
-    return _Planner(examination.cells, tuple(notes(examination, answers))).plan()
+    return _Planner(examination.cells).plan(notes(examination, answers))
 
 
 class _Planner:
     """Writes the cells down as requirements, sources and indexes."""
 
-    def __init__(self, cells: Cells, notes: tuple[Note, ...]) -> None:
-        self.cells, self.notes = cells, notes
-        self.answers, self.facts = cells.answers, cells.facts
-        self.needs = Needs(cells.facts, cells.pythons)
+    def __init__(self, cells: Cells) -> None:
+        self.cells, self.answers, self.facts = cells, cells.answers, cells.facts
+        self.is_library = cells.answers.torch_pin == MINIMUM
 
-    def plan(self) -> Plan:
-        answers = self.answers
+    def plan(self, lacks: Iterable[Note]) -> Plan:
+        answers, cells = self.answers, self.cells
         options = tuple(map(self.option, answers.variants))
-        demands = self.needs.demands((option.sync, option.cells) for option in options)
         shared = options[0].requirements if answers.layout == MARKERS else ()
-        known_to_hurt = tuple(warnings(self.cells))
+        spare = self.spare(self.facts.all_companions, cells.all)
+        package, hurts = package_name(answers.project_slug), known_to_hurt(cells)
+        own_command = f"{answers.project_slug}-smoke"
+        got = {package.name for cell in cells.all for package in cell.packages}
         return Plan(
             python=answers.python,
             python_end=answers.python_end,
-            pythons=self.cells.pythons,
+            pythons=cells.pythons,
             layout=answers.layout,
             platforms=answers.platforms,
             dependencies=(*shared, *self.numpy_requirements()),
             constraints=tuple(self.constraints()),
-            partial=tuple(
-                line
-                for line in self.spare(self.facts.all_companions, self.cells.all)
-                if ";" in line
-            ),
+            partial=tuple(line for line in spare if ";" in line),
             gate=self.gate,
             options=options,
             sources=self.sources(),
-            indexes=(*self.pytorch_indexes(), *self.package_indexes()),
-            companions=self.companions,
-            guarded_platforms=self.cells.guarded,
+            indexes=tuple(self.indexes()),
+            companions=tuple(name for name in answers.companions if name in got),
+            guarded_platforms=cells.guarded,
             hosts=self.hosts(),
             torch_pin=answers.torch_pin,
-            package=package_name(answers.project_slug),
-            smoke_command=(
-                f"python -m {package_name(answers.project_slug)}.smoke"
-                if answers.torch_pin == MINIMUM
-                else f"{answers.project_slug}-smoke"
-            ),
-            demands=tuple(sorted(demands, key=lambda demand: demand.build == CPU)),
-            notes=(
-                *self.notes,
-                *map(Note, (*likely_notes(self.cells), *known_to_hurt)),
-            ),
-            warnings=known_to_hurt,
+            package=package,
+            smoke_command=f"python -m {package}.smoke" if self.is_library else own_command,
+            demands=demands(((option.sync, option.cells) for option in options), cells),
+            notes=(*lacks, *map(Note, (*likely_notes(cells), *hurts))),
+            warnings=hurts,
             tied=self.facts.tied,
             last_releases=self.last_releases(),
         )
@@ -99,57 +88,48 @@ class _Planner:
         uv takes the sources of a library from git or a path as its user's own, and refuses a user
         with another CUDA. Of a library's groups it takes none, and so none of their sources.
         """
-        if self.answers.torch_pin != MINIMUM or self.answers.layout != MARKERS:
+        if not self.is_library or self.answers.layout != MARKERS:
             return ()
-        return tuple(
-            self.requirements(
-                self.cells.all, lambda package: package.name if package.origin != PYPI else ""
-            )
+        return self.requirements(
+            self.cells.all, lambda package: package.name if package.origin != PYPI else ""
         )
-
-    def group_of(self, variant: Variant, package: str) -> str:
-        """Return the group that the sources of a package are for, empty for all of the project."""
-        if self.answers.layout == GROUPS:
-            return variant.name
-        return TORCH if package in {line.split()[0] for line in self.gate} else ""
-
-    @cached_property
-    def companions(self) -> tuple[str, ...]:
-        """The companions that some platform gets."""
-        names = {package.name for cell in self.cells.all for package in cell.packages}
-        return tuple(name for name in self.answers.companions if name in names)
 
     def option(self, variant: Variant) -> Option:
-        cells = self.cells.of(variant)
+        cells, first = self.cells.of(variant), self.answers.variants[0]
+        sync: tuple[str, ...] = ()
+        if self.answers.layout == EXTRAS:
+            sync = ("--extra", variant.name)
+        elif self.answers.layout == GROUPS and variant != first:
+            sync = ("--no-group", first.name, "--group", variant.name)
+        floors = {cell.platform: floor(cell, self.cells) for cell in cells}
         return Option(
             name=variant.name,
-            requirements=tuple(self.requirements(cells, self.requirement)),
-            labelled=tuple(self.requirements(cells, lambda package: _pin(package, LOCAL))),
+            requirements=self.requirements(cells, self.requirement),
+            labelled=self.requirements(cells, lambda package: _pin(package, LOCAL)),
             cells=cells,
-            needs={
-                cell.platform: (*self.needs.sentences(cell), *self.lacks(cell)) for cell in cells
-            },
+            needs={cell.platform: tuple(needs(cell, self.cells)) for cell in cells},
             bounds=tuple(self.spare(self.apart, cells, variant.release)),
-            floors={cell.platform: floor for cell in cells if (floor := self.needs.floor(cell))},
-            sync=self.sync_options(variant),
+            floors={platform: oldest for platform, oldest in floors.items() if oldest},
+            sync=sync,
         )
 
-    def requirements(self, cells: Sequence[Cell], pin: Callable[[Package], str]) -> Iterator[str]:
-        """Yield the requirements of cells, one for each platform: each package as `pin` says it.
+    def requirements(self, cells: Iterable[Cell], pin: Callable[[Package], str]) -> tuple[str, ...]:
+        """Return the requirements of cells, one for each platform: each package as `pin` says it.
 
         It says nothing of a package that needs no requirement.
         """
+        lines: list[str] = []
         for packages in self.by_package(cells).values():
             pins: dict[str, list[str]] = {}
             for platform, package in packages:
                 pins.setdefault(pin(package), []).append(platform)
             pins.pop("", None)
-            if pins:
-                yield from self.by_marker(pins, self.python_marker(packages[0][1]))
+            lines += self.by_marker(pins, self.python_marker(packages[0][1]))
+        return tuple(lines)
 
     def requirement(self, package: Package) -> str:
         """Return how a project requires a package."""
-        if self.answers.torch_pin != MINIMUM:
+        if not self.is_library:
             return self.exact(package)
         if package.pythons is None:
             oldest = package.version.removesuffix(".*")
@@ -167,32 +147,34 @@ class _Planner:
         One that some platform does without may come there with another package, in a version for
         another torch. uv has one bound for all extras and groups: where theirs differ, it has none.
         """
-        if self.answers.torch_pin == MINIMUM:
+        if self.is_library:
             first = {cell.platform: cell for cell in reversed(self.cells.all)}
-            cells = [first[platform] for platform in self.answers.platforms]
-            yield from self.requirements(cells, self.exact)
-        for name in self.facts.all_companions:
+            in_order = (first[platform] for platform in self.answers.platforms)
+            yield from self.requirements(in_order, self.exact)
+        for name, platforms in self.bounds.items():
             if name not in self.apart and not all(cell.package(name) for cell in self.cells.all):
                 pins: dict[str, list[str]] = {}
-                for platform, bounds in self.bounds(name).items():
-                    pins.setdefault(f"{name}{bounds.pop()}", []).append(platform)
+                for platform, (bound,) in platforms.items():
+                    pins.setdefault(f"{name}{bound}", []).append(platform)
                 pins.pop(name, None)
                 yield from self.by_marker(pins)
 
-    def bounds(self, name: str) -> dict[str, set[str]]:
-        """Return platform -> the bounds that keep a companion beside its releases there."""
-        bounds: dict[str, set[str]] = {}
-        for cell in self.cells.all:
+    @cached_property
+    def bounds(self) -> dict[str, dict[str, set[str]]]:
+        """Companion -> platform -> the bounds that keep it beside its releases there."""
+        bounds: dict[str, dict[str, set[str]]] = {name: {} for name in self.facts.all_companions}
+        for name, cell in product(bounds, self.cells.all):
             pair = self.facts.pair_bounds(name, cell.release)
-            bounds.setdefault(cell.platform, set()).add(pair)
+            bounds[name].setdefault(cell.platform, set()).add(pair)
         return bounds
 
     @cached_property
     def apart(self) -> tuple[str, ...]:
         """The companions whose bounds differ between the releases of one platform."""
-        names = self.facts.all_companions
         return tuple(
-            name for name in names if any(len(pairs) > 1 for pairs in self.bounds(name).values())
+            name
+            for name, platforms in self.bounds.items()
+            if any(len(bounds) > 1 for bounds in platforms.values())
         )
 
     def spare(
@@ -249,25 +231,30 @@ class _Planner:
                     packages.setdefault(package.name, []).append((cell.platform, package))
         return packages
 
-    def sync_options(self, variant: Variant) -> tuple[str, ...]:
-        first = self.answers.variants[0]
-        if self.answers.layout == EXTRAS:
-            return "--extra", variant.name
-        if self.answers.layout == GROUPS and variant != first:
-            return "--no-group", first.name, "--group", variant.name
-        return ()
-
     def sources(self) -> dict[str, tuple[Source, ...]]:
         """Return package -> its sources, none for what comes from PyPI everywhere.
 
         With one build per platform they hold for companions too that only others require. uv takes
         no source of an extra or a group for a package that this does not name.
         """
-        sources: dict[str, list[Source]] = {}
+        layout, gated = self.answers.layout, {line.split()[0] for line in self.gate}
+        sources: dict[str, tuple[Source, ...]] = {}
         for variant in self.answers.variants:
             for name, packages in self.by_package(self.sourced(variant)).items():
-                sources.setdefault(name, []).extend(self.source_entries(variant, name, packages))
-        return {name: tuple(entries) for name, entries in sources.items() if entries}
+                origins: dict[str, list[str]] = {}
+                for platform, package in packages:
+                    origins.setdefault(package.origin, []).append(platform)
+                markers = split(origins.values(), self.answers.platforms)
+                extra = variant.name if layout == EXTRAS else ""
+                group = variant.name if layout == GROUPS else TORCH * (name in gated)
+                entries = tuple(
+                    Source(_index_name(origin), marker, extra, group)
+                    for origin, marker in zip(origins, markers, strict=True)
+                    if origin != PYPI
+                )
+                if entries:
+                    sources[name] = sources.get(name, ()) + entries
+        return sources
 
     def sourced(self, variant: Variant) -> tuple[Cell, ...]:
         """Return the cells of a variant with all packages that a source may serve there."""
@@ -279,32 +266,16 @@ class _Planner:
             for cell in cells
         )
 
-    def source_entries(
-        self, variant: Variant, name: str, packages: Iterable[tuple[str, Package]]
-    ) -> Iterator[Source]:
-        indexes: dict[str, list[str]] = {}
-        for platform, package in packages:
-            indexes.setdefault(package.origin, []).append(platform)
-        markers = split(indexes.values(), self.answers.platforms)
-        for index, marker in zip(indexes, markers, strict=True):
-            if index != PYPI:
-                yield Source(
-                    index_name=_index_name(index),
-                    marker=marker,
-                    extra=variant.name if self.answers.layout == EXTRAS else "",
-                    group=self.group_of(variant, name),
-                )
-
-    def pytorch_indexes(self) -> Iterator[Index]:
+    def indexes(self) -> Iterator[Index]:
+        """Yield the indexes of PyTorch, and what takes PyPI's place."""
         mirror, seen = self.answers.pytorch_index, {PYPI}
-        for cell in chain.from_iterable(map(self.sourced, self.answers.variants)):
-            for package in cell.packages:
-                if package.origin not in seen:
-                    seen.add(package.origin)
-                    url = cell.url or mirror.url_of(package.origin)
-                    yield Index(_index_name(package.origin), url, flat=mirror.flat and not cell.url)
-
-    def package_indexes(self) -> Iterator[Index]:
+        for variant in self.answers.variants:
+            for cell in self.sourced(variant):
+                for package in cell.packages:
+                    if package.origin not in seen:
+                        seen.add(package.origin)
+                        url = cell.url or mirror.url_of(package.origin)
+                        yield Index(_index_name(package.origin), url, mirror.flat and not cell.url)
         if index := self.answers.package_index:
             yield Index(index.name, index.url, default=True)
 
@@ -325,14 +296,6 @@ class _Planner:
                 hosts.update(dict.fromkeys(self.answers.pytorch_index.hosts))
                 hosts.update(dict.fromkeys(self.facts.hosts_of(cell.backend)))
         return tuple(hosts)
-
-    def lacks(self, cell: Cell) -> Iterator[str]:
-        """Yield what of the answers a cell does not get: its build, a companion."""
-        if cell in self.cells.fallbacks:
-            yield f"there is no {cell.variant.backend} build for it"
-            if nearest := self.cells.nearest(cell):
-                yield f"the nearest build is {nearest}"
-        yield from (f"there is no {name} for it" for name in self.cells.lacks(cell))
 
 
 def _pin(package: Package, torch_pin: str) -> str:
