@@ -424,7 +424,7 @@ def settings(plan: Plan | None) -> dict[Keys, Any]:
         ("project", "requires-python"): plan.requires_python,
         (*UV, "environments"): [*plan.environments],
         (*UV, "required-environments"): [*plan.environments],
-        (*UV, "exclude-newer-package"): dict.fromkeys(plan.explicit_packages, False),
+        (*UV, "exclude-newer-package"): dict.fromkeys(plan.sources, False),
     }
 
 

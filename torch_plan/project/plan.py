@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch_plan.answers.problems import Note
-from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM
+from torch_plan.answers.records import EXTRAS, GROUPS, MARKERS, MINIMUM
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import TORCH, family_of
 from torch_plan.project.markers import environment
@@ -18,9 +18,6 @@ REQUIRED_UV = ">=0.10.0"
 
 IMAGE_UV = "0.13.9"
 """The uv that builds an image: the newest that the tests ran with."""
-
-_SELECTORS = {MARKERS: "", EXTRAS: "extra", GROUPS: "group"}
-"""Layout -> what chooses a build: the word of uv's option, and of a source."""
 
 
 class Source(NamedTuple):
@@ -119,11 +116,6 @@ class Plan(NamedTuple):
         return tuple(dict.fromkeys(cell.release for cell in self.cells))
 
     @property
-    def local_pins(self) -> bool:
-        """Whether versions are pinned with their labels."""
-        return self.torch_pin == LOCAL
-
-    @property
     def is_library(self) -> bool:
         """Whether the requirements are for others too, and the lock alone is exact."""
         return self.torch_pin == MINIMUM
@@ -158,14 +150,6 @@ class Plan(NamedTuple):
         return tuple(f"{environment(platform)}{end}" for platform in self.platforms)
 
     @property
-    def explicit_packages(self) -> tuple[str, ...]:
-        """The packages that come from an index of PyTorch, on some platform at least.
-
-        Its mirrors tell no upload dates, and it dates older wheels anew.
-        """
-        return tuple(self.sources)
-
-    @property
     def part_marker(self) -> str:
         """A marker for a package that some platforms lack, empty where there is one platform.
 
@@ -184,7 +168,7 @@ class Plan(NamedTuple):
     @property
     def selector(self) -> str:
         """What chooses a build: `extra` or `group`, empty in the layout `markers`."""
-        return _SELECTORS[self.layout]
+        return "" if self.layout == MARKERS else self.layout.removesuffix("s")
 
     @property
     def extras(self) -> tuple[Option, ...]:
@@ -221,21 +205,19 @@ class Plan(NamedTuple):
     def alone(self, option: Option, requirements: tuple[str, ...]) -> Plan:
         """Return the plan of one build that nothing chooses, as a file without extras has it."""
         shared = self.dependencies[0 if self.selector else len(option.requirements) :]
-        chooses = self.selector
-        sources = {
-            package: tuple(
-                entry._replace(extra="", group="")
-                for entry in entries
-                if not chooses or option.name == getattr(entry, chooses)
+        sources = {}
+        for package, entries in self.sources.items():
+            ours = [entry for entry in entries if option.name in (entry.extra, entry.group)]
+            kept = tuple(
+                entry._replace(extra="", group="") for entry in (ours if self.selector else entries)
             )
-            for package, entries in self.sources.items()
-        }
+            sources.update({package: kept} if kept else {})
         names = {entry.index_name for entries in sources.values() for entry in entries}
         return self._replace(
             layout=MARKERS,
             options=(option,),
             dependencies=(*requirements, *shared),
-            sources={package: entries for package, entries in sources.items() if entries},
+            sources=sources,
             indexes=tuple(one for one in self.indexes if one.default or one.name in names),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch_plan.addresses import DOCS
+from torch_plan.answers.records import LOCAL
 from torch_plan.catalog.versions import PYPI
 from torch_plan.project.plan import Plan
 from torch_plan.text import listed
@@ -19,13 +20,10 @@ class Advice(NamedTuple):
     switch: str
     """How to take another build, empty where there is none."""
     adding: str
-    """How to add a package that needs torch."""
     adding_shortly: str
-    """The same on one line."""
+    """How to add a package that needs torch, on one line."""
     notebook: str
-    """How to use the project in a notebook."""
     upgrade: str
-    """How to raise torch and what goes with it."""
     remarks: tuple[str, ...]
     """What to know of newer releases, and of security updates."""
     elsewhere: tuple[str, ...]
@@ -44,19 +42,22 @@ class Wishes(NamedTuple):
 
 def advice(plan: Plan, wishes: Wishes) -> Advice:
     """Return what the README advises."""
-    elsewhere = (*_library(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes))
+    sync = " ".join(["uv sync", *plan.default.sync])
     return Advice(
-        switch=switch_advice(plan, wishes.page),
-        adding=adding_advice(plan),
+        switch=_switch(plan, wishes.page),
+        adding=_adding_to_extras(plan) if plan.extras else _adding(plan),
         adding_shortly=" ".join(_adding(plan).split()),
-        notebook=notebook_advice(plan),
-        upgrade=upgrade_advice(plan),
-        remarks=tuple(upgrade_remarks(plan)),
-        elsewhere=elsewhere,
+        notebook=(
+            f"For notebooks, run `uv add --no-sync --dev ipykernel` and `{sync}`, then choose the "
+            f"kernel of `.venv`;\n[Jupyter, Colab, Kaggle]({DOCS}/recipes.md#notebooks)."
+        ),
+        upgrade=_upgrade(plan),
+        remarks=tuple(_remarks(plan)),
+        elsewhere=(*_library(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes)),
     )
 
 
-def switch_advice(plan: Plan, page: str) -> str:
+def _switch(plan: Plan, page: str) -> str:
     """Return how to take another build, empty for a project of Macs alone: they have one."""
     if plan.extras:
         way = (
@@ -83,10 +84,7 @@ def switch_advice(plan: Plan, page: str) -> str:
     return f"{way}{cards if plan.reaches_cuda else ''}"
 
 
-def adding_advice(plan: Plan) -> str:
-    """Return how to add a package that needs torch."""
-    if not plan.extras:
-        return _adding(plan)
+def _adding_to_extras(plan: Plan) -> str:
     commands = "\n".join(
         f"uv add --no-sync --optional {option.name} NAME" for option in plan.extras
     )
@@ -120,16 +118,7 @@ def _adding(plan: Plan) -> str:
     return f"{where}{also if lacking else ''}"
 
 
-def notebook_advice(plan: Plan) -> str:
-    """Return how to use the project in a notebook."""
-    sync = " ".join(["uv sync", *plan.default.sync])
-    return (
-        f"For notebooks, run `uv add --no-sync --dev ipykernel` and `{sync}`, then choose the "
-        f"kernel of `.venv`;\n[Jupyter, Colab, Kaggle]({DOCS}/recipes.md#notebooks)."
-    )
-
-
-def upgrade_advice(plan: Plan) -> str:
+def _upgrade(plan: Plan) -> str:
     """Return how to raise torch and what goes with it."""
     packages = ["torch", *plan.companions, *_some(plan.tritons)]
     if plan.is_library:
@@ -137,14 +126,14 @@ def upgrade_advice(plan: Plan) -> str:
             "Raise the numbers in `constraint-dependencies` of `pyproject.toml`, then run "
             "`uv lock`. Raise the bounds in\n`dependencies` only when your code needs it."
         )
-    if plan.selector or plan.local_pins or len(plan.releases) > 1 or plan.tritons:
+    if plan.selector or plan.torch_pin == LOCAL or len(plan.releases) > 1 or plan.tritons:
         numbers = listed(packages)
         return f"Raise the numbers of {numbers} in `pyproject.toml`, then run `uv lock`."
     pins = " ".join(f"{name}==X.Y.Z" for name in packages)
     return f"```console\nuv add --no-sync {pins}\n```"
 
 
-def upgrade_remarks(plan: Plan) -> Iterator[str]:
+def _remarks(plan: Plan) -> Iterator[str]:
     """Yield which builds newer releases do not have, and what to do with security updates."""
     for build, last in plan.last_releases.items():
         yield f"The last release with {build} is {last}."
@@ -196,7 +185,7 @@ def _wheel(plan: Plan, slug: str) -> Iterator[str]:
             f"It requires {listed(_some(plan.tritons))}, which only PyTorch's own index has. Other "
             "installers than uv\n  look on PyPI, where that name has other versions or no owner."
         )
-    if plan.local_pins:
+    if plan.torch_pin == LOCAL:
         yield (
             "It requires versions with a label, which only PyTorch's indexes have. You can publish "
             "it on PyPI, but nobody\n  could install it from there: before publishing, pin "
