@@ -333,7 +333,7 @@ def toolkit(build: str) -> str:
 def needs_of(option: Option, cell: Cell) -> list[str]:
     """Return what a build needs of a machine, with the names of NVIDIA's cards that it runs on."""
     hardware = load_facts().hardware
-    compiled = hardware.architectures(cell.release, cell.build, cell.platform)
+    compiled = hardware.compiled_for(cell.release, cell.build, cell.platform)
     cards = ", ".join(
         names
         for card, names in hardware.cards(cell.platform).items()

@@ -16,7 +16,7 @@ def plan(**given: str) -> Plan:
 
 def test_demands_say_which_build_runs_where_the_cpu_build_last() -> None:
     made = plan(layout="extras", torch_backend="cpu gpu=cu128 amd=rocm6.4 intel=xpu")
-    amd = FACTS.hardware.amd_architectures("2.9.1", "rocm6.4")
+    amd = FACTS.hardware.compiled_for("2.9.1", "rocm6.4", "linux-x86_64")
     cuda = ("7.?", "8.?", "9.?", "10.?", "12.?")
     everywhere = ("linux-x86_64", "linux-aarch64", "darwin-arm64", "win32-AMD64")
     assert [tuple(demand) for demand in made.demands] == [

@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.refusals import FACTS, refused
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
-from torch_plan.catalog.hardware import capability, runs_on
+from torch_plan.catalog.hardware import runs_on
 from torch_plan.dialogue.messages import old_system_notes
 from torch_plan.project.ci import jobs_of
 from torch_plan.project.plan import Plan, Source
@@ -134,26 +134,26 @@ def test_needs_list_the_cards() -> None:
 @pytest.mark.parametrize(
     ("release", "build", "card", "runs"),
     [
-        ("2.0.0", "cu117", 35, False),
-        ("2.0.0", "cu117", 37, True),
-        ("2.9.1", "cu128", 61, False),
-        ("2.9.1", "cu128", 70, True),
-        ("2.9.1", "cu128", 89, True),
-        ("2.9.1", "cu128", 103, True),
-        ("2.9.1", "cu128", 110, False),
-        ("2.9.1", "cu128", 130, False),
-        pytest.param("2.9.1", "cu129", 90, False, id="nothing-is-known"),
+        ("2.0.0", "cu117", "3.5", False),
+        ("2.0.0", "cu117", "3.7", True),
+        ("2.9.1", "cu128", "6.1", False),
+        ("2.9.1", "cu128", "7.0", True),
+        ("2.9.1", "cu128", "8.9", True),
+        ("2.9.1", "cu128", "10.3", True),
+        ("2.9.1", "cu128", "11.0", False),
+        ("2.9.1", "cu128", "13.0", False),
+        pytest.param("2.9.1", "cu129", "9.0", False, id="nothing-is-known"),
     ],
 )
 def test_a_build_runs_on_a_major_version_from_its_oldest_minor_on(
-    release: str, build: str, card: int, runs: bool
+    release: str, build: str, card: str, runs: bool
 ) -> None:
     """So say the default for this machine, and the patterns that `sync.py` reads."""
     platform = "linux-x86_64"
     answers = {"torch_version": release, "torch_backend": build, "platforms": platform}
     (demand,) = plan(**answers, python_version="3.10", companions="none").demands
-    compiled = FACTS.hardware.architectures(release, build, platform)
-    assert any(fnmatch(capability(card), pattern) for pattern in demand.gpus) == runs
+    compiled = FACTS.hardware.compiled_for(release, build, platform)
+    assert any(fnmatch(card, pattern) for pattern in demand.gpus) == runs
     assert any(runs_on(binary, card) for binary in compiled) == runs
 
 

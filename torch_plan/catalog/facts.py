@@ -1,10 +1,9 @@
 """The facts of `builds.json`: which wheels exist, for whom, under which label."""
 
 import json
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch_plan.catalog.hardware import Hardware
 from torch_plan.catalog.mirrors import Mirror
@@ -39,10 +38,10 @@ class Facts(Wheels):
     order: package, version or release, index, backend or build, platform.
     """
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        super().__init__(data)
-        self.hardware = Hardware(data)
-        self._tritons: dict[tuple[str, str], Triton | None] = {}
+    @cached_property
+    def hardware(self) -> Hardware:
+        """What the builds need of a machine."""
+        return Hardware(self._data)
 
     @cached_property
     def published(self) -> "Facts":
@@ -74,16 +73,14 @@ class Facts(Wheels):
         that of the newest known. Empty where the release has no such companion.
         """
         versions = self.companions(release if release in self.releases else self.releases[-1])
-        pairs = versions.get(companion)
+        pairs, first = versions.get(companion), self._data["names_no_torch"].get(companion)
         if not pairs:
             return ""
-        first = self._data["names_no_torch"].get(companion)
         newer = [
             version
-            for version in self._data["wheels"][companion]
-            if version_key(version) > version_key(pairs[0])
-            and first
-            and version_key(version) >= version_key(first)
+            for version in (self._data["wheels"][companion] if first else ())
+            if version_key(version) >= version_key(first)
+            and version_key(version) > version_key(pairs[0])
         ]
         end = f",<{min(newer, key=version_key)}" if newer else ""
         return f">={pairs[-1]}{end}"
@@ -102,14 +99,12 @@ class Facts(Wheels):
         """
         indexes, first = [backend], self._data["cpu_goes_with_any"].get(companion)
         if backend == CPU or (first and version_key(version) >= version_key(first)):
-            indexes += [CPU, *([PYPI] if self._pypi_is_cpu(companion, version, platform) else [])]
+            # The last version whose wheel on PyPI is a CPU build, whatever its torch is.
+            last = self._data["cpu_on_pypi"].get(companion, {}).get(platform)
+            is_cpu = last == "" or (last and version_key(version) <= version_key(last))
+            indexes += [CPU, PYPI] if is_cpu else [CPU]
         wheels = {index: self.pythons(companion, version, index, platform) for index in indexes}
         return next((index for index in indexes if python in wheels[index]), backend)
-
-    def _pypi_is_cpu(self, companion: str, version: str, platform: str) -> bool:
-        """Tell whether PyPI's wheel of a companion is a CPU build, whatever its torch is."""
-        last = self._data["cpu_on_pypi"].get(companion, {}).get(platform)
-        return last is not None and (not last or version_key(version) <= version_key(last))
 
     def pypi_build(self, companion: str, version: str, platform: str) -> str:
         """Return the build of torch that PyPI's wheel of a companion demands, empty for any."""
@@ -118,32 +113,25 @@ class Facts(Wheels):
             return ""
         return self.build(release, PYPI, platform)
 
+    @cache
     def triton(self, release: str, backend: str) -> Triton | None:
         """Return the triton package that a build requires from the index, if it does.
 
         If a release's own package is not known, it has the name of the previous one and no version.
         """
-        asked = release, family_of(backend)
-        if asked not in self._tritons:
-            self._tritons[asked] = self._triton(*asked)
-        return self._tritons[asked]
-
-    def _triton(self, release: str, family: str) -> Triton | None:
-        current = self._data["releases"].get(release, {}).get("triton", {})
-        before = [
-            self._data["releases"][earlier].get("triton", {})
-            for earlier in reversed(self.releases)
-            if version_key(earlier) < version_key(release)
-        ]
-        entry = next((tritons[family] for tritons in (current, *before) if family in tritons), None)
-        if entry is None:
-            return None
-        name, _, version = entry["requirement"].partition("==")
-        tags = entry.get("python_tags", "").split()
-        if family not in current:
-            version, tags = "", []
-        pythons = self.minors(tags) if tags else self.all_pythons
-        return Triton(name, version, tuple(entry["platforms"].split()), pythons)
+        family = family_of(backend)
+        for known in reversed(self.releases):
+            entry = self._data["releases"][known].get("triton", {}).get(family)
+            if entry and version_key(known) <= version_key(release):
+                name, _, version = entry["requirement"].partition("==")
+                platforms, tags = (
+                    entry["platforms"].split(),
+                    entry.get("python_tags", "py3").split(),
+                )
+                if known != release:
+                    version, tags = "", ["py3"]
+                return Triton(name, version, tuple(platforms), self.minors(tags))
+        return None
 
     def requires(self, release: str, backend: str) -> tuple[Triton, ...]:
         """Return what a build requires from its index: triton, and AMD's packages."""
@@ -172,11 +160,10 @@ class Facts(Wheels):
     @cached_property
     def all_tritons(self) -> frozenset[str]:
         """The packages that the ROCm and XPU builds of any release require from the index."""
-        tables = [self._data["releases"][release].get("triton", {}) for release in self.releases]
-        tritons = {
-            entry["requirement"].partition("==")[0] for table in tables for entry in table.values()
-        }
-        return frozenset(tritons.union(self._data["rocm"]["packages"]["names"].split()))
+        tables = [release.get("triton", {}) for release in self._data["releases"].values()]
+        entries = [entry for table in tables for entry in table.values()]
+        names = {entry["requirement"].partition("==")[0] for entry in entries}
+        return frozenset(names.union(self._data["rocm"]["packages"]["names"].split()))
 
     def numpy_1_platforms(self, release: str) -> tuple[str, ...]:
         """Return the platforms whose wheels were compiled against NumPy 1."""
@@ -231,7 +218,7 @@ class Facts(Wheels):
         return dict(self._data["indexes"]["packages"])
 
 
-@lru_cache(maxsize=1)
+@cache
 def load_facts() -> Facts:
     """Read `builds.json`."""
     return Facts(json.loads(BUILDS_PATH.read_text(encoding="utf-8")))

@@ -6,18 +6,14 @@ import sys
 from torch_plan.catalog.platforms import platform_named
 
 
-def host_machine() -> str:
-    """Return what `platform.machine()` returns, without its import, which takes milliseconds."""
-    if sys.platform != "win32":
-        return os.uname().machine
-    import platform
-
-    return platform.machine()
-
-
 def host_platform() -> str:
     """Return the platform that this runs on, empty if PyTorch has no wheels for it."""
-    return platform_named(sys.platform, host_machine())
+    if sys.platform != "win32":
+        # What `platform.machine()` returns, without its import, which takes milliseconds.
+        return platform_named(sys.platform, os.uname().machine)
+    import platform
+
+    return platform_named(sys.platform, platform.machine())
 
 
 def host_system() -> tuple[str, tuple[int, ...]] | None:

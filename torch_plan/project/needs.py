@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from torch_plan.catalog.hardware import capability, runs_on
+from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU, family_of
+from torch_plan.catalog.versions import CPU, family_of, version_key
 from torch_plan.resolution.cells import Cell, Cells
 
 CAPABILITIES = "GPU of compute capability"
@@ -68,18 +68,16 @@ def demands(
 
 def _gpus(cell: Cell, cells: Cells) -> tuple[str, ...]:
     """Return patterns of the GPUs that a build runs on, empty where nobody knows."""
-    hardware, family = cells.facts.hardware, family_of(cell.build)
-    if family == "rocm":
-        return hardware.amd_architectures(cell.release, cell.build)
+    family = family_of(cell.build)
+    compiled = cells.facts.hardware.compiled_for(cell.release, cell.build, cell.platform)
     if family != "cu":
-        return ("*",)
+        return compiled if family == "rocm" else ("*",)
     # Each runs on its major version from its minor one on, as `runs_on` has it.
-    least: dict[int, int] = {}
-    for code in sorted(hardware.architectures(cell.release, cell.build, cell.platform)):
-        least.setdefault(code // 10, code % 10)
-    return tuple(
-        f"{major}.[{minor}-9]" if minor else f"{major}.?" for major, minor in least.items()
-    )
+    least: dict[str, str] = {}
+    for code in sorted(compiled, key=version_key):
+        major, _, minor = code.partition(".")
+        least.setdefault(major, "?" if minor == "0" else f"[{minor}-9]")
+    return tuple(f"{major}.{minors}" for major, minors in least.items())
 
 
 def needs(cell: Cell, cells: Cells) -> Iterator[str]:
@@ -103,32 +101,30 @@ def needs(cell: Cell, cells: Cells) -> Iterator[str]:
 
 def _gpu_needs(cell: Cell, cells: Cells) -> Iterator[str]:
     hardware, family = cells.facts.hardware, family_of(cell.build)
+    cards = hardware.cards(cell.platform)
+    compiled = hardware.compiled_for(cell.release, cell.build, cell.platform)
     if driver := hardware.min_driver(cell.build, cell.platform):
         yield f"NVIDIA driver {driver} or newer"
     if family == "rocm":
         yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
-        gpus = hardware.amd_architectures(cell.release, cell.build)
-        yield f"AMD GPU {', '.join(_named(gpu, hardware.amd_cards.get(gpu)) for gpu in gpus)}"
-    if family == "xpu":
+        yield f"AMD GPU {', '.join(_named(gpu, cards) for gpu in compiled)}"
+    elif family == "xpu":
         yield "Intel GPU with its driver"
-    cards = hardware.cards(cell.platform)
-    compiled = hardware.architectures(cell.release, cell.build, cell.platform)
-    # Of each range of cards that it runs on, the first and the last.
-    known = groupby(
-        sorted({*cards, *compiled}), lambda card: any(runs_on(code, card) for code in compiled)
-    )
-    spans = [[*span] for runs, span in known if runs]
-    ends = [
-        [_named(capability(card), cards.get(card)) for card in dict.fromkeys([span[0], span[-1]])]
-        for span in spans
-    ]
-    if ends:
-        yield f"{CAPABILITIES} {', '.join(map(' to '.join, ends))}"
+    elif compiled:
+        known = groupby(
+            sorted({*cards, *compiled}, key=version_key),
+            lambda card: any(runs_on(code, card) for code in compiled),
+        )
+        spans = [[*span] for runs, span in known if runs]
+        # Of each range of cards that it runs on, the first and the last.
+        ends = [dict.fromkeys([span[0], span[-1]]) for span in spans]
+        named = (" to ".join(_named(card, cards) for card in pair) for pair in ends)
+        yield f"{CAPABILITIES} {', '.join(named)}"
 
 
-def _named(architecture: str, cards: str | None) -> str:
-    """Return an architecture with the cards that have it, if their names are known."""
-    return f"{architecture} ({cards})" if cards else architecture
+def _named(gpu: str, cards: Mapping[str, str]) -> str:
+    """Return a GPU with the cards that have it, if their names are known."""
+    return f"{gpu} ({cards[gpu]})" if gpu in cards else gpu
 
 
 def floor(cell: Cell, cells: Cells) -> Floor | None:
