@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from torch_plan.answers.vocabulary import ANY_GPU, FAMILY_WORDS, SYSTEM_WORDS
+from torch_plan.answers.vocabulary import FAMILY_WORDS, SYSTEM_WORDS
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, family_of, version_key
 
@@ -64,7 +64,7 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
         word = f"cu{word}"
     if word.startswith("cu"):
         word = word.replace(".", "")
-    family = "cu" if word == ANY_GPU else FAMILY_WORDS.get(word, family_of(word))
+    family = FAMILY_WORDS.get(word, (family_of(word),))[0]
     alike = [name for name in options if family_of(name) == family or name.startswith(word)]
     if re.search(r"\d", word):
         alike = close(word, alike, len(alike) or 1, 0)

@@ -2,22 +2,24 @@
 
 from torch_plan.catalog.versions import CPU
 
-ANY_GPU = "gpu"
+NUMBERED = ("cu", "rocm")
+"""The families whose builds have the version of a toolkit in their name."""
 
 FAMILY_WORDS = {
-    "cu": "cu",
-    "cuda": "cu",
-    "nvidia": "cu",
-    "rocm": "rocm",
-    "hip": "rocm",
-    "amd": "rocm",
-    "intel": "xpu",
-    "mps": CPU,
-    "metal": CPU,
-    "cpu-only": CPU,
-    "cpuonly": CPU,
+    "gpu": (*NUMBERED, "xpu"),
+    "cu": ("cu",),
+    "cuda": ("cu",),
+    "nvidia": ("cu",),
+    "rocm": ("rocm",),
+    "hip": ("rocm",),
+    "amd": ("rocm",),
+    "intel": ("xpu",),
+    "mps": (CPU,),
+    "metal": (CPU,),
+    "cpu-only": (CPU,),
+    "cpuonly": (CPU,),
 }
-"""What people call a toolkit, a maker or its hardware -> its family of builds.
+"""What people call a toolkit, a maker or its hardware -> its families of builds.
 
 Metal is in the CPU build of macOS.
 """
