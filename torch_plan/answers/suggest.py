@@ -8,7 +8,7 @@ from functools import cache
 
 from torch_plan.answers.vocabulary import FAMILY_WORDS, SYSTEM_WORDS
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU, family_of, version_key
+from torch_plan.catalog.versions import CPU, version_key
 
 
 def close(word: str, options: Iterable[str], count: int = 2, cutoff: float = 0.6) -> list[str]:
@@ -64,13 +64,9 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
         word = f"cu{word}"
     if word.startswith("cu"):
         word = word.replace(".", "")
-    family = FAMILY_WORDS.get(word, (family_of(word),))[0]
-    alike = [name for name in options if family_of(name) == family or name.startswith(word)]
-    if re.search(r"\d", word):
-        alike = close(word, alike, len(alike) or 1, 0)
-    else:
-        alike.reverse()
-    return list(dict.fromkeys([*alike, *close(word, options), CPU]))[:3]
+    start = word if re.search(r"\d", word) else FAMILY_WORDS.get(word, (word,))[0]
+    alike = [name for name in reversed(options) if name.startswith(start)]
+    return list(dict.fromkeys([*alike, *close(word, options, count=3), CPU]))[:3]
 
 
 def is_near(asked: str, name: str) -> bool:
