@@ -69,7 +69,6 @@ def test_cruft_updates_with_what_changed() -> None:
     given = {"torch_version": "2.15.0"}
     found: Invocation = run("update", UPDATE, find_invocation, extra_context=given)
     assert found.is_update
-    assert found.may_overwrite
     words = found.command({"torch_backend": "cu130"}, {"torch_backend": "cu130"})
     words = words[words.index("cruft") :]
     assert words[:3] == ["cruft", "update", "--variables-to-update"]

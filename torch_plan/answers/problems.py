@@ -22,6 +22,13 @@ def change(way: Way) -> str:
     return shell_line(words) if words else f"without {', '.join(way)}"
 
 
+class Objection(NamedTuple):
+    """Why an answer cannot stand, and what to give in its place, the nearest first."""
+
+    reason: str
+    replacements: tuple[str, ...]
+
+
 class Note(NamedTuple):
     """What people should know of answers that are accepted."""
 

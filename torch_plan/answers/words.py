@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
-
 
 class BackendWord(NamedTuple):
     """`cu128`, or `gpu=2.9.1+cu128` for a variant with a name and a release of its own."""
@@ -23,6 +21,11 @@ class BackendWord(NamedTuple):
         name, equals, build = word.rpartition("=")
         release, plus, backend = build.rpartition("+")
         return cls(name if equals else None, backend, release if plus else None)
+
+    @property
+    def option(self) -> str:
+        """The name of its extra or group."""
+        return self.backend if self.name is None else self.name
 
     def __str__(self) -> str:
         name = "" if self.name is None else f"{self.name}="
@@ -72,8 +75,3 @@ def _build(release: str | None, backend: str) -> str:
 def normalized(name: str) -> str:
     """Return the form in which uv compares the names of extras and groups."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def is_option_name(name: str) -> bool:
-    """Tell whether an extra or a dependency group may have this name."""
-    return re.fullmatch(_NAME, name) is not None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
-from pathlib import Path
-from typing import Any
+from os.path import exists  # Path.exists raises an OSError for a long name
 from urllib.parse import urlencode
 
 from torch_plan.addresses import PAGE, TEMPLATE
@@ -21,7 +19,6 @@ from torch_plan.catalog.facts import Facts
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.project.readme import Wishes
 from torch_plan.resolution import defaults
-from torch_plan.resolution.cells import Cells
 from torch_plan.resolution.check import default_platforms, examine, find_problems
 from torch_plan.text import shell_line
 from torch_plan.urls import masked
@@ -40,7 +37,7 @@ class Commands:
         self.invocation, self.facts = invocation, facts
         self.given = {key: as_text(value) for key, value in invocation.given.items()}
         """The answers of the command."""
-        self.unknown = {key: self.given[key] for key in unknown_keys(invocation.given)}
+        self.unknown = {key: self.given[key] for key in unknown_keys(self.given)}
 
     @property
     def known(self) -> dict[str, str]:
@@ -63,22 +60,21 @@ class Commands:
         if self.invocation.is_update:
             return
         for key in unknown_keys(given):
-            near = [
-                name
-                for name in suggest.close(key, [*fixed_defaults()], cutoff=0.5)
-                if name not in given
-            ]
+            near = suggest.close(key, fixed_defaults().keys() - given.keys(), cutoff=0.5)
             ways: list[Way] = [{key: None, name: given[key]} for name in near]
             reason = "the template has no such answer; docs/answers.md lists all of them."
             heading = f"{key}={given[key]}"
             yield Problem(("unknown", key), heading, reason, tuple(ways or [{key: None}]))
         folder = self.invocation.output_folder / slug.strip()
-        if slug.strip() and _exists(folder) and not self.invocation.may_overwrite:
+        may_overwrite = self.invocation.parameters.get("overwrite_if_exists")
+        if slug.strip() and not may_overwrite and exists(folder):  # noqa: PTH110
             reason = (
                 f"{folder} already exists. Choose another name, or add -f to the command to "
                 "overwrite its files."
             )
-            way = {"project_slug": _free_slug(folder)}
+            numbered = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+            free = next(path for path in numbered if not exists(path))  # noqa: PTH110
+            way = {"project_slug": free.name}
             yield Problem(("project_slug", "folder"), f"project_slug={slug}", reason, (way,))
 
     def command(self, answers: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
@@ -117,26 +113,26 @@ class Commands:
         """
         cells = examine(answers, self.facts).cells
         platforms = dict.fromkeys(cell.platform for cell in cells.all if cell.is_likely)
-        return {name: self._without_likely(answers, cells, name) for name in platforms}
-
-    def _without_likely(self, answers: ProperAnswers, cells: Cells, platform: str) -> list[str]:
+        if not platforms:
+            return {}
         # Imported where it is needed: few projects have such builds.
         from torch_plan.resolution.likely import without_likely
         from torch_plan.resolution.search import Search
 
-        def problems_of(tried: Mapping[str, str]) -> list[Problem]:
-            return find_problems(defaults.complete(tried, self.facts), self.facts)
+        parameters = {**self.invocation.parameters, "overwrite_if_exists": True}
+        overwriting = Commands(self.invocation._replace(parameters=parameters), self.facts)
+        commands = {}
+        for platform in platforms:
+            changed = without_likely(cells, answers, platform)
+            different = {key: value for key, value in changed.items() if value != answers[key]}
+            wanted = {**self.explicit_answers(answers), **different}
+            way_out = Search(wanted, overwriting.find_problems).way_out()
+            words = overwriting.command(way_out.answers if way_out else wanted, self.given)
+            commands[platform] = [*map(masked, words)]
+        return commands
 
-        changed = without_likely(cells, answers, platform)
-        different = {key: value for key, value in changed.items() if value != answers[key]}
-        wanted = {**self.explicit_answers(answers), **different}
-        way_out = Search(wanted, problems_of).way_out()
-        overwriting = Commands(self.invocation.overwriting(), self.facts)
-        words = overwriting.command(way_out.answers if way_out else wanted, self.given)
-        return [*map(masked, words)]
 
-
-def unknown_keys(answers: Mapping[str, Any]) -> list[str]:
+def unknown_keys(answers: Iterable[str]) -> list[str]:
     """Return the keys that no answer has; private ones are looked at by `Session.begin`."""
     return [key for key in answers if not key.startswith("_") and key not in fixed_defaults()]
 
@@ -172,13 +168,3 @@ def made_with(answers: ProperAnswers, facts: Facts) -> str:
     words = [f"{key}={value}" for key, value in named_answers(answers, facts).items()]
     # For sh, wherever it is rendered: the README is the same on every machine.
     return shell_line(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words], windows=False)
-
-
-def _free_slug(folder: Path) -> str:
-    """Return the name of a folder with the first number that makes it a new one."""
-    numbered = (f"{folder.name}-{number}" for number in count(2))
-    return next(name for name in numbered if not _exists(folder.parent / name))
-
-
-def _exists(path: Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110  # Path.exists raises an OSError for a long name

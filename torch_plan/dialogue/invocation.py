@@ -27,6 +27,9 @@ _OPTIONS = {
 }
 """Parameter of the running function -> the option that it was given by, here or in cruft."""
 
+_READ = ("extra_context", "config_dict", "key", "no_input")
+"""The variables without which it is not known what a person typed."""
+
 
 class Invocation(NamedTuple):
     """What is known of the command, or of the call, that is running."""
@@ -66,35 +69,21 @@ class Invocation(NamedTuple):
         """The folder that the project comes into."""
         return Path(self.parameters.get("output_dir") or ".")
 
-    @property
-    def may_overwrite(self) -> bool:
-        """Whether a project that is there is written over."""
-        return self.is_update or bool(self.parameters.get("overwrite_if_exists"))
-
-    def overwriting(self) -> "Invocation":
-        """Return what writes over the project that is there then."""
-        return self._replace(parameters={**self.parameters, "overwrite_if_exists": True})
-
     def command(self, answers: Mapping[str, str], changed: Mapping[str, str]) -> list[str]:
         """Return the words of the command that does the same with these answers, unasked.
 
         `answers` are all that it has to name, `changed` those of them that are not as they were.
         """
         runner = ["uvx"] if "UV" in os.environ else []
-        template = str(
-            self.parameters.get("template") or self.parameters.get("template_git_url") or TEMPLATE
-        )
         if self.is_update:
-            update = {**self.given, **changed}
-            words = ["cruft", "update", "--variables-to-update", json.dumps(update)]
-        elif self.cruft_command:
-            context = ["--extra-context", json.dumps(dict(answers))]
-            words = ["cruft", "create", template, *self.options(), "--no-input"]
-            words += context
-        else:
-            words = ["cookiecutter", template, *self.options(), "--no-input"]
-            words += [f"{key}={value}" for key, value in answers.items()]
-        return [*runner, *words]
+            update = json.dumps({**self.given, **changed})
+            return [*runner, "cruft", "update", "--variables-to-update", update]
+        program, words = "cookiecutter", [f"{key}={value}" for key, value in answers.items()]
+        if self.cruft_command:
+            program, words = "cruft create", ["--extra-context", json.dumps(dict(answers))]
+        template = self.parameters.get("template") or self.parameters.get("template_git_url")
+        command = [*runner, *program.split(), str(template or TEMPLATE)]
+        return [*command, *self.options(), "--no-input", *words]
 
     def options(self) -> list[str]:
         """Return the options that were given, with their values."""
@@ -121,39 +110,31 @@ def asked_key() -> str:
 def find_invocation() -> Invocation:
     """Return what is known of the command that is running; nothing is certain to be found.
 
-    These local variables are read, as cookiecutter 2.7 and cruft 2.16 name them:
-    `no_input` of cookiecutter's `prompt_for_config`; `extra_context` of cruft's
-    `generate_cookiecutter_context`; all parameters of cookiecutter's `cookiecutter` and of the
-    function of a cruft command; `repo_dir` of the former and `cookiecutter_template_dir` of the
-    latter; `config_dict` of either.
+    Variables are read under the names that they have in cookiecutter 2.7 and cruft 2.16.
     """
-    cruft_command, prompts, template_root = "", False, ""
-    recorded: Mapping[str, Any] = {}
-    names: set[str] = set()
-    parameters: dict[str, Any] = {}
-    config_defaults: Mapping[str, Any] = {}
+    running: dict[str, Mapping[str, Any]] = {}
+    cruft_command = ""
     for frame in _frames():
         module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_name
-        local = frame.f_locals if name in _WATCHED or module.startswith("cruft.") else {}
-        if name == "prompt_for_config":
-            prompts = not local.get("no_input", True)
-        elif name == "generate_cookiecutter_context":
-            recorded = local.get("extra_context") or {}
-        elif (module, name) == ("cookiecutter.main", "cookiecutter"):
-            parameters = dict(local)
-        elif module == f"cruft._commands.{name}":
-            cruft_command, parameters = name, dict(local)
-        template_root = str(local.get("repo_dir") or template_root)
-        template_root = str(local.get("cookiecutter_template_dir") or template_root)
-        if isinstance(local.get("config_dict"), dict):
-            config_defaults = local["config_dict"].get("default_context") or {}
-        names.update(local)
-    if not parameters and not recorded:
-        # Functions within have such a variable too, and do not say what was typed.
-        names.discard("extra_context")
-    missing = tuple(name for name in _READ if name not in names)
+        if module.startswith(("cookiecutter.", "cruft.")):
+            running[name] = dict(frame.f_locals)
+        if module == f"cruft._commands.{name}":
+            cruft_command = name
+    command = running.get(cruft_command or "cookiecutter", {})
+    context = running.get("generate_cookiecutter_context", {})  # cruft's
+    prompting = running.get("prompt_for_config", {})
+    config = command.get("config_dict") or context.get("config_dict") or {}
+    found = {*command, *context, *prompting}
     return Invocation(
-        cruft_command, parameters, config_defaults, prompts, recorded, template_root, missing
+        cruft_command,
+        parameters=command,
+        config_defaults=config.get("default_context") or {},
+        prompts=not prompting.get("no_input", True),
+        recorded=context.get("extra_context") or {},
+        template_root=str(
+            context.get("cookiecutter_template_dir") or command.get("repo_dir") or ""
+        ),
+        missing=tuple(name for name in _READ if name not in found),
     )
 
 
@@ -163,8 +144,3 @@ def _frames() -> Iterator[FrameType]:
     while frame:
         yield frame
         frame = frame.f_back
-
-
-_READ = ("extra_context", "config_dict", "key", "no_input")
-"""The variables without which it is not known what a person typed."""
-_WATCHED = ("prompt_for_config", "cookiecutter", "generate_cookiecutter_context")
