@@ -167,8 +167,8 @@ def alone(plan: Plan) -> list[Alone]:
     """
     texts = []
     for option in plan.options:
-        labelled = plan.alone(option, option.labelled)
-        public = labelled if plan.is_library else plan.alone(option, option.requirements)
+        labelled = plan.alone(option, labelled=True)
+        public = labelled if plan.is_library else plan.alone(option)
         metadata = html("script.toml", plan=public)
         lines = "\n".join(f"# {line}".rstrip() for line in metadata.splitlines())
         script = f"# /// script\n{lines}\n# ///\n{_SCRIPT}"

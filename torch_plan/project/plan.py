@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from torch_plan.answers.problems import Note
-from torch_plan.answers.records import EXTRAS, GROUPS, MARKERS, MINIMUM
+from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, Variant, WantedBuild
+from torch_plan.answers.slugs import package_name
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import TORCH, family_of
-from torch_plan.project.markers import environment
-from torch_plan.project.needs import Demand, Floor
-from torch_plan.resolution.cells import Cell
+from torch_plan.catalog.versions import PYPI, TORCH, family_of
+from torch_plan.project.markers import environment, split
+from torch_plan.project.needs import Demand, Floor, demands, floor, needs
+from torch_plan.project.notes import known_to_hurt
+from torch_plan.project.requirements import Requirements, next_minor
+from torch_plan.resolution.cells import Cell, Cells
+from torch_plan.resolution.likely import likely_notes
+from torch_plan.urls import host_of
 
 REQUIRED_UV = ">=0.10.0"
 """The uv that a rendered project asks for; the tests lock and sync with it."""
@@ -43,8 +49,6 @@ class Option(NamedTuple):
 
     name: str
     requirements: tuple[str, ...]
-    labelled: tuple[str, ...]
-    """The same of exactly these versions, with labels, which name the build to any installer."""
     cells: tuple[Cell, ...]
     needs: Mapping[str, tuple[str, ...]]
     """Platform -> what its build needs of the machine."""
@@ -60,55 +64,153 @@ class Option(NamedTuple):
         return next((cell.build for cell in self.cells if cell.platform == platform), "")
 
 
-class Plan(NamedTuple):
-    """All that the templates lay out."""
+class Plan:
+    """All that the templates lay out, of the cells that the answers lead to."""
 
-    python: str
-    """The oldest Python, which `.python-version` names."""
-    python_end: str
-    """The newest that was asked for, empty for none: a library leaves the end open then."""
-    pythons: tuple[str, ...]
-    layout: str
-    platforms: tuple[str, ...]
-    dependencies: tuple[str, ...]
-    constraints: tuple[str, ...]
-    """What holds the lock at exact versions where the requirements leave them open."""
-    partial: tuple[str, ...]
-    """The unchosen companions that only some platforms have, as `uv add` takes them there."""
-    gate: tuple[str, ...]
-    """What the default group `torch` requires, so that its sources bind nobody else.
+    required_uv = REQUIRED_UV
+    image_uv = IMAGE_UV
 
-    Empty where the project is no library, or has its builds as extras or groups.
-    """
-    options: tuple[Option, ...]
-    sources: Mapping[str, tuple[Source, ...]]
-    indexes: tuple[Index, ...]
-    companions: tuple[str, ...]
-    guarded_platforms: tuple[str, ...]
-    """The platforms that get `numpy<2`."""
-    hosts: tuple[str, ...]
-    """The hosts that a firewall must let through for the PyTorch index."""
-    torch_pin: str
-    package: str
-    """The name to import."""
-    smoke_command: str
-    demands: tuple[Demand, ...]
-    """What each build needs, in the order of the options, the CPU builds last."""
-    notes: tuple[Note, ...]
-    """What people should know: platforms that get another build, builds that are likely or hurt."""
-    warnings: tuple[str, ...]
-    """Those of the notes that say what is known to hurt."""
-    tied: Mapping[str, str]
-    """Other packages that go with some torch alone -> which of their minors with which torch."""
-    last_releases: Mapping[str, str]
-    """Build -> the last release that has it, of those that newer releases do not have."""
-    required_uv: str = REQUIRED_UV
-    image_uv: str = IMAGE_UV
+    def __init__(self, cells: Cells, lacks: tuple[Note, ...]) -> None:
+        answers, self._built, self._lines = cells.answers, cells, Requirements(cells)
+        self.cells, self.pythons, self.guarded_platforms = cells.all, cells.pythons, cells.guarded
+        self.python, self.platforms, self.layout = answers.python, answers.platforms, answers.layout
+        self.torch_pin, self.is_library = answers.torch_pin, answers.torch_pin == MINIMUM
+        self.package, self.tied = package_name(answers.project_slug), cells.facts.tied
+        self.options = tuple(map(self._option, answers.variants))
+        self.warnings = known_to_hurt(cells)
+        self.notes = (*lacks, *map(Note, (*likely_notes(cells), *self.warnings)))
+
+    def _option(self, variant: Variant) -> Option:
+        answers, cells = self._built.answers, self._built.of(variant)
+        first, sync = answers.variants[0].name, tuple[str, ...]()
+        if self.layout == EXTRAS:
+            sync = ("--extra", variant.name)
+        elif self.layout == GROUPS and variant.name != first:
+            sync = ("--no-group", first, "--group", variant.name)
+        floors = {cell.platform: floor(cell, self._built) for cell in cells}
+        return Option(
+            name=variant.name,
+            requirements=self._lines.of(cells, self._lines.requirement),
+            cells=cells,
+            needs={cell.platform: tuple(needs(cell, self._built)) for cell in cells},
+            bounds=tuple(self._lines.spare(self._lines.apart, cells, variant.release)),
+            floors={platform: oldest for platform, oldest in floors.items() if oldest},
+            sync=sync,
+        )
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
-        """The cells of all options."""
-        return tuple(cell for option in self.options for cell in option.cells)
+    def dependencies(self) -> tuple[str, ...]:
+        """The requirements of the project itself."""
+        return *(() if self.selector else self.default.requirements), *self._lines.numpy()
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """What holds the lock at exact versions where the requirements leave them open."""
+        return tuple(self._lines.constraints())
+
+    @property
+    def partial(self) -> tuple[str, ...]:
+        """The unchosen companions that only some platforms have, as `uv add` takes them there."""
+        spare = self._lines.spare(self._built.facts.all_companions, self.cells)
+        return tuple(line for line in spare if ";" in line)
+
+    @cached_property
+    def gate(self) -> tuple[str, ...]:
+        """What the default group `torch` of a library requires, so that its sources bind no other.
+
+        uv takes the sources of a library from git or a path as its user's own, and refuses a user
+        with another CUDA. Of a library's groups it takes none, and so none of their sources.
+        """
+        if not self.is_library or self.selector:
+            return ()
+        return self._lines.of(
+            self.cells, lambda package: package.name if package.origin != PYPI else ""
+        )
+
+    @cached_property
+    def sources(self) -> dict[str, tuple[Source, ...]]:
+        """Package -> its sources, none for what comes from PyPI everywhere.
+
+        With one build per platform they hold for companions too that only others require. uv takes
+        no source of an extra or a group for a package that this does not name.
+        """
+        gated = {line.split()[0] for line in self.gate}
+        sources: dict[str, tuple[Source, ...]] = {}
+        for variant in self._built.answers.variants:
+            for name, packages in self._lines.by_package(self._sourced(variant)).items():
+                origins: dict[str, list[str]] = {}
+                for platform, package in packages:
+                    origins.setdefault(package.origin, []).append(platform)
+                markers = split(origins.values(), self.platforms)
+                extra = variant.name if self.layout == EXTRAS else ""
+                group = variant.name if self.layout == GROUPS else TORCH * (name in gated)
+                entries = tuple(
+                    Source(_index_name(origin), marker, extra, group)
+                    for origin, marker in zip(origins, markers, strict=True)
+                    if origin != PYPI
+                )
+                if entries:
+                    sources[name] = sources.get(name, ()) + entries
+        return sources
+
+    def _sourced(self, variant: Variant) -> tuple[Cell, ...]:
+        """Return the cells of a variant with all packages that a source may serve there."""
+        cells = self._built.of(variant)
+        if self.selector:
+            return cells
+        return tuple(
+            cell._replace(packages=(*cell.packages, *self._built.spare(cell).values()))
+            for cell in cells
+        )
+
+    @cached_property
+    def indexes(self) -> tuple[Index, ...]:
+        """The indexes of PyTorch, and what takes PyPI's place."""
+        answers, indexes = self._built.answers, dict[str, Index]()
+        for variant in answers.variants:
+            for cell in self._sourced(variant):
+                for origin in {package.origin: None for package in cell.packages}:
+                    url = cell.url or answers.pytorch_index.url_of(origin)
+                    is_flat = answers.pytorch_index.flat and not cell.url
+                    indexes.setdefault(origin, Index(_index_name(origin), url, is_flat))
+        indexes.pop(PYPI, None)
+        other = answers.package_index
+        return *indexes.values(), *([Index(other.name, other.url, default=True)] if other else [])
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """The companions that some platform gets."""
+        names = {package.name for cell in self.cells for package in cell.packages}
+        return tuple(name for name in self._built.answers.companions if name in names)
+
+    @property
+    def demands(self) -> tuple[Demand, ...]:
+        """What each build needs, in the order of the options, the CPU builds last."""
+        return demands(((option.sync, option.cells) for option in self.options), self._built)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that a firewall must let through for the PyTorch index."""
+        facts, mirror, hosts = (
+            self._built.facts,
+            self._built.answers.pytorch_index,
+            dict[str, None](),
+        )
+        for cell in self.cells:
+            if cell.url:
+                hosts[host_of(cell.url)] = None
+            elif any(package.origin != PYPI for package in cell.packages):
+                hosts.update(dict.fromkeys((*mirror.hosts, *facts.hosts_of(cell.backend))))
+        return tuple(hosts)
+
+    @property
+    def last_releases(self) -> dict[str, str]:
+        """Build -> the last release that has it, of those that newer releases do not have."""
+        facts = self._built.facts
+        builds = dict.fromkeys(cell.backend for cell in self.cells if not cell.url)
+        last_releases = {build: facts.last_release(build) for build in builds}
+        unended = ("", facts.releases[-1])
+        return {build: last for build, last in last_releases.items() if last not in unended}
 
     @property
     def releases(self) -> tuple[str, ...]:
@@ -116,9 +218,10 @@ class Plan(NamedTuple):
         return tuple(dict.fromkeys(cell.release for cell in self.cells))
 
     @property
-    def is_library(self) -> bool:
-        """Whether the requirements are for others too, and the lock alone is exact."""
-        return self.torch_pin == MINIMUM
+    def smoke_command(self) -> str:
+        """The smoke test, which is no command of a library."""
+        own = f"{self._built.answers.project_slug}-smoke"
+        return f"python -m {self.package}.smoke" if self.is_library else own
 
     @property
     def image_command(self) -> tuple[str, ...]:
@@ -139,7 +242,7 @@ class Plan(NamedTuple):
         A library leaves the end open unless one was asked for; its lock ends there all the same.
         """
         oldest = f">={self.pythons[0]}"
-        is_open = self.is_library and not self.python_end
+        is_open = self.is_library and not self._built.answers.python_end
         return oldest if is_open else f"{oldest},<{next_minor(self.pythons[-1])}"
 
     @property
@@ -202,27 +305,22 @@ class Plan(NamedTuple):
         """Whether any platform gets a CUDA build."""
         return any(family_of(cell.build) == "cu" for cell in self.cells)
 
-    def alone(self, option: Option, requirements: tuple[str, ...]) -> Plan:
-        """Return the plan of one build that nothing chooses, as a file without extras has it."""
-        shared = self.dependencies[0 if self.selector else len(option.requirements) :]
-        sources = {}
-        for package, entries in self.sources.items():
-            ours = [entry for entry in entries if option.name in (entry.extra, entry.group)]
-            kept = tuple(
-                entry._replace(extra="", group="") for entry in (ours if self.selector else entries)
-            )
-            sources.update({package: kept} if kept else {})
-        names = {entry.index_name for entries in sources.values() for entry in entries}
-        return self._replace(
+    def alone(self, option: Option, *, labelled: bool = False) -> Plan:
+        """Return the plan of one build that nothing chooses, as a file without extras has it.
+
+        With labels, which name the build to any installer, its versions are exact.
+        """
+        answers = self._built.answers._replace(
             layout=MARKERS,
-            options=(option,),
-            dependencies=(*requirements, *shared),
-            sources=sources,
-            indexes=tuple(one for one in self.indexes if one.default or one.name in names),
+            variants=(option.cells[0].variant,),
+            overrides={
+                (cell.platform, ""): WantedBuild(cell.release, cell.backend, cell.url)
+                for cell in option.cells
+            },
+            torch_pin=LOCAL if labelled else self.torch_pin,
         )
+        return Plan(Cells(answers, self._built.facts), ())
 
 
-def next_minor(python: str) -> str:
-    """Return `3.15` for `3.14`."""
-    major, minor = python.split(".")
-    return f"{major}.{int(minor) + 1}"
+def _index_name(origin: str) -> str:
+    return f"pytorch-{origin}"
