@@ -75,8 +75,22 @@ class Plan:
         self.cells, self.pythons, self.guarded_platforms = cells.all, cells.pythons, cells.guarded
         self.python, self.platforms, self.layout = answers.python, answers.platforms, answers.layout
         self.torch_pin, self.is_library = answers.torch_pin, answers.torch_pin == MINIMUM
-        self.package, self.tied = package_name(answers.project_slug), cells.facts.tied
+        # What chooses a build, of uv's options and in sources.
+        self.selector = "" if self.layout == MARKERS else self.layout.removesuffix("s")
         self.options = tuple(map(self._option, answers.variants))
+        self.default = self.options[0]
+        self.extras = self.options if self.layout == EXTRAS else ()
+        self.groups = self.options if self.layout == GROUPS else ()
+        self.conflicts = len(self.options) > 1
+        self.releases = tuple(dict.fromkeys(cell.release for cell in cells.all))
+        self.reaches_cuda = any(family_of(cell.build) == "cu" for cell in cells.all)
+        names = dict.fromkeys(package.name for cell in cells.all for package in cell.packages)
+        self.companions = tuple(name for name in answers.companions if name in names)
+        # Only PyTorch's index has these, and builds require them.
+        self.tritons = tuple(name for name in names if name not in (TORCH, *self.companions))
+        self.package, self.tied = package_name(answers.project_slug), cells.facts.tied
+        module = f"python -m {self.package}.smoke"
+        self.smoke_command = module if self.is_library else f"{answers.project_slug}-smoke"
         self.warnings = known_to_hurt(cells)
         self.notes = (*lacks, *map(Note, (*likely_notes(cells), *self.warnings)))
 
@@ -178,12 +192,6 @@ class Plan:
         return *indexes.values(), *([Index(other.name, other.url, default=True)] if other else [])
 
     @property
-    def companions(self) -> tuple[str, ...]:
-        """The companions that some platform gets."""
-        names = {package.name for cell in self.cells for package in cell.packages}
-        return tuple(name for name in self._built.answers.companions if name in names)
-
-    @property
     def demands(self) -> tuple[Demand, ...]:
         """What each build needs, in the order of the options, the CPU builds last."""
         return demands(((option.sync, option.cells) for option in self.options), self._built)
@@ -191,11 +199,8 @@ class Plan:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts that a firewall must let through for the PyTorch index."""
-        facts, mirror, hosts = (
-            self._built.facts,
-            self._built.answers.pytorch_index,
-            dict[str, None](),
-        )
+        facts, mirror = self._built.facts, self._built.answers.pytorch_index
+        hosts = dict[str, None]()
         for cell in self.cells:
             if cell.url:
                 hosts[host_of(cell.url)] = None
@@ -211,17 +216,6 @@ class Plan:
         last_releases = {build: facts.last_release(build) for build in builds}
         unended = ("", facts.releases[-1])
         return {build: last for build, last in last_releases.items() if last not in unended}
-
-    @property
-    def releases(self) -> tuple[str, ...]:
-        """The releases of torch, that of the first cell first."""
-        return tuple(dict.fromkeys(cell.release for cell in self.cells))
-
-    @property
-    def smoke_command(self) -> str:
-        """The smoke test, which is no command of a library."""
-        own = f"{self._built.answers.project_slug}-smoke"
-        return f"python -m {self.package}.smoke" if self.is_library else own
 
     @property
     def image_command(self) -> tuple[str, ...]:
@@ -264,46 +258,10 @@ class Plan:
         return f"platform_machine == '{first.platform_machine}'" if others else ""
 
     @property
-    def default(self) -> Option:
-        """The option of a bare `uv sync`; with extras, the one the README names first."""
-        return self.options[0]
-
-    @property
-    def selector(self) -> str:
-        """What chooses a build: `extra` or `group`, empty in the layout `markers`."""
-        return "" if self.layout == MARKERS else self.layout.removesuffix("s")
-
-    @property
-    def extras(self) -> tuple[Option, ...]:
-        """The options that are extras."""
-        return self.options if self.layout == EXTRAS else ()
-
-    @property
-    def groups(self) -> tuple[Option, ...]:
-        """The options that are dependency groups."""
-        return self.options if self.layout == GROUPS else ()
-
-    @property
-    def conflicts(self) -> bool:
-        """Whether there are builds that exclude each other."""
-        return len(self.options) > 1
-
-    @property
     def docker_options(self) -> tuple[str, ...]:
         """The options of `uv sync` in the Dockerfile, where `$BACKEND` chooses the build."""
         default = "--no-default-groups" if self.layout == GROUPS else "--no-dev"
         return (default, f"--{self.selector}", '"$BACKEND"') if self.selector else (default,)
-
-    @property
-    def tritons(self) -> tuple[str, ...]:
-        """The packages that only PyTorch's index has, and the builds require."""
-        names = dict.fromkeys(package.name for cell in self.cells for package in cell.packages)
-        return tuple(name for name in names if name not in (TORCH, *self.companions))
-
-    @property
-    def reaches_cuda(self) -> bool:
-        """Whether any platform gets a CUDA build."""
-        return any(family_of(cell.build) == "cu" for cell in self.cells)
 
     def alone(self, option: Option, *, labelled: bool = False) -> Plan:
         """Return the plan of one build that nothing chooses, as a file without extras has it.
