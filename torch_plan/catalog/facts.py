@@ -124,13 +124,11 @@ class Facts(Wheels):
             entry = self._data["releases"][known].get("triton", {}).get(family)
             if entry and version_key(known) <= version_key(release):
                 name, _, version = entry["requirement"].partition("==")
-                platforms, tags = (
-                    entry["platforms"].split(),
-                    entry.get("python_tags", "py3").split(),
-                )
+                tags = entry.get("python_tags", "py3")
                 if known != release:
-                    version, tags = "", ["py3"]
-                return Triton(name, version, tuple(platforms), self.minors(tags))
+                    version, tags = "", "py3"
+                platforms = tuple(entry["platforms"].split())
+                return Triton(name, version, platforms, self.minors(tags.split()))
         return None
 
     def requires(self, release: str, backend: str) -> tuple[Triton, ...]:
@@ -173,18 +171,9 @@ class Facts(Wheels):
         """Return the companions with a wheel that requires `numpy<2`, on whatever platform."""
         return tuple(self._release(release).get("requires_numpy_1", "").split())
 
-    @cached_property
-    def numpy_1(self) -> Numpy:
-        """What NumPy 1 has wheels for."""
-        return self._numpy("numpy_1")
-
-    @cached_property
-    def numpy_2(self) -> Numpy:
-        """What NumPy 2 has wheels for."""
-        return self._numpy("numpy_2")
-
-    def _numpy(self, key: str) -> Numpy:
-        entry = self._data[key]
+    def numpy(self, major: int) -> Numpy:
+        """Return what a major version of NumPy has wheels for."""
+        entry = self._data[f"numpy_{major}"]
         return Numpy(self.minors(entry["python_tags"].split()), tuple(entry["platforms"].split()))
 
     def may_depend_on(self, distribution: str) -> bool:

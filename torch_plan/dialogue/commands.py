@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from os.path import exists  # Path.exists raises an OSError for a long name
 from urllib.parse import urlencode
@@ -113,23 +113,22 @@ class Commands:
         """
         cells = examine(answers, self.facts).cells
         platforms = dict.fromkeys(cell.platform for cell in cells.all if cell.is_likely)
-        if not platforms:
-            return {}
+        return {name: self._without_likely(answers, name) for name in platforms}
+
+    def _without_likely(self, answers: ProperAnswers, platform: str) -> list[str]:
         # Imported where it is needed: few projects have such builds.
-        from torch_plan.resolution.likely import without_likely
+        from torch_plan.resolution.likely import likely_problems
         from torch_plan.resolution.search import Search
 
+        def problems_of(tried: Mapping[str, str]) -> Sequence[Problem]:
+            return likely_problems(defaults.complete(tried, self.facts), self.facts, platform)
+
+        wanted = self.explicit_answers(answers)
+        way_out = Search(wanted, problems_of).way_out()
         parameters = {**self.invocation.parameters, "overwrite_if_exists": True}
         overwriting = Commands(self.invocation._replace(parameters=parameters), self.facts)
-        commands = {}
-        for platform in platforms:
-            changed = without_likely(cells, answers, platform)
-            different = {key: value for key, value in changed.items() if value != answers[key]}
-            wanted = {**self.explicit_answers(answers), **different}
-            way_out = Search(wanted, overwriting.find_problems).way_out()
-            words = overwriting.command(way_out.answers if way_out else wanted, self.given)
-            commands[platform] = [*map(masked, words)]
-        return commands
+        words = overwriting.command(way_out.answers if way_out else wanted, self.given)
+        return [*map(masked, words)]
 
 
 def unknown_keys(answers: Iterable[str]) -> list[str]:

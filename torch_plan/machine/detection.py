@@ -104,10 +104,8 @@ class _Finder:
         A build of which it is not known whether it runs, or that is reported to hurt, comes after
         all that are known to run.
         """
-        alone = [(card,) for card in reversed(self.gpu.cards)]
-        rows = (
-            row for cards in (self.gpu.cards, *alone) for row in self.candidates(releases, cards)
-        )
+        groups = [self.gpu.cards, *((card,) for card in reversed(self.gpu.cards))]
+        rows = (row for cards in groups for row in self.candidates(releases, cards))
         runs = [row for row in rows if not row.obstacle]
         return min(runs, key=lambda row: bool(row.doubt), default=None)
 

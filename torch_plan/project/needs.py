@@ -95,7 +95,7 @@ def needs(cell: Cell, cells: Cells) -> Iterator[str]:
         yield f"there is no {cell.variant.backend} build for it"
         if nearest := cells.nearest(cell):
             yield f"the nearest build is {nearest}"
-    for name in cells.lacks(cell):
+    for name in cell.lacking:
         yield f"there is no {name} for it"
 
 

@@ -103,7 +103,7 @@ class Requirements:
         # version, and takes what that requires for all of them.
         apart = (
             guarded
-            and set(self.cells.pythons) <= set(self.facts.numpy_2.pythons)
+            and set(self.cells.pythons) <= set(self.facts.numpy(2).pythons)
             and not any(self.facts.requires_numpy_1(cell.release) for cell in self.cells.all)
         )
         yield from self.by_marker({"numpy>=2" if apart else "numpy": free, "numpy<2": [*guarded]})

@@ -93,16 +93,15 @@ def default_python(release: str, facts: Facts) -> str:
         return running
     companion = fixed_defaults()["companions"]
     packages = {TORCH: release, companion: facts.companions(release)[companion][0]}
-    supported = set(facts.all_pythons)
-    for platform in DEFAULT_PLATFORMS:
-        for package, version in packages.items():
-            wheels = facts.pythons(package, version, CPU, platform)
-            # A platform that the release is not published for does not count.
-            if wheels:
-                supported.intersection_update(wheels)
-    if running in supported:
-        return running
-    return max(supported, key=facts.all_pythons.index)
+    wheels = [
+        facts.pythons(package, version, CPU, platform)
+        for platform in DEFAULT_PLATFORMS
+        for package, version in packages.items()
+    ]
+    # A platform that the release is not published for does not count.
+    needed = [*filter(None, wheels)]
+    served = [python for python in facts.all_pythons if all(python in have for have in needed)]
+    return running if running in served else served[-1]
 
 
 def default_backend(release: str, facts: Facts) -> Detected:
@@ -122,19 +121,14 @@ def _backend_for(text: str, release: str, facts: Facts) -> tuple[str, str] | Non
     words = {*re.split(r"[\s,]+", text.lower())}
     if re.search("[=+]", text) or words & {*facts.all_backends}:
         return None
-    # Imported where it is needed: most answers name a build.
+    # Imported where they are needed: most answers name a build.
+    from torch_plan.machine.detection import detect
     from torch_plan.machine.named import named_gpu
 
     for platform in DEFAULT_PLATFORMS[:2]:
         if gpu := named_gpu(text, facts.hardware, platform):
-            try:
-                # Imported where it is needed: most answers name a build.
-                from torch_plan.machine.detection import detect
-            except ImportError:  # the page has builds to choose, and no machine
-                return None
             detected = detect(release, facts, gpu, platform)
-            why = detected.sentence.partition(": ")[2].rstrip(".")
-            return detected.backend, f": {why}"
+            return detected.backend, f": {detected.sentence.partition(': ')[2].rstrip('.')}"
     return None
 
 
