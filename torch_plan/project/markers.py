@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import combinations, product
 from typing import NamedTuple
@@ -71,6 +71,14 @@ def split(groups: Iterable[Iterable[str]], among: Iterable[str]) -> list[str]:
     all the platforms needs no marker and gets an empty one.
     """
     return list(_split(tuple(frozenset(group) for group in groups), frozenset(among)))
+
+
+def marked(texts: Iterable[tuple[str, str]], among: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each text once with the marker of its platforms, from pairs of text and platform."""
+    groups: dict[str, list[str]] = {}
+    for text, platform in texts:
+        groups.setdefault(text, []).append(platform)
+    return zip(groups, split(groups.values(), among), strict=True)
 
 
 @cache

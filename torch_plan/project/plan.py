@@ -11,7 +11,7 @@ from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, 
 from torch_plan.answers.slugs import package_name
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import PYPI, TORCH, family_of
-from torch_plan.project.markers import environment, split
+from torch_plan.project.markers import environment, marked
 from torch_plan.project.needs import Demand, Floor, demands, floor, needs
 from torch_plan.project.notes import known_to_hurt
 from torch_plan.project.requirements import Requirements, next_minor
@@ -152,15 +152,12 @@ class Plan:
         sources: dict[str, tuple[Source, ...]] = {}
         for variant in self._built.answers.variants:
             for name, packages in self._lines.by_package(self._sourced(variant)).items():
-                origins: dict[str, list[str]] = {}
-                for platform, package in packages:
-                    origins.setdefault(package.origin, []).append(platform)
-                markers = split(origins.values(), self.platforms)
                 extra = variant.name if self.layout == EXTRAS else ""
                 group = variant.name if self.layout == GROUPS else TORCH * (name in gated)
+                origins = ((package.origin, platform) for platform, package in packages)
                 entries = tuple(
                     Source(_index_name(origin), marker, extra, group)
-                    for origin, marker in zip(origins, markers, strict=True)
+                    for origin, marker in marked(origins, self.platforms)
                     if origin != PYPI
                 )
                 if entries:

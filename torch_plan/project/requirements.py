@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import product
 
 from torch_plan.answers.records import LOCAL, MARKERS, MINIMUM
-from torch_plan.project.markers import split
+from torch_plan.project.markers import marked
 from torch_plan.resolution.cells import Cell, Cells, Package
 
 
@@ -25,10 +25,7 @@ class Requirements:
         """
         lines: list[str] = []
         for packages in self.by_package(cells).values():
-            pins: dict[str, list[str]] = {}
-            for platform, package in packages:
-                pins.setdefault(pin(package), []).append(platform)
-            pins.pop("", None)
+            pins = [(pin(package), platform) for platform, package in packages if pin(package)]
             lines += self.by_marker(pins, self.python_marker(packages[0][1]))
         return tuple(lines)
 
@@ -60,11 +57,11 @@ class Requirements:
             yield from self.of(in_order, self.exact)
         for name, platforms in self.bounds.items():
             if name not in self.apart and not all(cell.package(name) for cell in self.cells.all):
-                pins: dict[str, list[str]] = {}
-                for platform, (bound,) in platforms.items():
-                    pins.setdefault(f"{name}{bound}", []).append(platform)
-                pins.pop(name, None)
-                yield from self.by_marker(pins)
+                yield from self.by_marker(
+                    (f"{name}{bound}", platform)
+                    for platform, (bound,) in platforms.items()
+                    if bound
+                )
 
     @cached_property
     def bounds(self) -> dict[str, dict[str, set[str]]]:
@@ -90,14 +87,13 @@ class Requirements:
         """Yield unchosen companions for the platforms that have them, bound to a release if any."""
         for name in names:
             without = {cell.platform for cell in cells if name not in self.cells.spare(cell)}
-            served = [platform for platform in self.answers.platforms if platform not in without]
-            bounds = self.facts.pair_bounds(name, release) if release else ""
-            yield from self.by_marker({f"{name}{bounds}": served})
+            pin = f"{name}{self.facts.pair_bounds(name, release) if release else ''}"
+            platforms = self.answers.platforms
+            yield from self.by_marker((pin, one) for one in platforms if one not in without)
 
     def numpy(self) -> Iterator[str]:
         """Yield the requirements of NumPy."""
         guarded = self.cells.guarded
-        free = [platform for platform in self.answers.platforms if platform not in guarded]
         # uv locks one version for all where it can, and that would be NumPy 1. It has to be NumPy 1
         # if a companion may require that, also one that is added later: uv reads one wheel of a
         # version, and takes what that requires for all of them.
@@ -106,16 +102,16 @@ class Requirements:
             and set(self.cells.pythons) <= set(self.facts.numpy(2).pythons)
             and not any(self.facts.requires_numpy_1(cell.release) for cell in self.cells.all)
         )
-        yield from self.by_marker({"numpy>=2" if apart else "numpy": free, "numpy<2": [*guarded]})
+        pins = ("numpy>=2" if apart else "numpy", "numpy<2")
+        guarded_last = sorted(self.answers.platforms, key=guarded.__contains__)
+        yield from self.by_marker((pins[one in guarded], one) for one in guarded_last)
 
-    def by_marker(self, pins: Mapping[str, list[str]], also: str = "") -> Iterator[str]:
-        """Yield the requirements of one package, from pin -> the platforms that it holds on.
+    def by_marker(self, pins: Iterable[tuple[str, str]], also: str = "") -> Iterator[str]:
+        """Yield the requirements of one package, from each pin and a platform that it holds on.
 
         `also` is a marker that holds for all of them.
         """
-        used = {pin: platforms for pin, platforms in pins.items() if platforms}
-        markers = split(used.values(), self.answers.platforms)
-        for pin, marker in zip(used, markers, strict=True):
+        for pin, marker in marked(pins, self.answers.platforms):
             bracketed = f"({marker})" if also and " or " in marker else marker
             condition = " and ".join(filter(None, (also, bracketed)))
             yield f"{pin} ; {condition}" if condition else pin
