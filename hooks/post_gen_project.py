@@ -95,8 +95,8 @@ def main() -> None:
     except Stopped as stopped:
         say_kept(stopped, settings)
     except Exception as error:  # noqa: BLE001  # of a hook that fails, cookiecutter removes the project
-        name = type(error).__name__
-        say_kept(Stopped(f"Something unforeseen happened ({name}: {error})."), settings)
+        odd = f"Something unforeseen happened ({type(error).__name__}: {error})."
+        say_kept(Stopped(odd), settings)
 
 
 def remove_empty(name: str) -> None:
@@ -297,20 +297,16 @@ def sync(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     try:
         run_uv(uv, ["sync", "--frozen", *settings["sync"]], settings)
     except Stopped as stopped:
-        if old is not None or "Hash mismatch" not in stopped.printed:
-            raise
-        Path("uv.lock").unlink()
-        raise Stopped(f"{stopped} So uv.lock is removed.") from None
+        if old is None and "Hash mismatch" in stopped.printed:
+            Path("uv.lock").unlink()
+        raise
 
 
 def smoke(uv: str, settings: dict[str, Any]) -> None:
     """Run the smoke test, and demand the build that the plan gives this machine."""
     command = [uv, "run", "--no-sync", *smoke_command(settings)]
-    status = run(command, environment(), MINUTES["run"], shown=True).returncode
-    if status == 1:
-        raise Stopped("The smoke test found a problem, which it names above.")
-    if status:
-        raise Stopped(f"The smoke test did not run to its end (exit status {status}).")
+    if status := run(command, environment(), MINUTES["run"], shown=True).returncode:
+        raise Stopped(f"The smoke test failed (exit status {status}), as it says above.")
 
 
 def lock_command(settings: dict[str, Any]) -> list[str]:
@@ -432,8 +428,9 @@ def quote(word: str) -> str:
 def say_ready(settings: dict[str, Any]) -> None:
     """Say where the project is, which torch it has, and what to type next."""
     project, options = settings["project"] or str(Path.cwd()), settings["sync"]
-    is_tested = settings["after_generation"] == "smoke"
-    step = ["run", *options, *settings["command"]] if is_tested else ["sync", *options]
+    step = ["sync", *options]
+    if settings["after_generation"] == "smoke":
+        step = ["run", *options, *settings["command"]]
     text = f"The project is in {project}, with {settings['torch']}. The next step:"
     if os.name == "nt":  # where not every shell knows `&&`
         say(text, ["uv", "--directory", project, *step])

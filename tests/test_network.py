@@ -56,7 +56,7 @@ CAUSES = {
     Fault.NOT_FOUND: "uv finds no versions that fit, as it says above.",
     Fault.SHORT_METADATA: "A file is not the one that its index promised.",
     Fault.CUT_WHEEL: NOT_LOADED.format(host="a server"),
-    Fault.WRONG_HASH: "A file is not the one that its index promised. So uv.lock is removed.",
+    Fault.WRONG_HASH: "A file is not the one that its index promised.",
 }
 """What the hook says of each fault."""
 

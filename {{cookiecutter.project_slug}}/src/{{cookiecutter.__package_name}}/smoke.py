@@ -1,4 +1,3 @@
-{%- set operators = ["torchvision", "torchaudio"] -%}
 {%- set plan = torch_plan(cookiecutter) -%}
 """Which PyTorch is installed here, which build of it, and does it work?
 
@@ -22,18 +21,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-COMPANIONS = ("torchvision", "torchaudio"{% for name in plan.companions | reject("in", operators) %}, "{{ name }}"{% endfor %})
+COMPANIONS = ("torchvision", "torchaudio"{% for name in plan.companions | reject("in", ["torchvision", "torchaudio"]) %}, "{{ name }}"{% endfor %})
 TIED = {  # Which version goes with which torch, of packages whose metadata does not say it.
 {%- for name, pairs in plan.tied.items() %}
     "{{ name }}": "{{ pairs }}",
 {%- endfor %}
 }
 
-{% if plan.extras -%}
-SYNC = "`uv sync --extra NAME`; what needs torch: `uv add --optional NAME`, to each; or use groups"
-{% else -%}
-SYNC = "run `uv sync`{% if plan.groups %}, with the group of the build; `uv run --no-sync` keeps it{% endif %}"
-{% endif -%}
+SYNC = "{% if plan.extras %}`uv sync --extra NAME`; what needs torch: `uv add --optional NAME`, to each; or use groups
+{%- else %}run `uv sync`{% if plan.groups %}, with the group of the build; `uv run --no-sync` keeps it{% endif %}{% endif %}"
 NUMPY = "if torch was compiled against NumPy 1, require `numpy<2` in pyproject.toml, run `uv sync`"
 DEVICE = "choose a build or a release of torch that supports it, or update the driver"
 COMPILE = "it needs a C++ compiler and setuptools; on a GPU Triton (on Windows triton-windows)"
