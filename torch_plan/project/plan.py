@@ -12,7 +12,7 @@ from torch_plan.answers.slugs import package_name
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import PYPI, TORCH, family_of
 from torch_plan.project.markers import environment, marked
-from torch_plan.project.needs import Demand, Floor, demands, floor, needs
+from torch_plan.project.needs import Floor, demands, floor, needs
 from torch_plan.project.notes import known_to_hurt
 from torch_plan.project.requirements import Requirements, next_minor
 from torch_plan.resolution.cells import Cell, Cells
@@ -71,7 +71,7 @@ class Plan:
     image_uv = IMAGE_UV
 
     def __init__(self, cells: Cells, lacks: tuple[Note, ...]) -> None:
-        answers, self._built, self._lines = cells.answers, cells, Requirements(cells)
+        answers, self._cells, self._requirements = cells.answers, cells, Requirements(cells)
         self.cells, self.pythons, self.guarded_platforms = cells.all, cells.pythons, cells.guarded
         self.python, self.platforms, self.layout = answers.python, answers.platforms, answers.layout
         self.torch_pin, self.is_library = answers.torch_pin, answers.torch_pin == MINIMUM
@@ -79,6 +79,10 @@ class Plan:
         self.selector = "" if self.layout == MARKERS else self.layout.removesuffix("s")
         self.options = tuple(map(self._option, answers.variants))
         self.default = self.options[0]
+        shared = () if self.selector else self.default.requirements
+        self.dependencies = (*shared, *self._requirements.numpy())
+        self.constraints = tuple(self._requirements.constraints())
+        self.demands = demands([(option.sync, option.cells) for option in self.options], cells)
         self.extras = self.options if self.layout == EXTRAS else ()
         self.groups = self.options if self.layout == GROUPS else ()
         self.conflicts = len(self.options) > 1
@@ -95,37 +99,29 @@ class Plan:
         self.notes = (*lacks, *map(Note, (*likely_notes(cells), *self.warnings)))
 
     def _option(self, variant: Variant) -> Option:
-        answers, cells = self._built.answers, self._built.of(variant)
+        answers, cells = self._cells.answers, self._cells.of(variant)
         first, sync = answers.variants[0].name, tuple[str, ...]()
         if self.layout == EXTRAS:
             sync = ("--extra", variant.name)
         elif self.layout == GROUPS and variant.name != first:
             sync = ("--no-group", first, "--group", variant.name)
-        floors = {cell.platform: floor(cell, self._built) for cell in cells}
+        floors = {cell.platform: floor(cell, self._cells) for cell in cells}
         return Option(
             name=variant.name,
-            requirements=self._lines.of(cells, self._lines.requirement),
+            requirements=self._requirements.of(cells, self._requirements.requirement),
             cells=cells,
-            needs={cell.platform: tuple(needs(cell, self._built)) for cell in cells},
-            bounds=tuple(self._lines.spare(self._lines.apart, cells, variant.release)),
+            needs={cell.platform: tuple(needs(cell, self._cells)) for cell in cells},
+            bounds=tuple(
+                self._requirements.spare(self._requirements.apart, cells, variant.release)
+            ),
             floors={platform: oldest for platform, oldest in floors.items() if oldest},
             sync=sync,
         )
 
     @property
-    def dependencies(self) -> tuple[str, ...]:
-        """The requirements of the project itself."""
-        return *(() if self.selector else self.default.requirements), *self._lines.numpy()
-
-    @property
-    def constraints(self) -> tuple[str, ...]:
-        """What holds the lock at exact versions where the requirements leave them open."""
-        return tuple(self._lines.constraints())
-
-    @property
     def partial(self) -> tuple[str, ...]:
         """The unchosen companions that only some platforms have, as `uv add` takes them there."""
-        spare = self._lines.spare(self._built.facts.all_companions, self.cells)
+        spare = self._requirements.spare(self._cells.facts.all_companions, self.cells)
         return tuple(line for line in spare if ";" in line)
 
     @cached_property
@@ -137,7 +133,7 @@ class Plan:
         """
         if not self.is_library or self.selector:
             return ()
-        return self._lines.of(
+        return self._requirements.of(
             self.cells, lambda package: package.name if package.origin != PYPI else ""
         )
 
@@ -150,8 +146,8 @@ class Plan:
         """
         gated = {line.split()[0] for line in self.gate}
         sources: dict[str, tuple[Source, ...]] = {}
-        for variant in self._built.answers.variants:
-            for name, packages in self._lines.by_package(self._sourced(variant)).items():
+        for variant in self._cells.answers.variants:
+            for name, packages in self._requirements.by_package(self._sourced(variant)).items():
                 extra = variant.name if self.layout == EXTRAS else ""
                 group = variant.name if self.layout == GROUPS else TORCH * (name in gated)
                 origins = ((package.origin, platform) for platform, package in packages)
@@ -166,18 +162,18 @@ class Plan:
 
     def _sourced(self, variant: Variant) -> tuple[Cell, ...]:
         """Return the cells of a variant with all packages that a source may serve there."""
-        cells = self._built.of(variant)
+        cells = self._cells.of(variant)
         if self.selector:
             return cells
         return tuple(
-            cell._replace(packages=(*cell.packages, *self._built.spare(cell).values()))
+            cell._replace(packages=(*cell.packages, *self._cells.spare(cell).values()))
             for cell in cells
         )
 
     @cached_property
     def indexes(self) -> tuple[Index, ...]:
         """The indexes of PyTorch, and what takes PyPI's place."""
-        answers, indexes = self._built.answers, dict[str, Index]()
+        answers, indexes = self._cells.answers, dict[str, Index]()
         for variant in answers.variants:
             for cell in self._sourced(variant):
                 for origin in {package.origin: None for package in cell.packages}:
@@ -189,14 +185,9 @@ class Plan:
         return *indexes.values(), *([Index(other.name, other.url, default=True)] if other else [])
 
     @property
-    def demands(self) -> tuple[Demand, ...]:
-        """What each build needs, in the order of the options, the CPU builds last."""
-        return demands(((option.sync, option.cells) for option in self.options), self._built)
-
-    @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts that a firewall must let through for the PyTorch index."""
-        facts, mirror = self._built.facts, self._built.answers.pytorch_index
+        facts, mirror = self._cells.facts, self._cells.answers.pytorch_index
         hosts = dict[str, None]()
         for cell in self.cells:
             if cell.url:
@@ -208,7 +199,7 @@ class Plan:
     @property
     def last_releases(self) -> dict[str, str]:
         """Build -> the last release that has it, of those that newer releases do not have."""
-        facts = self._built.facts
+        facts = self._cells.facts
         builds = dict.fromkeys(cell.backend for cell in self.cells if not cell.url)
         last_releases = {build: facts.last_release(build) for build in builds}
         unended = ("", facts.releases[-1])
@@ -233,7 +224,7 @@ class Plan:
         A library leaves the end open unless one was asked for; its lock ends there all the same.
         """
         oldest = f">={self.pythons[0]}"
-        is_open = self.is_library and not self._built.answers.python_end
+        is_open = self.is_library and not self._cells.answers.python_end
         return oldest if is_open else f"{oldest},<{next_minor(self.pythons[-1])}"
 
     @property
@@ -265,7 +256,7 @@ class Plan:
 
         With labels, which name the build to any installer, its versions are exact.
         """
-        answers = self._built.answers._replace(
+        answers = self._cells.answers._replace(
             layout=MARKERS,
             variants=(option.cells[0].variant,),
             overrides={
@@ -274,7 +265,7 @@ class Plan:
             },
             torch_pin=LOCAL if labelled else self.torch_pin,
         )
-        return Plan(Cells(answers, self._built.facts), ())
+        return Plan(Cells(answers, self._cells.facts), ())
 
 
 def _index_name(origin: str) -> str:
