@@ -34,7 +34,7 @@ OF_LINUX = {"torch_version": "2.9.1", "python_version": "3.12", "companions": "n
         pytest.param(
             {**OF_LINUX, "torch_backend": "cpu old=2.0.1+cu118", "layout": "extras"},
             ("python_version", "2.0.1"),
-            "python_version=3.12 with torch_backend=old=2.0.1+cu118",
+            "python_version=3.12 with torch 2.0.1",
             "python_version=3.11; python_version=3.10; torch_backend=cpu old=2.2.0+cu118; "
             "torch_backend=cpu old=2.2.1+cu118",
             id="python-of-a-variant",
@@ -42,7 +42,7 @@ OF_LINUX = {"torch_version": "2.9.1", "python_version": "3.12", "companions": "n
         pytest.param(
             {**OF_LINUX, "platforms": "linux-x86_64 linux-aarch64=2.0.1+cpu"},
             ("python_version", "2.0.1"),
-            "python_version=3.12 with platforms=linux-aarch64=2.0.1+cpu",
+            "python_version=3.12 with torch 2.0.1",
             "python_version=3.11; python_version=3.10; "
             "platforms=linux-x86_64 linux-aarch64=2.2.0+cpu; "
             "platforms=linux-x86_64 linux-aarch64=2.2.1+cpu",

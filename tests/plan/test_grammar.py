@@ -104,7 +104,7 @@ def test_a_module_that_every_project_gets_is_no_slug(slug: str) -> None:
         ({"companions": "torchvision,foo"}, ("companions", "foo", "name")),
         (
             {"torch_version": "2.6.0", "torch_backend": "cu126"},
-            ("broken", "linux-x86_64", "0"),
+            ("platforms", "linux-x86_64", "0"),
         ),
     ],
 )

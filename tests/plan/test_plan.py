@@ -538,7 +538,7 @@ def test_what_an_index_that_nobody_knows_may_have_is_likely() -> None:
     linux, mac = made.default.cells
     assert (linux.backend, mac.backend) == ("cu131", "cpu")
     assert (linux.torch.is_likely, mac.torch.is_likely) == (True, False)
-    assert linux.torch.wheels == FACTS.pythons_anywhere("torch", "2.9.1", "linux-x86_64")
+    assert linux.torch.wheels == FACTS.pythons_of("2.9.1")
     (intel,) = plan(**elsewhere, torch_backend="cpu", platforms="macos-x86_64").default.cells
     assert intel.torch.is_likely
     with pytest.raises(Refused, match="on PyPI for macos-x86_64"):
@@ -549,7 +549,7 @@ def test_an_index_of_a_platform_s_own_may_have_what_the_platform_has() -> None:
     made = plan(companions="torchcodec", platforms=f"linux-x86_64=cu126@{JETSON}")
     torch, codec = made.default.cells[0].packages
     assert (torch.version, codec.version) == ("2.9.1", "0.9.1")
-    assert codec.wheels == FACTS.pythons_anywhere("torchcodec", codec.version, "linux-x86_64")
+    assert codec.wheels == FACTS.pythons_of(codec.version, "torchcodec")
     assert made.companions == ("torchcodec",)
 
 

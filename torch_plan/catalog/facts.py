@@ -56,21 +56,16 @@ class Facts(Wheels):
         return index if version_key(version) >= version_key(since) else ""
 
     def build(self, release: str, backend: str, platform: str) -> str:
-        """Return the build behind a backend: PyPI's differs by platform, any other is its name.
-
-        Empty where PyPI has no wheel for the platform.
-        """
-        if backend != PYPI:
-            return backend
-        build: str = self._release(release)["pypi"].get(platform, "")
-        return build
+        """Return the build behind a backend: PyPI's differs by platform, empty for no wheel."""
+        if backend == PYPI:
+            backend = self._release(release)["pypi"].get(platform, "")
+        return backend
 
     def pair_bounds(self, companion: str, release: str) -> str:
         """Return the bounds that keep a companion beside a release: `>=2.9.1,<2.11.0`.
 
         There is an upper end only where nothing else keeps a newer version away: the metadata of
-        most versions names the torch that they were made for. Of an expected release the bound is
-        that of the newest known. Empty where the release has no such companion.
+        most versions names the torch that they were made for. Empty where there is no companion.
         """
         versions = self.companions(release if release in self.releases else self.releases[-1])
         pairs, first = versions.get(companion), self._data["names_no_torch"].get(companion)
@@ -139,8 +134,7 @@ class Facts(Wheels):
     def amd_packages(self, build: str) -> tuple[Triton, ...]:
         """Return AMD's packages that a ROCm build requires from its index, from ROCm 7.14 on.
 
-        The kernels of each card are a package of their own, and torch requires all of them, in
-        whatever patch of its own ROCm: `7.14.*`.
+        The kernels of each card are a package, and torch requires all, in any patch of its ROCm.
         """
         entry = self._data["rocm"]["packages"]
         if family_of(build) != "rocm" or version_key(build) < version_key(entry["since"]):

@@ -70,9 +70,9 @@ class Hardware:
 
     def why_avoided(self, release: str, build: str) -> str:
         """Return why a build is no default where another accelerated one serves, else nothing."""
-        for row in self.all_reports:
-            is_here = release in row["releases"].split() and build in row.get("builds", "").split()
-            if is_here and "avoided" in row:
+        avoided = [row for row in self.all_reports if "avoided" in row]
+        for row in avoided:
+            if release in row["releases"].split() and build in row["builds"].split():
                 return f"it is reported that {row['what']}"
         return ""
 
@@ -95,20 +95,17 @@ class Hardware:
         next entry; they do not differ between systems, only between machines.
         """
         if family_of(build) == "rocm":
-            return self._amd(release, build)
+            names: list[str] = []
+            for entry in self._data["rocm"]["architectures"]:
+                reached = version_key(entry["since"]) <= version_key(release)
+                if reached and version_key(entry.get("from", "")) <= version_key(build):
+                    names += entry["added"].split()
+            return tuple(sorted(names, key=lambda name: (len(name), name)))
         entries = self._data["cuda"]["architectures"].get(build, {})
-        reached = [first for first in entries if version_key(first) <= version_key(release)]
-        machines = entries[max(reached, key=version_key)] if reached else {}
+        since = [first for first in entries if version_key(first) <= version_key(release)]
+        machines = entries[max(since, key=version_key)] if since else {}
         numbers = machines.get(_machine(platform), "").split()
         return tuple(f"{number[:-1]}.{number[-1]}" for number in numbers)
-
-    def _amd(self, release: str, build: str) -> tuple[str, ...]:
-        architectures: list[str] = []
-        for entry in self._data["rocm"]["architectures"]:
-            reached = version_key(entry["since"]) <= version_key(release)
-            if reached and version_key(entry.get("from", "")) <= version_key(build):
-                architectures += entry["added"].split()
-        return tuple(sorted(architectures, key=lambda name: (len(name), name)))
 
     def cards(self, platform: str) -> dict[str, str]:
         """Return `9.0` or `gfx90a` -> the cards that have it, on this kind of machine."""

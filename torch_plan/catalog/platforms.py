@@ -49,11 +49,3 @@ def platform_of(platform_tag: str) -> str:
         if tag.startswith(starts) and tag.endswith(end):
             return name
     return ""
-
-
-def platform_named(sys_platform: str, machine: str) -> str:
-    """Return the platform of `linux` and `x86_64`, empty if PyTorch has no wheels for it."""
-    for name, entry in PLATFORMS.items():
-        if (entry.sys_platform, entry.platform_machine) == (sys_platform, machine):
-            return name
-    return ""

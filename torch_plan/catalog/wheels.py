@@ -69,11 +69,7 @@ class Wheels:
 
     @cache
     def companions(self, release: str) -> dict[str, tuple[str, ...]]:
-        """Return companion -> the versions that go with a release, the newest first.
-
-        Of an expected release they are not known: it has the lines of the newest known one, and of
-        a new major one that is empty.
-        """
+        """Return companion -> the versions that go with a release, the newest first."""
         pairs = {
             name: tuple(text.split()) for name, text in self._release(release)["companions"].items()
         }
@@ -113,10 +109,9 @@ class Wheels:
         return self.indexes(TORCH, release)
 
     def may_have(self, release: str, backend: str) -> bool:
-        """Tell whether a release may have a build that no known release has, or lost again.
+        """Tell whether an expected release may have a build that the newest known one has not.
 
-        Nothing is known against it of a release that is expected next, where the build is newer
-        than all of its family, or where the newest known release has none of the family.
+        Such a build is newer than all of its family, or the newest known has none of the family.
         """
         family = [name for name in self.all_backends if family_of(name) == family_of(backend)]
         is_named = family and (is_build(backend) or backend in family)
@@ -131,8 +126,7 @@ class Wheels:
 
     def last_release(self, backend: str) -> str:
         """Return the newest release that has a backend, empty where none has it."""
-        having = [name for name in self.releases if backend in self.backends(name)]
-        return having[-1] if having else ""
+        return ["", *(name for name in self.releases if backend in self.backends(name))][-1]
 
     def wheels(self, package: str, version: str, index: str) -> Tags:
         """Return platform tag -> CPython tags of the wheels on an index, empty for none."""
@@ -181,8 +175,8 @@ class Wheels:
     def _model(self, package: str, version: str, index: str, platform: str) -> Tags:
         """Return the wheels for a platform that likely ones are like.
 
-        Wheels on another index come first, of the same family, CPU or any: they are of this very
-        version, and so for its Pythons. Those of an earlier release of torch may be for older ones.
+        Those on another index come first: they are of this very version, and so for its Pythons.
+        Those of an earlier release of torch may be for older ones.
         """
         tables = self._published(package, version)
         others = [name for name in tables if name != index]
@@ -213,20 +207,10 @@ class Wheels:
         return self.minors(tag for tags in wheels.values() for tag in tags)
 
     @cache
-    def pythons_of(self, release: str) -> tuple[str, ...]:
-        """Return the Pythons that any wheel of torch is for in a release."""
-        tables = self._tables(TORCH, release).values()
+    def pythons_of(self, version: str, package: str = TORCH) -> tuple[str, ...]:
+        """Return the Pythons that any wheel of a version is for."""
+        tables = self._tables(package, version).values()
         return self.minors(tag for table in tables for tags in table.values() for tag in tags)
-
-    def pythons_anywhere(self, package: str, version: str, platform: str) -> tuple[str, ...]:
-        """Return the Pythons of a version's wheels for a platform on any index.
-
-        Where there are none, those of all its wheels; where there are none at all, every Python.
-        """
-        wheels = [*self._tables(package, version).values()]
-        every = [(platform_of(tag), tags) for table in wheels for tag, tags in table.items()]
-        here = [tags for name, tags in every if name == platform] or [tags for _, tags in every]
-        return self.minors(tag for tags in here for tag in tags) or self.all_pythons
 
     def minors(self, python_tags: Iterable[str]) -> tuple[str, ...]:
         """Return the Pythons behind wheel tags: `cp312` is 3.12, `py3` every one, `cp313t` none."""

@@ -26,13 +26,14 @@ _GFX = re.compile(r"gfx(?!000$)[0-9a-f]{3,5}")
 def find_gpu(host: Host) -> Gpu:
     """Return the GPU that decides: uv's overrides, then NVIDIA, AMD, Intel."""
     if driver := _match(_DRIVER, host.environ.get(CUDA_DRIVER, "")):
-        return _nvidia(f"{driver} ({CUDA_DRIVER})", driver, smi_cards(host))
+        return _nvidia(f"{driver} ({CUDA_DRIVER})", driver, smi_rows(host))
     if architecture := _match(_GFX, host.environ.get(AMD_ARCHITECTURE, "")):
         return Gpu("rocm", f"AMD {architecture} ({AMD_ARCHITECTURE})", cards=(architecture,))
     if host.sys_platform == "darwin":
         return Gpu("", "macOS")
-    rows = smi_cards(host)
-    if driver := kernel_driver(host) or smi_driver(host, rows):
+    rows = smi_rows(host)
+    drivers = (kernel_driver(host), *(_match(_DRIVER, driver) for driver, _ in rows))
+    if driver := next(filter(None, drivers), ""):
         return _nvidia(driver, driver, rows)
     if architectures := amd_architectures(host):
         return Gpu("rocm", f"AMD {cards_text(architectures)}", cards=architectures)
@@ -41,11 +42,7 @@ def find_gpu(host: Host) -> Gpu:
     return Gpu("", "no GPU that PyTorch has builds for")
 
 
-SmiRows = Sequence[tuple[str, str]]
-"""The driver and the compute capability that nvidia-smi prints for each NVIDIA card."""
-
-
-def _nvidia(description: str, driver: str, rows: SmiRows) -> Gpu:
+def _nvidia(description: str, driver: str, rows: Sequence[tuple[str, str]]) -> Gpu:
     known = {_match(_CAPABILITY, text) for _, text in rows} - {""}
     cards = tuple(sorted(known, key=version_key))
     card = cards_text(cards) if cards else "compute capability unknown"
@@ -55,9 +52,8 @@ def _nvidia(description: str, driver: str, rows: SmiRows) -> Gpu:
 def kernel_driver(host: Host) -> str:
     """Return the NVIDIA driver of Linux's kernel: of the loaded module, else what it reports.
 
-    The first file is `535.54.03`. The line in the second is `NVRM version: NVIDIA UNIX x86_64
-    Kernel Module  535.54.03  Tue …`, or `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64
-    570.86.16  Release Build  …`.
+    That is `NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.54.03  Tue …`, or `NVRM version:
+    NVIDIA UNIX Open Kernel Module for x86_64  570.86.16  Release Build  …`.
     """
     text = host.read("/proc/driver/nvidia/version")
     reported = re.search(rf"NVRM version:.*?\s({_DRIVER.pattern})(?!\S)", text)
@@ -65,25 +61,18 @@ def kernel_driver(host: Host) -> str:
     return loaded or (reported[1] if reported else "")
 
 
-def smi_driver(host: Host, rows: SmiRows) -> str:
-    """Return the NVIDIA driver that nvidia-smi names; one too old to be asked for cards, too."""
-    drivers = [driver for driver, _ in rows] or _smi(host, "driver_version")
-    return next(filter(None, (_match(_DRIVER, driver) for driver in drivers)), "")
+def smi_rows(host: Host) -> list[tuple[str, str]]:
+    """Return the driver and the compute capability that nvidia-smi prints for each card.
 
-
-def smi_cards(host: Host) -> SmiRows:
-    """Return the NVIDIA cards, none if nvidia-smi is too old to be asked for `compute_cap`."""
-    rows = (row.partition(",") for row in _smi(host, "driver_version,compute_cap"))
-    return [(driver, capability) for driver, _, capability in rows]
-
-
-def _smi(host: Host, fields: str) -> list[str]:
-    """Return the row that nvidia-smi prints for each card.
-
-    In WSL it is in a folder that is on PATH in a login shell only.
+    One that is too old for `compute_cap` is asked for its driver alone. In WSL nvidia-smi is in a
+    folder that is on PATH in a login shell only.
     """
     programs = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
-    return _printed(host, programs, f"--query-gpu={fields}", "--format=csv,noheader")
+    for fields in ("driver_version,compute_cap", "driver_version"):
+        lines = _printed(host, programs, f"--query-gpu={fields}", "--format=csv,noheader")
+        if lines:
+            return [(line.partition(",")[0], line.partition(",")[2]) for line in lines]
+    return []
 
 
 def amd_architectures(host: Host) -> tuple[str, ...]:

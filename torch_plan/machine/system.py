@@ -3,17 +3,21 @@
 import os
 import sys
 
-from torch_plan.catalog.platforms import platform_named
+from torch_plan.catalog.platforms import PLATFORMS
 
 
 def host_platform() -> str:
     """Return the platform that this runs on, empty if PyTorch has no wheels for it."""
-    if sys.platform != "win32":
-        # What `platform.machine()` returns, without its import, which takes milliseconds.
-        return platform_named(sys.platform, os.uname().machine)
-    import platform
+    if sys.platform == "win32":
+        import platform
 
-    return platform_named(sys.platform, platform.machine())
+        machine = platform.machine()
+    else:
+        # The same without its import, which takes milliseconds.
+        machine = os.uname().machine
+    here = sys.platform, machine
+    names = (name for name in PLATFORMS if PLATFORMS[name][1:3] == here)
+    return next(names, "")
 
 
 def host_system() -> tuple[str, tuple[int, ...]] | None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.records import DEFAULT_PLATFORMS, MARKERS, MINIMUM, OPTIONAL, Variant
-from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.resolution.cells import Cell, Cells
 from torch_plan.resolution.ways import Ways
@@ -199,14 +198,8 @@ class _Checks:
         return str(self.answers.variants.index(variant))
 
     def asked_release(self, release: str) -> str:
-        """Return the answer that asks for a release; of a list, the word that does."""
-        if release == self.answers.release:
-            return f"torch_version={release}"
-        for key, kind in (("torch_backend", BackendWord), ("platforms", PlatformWord)):
-            for text in self.raw[key].split():
-                if kind.parse(text).release == release:
-                    return f"{key}={text}"
-        raise KeyError(release)
+        """Return the answer that asks for a release; a word of a list asks for a torch."""
+        return f"{'torch_version=' if release == self.answers.release else 'torch '}{release}"
 
     def heading(
         self, variant: Variant, backend: str, platforms: Sequence[str], release: str = ""

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from itertools import dropwhile, takewhile
+from itertools import dropwhile, product, takewhile
 from typing import NamedTuple
 
 from torch_plan.answers.records import MAIN_PLATFORM, MARKERS, Answers, Variant, WantedBuild
 from torch_plan.answers.suggest import nearest
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, family_of, labelled
 
 
@@ -83,11 +82,20 @@ class Cells:
     @cached_property
     def _wanted(self) -> list[tuple[Variant, str, WantedBuild]]:
         """What each cell gets: the override, else the variant's backend if it exists, else CPU."""
-        return [
-            (variant, platform, self._wanted_build(variant, platform))
-            for variant in self.answers.variants
-            for platform in self.answers.platforms
-        ]
+        wanted = []
+        for variant, platform in product(self.answers.variants, self.answers.platforms):
+            build = self.override(variant, platform)
+            if build is None:
+                release, backend = variant.release, variant.backend
+                # An index of others has no more than PyTorch's, but for one platform, or where it
+                # is said.
+                is_main = platform == MAIN_PLATFORM or MAIN_PLATFORM not in self.answers.platforms
+                may_be = is_main or self.facts.pythons(TORCH, release, backend, platform)
+                exists = may_be and self.exists(release, backend, platform)
+                build = WantedBuild(release, backend if exists else CPU)
+            build = build._replace(release=build.release or variant.release)
+            wanted.append((variant, platform, build))
+        return wanted
 
     def of(self, variant: Variant) -> tuple[Cell, ...]:
         """Return the cells of a variant, one for each platform."""
@@ -97,22 +105,8 @@ class Cells:
         """Return the cell that a platform would have with a backend."""
         return self._cell(variant, platform, WantedBuild(variant.release, backend))
 
-    def _wanted_build(self, variant: Variant, platform: str) -> WantedBuild:
-        override = self.override(variant, platform)
-        if override:
-            return override._replace(release=override.release or variant.release)
-        release, backend = variant.release, variant.backend
-        # An index of others has no more than PyTorch's, but for one platform, or where it is said.
-        is_main = platform == MAIN_PLATFORM or MAIN_PLATFORM not in self.answers.platforms
-        may_be = is_main or self.facts.pythons(TORCH, release, backend, platform)
-        exists = may_be and self.exists(release, backend, platform)
-        return WantedBuild(release, backend if exists else CPU)
-
     def _cell(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
-        """Return a cell with its packages: torch, the companions as answered, then triton.
-
-        The requirements and sources of a project keep this order.
-        """
+        """Return a cell; the requirements and sources of a project keep the order of packages."""
         facts, release, backend = self.facts, wanted.release, wanted.backend
         build = facts.build(release, backend, platform)
         packages: list[Package] = []
@@ -131,8 +125,8 @@ class Cells:
                 version = "" if wanted.url else triton.version
                 index, pythons = _index(platform, wanted), triton.pythons
                 packages.append(Package(triton.name, version, index, pythons, pythons=pythons))
-        names = variant, platform, release, backend, build
-        return Cell(*names, tuple(packages), lacking, wanted.url)
+        every = tuple(packages)
+        return Cell(variant, platform, release, backend, build, every, lacking, wanted.url)
 
     def spare(self, cell: Cell) -> dict[str, Package]:
         """Return the companions that were not chosen, but exist for a cell."""
@@ -154,8 +148,8 @@ class Cells:
     def version(self, package: str, release: str) -> str:
         """Return the version of torch or a companion that goes with a release.
 
-        If several do, it is the one with wheels of the very build for the most cells, of those the
-        one with any wheels for the most, and the newest of those.
+        Of several it is the one with wheels of the very build for the most cells, then the one with
+        any wheels for the most, then the newest.
         """
         if package == TORCH:
             return release
@@ -176,7 +170,6 @@ class Cells:
         return self._versions[package, release]
 
     def _package(self, name: str, version: str, platform: str, wanted: WantedBuild) -> Package:
-        """Return torch or a companion as a platform gets it, with the wheels that there are."""
         answers = self.answers
         known, python = answers.pytorch_index.known, answers.python
         return _package(self.facts, name, version, platform, wanted, known, python)
@@ -192,7 +185,7 @@ class Cells:
             for cell in self.all
             if cell.backend == CPU != cell.variant.backend
             and not self.override(cell.variant, cell.platform)
-            and PLATFORMS[cell.platform].sys_platform != "darwin"
+            and not cell.platform.startswith("macos")
         )
 
     def nearest(self, cell: Cell) -> str:
@@ -261,16 +254,11 @@ class Cells:
     @cached_property
     def guarded(self) -> tuple[str, ...]:
         """The chosen platforms that get `numpy<2`."""
-        if self.answers.numpy_guard == "never":
-            return ()
-        if self.answers.numpy_guard == "always":
-            return self.answers.platforms
-        compiled = {
-            cell.platform
-            for cell in self.all
-            if cell.platform in self.facts.numpy_1_platforms(cell.release)
-        }
-        return tuple(platform for platform in self.answers.platforms if platform in compiled)
+        platforms, old = self.answers.platforms, self.facts.numpy_1_platforms
+        if self.answers.numpy_guard != "auto":
+            return platforms if self.answers.numpy_guard == "always" else ()
+        compiled = {cell.platform for cell in self.all if cell.platform in old(cell.release)}
+        return tuple(platform for platform in platforms if platform in compiled)
 
 
 # Choices that are tried one after another, as for a refusal, have most packages in common.
@@ -284,10 +272,10 @@ def _package(
     is_known: bool,
     python: str,
 ) -> Package:
-    """Return a package from PyTorch's index, one that mirrors it, or one that nobody knows."""
+    """Return torch or a companion, from PyTorch's index or one that nobody knows."""
     index = _index(platform, wanted)
     if wanted.url:
-        wheels = facts.pythons_anywhere(name, version, platform)
+        wheels = facts.pythons_of(version, name) or facts.all_pythons
         return Package(name, version, index, wheels, is_likely=True)
     if name != TORCH:
         index = facts.companion_index(name, version, wanted.backend, platform, python)
@@ -295,11 +283,10 @@ def _package(
     is_likely = facts.is_likely(name, version, index, platform)
     # Somebody else's index may have builds that PyTorch does not publish, but none has CUDA, ROCm
     # or XPU for macOS.
-    is_macos = PLATFORMS[platform].sys_platform == "darwin"
-    may_be_there = index == CPU or not (index == PYPI or is_macos)
+    may_be_there = index == CPU or not (index == PYPI or platform.startswith("macos"))
     is_open = not is_known or facts.may_have(wanted.release, wanted.backend)
     if not wheels and may_be_there and is_open:
-        wheels, is_likely = facts.pythons_anywhere(name, version, platform), True
+        wheels, is_likely = facts.pythons_of(version, name) or facts.all_pythons, True
     label = facts.label(name, version, index, platform)
     is_stand_in = index != wanted.backend != CPU
     return Package(name, version, index, wheels, label, is_likely, is_stand_in)

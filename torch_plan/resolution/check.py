@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -30,8 +30,7 @@ class Examination(NamedTuple):
 def examine(answers: ProperAnswers, facts: Facts) -> Examination:
     """Read answers and look at their cells; the same answers are read once.
 
-    The cells are checked even if the name of the project or an index is refused, so that one
-    message says everything.
+    The cells are checked even if a name or an index is refused: one message says everything.
     """
     return _examine(tuple(answers.items()), facts)
 
@@ -63,15 +62,11 @@ def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
 
 
 def _are_default_platforms(answers: ProperAnswers, facts: Facts) -> bool:
-    """Tell whether the platforms are the default, or `all`: those were named by nobody.
-
-    Also where a project recorded them.
-    """
-    named = {*answers["platforms"].split()}
-    return any(
-        named == {*default_platforms(answers, facts, among)}
-        for among in (DEFAULT_PLATFORMS, tuple(PLATFORMS))
+    """Tell whether platforms are the default, or `all`: nobody named them, if they are recorded."""
+    defaults = (
+        default_platforms(answers, facts, among) for among in (DEFAULT_PLATFORMS, PLATFORMS)
     )
+    return {*answers["platforms"].split()} in map(set, defaults)
 
 
 def find_problems(answers: ProperAnswers, facts: Facts) -> list[Problem]:
@@ -80,16 +75,13 @@ def find_problems(answers: ProperAnswers, facts: Facts) -> list[Problem]:
 
 
 def read_cells(answers: ProperAnswers, facts: Facts) -> Cells | None:
-    """Return the cells that the answers lead to, None where an answer that decides them is wrong.
-
-    Whether the cells can be had is not looked at.
-    """
+    """Return the cells of answers, None if one that decides them is wrong; nothing is checked."""
     read, problems = read_answers(answers, facts)
     return None if _decides_cells(problems) else Cells(read, facts)
 
 
 def default_platforms(
-    answers: ProperAnswers, facts: Facts, among: Sequence[str] = DEFAULT_PLATFORMS
+    answers: ProperAnswers, facts: Facts, among: Iterable[str] = DEFAULT_PLATFORMS
 ) -> tuple[str, ...]:
     """Return those of some platforms that torch has wheels for, in each build; all if none has.
 

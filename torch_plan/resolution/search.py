@@ -27,10 +27,7 @@ class WayOut(NamedTuple):
 
 
 class Search:
-    """Looks for changes of the answers given that are accepted.
-
-    `allows` tells of answers and a way whether the way may be taken there.
-    """
+    """Looks for changes of the answers given that are accepted; `allows` tells which to try."""
 
     def __init__(
         self,
@@ -52,17 +49,13 @@ class Search:
         return self.tried[identity]
 
     def way_out(self) -> WayOut | None:
-        """Return the nearest answers that are accepted, None if none were found.
-
-        Only what some problem is about is changed.
-        """
+        """Return the nearest answers that are accepted, None if none were found."""
         return self._solve(self.given, self.problems, [])
 
     def furthest(self) -> Sequence[Problem]:
         """Return the problems that are left once every problem with a way out is solved.
 
-        They include problems that others had hidden. No step is taken back, so this can miss a way
-        out of all of them.
+        They include those that others had hidden. No step is taken back.
         """
         given, problems = self.given, self.problems
         seen: list[Mapping[str, str]] = []

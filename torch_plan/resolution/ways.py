@@ -23,11 +23,7 @@ class Ways:
         self.answers, self.facts = cells.answers, cells.facts
 
     def other_cells(self, cell: Cell) -> list[Way]:
-        """Return the ways out for one cell.
-
-        They are another build, Python or release for its platform, another release for all, and
-        leaving the platform out.
-        """
+        """Take another build, Python or release for one cell, or leave its platform out."""
         facts, platform = self.facts, cell.platform
         backends = facts.backends(cell.release)
         published = [name for name in backends if self.cells.exists(cell.release, name, platform)]
@@ -48,10 +44,7 @@ class Ways:
         ]
 
     def moved(self, cell: Cell, release: str) -> tuple[Way, Way]:
-        """Take another release for all, or for one platform, and what that platform needs there.
-
-        That is another Python, or the CPU build.
-        """
+        """Take another release for all, or for one platform, with what that platform has there."""
         pythons = self.facts.pythons(TORCH, release, cell.backend, cell.platform)
         backend = cell.backend if pythons else CPU
         pythons = pythons or self.facts.pythons(TORCH, release, CPU, cell.platform)
@@ -72,10 +65,7 @@ class Ways:
         ]
 
     def releases_with(self, variant: Variant) -> list[Way]:
-        """Take a release that has this build for some platform of the project.
-
-        Those with the Python come first: one that was not given changes with the release.
-        """
+        """Take a release that has this build for some platform, best one with the Python too."""
         serving = self.serving(variant)
         python = self.answers.python
         with_python = [name for name in serving if python in self.facts.pythons_of(name)]
@@ -114,10 +104,7 @@ class Ways:
         return {"torch_backend": " ".join(words)} if words else {}
 
     def with_override(self, cells: Sequence[Cell], backend: str, release: str | None = None) -> Way:
-        """Override the build of cells, each in the place of what its platform says now.
-
-        The release stays the one that a cell has, unless another is given.
-        """
+        """Override the build of cells, each in the place of what its platform says now."""
         words = self.raw["platforms"].split()
         for cell in cells:
             variant = None if self.answers.layout == MARKERS else cell.variant.name
@@ -131,8 +118,7 @@ class Ways:
     def decides(self, word: PlatformWord, cell: Cell) -> bool:
         """Tell whether a word of `platforms` says nothing but which backend a cell gets.
 
-        An override without a name may hold for other variants too, and stays: one with a name comes
-        before it.
+        An override without a name may hold for other variants too, and stays.
         """
         if word.platform != cell.platform:
             return False
@@ -166,10 +152,7 @@ class Ways:
         return [self.with_release(release, other) for other in near[:2]]
 
     def with_release(self, release: str, other: str) -> Way:
-        """Take another release where this one is asked for: for all, or in single words.
-
-        A word that names the release of all by itself keeps it.
-        """
+        """Take another release where this one is asked for: for all, or in single words."""
         if release == self.answers.release:
             return {"torch_version": other}
         changed: dict[str, str] = {}
