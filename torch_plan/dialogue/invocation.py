@@ -14,6 +14,7 @@ from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
 from torch_plan.addresses import TEMPLATE
+from torch_plan.answers.questions import as_text, fixed_defaults
 
 _OPTIONS = {
     "checkout": "--checkout",
@@ -50,14 +51,16 @@ class Invocation(NamedTuple):
     """The variables of cookiecutter or cruft that were not found under their names."""
 
     @property
-    def given(self) -> Mapping[str, Any]:
+    def given(self) -> dict[str, str]:
         """The answers of the command line, or of the call."""
-        return self.parameters.get("extra_context") or {}
+        given = self.parameters.get("extra_context") or {}
+        return {key: as_text(value) for key, value in given.items()}
 
     @property
-    def known(self) -> Mapping[str, Any]:
+    def known(self) -> dict[str, str]:
         """The answers that need no question, whoever gave them."""
-        return {**self.config_defaults, **(self.recorded or self.given)}
+        known = {**self.config_defaults, **(self.recorded or self.given)}
+        return {key: as_text(known[key]) for key in fixed_defaults() if key in known}
 
     @property
     def is_update(self) -> bool:
@@ -69,13 +72,12 @@ class Invocation(NamedTuple):
         """The folder that the project comes into."""
         return Path(self.parameters.get("output_dir") or ".")
 
-    def command(self, answers: Mapping[str, str], changed: Mapping[str, str]) -> list[str]:
-        """Return the words of the command that does the same with these answers, unasked.
-
-        `answers` are all that it has to name, `changed` those of them that are not as they were.
-        """
+    def command(self, answers: Mapping[str, str]) -> list[str]:
+        """Return the words of the command that does the same with these answers, unasked."""
         runner = ["uvx"] if "UV" in os.environ else []
         if self.is_update:
+            known = self.known
+            changed = {key: text for key, text in answers.items() if text != known.get(key)}
             update = json.dumps({**self.given, **changed})
             return [*runner, "cruft", "update", "--variables-to-update", update]
         program, words = "cookiecutter", [f"{key}={value}" for key, value in answers.items()]

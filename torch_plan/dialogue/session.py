@@ -16,7 +16,6 @@ from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
 from torch_plan.answers.questions import (
     as_text,
-    asked,
     fixed_defaults,
     in_order,
     questions,
@@ -85,7 +84,7 @@ class Session:
             near = suggest.close(key, [*fixed_defaults()], count=1, cutoff=0.8)
             if near:
                 say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
-        known = self.commands.known
+        known = self.invocation.known
         context.update({key: known.get(key, default) for key, default in unasked().items()})
         context.update({key: known[key] for key in questions()["_computed"] if key in known})
         if invocation.prompts:
@@ -143,9 +142,10 @@ class Session:
 
         from torch_plan.dialogue.again import Again, question_again, settled
 
-        find, known = self.commands.find_problems, self.commands.known
-        number = len({*asked()}.intersection(in_order()[: in_order().index(key) + 1]))
-        prefix, prompts = f"  [dim][{number}/{len(asked())}][/] ", questions()["__prompts__"]
+        find, known = self.commands.find_problems, self.invocation.known
+        asked = {name for name in questions() if not name.startswith("_")}
+        number = len(asked.intersection(in_order()[: in_order().index(key) + 1]))
+        prefix, prompts = f"  [dim][{number}/{len(asked)}][/] ", questions()["__prompts__"]
         others = {name: answer for name, answer in texts_of(context).items() if name != key}
         usual = known.get(key) or defaults.complete({**known, **others}, self.facts)[key]
         if is_new and context[key] != fixed_defaults()[key]:
@@ -177,7 +177,7 @@ class Session:
             say_once(note)
         answers = understood.answers
         context.update(answers)
-        own_problems = self.commands.problems(self.commands.given, answers["project_slug"])
+        own_problems = self.commands.problems(self.invocation.given, answers["project_slug"])
         if any(own_problems) or find_problems(answers, self.facts):
             self.refuse({**self.commands.unknown, **self.commands.explicit_answers(answers)})
         plan = self.plan_of(context)
@@ -211,7 +211,7 @@ class Session:
         What the command gives counts before it is asked for: a release chooses the build. Whoever
         takes the build that this machine can run gets it in a release that has it here.
         """
-        known, facts = self.commands.known, self.facts
+        known, facts = self.invocation.known, self.facts
         answers = {**known, **texts_of(context)}
         if key == "torch_backend":
             given = defaults.understand(known, facts).answers
