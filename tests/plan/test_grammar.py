@@ -214,13 +214,7 @@ HOST = "https://host.example"
         (
             {"platforms": "linux-x8664=cu13 plan9"},
             "platforms linux-x8664=cu13 platform",
-            "platforms=linux-x86_64=cu132 plan9; platforms=linux-aarch64=cu132 plan9",
-        ),
-        (
-            {"platforms": "linux-x8664=cu13 plan9"},
-            "platforms linux-x8664=cu13 backend",
-            "platforms=linux-x86_64=cu132 plan9; platforms=linux-x86_64=cu130 plan9; "
-            "platforms=linux-x86_64=cpu plan9",
+            "platforms=linux-x86_64=cu13 plan9; platforms=linux-aarch64=cu13 plan9",
         ),
         (
             {"platforms": "linux-x8664=cu13 plan9"},

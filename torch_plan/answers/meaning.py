@@ -25,8 +25,6 @@ from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, TORCH, family_of
 
-_ALL = "all"
-
 _Word = TypeVar("_Word", BackendWord, PlatformWord)
 
 ProperAnswers = NewType("ProperAnswers", dict[str, str])
@@ -198,7 +196,7 @@ class _Reading:
             return " ".join(known[:2])
         if words and words[0] in (*NO_WORDS, "-"):
             return NO_COMPANIONS
-        if words == [_ALL]:
+        if words == ["all"]:
             self.reasons["companions"] = ", each where it has wheels"
             return " ".join(f"{name}{OPTIONAL}" for name in known)
         names = [
@@ -209,8 +207,11 @@ class _Reading:
 
     def platforms(self, typed: str) -> str:
         texts = _split(typed)
-        if [text.lower() for text in texts] == [_ALL]:
-            return self.all_platforms() or typed
+        if [text.lower() for text in texts] == ["all"]:
+            # It can be told once all answers that it depends on are given.
+            needed = {"torch_version", "python_version", "torch_backend", "layout"}
+            is_known = needed <= self.proper.keys()
+            return self.machine.all_platforms(ProperAnswers(self.proper)) if is_known else typed
         backends = self.proper.get("torch_backend", CPU)
         main_release = self.proper.get("torch_version") or self.machine.release(backends)
         words = (self.word("platforms", PlatformWord.parse(text), main_release) for text in texts)
@@ -236,12 +237,6 @@ class _Reading:
         arm = "aarch64" if system == "linux" else "arm64"
         return f"{system}-{arm if machine == 'arm' else machine}"
 
-    def all_platforms(self) -> str:
-        """Return every platform that the answers can be served on, if all of them are given."""
-        if not {"torch_version", "python_version", "torch_backend", "layout"} <= self.proper.keys():
-            return ""
-        return self.machine.all_platforms(ProperAnswers(self.proper))
-
 
 def _split(text: str) -> list[str]:
     """Return the words of a list: between spaces, commas and semicolons, `CUDA 12.8` is one."""
@@ -263,25 +258,22 @@ def _digits(text: str) -> str:
 
 def _as_one_of(options: Collection[str], typed: str) -> str:
     """Return one of the options in its own case, or what was typed."""
-    if typed in options:
-        return typed
-    alike = [option for option in options if option.lower() in (typed.lower(), f"{typed.lower()}s")]
-    return alike[0] if alike else typed
+    meant = (typed.lower(), f"{typed.lower()}s")
+    return next((option for option in options if option.lower() in meant), typed)
 
 
 def _number(word: str, facts: Facts, release: str) -> str:
     """Return the one backend of a toolkit's version: `cu128` for `cuda12.8` and for `12.8`.
 
-    Empty where there is none or several. Of a release that nobody knows yet it may be a build that
-    nobody knows yet.
+    Of a release that nobody knows yet it may be a build that nobody knows yet.
     """
     match = re.fullmatch(r"(cuda|cu|rocm|hip)?[-_]?v?(\d+(?:\.\d+)*)", word)
     if not match:
         return ""
     families, number = FAMILY_WORDS.get(match[1], NUMBERED), match[2]
     digits = number.replace(".", "")
-    alike = [name for name in facts.all_backends if re.sub(r"\D", "", name) == digits]
-    alike = [name for name in alike if family_of(name) in families]
+    named = [name for name in facts.all_backends if family_of(name) in families]
+    alike = [name for name in named if re.sub(r"\D", "", name) == digits]
     if len(alike) == 1:
         return alike[0]
     unknown = f"cu{digits}" if families[0] == "cu" else f"rocm{number}"
