@@ -71,17 +71,11 @@ class TorchPlanExtension(Extension):
         filename: str | None = None,  # noqa: ARG002
     ) -> str:
         """Return a template's source; of an answer, a template that renders to it unchanged."""
-        if not re.search(r"[{\r\n]", source):
+        key = asked_key() if re.search(r"[{\r\n]", source) else ""
+        if not key or source == questions().get(key):
             return source
-        key = asked_key()
-        is_answer = key and source != questions().get(key)
-        return _literal(source) if is_answer else source
-
-
-def _literal(text: str) -> str:
-    """Return a template that renders to a text, whatever stands in it."""
-    escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
-    return f'{{{{ "{escaped}" }}}}'
+        escaped = source.encode("unicode_escape").decode("ascii").replace('"', '\\"')
+        return f'{{{{ "{escaped}" }}}}'
 
 
 def _reload_if_changed() -> type[Extension] | None:
@@ -100,10 +94,7 @@ def _reload_if_changed() -> type[Extension] | None:
 
 
 def _package_files() -> dict[str, tuple[int, int]]:
-    """Return path -> (time, size) of the files of the package that an import would find now.
-
-    That need not be the folder of this file: after a checkout by cruft it is another one.
-    """
+    """Return path -> (time, size) of the files that an import would find now, here or elsewhere."""
     package = PathFinder.find_spec(str(__package__))
     folders = [*((package and package.submodule_search_locations) or ())]
     files = {}

@@ -47,7 +47,7 @@ def test_no_secret_of_a_url_is_shown(url: str) -> None:
 def test_a_url_is_written_as_uv_takes_it() -> None:
     given = {"pytorch_index": "HTTPS://Host.example/whl/", "package_index": "Http://host.example/"}
     urls = [index.url for index in make_plan(complete(given, FACTS)).indexes]
-    assert urls == ["https://Host.example/whl/cpu", "http://host.example"]
+    assert urls == ["https://host.example/whl/cpu", "http://host.example"]
 
 
 @pytest.mark.parametrize(
