@@ -94,7 +94,7 @@ def test_nothing_is_known_of_a_plain_call() -> None:
     assert find_invocation() == Invocation(
         *("", {}, {}),
         prompts=False,
-        missing=("extra_context", "config_dict", "key", "no_input"),
+        missing=("extra_context", "config_dict", "no_input"),
     )
 
 

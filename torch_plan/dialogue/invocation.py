@@ -28,7 +28,7 @@ _OPTIONS = {
 }
 """Parameter of the running function -> the option that it was given by, here or in cruft."""
 
-_READ = ("extra_context", "config_dict", "key", "no_input")
+_READ = ("extra_context", "config_dict", "no_input")
 """The variables without which it is not known what a person typed."""
 
 
