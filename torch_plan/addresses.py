@@ -37,10 +37,7 @@ def addresses_of(remote: str) -> Addresses | None:
 
 
 def remote_of(folder: Path) -> str:
-    """Return the URL of a git repository's remote `origin`, empty where there is none.
-
-    cookiecutter and cruft clone a template that is not a folder, so this is where it came from.
-    """
+    """Return the URL of a repository's remote `origin`: where a clone came from; empty for none."""
     try:
         config = (folder / ".git/config").read_text(encoding="utf-8")
     except (OSError, ValueError):

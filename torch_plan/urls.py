@@ -12,10 +12,7 @@ _CHARACTERS = r"[!#-&(-;=?-Z\[\]_a-z~]+"
 
 
 def url_problem(url: str, names: Iterable[str]) -> str:
-    """Return what keeps a text from being the URL of an index in a project, empty for nothing.
-
-    `names` are the indexes that have a name, for the message; there may be none.
-    """
+    """Return what keeps a text from being one of some names or the URL of an index, if anything."""
     try:
         parts = urlsplit(url)
         # `port` raises a ValueError for what is no port, so it is asked for here.

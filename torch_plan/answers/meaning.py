@@ -32,7 +32,7 @@ ProperAnswers = NewType("ProperAnswers", dict[str, str])
 
 
 class Machine(NamedTuple):
-    """What some words depend on besides the answers and the facts; both are asked when needed."""
+    """What some words depend on besides the answers and the facts; it is asked when needed."""
 
     backend: Callable[[str], str]
     """Release, empty for any -> the backend that this machine can run."""
@@ -62,10 +62,7 @@ def with_platforms(answers: ProperAnswers, platforms: Iterable[str]) -> ProperAn
 
 
 class _Reading:
-    """Takes one set of answers; each answer may need others to be understood.
-
-    A release that is given comes first, since the words of builds and platforms depend on it.
-    """
+    """Takes one set of answers; each answer may need others to be understood."""
 
     def __init__(self, answers: Mapping[str, str], facts: Facts, machine: Machine) -> None:
         self.typed, self.facts, self.machine = answers, facts, machine
@@ -74,6 +71,7 @@ class _Reading:
 
     def meaning(self) -> Meaning:
         steps: dict[str, Callable[[str], str]] = {
+            # First: the words of builds and platforms depend on it.
             "torch_version": self.release_or_typed,
             "torch_backend": self.backends,
             "python_version": self.python,
@@ -131,10 +129,7 @@ class _Reading:
         return f"{base}{plus}{label}" if known else typed
 
     def python(self, typed: str) -> str:
-        """Return the Python that is meant: `3.12` for `Python 3.12.4` and for `py312`.
-
-        With a newest one it is `3.12-3.13`, for `>=3.12,<3.14` too.
-        """
+        """Return the Python that is meant: `3.12` for `py312`, `3.12-3.13` for `>=3.12,<3.14`."""
         pythons = self.facts.all_pythons
         if ends := re.fullmatch(r"(.+?)(?:\s*-\s*|\s+to\s+|\s*,\s*(<=?)\s*)(\d.*)", typed):
             first, last = self.python(ends[1]), self.python(ends[3])
@@ -263,10 +258,7 @@ def _as_one_of(options: Collection[str], typed: str) -> str:
 
 
 def _number(word: str, facts: Facts, release: str) -> str:
-    """Return the one backend of a toolkit's version: `cu128` for `cuda12.8` and for `12.8`.
-
-    Of a release that nobody knows yet it may be a build that nobody knows yet.
-    """
+    """Return the one backend of a toolkit's version: `cu128` for `cuda12.8` and for `12.8`."""
     match = re.fullmatch(r"(cuda|cu|rocm|hip)?[-_]?v?(\d+(?:\.\d+)*)", word)
     if not match:
         return ""
@@ -276,5 +268,6 @@ def _number(word: str, facts: Facts, release: str) -> str:
     alike = [name for name in named if re.sub(r"\D", "", name) == digits]
     if len(alike) == 1:
         return alike[0]
+    # Of a release that nobody knows yet it may be a build that nobody knows yet.
     unknown = f"cu{digits}" if families[0] == "cu" else f"rocm{number}"
     return unknown if match[1] and facts.may_have(release, unknown) else ""

@@ -15,10 +15,7 @@ from torch_plan.catalog.versions import is_build, version_key
 
 
 class Reader:
-    """Gives the answers as text, and collects what is wrong with them.
-
-    Releases and builds are looked at here, since words of several answers name them.
-    """
+    """Collects what is wrong with answers, above all with the releases and builds in them."""
 
     def __init__(self, raw: Mapping[str, str], facts: Facts) -> None:
         self.raw, self.facts = raw, facts
@@ -37,10 +34,9 @@ class Reader:
     def refuse(
         self, place: Key, reason: str, replacements: Iterable[object], near: int = 0
     ) -> None:
-        """Refuse an answer, or one word of it: (key, word, what is wrong with it).
+        """Refuse an answer, or one word of it, which an empty replacement leaves out.
 
-        Each replacement is a way out, the first ones what was meant; an empty one leaves the word
-        out.
+        A place is (key,), or (key, word, what is wrong with it).
         """
         key, answer = place[0], self.text(place[0])
         word, words = (place[1], answer.split()) if len(place) > 1 else (answer, [answer])

@@ -99,10 +99,7 @@ class Commands:
         return {key: explicit[key] for key in answers if key in explicit}
 
     def without_likely(self, answers: ProperAnswers) -> dict[str, list[str]]:
-        """Return platform -> the command that makes the project without what is only likely there.
-
-        It writes over the project.
-        """
+        """Return platform -> the command that writes the project without what is likely there."""
         cells = examine(answers, self.facts).cells
         platforms = dict.fromkeys(cell.platform for cell in cells.all if cell.is_likely)
         if not platforms:

@@ -53,10 +53,7 @@ def help_on(key: str) -> str:
 
 
 def builds_note(release: str, detected: str, facts: Facts) -> str:
-    """Return which builds there are, and what a platform without the chosen one gets.
-
-    Without a release it is told which is the newest with each build, for the six newest of those.
-    """
+    """Return which builds a release has, or all do, and what a platform without one gets."""
     newest: dict[str, list[str]] = {}
     for backend in facts.backends(release) if release else reversed(facts.all_backends):
         name = release or default_release(backend, facts)
