@@ -105,12 +105,9 @@ class _Reading:
         """Return the release; its label names the build too, as PyTorch's versions do."""
         release, _, label = self.release(typed).partition("+")
         if label and release:
-            self.proper["torch_version"] = release
-            self.proper.setdefault("torch_backend", label)
-            backends = self.backends(self.proper["torch_backend"])
-            if self.backends(label) not in [
-                BackendWord.parse(word).backend for word in backends.split()
-            ]:
+            self.proper["torch_version"], label = release, self.backends(label)
+            backends = self.backends(self.proper.setdefault("torch_backend", label))
+            if label not in [BackendWord.parse(word).backend for word in backends.split()]:
                 return typed
             self.reasons["torch_version"] = f", with torch_backend={backends}"
         return release or typed
@@ -194,11 +191,9 @@ class _Reading:
         if words == ["all"]:
             self.reasons["companions"] = ", each where it has wheels"
             return " ".join(f"{name}{OPTIONAL}" for name in known)
-        names = [
-            f"torch{word}" if f"torch{word}".removesuffix(OPTIONAL) in known else word
-            for word in words
-        ]
-        return " ".join(dict.fromkeys(names)) or NO_COMPANIONS
+        short = {name.removeprefix("torch"): name for name in known}
+        words = [re.sub(r"^\w+", lambda word: short.get(word[0], word[0]), word) for word in words]
+        return " ".join(dict.fromkeys(words)) or NO_COMPANIONS
 
     def platforms(self, typed: str) -> str:
         texts = _split(typed)

@@ -18,13 +18,12 @@ from torch_plan.answers.records import FREE_TEXT
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import version_key
 from torch_plan.dialogue import messages
-from torch_plan.dialogue.commands import Commands, made_with, unknown_keys, wishes_of
+from torch_plan.dialogue.commands import Commands, unknown_keys
 from torch_plan.dialogue.invocation import Invocation, find_invocation
 from torch_plan.dialogue.messages import say, say_once
 from torch_plan.machine.system import host_platform, host_system
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
-from torch_plan.project.readme import Advice, advice
 from torch_plan.resolution import defaults
 from torch_plan.resolution.check import find_problems, settled
 from torch_plan.text import listed, shell_line
@@ -207,15 +206,6 @@ class Session:
             for note in defaults.newest_notes(proper[key], proper["torch_backend"], facts):
                 say_once(str(note))
         return proper[key]
-
-    def made_with(self, context: Mapping[str, Any]) -> str:
-        """Return the command that makes the project."""
-        return made_with(self.answers_of(context), self.facts)
-
-    def advice(self, context: Mapping[str, Any]) -> Advice:
-        """Return what the project's README advises."""
-        wishes = wishes_of(self.answers_of(context), self.facts)
-        return advice(self.plan_of(context), wishes)
 
     def refuse(self, given: Mapping[str, str]) -> NoReturn:
         """End with the message for answers that cannot be served."""
