@@ -21,7 +21,7 @@ from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.mirrors import Mirror
-from torch_plan.dialogue.hook_settings import as_locked, hook_settings
+from torch_plan.dialogue.hook_settings import hook_settings
 from torch_plan.dialogue.session import Session
 
 PYPI = PYPI_SIMPLE_ENDPOINT.rstrip("/")
@@ -270,19 +270,3 @@ def test_what_the_hook_is_told(
         for name, (indexes, versions) in told.items()
         if name == "torch"
     } == expected
-
-
-@pytest.mark.parametrize(
-    ("url", "locked"),
-    [
-        ("https://index.example/whl/cpu", INDEX),
-        ("https://INDEX.Example:443/whl/cpu/", INDEX),
-        ("https://index.example/a/../whl/./cpu", INDEX),
-        ("http://index.example:80/whl", "http://index.example/whl"),
-        ("http://index.example:443/whl", "http://index.example:443/whl"),
-        ("http://[::1]:8000/whl", "http://[::1]:8000/whl"),
-        ("https://index.example/", "https://index.example"),
-    ],
-)
-def test_urls_as_uv_writes_them(url: str, locked: str) -> None:
-    assert as_locked(url) == locked

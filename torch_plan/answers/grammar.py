@@ -33,8 +33,8 @@ from torch_plan.urls import url_problem, written
 def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Problem]]:
     """Take the answers apart, given as text under the keys of cookiecutter.json.
 
-    Returns the answers and every problem with their grammar. What is wrong is left out of the
-    answers, so those that a problem names are not to be used.
+    Returns the answers and every problem with their grammar; the answers that a problem names are
+    not to be used.
     """
     reader = _AnswerReader(raw, facts)
     for key in FREE_TEXT:
@@ -87,20 +87,20 @@ class _AnswerReader(Reader):
     def check_slug(self) -> None:
         slug, name = self.text("project_slug"), self.text("project_name")
         if objection := slug_problem(slug, name, self.facts):
-            self.refuse("project_slug", *objection, near=1)
+            self.refuse(("project_slug",), *objection, near=1)
 
     def read_choice(self, key: str) -> str:
         value, options = self.text(key), choices()[key]
         if value not in options:
             near = suggest.close(value.lower(), options, cutoff=0.5)
             reason = f"the choices are: {', '.join(options)}."
-            self.refuse(key, reason, [*near, *options], near=len(near))
+            self.refuse((key,), reason, [*near, *options], near=len(near))
         return value
 
     def read_yes(self, key: str) -> bool:
         value = self.text(key).lower()
         if value not in (*YES_WORDS, *NO_WORDS):
-            self.refuse(key, "the answer is yes or no.", [fixed_defaults()[key], YES, NO])
+            self.refuse((key,), "the answer is yes or no.", [fixed_defaults()[key], YES, NO])
         return value in YES_WORDS
 
     def read_package_index(self) -> PackageIndex | None:
@@ -111,7 +111,7 @@ class _AnswerReader(Reader):
         if answer in mirrors:
             return PackageIndex(answer, mirrors[answer])
         if reason := url_problem(answer, (PYPI, *mirrors)):
-            self.refuse("package_index", reason, [PYPI, *mirrors])
+            self.refuse(("package_index",), reason, [PYPI, *mirrors])
         return PackageIndex("packages", written(answer))
 
     def read_python(self) -> tuple[str, str]:
@@ -128,7 +128,7 @@ class _AnswerReader(Reader):
         is_near = not dash and version_key(near) == version_key(first)
         replacements = [near, *suggest.nearest(near, pythons, pythons)]
         reason = f"{reason}.{yaml_hint(asked, pythons)}"
-        self.refuse("python_version", reason, replacements, near=int(is_near))
+        self.refuse(("python_version",), reason, replacements, near=is_near)
         return first, last
 
     def read_variants(self) -> tuple[Variant, ...]:
@@ -136,14 +136,12 @@ class _AnswerReader(Reader):
         variants: list[Variant] = []
         for text in texts:
             word = BackendWord.parse(text)
-            problems_before = len(self.problems)
             self.check_build(key, text, word)
             variant = Variant(word.option, word.release or self.release, word.backend)
             self.check_option(text, word, variant, variants)
-            if len(self.problems) == problems_before:
-                variants.append(variant)
+            variants.append(variant)
         if not texts:
-            self.refuse(key, "at least one backend is needed.", [CPU])
+            self.refuse((key,), "at least one backend is needed.", [CPU])
         if self.layout == MARKERS and (len(texts) > 1 or "=" in self.text(key)):
             reason = (
                 "the layout `markers` has one build per platform; several backends in one "
@@ -171,7 +169,7 @@ class _AnswerReader(Reader):
             ways = [text if repeats else ways[0], str(word._replace(name=f"{variant.name}-2"))]
         else:
             return
-        self.refuse_word("torch_backend", text, "name", reason, ways, near=len(same[:1]))
+        self.refuse(("torch_backend", text, "name"), reason, ways, near=len(same[:1]))
 
     def read_companions(self) -> tuple[tuple[str, ...], frozenset[str]]:
         """Return the companions, and those of them that a platform may do without."""
@@ -186,7 +184,7 @@ class _AnswerReader(Reader):
                 leave_out = "" if len(set(words)) > 1 else NO_COMPANIONS
                 options = ", ".join(known)
                 reason = f"the packages released in step with torch are: {options}; or none."
-                self.refuse_word(key, word, "name", reason, near or [leave_out], near=len(near))
+                self.refuse((key, word, "name"), reason, near or [leave_out], near=len(near))
         chosen = tuple(name for name in known if {name, f"{name}{OPTIONAL}"} & {*words})
         return chosen, frozenset(name for name in chosen if name not in words)
 
@@ -199,36 +197,29 @@ class _AnswerReader(Reader):
         overrides: dict[tuple[str, str], WantedBuild] = {}
         for text in texts:
             word = PlatformWord.parse(text)
-            problems_before = len(self.problems)
-            self.check_platform(text, word)
-            name = self.read_override_name(text, word, variants)
-            if word.backend is not None:
-                near = suggest.nearest_platforms(word.platform)
-                platform = word.platform if word.platform in PLATFORMS or not near else near[0]
-                self.check_build(key, text, word._replace(platform=platform))
-                self.check_word_url(text, word)
-            if len(self.problems) > problems_before:
+            if word.platform not in PLATFORMS:
+                self.refuse_platform(text, word)
                 continue
             chosen.add(word.platform)
+            name = self.read_override_name(text, word, variants)
             if word.backend is not None:
+                self.check_build(key, text, word)
+                self.check_word_url(text, word)
                 override = WantedBuild(word.release or "", word.backend, written(word.url or ""))
                 if overrides.setdefault((word.platform, name), override) != override:
                     reason = "another word of the answer asks for something else on this platform."
-                    self.refuse_word(key, text, "twice", reason, [word.platform])
+                    self.refuse((key, text, "twice"), reason, [word.platform])
         if not texts:
-            self.refuse(key, "at least one platform is needed.", [" ".join(DEFAULT_PLATFORMS)])
+            self.refuse((key,), "at least one platform is needed.", [" ".join(DEFAULT_PLATFORMS)])
         return tuple(name for name in PLATFORMS if name in chosen), overrides
 
-    def check_platform(self, text: str, word: PlatformWord) -> None:
-        if word.platform in PLATFORMS:
-            return
-        backend = word.backend and self.near_backends(word.backend, word.release or self.release)[0]
+    def refuse_platform(self, text: str, word: PlatformWord) -> None:
         names = suggest.nearest_platforms(word.platform)
-        near = [str(word._replace(platform=name, backend=backend)) for name in names]
+        near = [str(word._replace(platform=name)) for name in names]
         others = {*self.text("platforms").split()} - {text}
         ways = near or ["" if others else " ".join(DEFAULT_PLATFORMS)]
         reason = f"the platforms are: {' '.join(PLATFORMS)}."
-        self.refuse_word("platforms", text, "platform", reason, ways, near=len(near))
+        self.refuse(("platforms", text, "platform"), reason, ways, near=len(near))
 
     def check_word_url(self, text: str, word: PlatformWord) -> None:
         """Refuse an index of a platform's own that is no URL, or that no build comes from."""
@@ -238,7 +229,7 @@ class _AnswerReader(Reader):
         if word.backend == PYPI:
             reason = "`pypi` stands for PyPI itself; name the build that this index has."
         if reason:
-            self.refuse_word("platforms", text, "url", reason, [word._replace(url=None)])
+            self.refuse(("platforms", text, "url"), reason, [word._replace(url=None)])
 
     def read_override_name(self, text: str, word: PlatformWord, variants: Sequence[Variant]) -> str:
         """Return the variant that an override is for, as `torch_backend` spells it; or nothing."""
@@ -248,7 +239,7 @@ class _AnswerReader(Reader):
         spelt = [name for name in names if normalized(name) == normalized(word.variant)]
         if self.layout == MARKERS:
             reason = "the layout `markers` has one build per platform, and so no names."
-            self.refuse_word("platforms", text, "variant", reason, [word._replace(variant=None)])
+            self.refuse(("platforms", text, "variant"), reason, [word._replace(variant=None)])
         elif not spelt:
             declared = " ".join(names)
             reason = (
@@ -257,5 +248,5 @@ class _AnswerReader(Reader):
             # A variant that has this backend everywhere needs no override for it.
             others = [other.name for other in variants if other.backend != word.backend]
             ways = [*(word._replace(variant=name) for name in others), word.platform]
-            self.refuse_word("platforms", text, "variant", reason, ways)
+            self.refuse(("platforms", text, "variant"), reason, ways)
         return [*spelt, ""][0]

@@ -25,8 +25,6 @@ from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, TORCH, family_of
 
-_ALL = "all"
-
 _Word = TypeVar("_Word", BackendWord, PlatformWord)
 
 ProperAnswers = NewType("ProperAnswers", dict[str, str])
@@ -34,7 +32,7 @@ ProperAnswers = NewType("ProperAnswers", dict[str, str])
 
 
 class Machine(NamedTuple):
-    """What some words depend on besides the answers and the facts; both are asked when needed."""
+    """What some words depend on besides the answers and the facts; it is asked when needed."""
 
     backend: Callable[[str], str]
     """Release, empty for any -> the backend that this machine can run."""
@@ -64,10 +62,7 @@ def with_platforms(answers: ProperAnswers, platforms: Iterable[str]) -> ProperAn
 
 
 class _Reading:
-    """Takes one set of answers; each answer may need others to be understood.
-
-    A release that is given comes first, since the words of builds and platforms depend on it.
-    """
+    """Takes one set of answers; each answer may need others to be understood."""
 
     def __init__(self, answers: Mapping[str, str], facts: Facts, machine: Machine) -> None:
         self.typed, self.facts, self.machine = answers, facts, machine
@@ -76,6 +71,7 @@ class _Reading:
 
     def meaning(self) -> Meaning:
         steps: dict[str, Callable[[str], str]] = {
+            # First: the words of builds and platforms depend on it.
             "torch_version": self.release_or_typed,
             "torch_backend": self.backends,
             "python_version": self.python,
@@ -109,12 +105,9 @@ class _Reading:
         """Return the release; its label names the build too, as PyTorch's versions do."""
         release, _, label = self.release(typed).partition("+")
         if label and release:
-            self.proper["torch_version"] = release
-            self.proper.setdefault("torch_backend", label)
-            backends = self.backends(self.proper["torch_backend"])
-            if self.backends(label) not in [
-                BackendWord.parse(word).backend for word in backends.split()
-            ]:
+            self.proper["torch_version"], label = release, self.backends(label)
+            backends = self.backends(self.proper.setdefault("torch_backend", label))
+            if label not in [BackendWord.parse(word).backend for word in backends.split()]:
                 return typed
             self.reasons["torch_version"] = f", with torch_backend={backends}"
         return release or typed
@@ -133,10 +126,7 @@ class _Reading:
         return f"{base}{plus}{label}" if known else typed
 
     def python(self, typed: str) -> str:
-        """Return the Python that is meant: `3.12` for `Python 3.12.4` and for `py312`.
-
-        With a newest one it is `3.12-3.13`, for `>=3.12,<3.14` too.
-        """
+        """Return the Python that is meant: `3.12` for `py312`, `3.12-3.13` for `>=3.12,<3.14`."""
         pythons = self.facts.all_pythons
         if ends := re.fullmatch(r"(.+?)(?:\s*-\s*|\s+to\s+|\s*,\s*(<=?)\s*)(\d.*)", typed):
             first, last = self.python(ends[1]), self.python(ends[3])
@@ -198,19 +188,20 @@ class _Reading:
             return " ".join(known[:2])
         if words and words[0] in (*NO_WORDS, "-"):
             return NO_COMPANIONS
-        if words == [_ALL]:
+        if words == ["all"]:
             self.reasons["companions"] = ", each where it has wheels"
             return " ".join(f"{name}{OPTIONAL}" for name in known)
-        names = [
-            f"torch{word}" if f"torch{word}".removesuffix(OPTIONAL) in known else word
-            for word in words
-        ]
-        return " ".join(dict.fromkeys(names)) or NO_COMPANIONS
+        short = {name.removeprefix("torch"): name for name in known}
+        words = [re.sub(r"^\w+", lambda word: short.get(word[0], word[0]), word) for word in words]
+        return " ".join(dict.fromkeys(words)) or NO_COMPANIONS
 
     def platforms(self, typed: str) -> str:
         texts = _split(typed)
-        if [text.lower() for text in texts] == [_ALL]:
-            return self.all_platforms() or typed
+        if [text.lower() for text in texts] == ["all"]:
+            # It can be told once all answers that it depends on are given.
+            needed = {"torch_version", "python_version", "torch_backend", "layout"}
+            is_known = needed <= self.proper.keys()
+            return self.machine.all_platforms(ProperAnswers(self.proper)) if is_known else typed
         backends = self.proper.get("torch_backend", CPU)
         main_release = self.proper.get("torch_version") or self.machine.release(backends)
         words = (self.word("platforms", PlatformWord.parse(text), main_release) for text in texts)
@@ -236,12 +227,6 @@ class _Reading:
         arm = "aarch64" if system == "linux" else "arm64"
         return f"{system}-{arm if machine == 'arm' else machine}"
 
-    def all_platforms(self) -> str:
-        """Return every platform that the answers can be served on, if all of them are given."""
-        if not {"torch_version", "python_version", "torch_backend", "layout"} <= self.proper.keys():
-            return ""
-        return self.machine.all_platforms(ProperAnswers(self.proper))
-
 
 def _split(text: str) -> list[str]:
     """Return the words of a list: between spaces, commas and semicolons, `CUDA 12.8` is one."""
@@ -263,26 +248,21 @@ def _digits(text: str) -> str:
 
 def _as_one_of(options: Collection[str], typed: str) -> str:
     """Return one of the options in its own case, or what was typed."""
-    if typed in options:
-        return typed
-    alike = [option for option in options if option.lower() in (typed.lower(), f"{typed.lower()}s")]
-    return alike[0] if alike else typed
+    meant = (typed.lower(), f"{typed.lower()}s")
+    return next((option for option in options if option.lower() in meant), typed)
 
 
 def _number(word: str, facts: Facts, release: str) -> str:
-    """Return the one backend of a toolkit's version: `cu128` for `cuda12.8` and for `12.8`.
-
-    Empty where there is none or several. Of a release that nobody knows yet it may be a build that
-    nobody knows yet.
-    """
+    """Return the one backend of a toolkit's version: `cu128` for `cuda12.8` and for `12.8`."""
     match = re.fullmatch(r"(cuda|cu|rocm|hip)?[-_]?v?(\d+(?:\.\d+)*)", word)
     if not match:
         return ""
     families, number = FAMILY_WORDS.get(match[1], NUMBERED), match[2]
     digits = number.replace(".", "")
-    alike = [name for name in facts.all_backends if re.sub(r"\D", "", name) == digits]
-    alike = [name for name in alike if family_of(name) in families]
+    named = [name for name in facts.all_backends if family_of(name) in families]
+    alike = [name for name in named if re.sub(r"\D", "", name) == digits]
     if len(alike) == 1:
         return alike[0]
+    # Of a release that nobody knows yet it may be a build that nobody knows yet.
     unknown = f"cu{digits}" if families[0] == "cu" else f"rocm{number}"
     return unknown if match[1] and facts.may_have(release, unknown) else ""

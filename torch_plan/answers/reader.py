@@ -7,21 +7,15 @@ from collections.abc import Iterable, Mapping
 
 from torch_plan.answers import suggest
 from torch_plan.answers.indexes import index_objection, mirror_of
-from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.problems import Key, Problem, Way
 from torch_plan.answers.vocabulary import SYSTEM_WORDS
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import CPU, is_build, version_key
-
-_AUTO = "auto"
-"""uv's word for whatever this machine can run; the template detects that before it asks."""
+from torch_plan.catalog.versions import is_build, version_key
 
 
 class Reader:
-    """Gives the answers as text, and collects what is wrong with them.
-
-    Releases and builds are looked at here, since words of several answers name them.
-    """
+    """Collects what is wrong with answers, above all with the releases and builds in them."""
 
     def __init__(self, raw: Mapping[str, str], facts: Facts) -> None:
         self.raw, self.facts = raw, facts
@@ -31,43 +25,33 @@ class Reader:
         # What is refused counts as a copy of PyTorch's: the cells are looked at all the same.
         if objection := index_objection(self.text("pytorch_index"), facts):
             self.mirror = self.mirror._replace(known=True)
-            self.refuse("pytorch_index", *objection)
+            self.refuse(("pytorch_index",), *objection)
 
     def text(self, key: str) -> str:
         """Return an answer without space around it, empty where it was not given."""
         return str(self.raw.get(key, "")).strip()
 
-    def refuse(self, key: str, reason: str, replacements: Iterable[str], near: int = 0) -> None:
-        """Refuse a whole answer; each replacement is a way out, the first ones what was meant."""
-        ways = tuple({key: value} for value in dict.fromkeys(replacements) if value)
-        self.problems.append(Problem((key,), f"{key}={self.text(key)}", reason, ways, near))
+    def refuse(
+        self, place: Key, reason: str, replacements: Iterable[object], near: int = 0
+    ) -> None:
+        """Refuse an answer, or one word of it, which an empty replacement leaves out.
+
+        A place is (key,), or (key, word, what is wrong with it).
+        """
+        key, answer = place[0], self.text(place[0])
+        word, words = (place[1], answer.split()) if len(place) > 1 else (answer, [answer])
+        ways: list[Way] = []
+        for replacement in dict.fromkeys(map(str, replacements)):
+            changed = (replacement if other == word else other for other in words)
+            if kept := dict.fromkeys(filter(None, changed)):
+                ways.append({key: " ".join(kept)})
+        heading = f"{word} in {key}={answer}" if len(words) > 1 else f"{key}={word}"
+        self.problems.append(Problem(place, heading, reason, tuple(ways), near))
 
     def refuse_together(self, keys: tuple[str, str], reason: str, *ways: Way) -> None:
         """Refuse two answers that contradict each other."""
         heading = " with ".join(f"{key}={self.text(key)}" for key in keys)
         self.problems.append(Problem(keys, heading, reason, ways))
-
-    def refuse_word(
-        self,
-        key: str,
-        word: str,
-        about: str,
-        reason: str,
-        replacements: Iterable[object],
-        near: int = 0,
-    ) -> None:
-        """Refuse one word of an answer; each replacement is a way out, an empty one leaves it out.
-
-        `about` tells two problems of one word apart.
-        """
-        words = self.text(key).split()
-        ways: list[Way] = []
-        for replacement in map(str, replacements):
-            changed = (replacement if other == word else other for other in words)
-            if kept := dict.fromkeys(filter(None, changed)):
-                ways.append({key: " ".join(kept)})
-        heading = f"{word} in {key}={self.text(key)}" if len(words) > 1 else f"{key}={word}"
-        self.problems.append(Problem((key, word, about), heading, reason, tuple(ways), near))
 
     def check_release(self) -> None:
         """Refuse a release that there is none of, and the label of a build that is not chosen."""
@@ -79,7 +63,7 @@ class Reader:
         elif reason := self.why_no_release(self.release):
             near = self.near_releases(self.release)
             is_near = version_key(near[0])[:2] == version_key(self.release)[:2]
-            self.refuse(key, reason, near, near=int(is_near))
+            self.refuse((key,), reason, near, near=is_near)
 
     def why_no_release(self, asked: str) -> str:
         """Return why no release is known as this, nor expected; empty where one is."""
@@ -101,49 +85,34 @@ class Reader:
         """
         if word.release is not None and (reason := self.why_no_release(word.release)):
             near = [word._replace(release=name) for name in self.near_releases(word.release)]
-            self.refuse_word(key, text, "release", reason, near)
+            self.refuse((key, text, "release"), reason, near)
         backend, release = str(word.backend), word.release or self.release
         has_own_index = isinstance(word, PlatformWord) and word.url is not None
         is_foreign = is_build(backend) and (has_own_index or not self.mirror.known)
         known = backend in self.facts.all_backends
         if known or is_foreign or self.facts.may_have(release, backend):
             return
-        names = self.near_backends(backend, release)
+        options = self.facts.backends(release) or self.facts.all_backends
+        names = suggest.nearest_backends(backend, options)
+        if re.search(r"\d", backend):
+            # A release that was not given follows the build.
+            names = [*suggest.nearest_backends(backend, self.facts.all_backends)[:1], *names]
         near = [word._replace(backend=name) for name in names]
         is_near = suggest.is_near(backend, names[0])
-        reason = self.why_no_backend(backend, release)
-        self.refuse_word(key, text, "backend", reason, near, int(is_near))
-
-    def why_no_backend(self, backend: str, release: str) -> str:
-        """Return why a word names no backend."""
-        if backend == _AUTO:
-            return (
+        reason = (
+            f"there is no such backend; of torch {release} the choices are: {' '.join(options)}."
+        )
+        if backend == "auto":  # uv's word for whatever this machine can run
+            reason = (
                 "the project records its build, so that an update on another machine does not "
                 "choose again. Leave the answer out to get the build that this machine can run."
             )
-        if {*re.split(r"\W", backend.lower())} & {*SYSTEM_WORDS}:
-            return (
+        elif {*re.split(r"\W", backend.lower())} & {*SYSTEM_WORDS}:
+            reason = (
                 f"{backend} is a system. Which platforms there are is asked later, and there "
                 "`platform=build` gives one of them another build: `linux=cu130 mac=cpu`."
             )
-        choices = " ".join(self.backends_of(release))
-        return f"there is no such backend; of torch {release} the choices are: {choices}."
-
-    def backends_of(self, release: str) -> tuple[str, ...]:
-        """Return the backends of a release; of all releases where it is not known."""
-        return self.facts.backends(release) or self.facts.all_backends
-
-    def near_backends(self, backend: str, release: str) -> list[str]:
-        """Return the backends that may have been meant, the likeliest first; one itself."""
-        if backend in self.facts.all_backends:
-            return [backend]
-        if backend == _AUTO:
-            return [CPU]
-        near = suggest.nearest_backends(backend, self.backends_of(release))
-        if re.search(r"\d", backend):
-            # A release that was not given follows the build.
-            near = [*suggest.nearest_backends(backend, self.facts.all_backends)[:1], *near]
-        return list(dict.fromkeys(near))
+        self.refuse((key, text, "backend"), reason, near, near=is_near)
 
 
 def yaml_hint(asked: str, versions: tuple[str, ...]) -> str:

@@ -32,11 +32,7 @@ def _romanized(text: str) -> str:
 
 
 def default_slug(project_name: str) -> str:
-    """Return the slug of a project name, `my-project` for one without a letter or digit.
-
-    A name with letters of another alphabet is returned as it is, to be refused: a slug without
-    them would be another name.
-    """
+    """Return the slug of a project name; one in another alphabet as it is, to be refused."""
     is_latin = all(letter.isascii() or not letter.isalnum() for letter in _romanized(project_name))
     return (slugify(project_name) or FALLBACK) if is_latin else project_name
 
@@ -47,10 +43,7 @@ def package_name(slug: str) -> str:
 
 
 def slug_problem(slug: str, project_name: str, facts: Facts) -> Objection | None:
-    """Return what keeps a slug from naming a project, None if nothing does.
-
-    Only the first problem counts: the later rules are about slugs that keep the earlier ones.
-    """
+    """Return the first thing that keeps a slug from naming a project, None if nothing does."""
     package = package_name(slug)
     valid = slugify(slug) or slugify(project_name) or FALLBACK
     if not valid[0].isalpha():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 
 from torch_plan.answers.vocabulary import FAMILY_WORDS, SYSTEM_WORDS
 from torch_plan.catalog.platforms import PLATFORMS
@@ -13,16 +12,10 @@ from torch_plan.catalog.versions import CPU, version_key
 
 def close(word: str, options: Iterable[str], count: int = 2, cutoff: float = 0.6) -> list[str]:
     """Return the options that are spelt like a word, the likest first."""
-    return list(_close(word, tuple(options), count, cutoff))
-
-
-@cache
-def _close(word: str, options: tuple[str, ...], count: int, cutoff: float) -> tuple[str, ...]:
-    """Compare once: a refusal tries many answers that share a misspelt word."""
     # Imported where it is needed: only what is refused needs it.
     import difflib
 
-    return tuple(difflib.get_close_matches(word, options, n=count, cutoff=cutoff))
+    return difflib.get_close_matches(word, [*options], n=count, cutoff=cutoff)
 
 
 def nearest(asked: str, options: Iterable[str], order: Sequence[str]) -> list[str]:
@@ -39,11 +32,7 @@ def uncut(asked: str, versions: Sequence[str]) -> list[str]:
 
 
 def nearest_versions(asked: str, versions: Sequence[str]) -> list[str]:
-    """Return the versions that may have been meant, the likeliest first; never an empty list.
-
-    The one within the text, the newest of its minor, one whose last zero is missing, those that are
-    spelt alike, the one before it. For what is older than all of them it is the oldest.
-    """
+    """Return the versions that may have been meant, the likeliest first; never an empty list."""
     within = re.search(r"\d+(\.\d+)*", asked)
     if not within:
         return close(asked, versions) or [versions[-1]]

@@ -48,17 +48,10 @@ class PlatformWord(NamedTuple):
     @classmethod
     def parse(cls, word: str) -> PlatformWord:
         """Take a word apart; nothing is refused here."""
-        platform, equals, override = word.partition("=")
-        build, at, url = override.partition("@")
-        variant, colon, build = build.rpartition(":")
-        release, plus, backend = build.rpartition("+")
-        return cls(
-            platform,
-            variant if colon else None,
-            backend if equals else None,
-            release if plus else None,
-            url if at else None,
-        )
+        build = r"(?:([^@]*):)?(?:([^@]*)\+)?([^@]*)"
+        match = re.fullmatch(rf"([^=]*)(?:={build}(?:@(.*))?)?", word, re.DOTALL)
+        platform, variant, release, backend, url = match.groups()  # type: ignore[union-attr]
+        return cls(platform, variant, backend, release, url)
 
     def __str__(self) -> str:
         if self.backend is None:

@@ -12,7 +12,7 @@ from torch_plan.answers import suggest
 from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
-from torch_plan.answers.questions import as_text, fixed_defaults
+from torch_plan.answers.questions import fixed_defaults
 from torch_plan.answers.records import FREE_TEXT
 from torch_plan.answers.slugs import default_slug
 from torch_plan.catalog.facts import Facts
@@ -35,15 +35,8 @@ class Commands:
 
     def __init__(self, invocation: Invocation, facts: Facts) -> None:
         self.invocation, self.facts = invocation, facts
-        self.given = {key: as_text(value) for key, value in invocation.given.items()}
-        """The answers of the command."""
-        self.unknown = {key: self.given[key] for key in unknown_keys(self.given)}
-
-    @property
-    def known(self) -> dict[str, str]:
-        """What was given without a question; where one is asked, it is the default there."""
-        known = self.invocation.known
-        return {key: as_text(known[key]) for key in fixed_defaults() if key in known}
+        given = invocation.given
+        self.unknown = {key: given[key] for key in unknown_keys(given)}
 
     def find_problems(self, answers: Mapping[str, str]) -> list[Problem]:
         """Return the problems of answers, with defaults for all others, and of their command."""
@@ -77,22 +70,21 @@ class Commands:
             way = {"project_slug": free.name}
             yield Problem(("project_slug", "folder"), f"project_slug={slug}", reason, (way,))
 
-    def command(self, answers: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
-        """Return the words of the command for answers; `given` are those of the one that runs."""
+    def command(self, answers: Mapping[str, str]) -> list[str]:
+        """Return the words of the command for answers."""
         proper = defaults.complete(answers, self.facts)
-        named = {key: proper[key] for key in proper if key in answers or key in _ALWAYS_NAMED}
-        changed = {key: value for key, value in named.items() if value != given.get(key)}
-        return self.invocation.command(named, changed)
+        return self.invocation.command(
+            {key: proper[key] for key in proper if key in answers or key in _ALWAYS_NAMED}
+        )
 
     def refusal(self, given: Mapping[str, str]) -> str:
         """Return the message for answers that somebody gave and that cannot be served."""
         # Imported where it is needed: people wait for each import, and most answers are accepted.
         from torch_plan.resolution.refusal import refusal_text
 
-        def command(answers: Mapping[str, str]) -> str:
-            return shell_line(self.command(answers, given))
-
-        return refusal_text(given, self.find_problems, command)
+        return refusal_text(
+            given, self.find_problems, lambda answers: shell_line(self.command(answers))
+        )
 
     def explicit_answers(self, answers: Mapping[str, str]) -> dict[str, str]:
         """Return the answers that somebody gave: by the command, a configuration or at a prompt.
@@ -100,17 +92,14 @@ class Commands:
         Those of the command count in any case. Of the others it is not known where they come from,
         so those count that differ from the default.
         """
-        explicit = {key: answers[key] for key in answers if key in self.given}
+        explicit = {key: answers[key] for key in answers if key in self.invocation.given}
         for key, answer in answers.items():
             if answer != defaults.complete(explicit, self.facts).get(key, answer):
                 explicit[key] = answer
         return {key: explicit[key] for key in answers if key in explicit}
 
     def without_likely(self, answers: ProperAnswers) -> dict[str, list[str]]:
-        """Return platform -> the command that makes the project without what is only likely there.
-
-        It writes over the project.
-        """
+        """Return platform -> the command that writes the project without what is likely there."""
         cells = examine(answers, self.facts).cells
         platforms = dict.fromkeys(cell.platform for cell in cells.all if cell.is_likely)
         return {name: self._without_likely(answers, name) for name in platforms}
@@ -127,7 +116,7 @@ class Commands:
         way_out = Search(wanted, problems_of).way_out()
         parameters = {**self.invocation.parameters, "overwrite_if_exists": True}
         overwriting = Commands(self.invocation._replace(parameters=parameters), self.facts)
-        words = overwriting.command(way_out.answers if way_out else wanted, self.given)
+        words = overwriting.command(way_out.answers if way_out else wanted)
         return [*map(masked, words)]
 
 

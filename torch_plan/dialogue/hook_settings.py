@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from torch_plan.answers.grammar import is_yes
 from torch_plan.catalog.facts import Facts
@@ -67,7 +67,7 @@ def locked_sources(plan: Plan) -> dict[str, tuple[list[str], list[str]]]:
     The empty index stands for PyPI, or what takes its place; no versions where the plan leaves them
     open. A package that comes from PyPI everywhere is left out: the plan gives it no source.
     """
-    urls = {index.name: as_locked(index.url) for index in plan.indexes}
+    urls = {index.name: index.url.rstrip("/") for index in plan.indexes}
     locked = {}
     for name, sources in plan.sources.items():
         packages = [package for cell in plan.cells if (package := cell.package(name))]
@@ -76,17 +76,3 @@ def locked_sources(plan: Plan) -> dict[str, tuple[list[str], list[str]]]:
         versions = {package.version for package in packages}
         locked[name] = sorted(indexes), [] if any(map(is_open, versions)) else sorted(versions)
     return locked
-
-
-def as_locked(url: str) -> str:
-    """Return the URL of an index as uv writes it into a lock, but for a slash at its end.
-
-    That is how browsers write it (https://url.spec.whatwg.org): the host in lower case, no port
-    that goes without saying, no `.` or `..` in the path.
-    """
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    host = f"[{host}]" if ":" in host else host
-    if port and port != {"http": 80, "https": 443}[parts.scheme]:
-        host = f"{host}:{port}"
-    return urljoin(f"{parts.scheme}://{host}", parts.path).rstrip("/")

@@ -7,27 +7,23 @@ Python API, the function of a command for cruft, and `prompt_for_config()` for b
 
 import json
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from inspect import currentframe
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from traceback import walk_stack
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from torch_plan.addresses import TEMPLATE
+from torch_plan.answers.questions import as_text, fixed_defaults
 
-_OPTIONS = {
-    "checkout": "--checkout",
-    "directory": "--directory",
-    "output_dir": "--output-dir",
-    "config_file": "--config-file",
-    "default_config": "--default-config",
-    "overwrite_if_exists": "--overwrite-if-exists",
-    "skip_if_file_exists": "--skip-if-file-exists",
-    "keep_project_on_failure": "--keep-project-on-failure",
-}
-"""Parameter of the running function -> the option that it was given by, here or in cruft."""
+_OPTIONS = (
+    *("checkout", "directory", "output_dir", "config_file", "default_config"),
+    *("overwrite_if_exists", "skip_if_file_exists", "keep_project_on_failure"),
+)
+"""Parameters of the running function, each given by an option of its name, here and in cruft."""
 
-_READ = ("extra_context", "config_dict", "key", "no_input")
+_READ = ("extra_context", "config_dict", "no_input")
 """The variables without which it is not known what a person typed."""
 
 
@@ -50,14 +46,16 @@ class Invocation(NamedTuple):
     """The variables of cookiecutter or cruft that were not found under their names."""
 
     @property
-    def given(self) -> Mapping[str, Any]:
+    def given(self) -> dict[str, str]:
         """The answers of the command line, or of the call."""
-        return self.parameters.get("extra_context") or {}
+        given = self.parameters.get("extra_context") or {}
+        return {key: as_text(value) for key, value in given.items()}
 
     @property
-    def known(self) -> Mapping[str, Any]:
+    def known(self) -> dict[str, str]:
         """The answers that need no question, whoever gave them."""
-        return {**self.config_defaults, **(self.recorded or self.given)}
+        known = {**self.config_defaults, **(self.recorded or self.given)}
+        return {key: as_text(known[key]) for key in fixed_defaults() if key in known}
 
     @property
     def is_update(self) -> bool:
@@ -69,13 +67,12 @@ class Invocation(NamedTuple):
         """The folder that the project comes into."""
         return Path(self.parameters.get("output_dir") or ".")
 
-    def command(self, answers: Mapping[str, str], changed: Mapping[str, str]) -> list[str]:
-        """Return the words of the command that does the same with these answers, unasked.
-
-        `answers` are all that it has to name, `changed` those of them that are not as they were.
-        """
+    def command(self, answers: Mapping[str, str]) -> list[str]:
+        """Return the words of the command that does the same with these answers, unasked."""
         runner = ["uvx"] if "UV" in os.environ else []
         if self.is_update:
+            known = self.known
+            changed = {key: text for key, text in answers.items() if text != known.get(key)}
             update = json.dumps({**self.given, **changed})
             return [*runner, "cruft", "update", "--variables-to-update", update]
         program, words = "cookiecutter", [f"{key}={value}" for key, value in answers.items()]
@@ -88,8 +85,8 @@ class Invocation(NamedTuple):
     def options(self) -> list[str]:
         """Return the options that were given, with their values."""
         words = []
-        for parameter, option in _OPTIONS.items():
-            value = self.parameters.get(parameter)
+        for parameter in _OPTIONS:
+            option, value = f"--{parameter.replace('_', '-')}", self.parameters.get(parameter)
             if value is True:
                 words.append(option)
             elif value and str(value) != ".":
@@ -101,7 +98,7 @@ class Invocation(NamedTuple):
 
 def asked_key() -> str:
     """Return the answer that cookiecutter collects now, empty while it renders files."""
-    for frame in _frames():
+    for frame, _ in walk_stack(currentframe()):
         if frame.f_code.co_name == "prompt_for_config":
             return str(frame.f_locals.get("key", ""))
     return ""
@@ -114,7 +111,7 @@ def find_invocation() -> Invocation:
     """
     running: dict[str, Mapping[str, Any]] = {}
     cruft_command = ""
-    for frame in _frames():
+    for frame, _ in walk_stack(currentframe()):
         module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_name
         if module.startswith(("cookiecutter.", "cruft.")):
             running[name] = dict(frame.f_locals)
@@ -136,11 +133,3 @@ def find_invocation() -> Invocation:
         ),
         missing=tuple(name for name in _READ if name not in found),
     )
-
-
-def _frames() -> Iterator[FrameType]:
-    """Yield the running functions, the innermost first."""
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001  # there is no public way to it
-    while frame:
-        yield frame
-        frame = frame.f_back

@@ -6,6 +6,7 @@ import contextlib
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 
 from torch_plan.addresses import DOCS
 from torch_plan.answers.questions import QUESTIONS_PATH
@@ -15,8 +16,6 @@ from torch_plan.project.plan import Plan
 from torch_plan.resolution.defaults import default_release
 from torch_plan.text import listed
 from torch_plan.urls import masked
-
-_said: set[str] = set()
 
 ANSWERS = f"{DOCS}/answers.md"
 """The page about every answer."""
@@ -31,12 +30,8 @@ def say(text: str) -> None:
         print(masked(text), file=sys.stderr, flush=True)
 
 
-def say_once(text: str) -> None:
-    """Print a text to standard error, once per process."""
-    if text not in _said:
-        _said.add(text)
-        say(text)
-
+say_once = cache(say)
+"""Print a text to standard error, once per process."""
 
 MISSED = f"""\
 A library to publish: make it again with torch_pin=minimum ({ANSWERS}#torch_pin).
@@ -53,10 +48,7 @@ def help_on(key: str) -> str:
 
 
 def builds_note(release: str, detected: str, facts: Facts) -> str:
-    """Return which builds there are, and what a platform without the chosen one gets.
-
-    Without a release it is told which is the newest with each build, for the six newest of those.
-    """
+    """Return which builds a release has, or all do, and what a platform without one gets."""
     newest: dict[str, list[str]] = {}
     for backend in facts.backends(release) if release else reversed(facts.all_backends):
         name = release or default_release(backend, facts)

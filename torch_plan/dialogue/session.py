@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, MutableMapping
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,33 +13,17 @@ import click
 from torch_plan.answers import suggest
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
-from torch_plan.answers.questions import (
-    as_text,
-    asked,
-    fixed_defaults,
-    in_order,
-    questions,
-    unasked,
-)
+from torch_plan.answers.questions import as_text, fixed_defaults, in_order, questions, unasked
 from torch_plan.answers.records import FREE_TEXT
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import version_key
-from torch_plan.dialogue import commands
+from torch_plan.dialogue import messages
 from torch_plan.dialogue.commands import Commands, unknown_keys
 from torch_plan.dialogue.invocation import Invocation, find_invocation
-from torch_plan.dialogue.messages import (
-    ANSWERS,
-    MISSED,
-    builds_note,
-    help_on,
-    old_system_notes,
-    say,
-    say_once,
-)
+from torch_plan.dialogue.messages import say, say_once
 from torch_plan.machine.system import host_platform, host_system
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
-from torch_plan.project.readme import Advice, advice
 from torch_plan.resolution import defaults
 from torch_plan.resolution.check import find_problems, settled
 from torch_plan.text import listed, shell_line
@@ -57,17 +40,8 @@ class Session:
 
     def __init__(self, facts: Facts, invocation: Invocation | None = None) -> None:
         self.facts = facts
-        self._invocation = invocation
-
-    @cached_property
-    def invocation(self) -> Invocation:
-        """How the template was started; it stays the same for all questions."""
-        return self._invocation or find_invocation()
-
-    @cached_property
-    def commands(self) -> Commands:
-        """Commands like the one that started the template."""
-        return Commands(self.invocation, self.facts)
+        self.invocation = invocation or find_invocation()
+        self.commands = Commands(self.invocation, facts)
 
     def begin(self, context: MutableMapping[str, Any]) -> str:
         """Say at once what is wrong with the command line, before a person answers any question.
@@ -85,7 +59,7 @@ class Session:
             near = suggest.close(key, [*fixed_defaults()], count=1, cutoff=0.8)
             if near:
                 say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
-        known = self.commands.known
+        known = self.invocation.known
         context.update({key: known.get(key, default) for key, default in unasked().items()})
         context.update({key: known[key] for key in questions()["_computed"] if key in known})
         if invocation.prompts:
@@ -98,8 +72,8 @@ class Session:
                 self.refuse(given)
             words = shell_line(f"{key}={context[key]}" for key in unasked())
             say(
-                f"Not asked; add any of them to the command to change it ({ANSWERS}):\n{words}\n"
-                "At each question `?` shows help.\n"
+                f"Not asked; add any of them to the command to change it ({messages.ANSWERS}):\n"
+                f"{words}\nAt each question `?` shows help.\n"
             )
         return ""
 
@@ -135,7 +109,7 @@ class Session:
         is_new = key not in context
         if is_new:
             context[key] = self.default_of(context, key)
-        is_replay = bool(self.invocation.parameters.get("replay"))
+        is_replay = self.invocation.parameters.get("replay")
         if not self.invocation.prompts or is_replay or not sys.stdin.isatty():
             return ""
         # Imported where it is needed: only a terminal has use for it.
@@ -143,18 +117,19 @@ class Session:
 
         from torch_plan.dialogue.again import Again, question_again, settled
 
-        find, known = self.commands.find_problems, self.commands.known
-        number = len({*asked()}.intersection(in_order()[: in_order().index(key) + 1]))
-        prefix, prompts = f"  [dim][{number}/{len(asked())}][/] ", questions()["__prompts__"]
+        find, known = self.commands.find_problems, self.invocation.known
+        asked = {name for name in questions() if not name.startswith("_")}
+        number = len(asked.intersection(in_order()[: in_order().index(key) + 1]))
+        prefix, prompts = f"  [dim][{number}/{len(asked)}][/] ", questions()["__prompts__"]
         others = {name: answer for name, answer in texts_of(context).items() if name != key}
         usual = known.get(key) or defaults.complete({**known, **others}, self.facts)[key]
         if is_new and context[key] != fixed_defaults()[key]:
             context[key] = read_user_variable(key, context[key], prompts, prefix)
         while True:
             answers = {**known, **texts_of(context)}
-            again = question_again(key, answers, usual, find, self.facts)
-            if answers[key] == "?":
-                again = Again(help_on(key), usual)
+            again: Again | None = Again(messages.help_on(key), usual)
+            if answers[key] != "?":
+                again = question_again(key, answers, usual, find, self.facts)
             if not again:
                 break
             say(again.text)
@@ -177,17 +152,17 @@ class Session:
             say_once(note)
         answers = understood.answers
         context.update(answers)
-        own_problems = self.commands.problems(self.commands.given, answers["project_slug"])
+        own_problems = self.commands.problems(self.invocation.given, answers["project_slug"])
         if any(own_problems) or find_problems(answers, self.facts):
             self.refuse({**self.commands.unknown, **self.commands.explicit_answers(answers)})
         plan = self.plan_of(context)
-        notes = *plan.notes, *old_system_notes(plan, host_platform(), host_system())
-        for text in map(str, notes):
+        old_system = messages.old_system_notes(plan, host_platform(), host_system())
+        for text in map(str, (*plan.notes, *old_system)):
             say(text)
         # An update of the template may know of more platforms, so that these are none by default.
         context.update(settled(answers, self.facts))
         if self.invocation.prompts:
-            say(MISSED)
+            say(messages.MISSED)
         return "passed"
 
     def answers_of(self, context: Mapping[str, Any]) -> ProperAnswers:
@@ -211,7 +186,7 @@ class Session:
         What the command gives counts before it is asked for: a release chooses the build. Whoever
         takes the build that this machine can run gets it in a release that has it here.
         """
-        known, facts = self.commands.known, self.facts
+        known, facts = self.invocation.known, self.facts
         answers = {**known, **texts_of(context)}
         if key == "torch_backend":
             given = defaults.understand(known, facts).answers
@@ -219,7 +194,7 @@ class Session:
             if key not in given:
                 detected = defaults.default_backend(release, facts)
                 if self.invocation.prompts and (not release or release in facts.releases):
-                    say(builds_note(release, detected.backend, facts))
+                    say(messages.builds_note(release, detected.backend, facts))
                 say_once(detected.sentence)
         elif key == "torch_version" and "torch_backend" not in known:
             without = {name: text for name, text in answers.items() if name != "torch_backend"}
@@ -231,15 +206,6 @@ class Session:
             for note in defaults.newest_notes(proper[key], proper["torch_backend"], facts):
                 say_once(str(note))
         return proper[key]
-
-    def made_with(self, context: Mapping[str, Any]) -> str:
-        """Return the command that makes the project."""
-        return commands.made_with(self.answers_of(context), self.facts)
-
-    def advice(self, context: Mapping[str, Any]) -> Advice:
-        """Return what the project's README advises."""
-        wishes = commands.wishes_of(self.answers_of(context), self.facts)
-        return advice(self.plan_of(context), wishes)
 
     def refuse(self, given: Mapping[str, str]) -> NoReturn:
         """End with the message for answers that cannot be served."""
