@@ -74,7 +74,7 @@ class Index(Replica):
         if key in self.broken:
             return self.broken[key]
         if not key and self.root:
-            names = [*sorted(self.indexes()), "cpu-cxx11-abi", "nightly", "numpy", "torch"]
+            names = [*sorted({*self.facts.all_backends} - {PYPI}), "cpu-cxx11-abi", "nightly", "numpy", "torch"]
             return html(f'<a href="{name}/">{name}</a>' for name in names)
         return super().answer(path)
 

@@ -151,7 +151,8 @@ def test_lock_takes_triton_from_the_index_root(replica: Replica, tmp_path: Path)
     packages = lock(tmp_path, f"{replica.url}/rocm6.4", dependencies, ["x86_64"])
     assert packages["torch"]["version"] == "2.9.1+rocm6.4"
     (wheel,) = (w for w in packages["pytorch-triton-rocm"]["wheels"] if "-cp311-" in w["url"])
-    assert wheel["url"] == (f"{replica.url}/pytorch_triton_rocm-3.5.1-cp311-cp311-linux_x86_64.whl")
+    name = "pytorch_triton_rocm-3.5.1-cp311-cp311-manylinux_2_28_x86_64.whl"
+    assert wheel["url"] == f"{replica.url}/{name}"
 
 
 def test_lock_reads_the_flat_view(replica: Replica, tmp_path: Path) -> None:
@@ -226,7 +227,7 @@ def test_metadata_of_a_build(replica: Replica) -> None:
         ("cpu", "torchvision-0.19.0+cpu-cp311-cp311-win_amd64.whl", "numpy<2"),
         ("cpu", "torchvision-0.19.0+cpu-cp311-cp311-linux_x86_64.whl", "numpy"),
         ("cpu", "torchvision-0.24.1-cp313-cp313-macosx_12_0_arm64.whl", "torch==2.9.1"),
-        ("cpu", "torchvision-0.24.0+e437e35-cp313-cp313-win_arm64.whl", "torch==2.9.0"),
+        ("cpu", "torchvision-0.24.1+d801a34-cp313-cp313-win_arm64.whl", "torch==2.9.1"),
         ("cpu", "torchvision-0.29.2+cpu-py3-none-win_amd64.whl", "torch>=2.14.0"),
         ("cpu", "torchaudio-2.9.1-cp311-cp311-manylinux_2_28_aarch64.whl", "torch==2.9.1"),
     ],

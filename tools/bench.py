@@ -7,7 +7,6 @@ PyPI is in uv's cache after the first round, which does not count.
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import os
 import subprocess
@@ -15,11 +14,10 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import tomli_w
 from tabulate import tabulate
@@ -30,24 +28,28 @@ from tools.lib.replica import Replica
 from tools.lib.template import ROOT, empty_config
 from torch_plan.catalog.facts import load_facts
 
-PAGE = ROOT / "docs/cost.md"
+GUIDE_ANSWERS = {
+    "torch_version": "2.9.1",
+    "python_version": "3.10",
+    "torch_backend": "cu128",
+    "platforms": "linux-x86_64 linux-aarch64 macos-arm64 windows-x86_64=cpu",
+}
+"""The choice of uv's guide."""
 
-Pairs = Sequence[tuple[float, float]]
-"""What was measured here and for the other side, round by round."""
 
+def row(
+    what: str, target: float, ours: Callable[[], float], theirs: Callable[[], float]
+) -> list[str]:
+    """Measure both sides in turn nine times, after one round that does not count.
 
-def row(what: str, pairs: Pairs, target: float, unit: str = "ms") -> list[str]:
-    """Return a row of the table; the median of the ratios meets the target, or misses it."""
-    here, other = (f"{median(side):,.0f} {unit}" for side in zip(*pairs, strict=True))
-    ratios = [ours / theirs for ours, theirs in pairs]
+    Return the row of the table; the median of the ratios meets the target, or misses it.
+    """
+    pairs = [(ours(), theirs()) for _ in range(10)][1:]
+    here, other = (f"{median(side):,.0f} ms" for side in zip(*pairs, strict=True))
+    ratios = [spent / spent_there for spent, spent_there in pairs]
     ratio = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
     verdict = "missed" if round(median(ratios), 2) > target else "met"
     return [what, here, other, ratio, f"{target:.2f}", verdict]
-
-
-def in_turn(ours: Callable[[], float], theirs: Callable[[], float]) -> Pairs:
-    """Measure both sides in turn nine times, after one round that does not count."""
-    return [(ours(), theirs()) for _ in range(10)][1:]
 
 
 def milliseconds(*command: str | Path) -> float:
@@ -64,106 +66,92 @@ def render(template: Path, folder: Path, **answers: str) -> float:
     return milliseconds(sys.executable, "-m", "cookiecutter", template, *options, *words)
 
 
-def rendering(folder: Path) -> list[str]:
-    """Return the row of a whole run of cookiecutter, against a template of one file."""
-    least = folder / "least/{{cookiecutter.name}}"
-    least.mkdir(parents=True)
-    (least / "README.md").write_text("# {{ cookiecutter.name }}\n", encoding="utf-8")
-    (least.parent / "cookiecutter.json").write_text('{"name": "one"}\n', encoding="utf-8")
-    ours = partial(render, ROOT, folder, after_generation="nothing", git="no")
-    pairs = in_turn(ours, partial(render, least.parent, folder))
-    return row("a run of cookiecutter, against a template of one file", pairs, 1.25)
-
-
-def importing() -> list[str]:
-    """Return the row of an import of `torch_plan` in a new Python, against 30 ms."""
+def imported() -> float:
+    """Return how long a new Python imports `torch_plan`."""
     code = "import timeit; print(timeit.timeit('import torch_plan.project.planning', number=1))"
-    command = (sys.executable, "-c", code)
-    taken = [float(subprocess.check_output(command, cwd=ROOT)) * 1000 for _ in range(10)]
-    return row("an import of `torch_plan`, against 30 ms", [(spent, 30) for spent in taken[1:]], 1)
+    return float(subprocess.check_output((sys.executable, "-c", code), cwd=ROOT)) * 1000
 
 
-def locking(folder: Path, url: str) -> list[str]:
-    """Return the row of what a lock adds to generation, against a bare `uv lock`."""
+def lock_added(folder: Path, url: str) -> float:
+    """Return what a lock adds to generation."""
     lock = folder / "my-ml-project/uv.lock"
+    lock.unlink(missing_ok=True)
     generate = partial(render, ROOT, folder, torch_backend="cpu", pytorch_index=url, git="no")
-
-    def added() -> float:
-        lock.unlink(missing_ok=True)
-        with_lock = generate(after_generation="lock")
-        lock.unlink()  # fails where the hook has left none
-        return with_lock - generate(after_generation="nothing")
-
-    bare = partial(milliseconds, find_uv(), "lock", "--project", lock.parent)
-    return row("the lock in generation, against a bare `uv lock`", in_turn(added, bare), 1.1)
+    with_lock = generate(after_generation="lock")
+    lock.unlink()  # fails where the hook has left none
+    return with_lock - generate(after_generation="nothing")
 
 
-def guide_project(ours: Mapping[str, Any], url: str) -> dict[str, Any]:
+def guide_project(ours: str, url: str) -> str:
     """Return our `pyproject.toml` with the indexes below `url` as uv's guide has them.
 
     https://docs.astral.sh/uv/guides/integration/pytorch/
     """
-    indexes = {"cpu": "sys_platform != 'linux'", "cu128": "sys_platform == 'linux'"}
-    sources = [{"index": f"pytorch-{name}", "marker": marker} for name, marker in indexes.items()]
-    tables = [
-        {"name": f"pytorch-{name}", "url": f"{url}/{name}", "explicit": True} for name in indexes
-    ]
-    uv = {"sources": {"torch": sources, "torchvision": sources}, "index": tables}
-    return {**ours, "tool": {"uv": uv}}
+    markers = {"cpu": "sys_platform != 'linux'", "cu128": "sys_platform == 'linux'"}
+    sources = [{"index": f"pytorch-{name}", "marker": markers[name]} for name in markers]
+    indexes = [{"name": f"pytorch-{it}", "url": f"{url}/{it}", "explicit": True} for it in markers]
+    uv = {"sources": {"torch": sources, "torchvision": sources}, "index": indexes}
+    return tomli_w.dumps({**tomllib.loads(ours), "tool": {"uv": uv}})
 
 
-GUIDE_ANSWERS = {
-    "torch_version": "2.9.1",
-    "python_version": "3.10",
-    "torch_backend": "cu128",
-    "platforms": "linux-x86_64 linux-aarch64 macos-arm64 windows-x86_64=cpu",
-}
+def write(file: Path, text: str) -> None:
+    """Write a file, and the folders that it lies in."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
 
 
-def against_the_guide(folder: Path, replica: Replica) -> Iterator[list[str]]:
-    """Yield the rows of a lock without anything of PyTorch's in the cache: time, and requests."""
-    render(ROOT, folder, **GUIDE_ANSWERS, after_generation="nothing", git="no")
-    ours, theirs = folder / "my-ml-project", folder / "guide"
-    text = (ours / "pyproject.toml").read_text(encoding="utf-8")
-    # Rendered for the official index, of which the template knows what it has.
-    text = text.replace(load_facts().pytorch_mirrors["official"].url, replica.url)
-    (ours / "pyproject.toml").write_text(text, encoding="utf-8")
-    theirs.mkdir()
-    guide = tomli_w.dumps(guide_project(tomllib.loads(text), replica.url))
-    (theirs / "pyproject.toml").write_text(guide, encoding="utf-8")
-    requests: dict[Path, list[int]] = {ours: [], theirs: []}
-
-    def lock(project: Path) -> float:
-        (project / "uv.lock").unlink(missing_ok=True)
-        run_uv(project, "cache", "clean", "torch", *load_facts().all_companions)
-        replica.requests.clear()
-        taken = milliseconds(find_uv(), "lock", "--project", project, "--python", sys.executable)
-        requests[project].append(len(replica.requests))
-        return taken
-
-    pairs = in_turn(partial(lock, ours), partial(lock, theirs))
-    yield row("a cold lock, against that of uv's guide", pairs, 1)
-    counts = [*zip(requests[ours], requests[theirs], strict=True)]
-    yield row("its requests to PyTorch's index", counts, 1, "requests")
+def cold_lock(project: Path) -> float:
+    """Return how long a lock takes without anything of PyTorch's in the cache."""
+    (project / "uv.lock").unlink(missing_ok=True)
+    run_uv(project, "cache", "clean", "torch", *load_facts().all_companions)
+    return milliseconds(find_uv(), "lock", "--project", project, "--python", sys.executable)
 
 
 def main() -> None:
     """Measure, print the table, and write it into the page."""
-    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     with tempfile.TemporaryDirectory() as name, Replica() as replica:
-        folder = Path(name)
+        folder, lock, least = Path(name), Path(name, "lock"), Path(name, "least")
         # Modules are compiled, as every day; and what is thrown away is in nobody's cache.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
         os.environ["COOKIECUTTER_CONFIG"] = str(empty_config(folder))
         os.environ["UV_CACHE_DIR"] = str(folder / "uv")
-        rows = [rendering(folder / "render"), importing(), locking(folder / "lock", replica.url)]
-        rows += against_the_guide(folder / "guide", replica)
+        write(least / "cookiecutter.json", '{"name": "one"}\n')
+        write(least / "{{cookiecutter.name}}/README.md", "# {{ cookiecutter.name }}\n")
+        render(ROOT, folder, **GUIDE_ANSWERS, after_generation="nothing", git="no")
+        ours, guide = folder / "my-ml-project", folder / "guide"
+        # Rendered for the official index, of which the template knows what it has.
+        official = load_facts().pytorch_mirrors["official"].url
+        text = (ours / "pyproject.toml").read_text(encoding="utf-8").replace(official, replica.url)
+        write(ours / "pyproject.toml", text)
+        write(guide / "pyproject.toml", guide_project(text, replica.url))
+        rows = [
+            row(
+                "a run of cookiecutter, against a template of one file",
+                1.25,
+                partial(render, ROOT, folder / "render", after_generation="nothing", git="no"),
+                partial(render, least, folder / "render"),
+            ),
+            row("an import of `torch_plan`, against 30 ms", 1, imported, lambda: 30),
+            row(
+                "the lock in generation, against a bare `uv lock`",
+                1.1,
+                partial(lock_added, lock, replica.url),
+                partial(milliseconds, find_uv(), "lock", "--project", lock / "my-ml-project"),
+            ),
+            row(
+                "a cold lock, against that of uv's guide",
+                1,
+                partial(cold_lock, ours),
+                partial(cold_lock, guide),
+            ),
+        ]
     head = ("what", "here", "compared with", "ratio", "target", "")
     table = tabulate(rows, head, tablefmt="pipe", disable_numparse=True)
     load = f"{os.cpu_count()} processors with a load of {os.getloadavg()[1]:.0f}"
     text = f"Last run: {datetime.date.today()}, on {load}.\n\n{table}"
-    PAGE.write_text(with_parts(PAGE.read_text("utf-8"), {"table": text}), encoding="utf-8")
+    page = ROOT / "docs/cost.md"
+    page.write_text(with_parts(page.read_text("utf-8"), {"table": text}), encoding="utf-8")
     print(text)
 
 

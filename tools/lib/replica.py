@@ -20,10 +20,10 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
-from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from packaging.utils import InvalidWheelFilename
@@ -32,7 +32,7 @@ from tools.lib.server import Response, Server
 from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.platforms import platform_of
-from torch_plan.catalog.versions import PYPI, TORCH, family_of, labelled, version_key
+from torch_plan.catalog.versions import PYPI, TORCH, labelled
 
 ROOT = ""
 """The index root, `/whl/<file>`: its files are listed by every index."""
@@ -53,20 +53,8 @@ _ODD_TORCH_PINS = {
 }
 _WITHOUT_TORCH = ("torchcodec",)
 
-# METADATA on PyPI: torchvision 0.26.0 and later refuse CPython 3.14.1; torchaudio names no Python.
-_REFUSES_3_14_1 = version_key("0.26.0")
-_WITHOUT_REQUIRES_PYTHON = ("torchaudio",)
-
-# Wheel URLs in public lock files: torchvision for Windows on Arm is labelled with its commit. Later
-# versions take the last one known.
-_TORCHVISION_COMMITS = {"0.24.0": "e437e35", "0.24.1": "d801a34"}
-
-# Wheel URLs in public lock files: how the triton packages of the index are tagged.
-_TRITON_TAGS = {
-    ("rocm", "linux-x86_64"): "linux_x86_64",
-    ("xpu", "linux-x86_64"): "manylinux_2_27_x86_64.manylinux_2_28_x86_64",
-    ("xpu", "windows-x86_64"): "win_amd64",
-}
+# Wheel URLs in public lock files: torchvision for Windows on Arm is labelled with its commit.
+_TORCHVISION_COMMIT = "d801a34"
 
 # pytorch/test-infra#8000: no file of the index is dated before.
 _DATED_ANEW = "2026-04-27"
@@ -75,8 +63,7 @@ FORBIDDEN = Response(HTTPStatus.FORBIDDEN, "application/xml", b"<Code>AccessDeni
 """What the real index, a bucket without permission to list, says of anything it lacks."""
 
 
-@dataclass(frozen=True)
-class Wheel:
+class Wheel(NamedTuple):
     """A wheel file of the replica; `path` is the real file behind it, None for an invented one."""
 
     index: str
@@ -110,22 +97,23 @@ def page(title: str, links: Iterable[str]) -> Response:
 
 def index_names(facts: Facts, index: str, package: str) -> Iterator[WheelName]:
     """Yield the names of a package's wheels that an index lists, those of the root left out."""
-    if package in _amd_names(facts, index):
+    if package in amd_names(facts, index):
         yield WheelName(package, f"{index.removeprefix('rocm')}.0", "", "py3", "linux_x86_64")
-    for version in _releases_by_version(facts, package):
+    for version in releases_of(facts, package):
         for tag, pythons in facts.wheels(package, version, index).items():
             label = facts.label(package, version, index, platform_of(tag))
             if not label and (package, platform_of(tag)) == ("torchvision", "windows-arm64"):
-                label = _TORCHVISION_COMMITS.get(version, [*_TORCHVISION_COMMITS.values()][-1])
+                label = _TORCHVISION_COMMIT
             yield from (WheelName(package, version, label, python, tag) for python in pythons)
 
 
-def _amd_names(facts: Facts, index: str) -> list[str]:
-    """Return AMD's packages that an index mirrors for its builds, `rocm` itself first."""
+def amd_names(facts: Facts, index: str) -> list[str]:
+    """Return AMD's packages that an index mirrors for its builds."""
     return [package.name for package in facts.amd_packages(index)]
 
 
-def _releases_by_version(facts: Facts, package: str) -> dict[str, list[str]]:
+@cache
+def releases_of(facts: Facts, package: str) -> dict[str, list[str]]:
     """Return each version of torch or a companion -> the releases that it goes with."""
     releases: dict[str, list[str]] = {}
     for release in facts.releases:
@@ -138,53 +126,37 @@ def _releases_by_version(facts: Facts, package: str) -> dict[str, list[str]]:
 def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
     """Return package -> names of the triton wheels in the index root.
 
-    A triton has the CPython tags of the builds that require it, on each of its platforms, as far
-    as the facts do not limit them.
+    A triton has the tags of the builds that require it, as far as the facts do not limit them.
     """
-    names: dict[str, dict[WheelName, None]] = {}
+    names: dict[str, list[WheelName]] = {}
     builds = [(release, build) for release in facts.releases for build in facts.backends(release)]
     for release, build in builds:
         if triton := facts.triton(release, build):
-            tables = facts.wheels(TORCH, release, build).values()
-            pythons = sorted({python for table in tables for python in table})
-            tags = [_TRITON_TAGS[family_of(build), platform] for platform in triton.platforms]
-            names.setdefault(triton.name, {}).update(
-                (WheelName(triton.name, triton.version or release, "", python, tag), None)
-                for tag, python in product(tags, pythons)
-                if {*facts.minors([python])} <= {*triton.pythons}
-            )
-    return {package: [*wheels] for package, wheels in names.items()}
+            for tag, pythons in facts.wheels(TORCH, release, build).items():
+                if platform_of(tag) in triton.platforms:
+                    names.setdefault(triton.name, []).extend(
+                        WheelName(triton.name, triton.version or release, "", python, tag)
+                        for python in pythons
+                        if {*facts.minors([python])} <= {*triton.pythons}
+                    )
+    return names
 
 
 def uploaded(facts: Facts, index: str, name: WheelName) -> str:
     """Return the day that an index gives for a file, empty for what it only mirrors."""
-    releases = _releases_by_version(facts, name.package).get(name.version)
+    releases = releases_of(facts, name.package).get(name.version)
     return max(facts.released(releases[0]), _DATED_ANEW) if index and releases else ""
 
 
+@cache
 def metadata(facts: Facts, index: str, name: WheelName) -> bytes:
-    """Return the METADATA of an invented wheel on an index."""
+    """Return the METADATA of an invented wheel on an index, whatever its Python."""
     version = labelled(name.version, name.label)
     lines = ["Metadata-Version: 2.1", f"Name: {name.package}", f"Version: {version}"]
-    if name.package == "rocm":
-        lines += _rocm_extras(_amd_names(facts, index), version)
-    elif releases := _releases_by_version(facts, name.package).get(name.version):
-        pythons = f">={facts.pythons_of(releases[0])[0]}"
-        if name.package == "torchvision" and version_key(name.version) >= _REFUSES_3_14_1:
-            pythons += ",!=3.14.1"
-        if name.package not in _WITHOUT_REQUIRES_PYTHON:
-            lines.append(f"Requires-Python: {pythons}")
+    if releases := releases_of(facts, name.package).get(name.version):
+        lines.append(f"Requires-Python: >={facts.pythons_of(releases[0])[0]}")
         lines += [f"Requires-Dist: {entry}" for entry in _requires(facts, index, name, releases)]
     return ("\n".join(lines) + "\n").encode()
-
-
-def _rocm_extras(names: Sequence[str], version: str) -> Iterator[str]:
-    """Yield what `rocm` requires: the core, and by extras the libraries and each card's kernels."""
-    _, core, libraries, *devices = names
-    yield f"Requires-Dist: {core}=={version}"
-    for extra, packages in {"libraries": [libraries], "device-all": devices}.items():
-        yield f"Provides-Extra: {extra}"
-        yield from (f'Requires-Dist: {name}=={version} ; extra == "{extra}"' for name in packages)
 
 
 def _requires(facts: Facts, index: str, name: WheelName, releases: Sequence[str]) -> Iterator[str]:
@@ -193,8 +165,9 @@ def _requires(facts: Facts, index: str, name: WheelName, releases: Sequence[str]
     yield from _ODD_REQUIRES.get((package, version, platform), _REQUIRES.get(package, ()))
     if package == TORCH:
         yield from _requires_triton(facts, version, index)
-        if _amd_names(facts, index):
-            yield f"rocm[device-all,libraries]=={index.removeprefix('rocm')}.*"
+        # In reality `rocm` requires the others, by extras.
+        patches = f"{index.removeprefix('rocm')}.*"
+        yield from (f"{part}=={patches}" for part in amd_names(facts, index))
     elif (package, version) in _ODD_TORCH_PINS:
         yield _ODD_TORCH_PINS[package, version]
     elif len(releases) == 1 and package not in _WITHOUT_TORCH:
@@ -224,7 +197,7 @@ class Replica(Server):
     `facts` may be others than the template's: of releases that nobody knows yet, or with any other
     companion. Wheels that are only `likely` are served if it says so. `wheels` are real wheel
     files: each is served in place of the invented wheel of the same package, version, label, Python
-    and platform. A file name that is no wheel's raises `InvalidWheelFilename`.
+    and platform.
     """
 
     def __init__(
@@ -252,37 +225,27 @@ class Replica(Server):
         """What comes before `/cu128` in the view of a flat mirror (uv: `format = "flat"`)."""
         return f"http://{self.host}/flat"
 
-    def indexes(self) -> set[str]:
-        """Return the names of the indexes."""
-        return {*self.facts.all_backends} - {PYPI}
-
-    def packages(self, index: str) -> list[str]:
-        """Return the packages that an index lists, those of the root included."""
-        known = (TORCH, *self.facts.all_companions, *_amd_names(self.facts, index))
-        return sorted({*self._triton, *(name for name in known if self.wheels(index, name))})
-
     def wheels(self, index: str, package: str) -> dict[str, Wheel]:
         """Return file name -> wheel for the wheels of a package that lie on an index."""
         place = index, package
         if place not in self._wheels:
-            self._wheels[place] = {wheel.filename: wheel for wheel in self._build(index, package)}
+            invented = index_names(self.facts, index, package)
+            names = self._triton.get(package, ()) if index == ROOT else invented
+            wheels = [self._wheel(index, name) for name in names]
+            self._wheels[place] = {wheel.filename: wheel for wheel in wheels}
         return self._wheels[place]
 
-    def _build(self, index: str, package: str) -> Iterator[Wheel]:
-        invented = index_names(self.facts, index, package)
-        texts: dict[tuple[str, str, str], bytes] = {}
-        for name in self._triton.get(package, ()) if index == ROOT else invented:
-            if path := self._real.get(_identity(name)):
-                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-                filename = path.name.replace("%2B", "+")
-                yield Wheel(index, filename, sha256, _read_metadata(path), path)
-                continue
-            kind = name.version, name.label, name.platform
-            if kind not in texts:
-                texts[kind] = metadata(self.facts, index, name)
+    def _wheel(self, index: str, name: WheelName) -> Wheel:
+        path = self._real.get(_identity(name))
+        if path is None:
             sha256 = hashlib.sha256(f"{index}/{name}".encode()).hexdigest()
-            day = uploaded(self.facts, index, name)
-            yield Wheel(index, str(name), sha256, texts[kind], day=day)
+            text = metadata(self.facts, index, name._replace(python=""))
+            return Wheel(index, str(name), sha256, text, day=uploaded(self.facts, index, name))
+        with zipfile.ZipFile(path) as archive:
+            files = [file for file in archive.namelist() if file.endswith(".dist-info/METADATA")]
+            text = archive.read(min(files, key=len))
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        return Wheel(index, path.name.replace("%2B", "+"), sha256, text, path)
 
     def answer(self, path: str) -> Response:
         """Return the response to a GET of this path.
@@ -299,16 +262,18 @@ class Replica(Server):
         return self._pages[parts]
 
     def _links(self, view: str, index: str = "", *package: str) -> list[str]:
-        if index not in self.indexes() or view not in ("whl", "flat"):
+        if index not in {*self.facts.all_backends} - {PYPI} or view not in ("whl", "flat"):
             return []
-        packages = package or self.packages(index)
+        known = (TORCH, *self.facts.all_companions, *amd_names(self.facts, index))
+        listed = {*self._triton, *(name for name in known if self.wheels(index, name))}
+        packages = package or sorted(listed)
         if view == "whl" and not package:
             return [f'<a href="{name}/">{name}</a>' for name in packages]
-        places = [(place, name) for name in packages for place in (ROOT, index)]
         return [
             wheel.link(dated=view == "whl")
-            for place in places
-            for wheel in self.wheels(*place).values()
+            for name in packages
+            for place in (ROOT, index)
+            for wheel in self.wheels(place, name).values()
         ]
 
     def _file(self, view: str, *place: str) -> Response:
@@ -318,7 +283,7 @@ class Replica(Server):
         except InvalidWheelFilename:
             return FORBIDDEN
         wheel = wheels.get(filename)
-        if wheel is None or view != "whl" or index not in (ROOT, *self.indexes()):
+        if wheel is None or view != "whl" or index == PYPI:
             return FORBIDDEN
         if filename != place[-1]:
             return Response(HTTPStatus.OK, "text/plain", wheel.metadata)
@@ -327,11 +292,5 @@ class Replica(Server):
         return Response(HTTPStatus.OK, "application/zip", wheel.path.read_bytes())
 
 
-def _identity(name: WheelName) -> tuple[str, ...]:
-    return name.package, name.version, name.label, name.python, name.platform
-
-
-def _read_metadata(wheel: Path) -> bytes:
-    with zipfile.ZipFile(wheel) as archive:
-        names = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        return archive.read(min(names, key=len))
+def _identity(name: WheelName) -> WheelName:
+    return name._replace(platform_tag=name.platform)
