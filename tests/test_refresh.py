@@ -27,7 +27,7 @@ from tools import refresh
 from tools.docs import SUPPORT, support
 from tools.lib import pages
 from tools.lib.facts_file import dump_facts, tables_of, wheels_in
-from tools.lib.pages import active, cuda_build, listing, pairs_in
+from tools.lib.pages import active, cuda_build, listing
 from tools.lib.replica import Replica, index_names, page
 from tools.lib.server import Response
 from tools.lib.wheel_names import parse_wheel_name
@@ -74,7 +74,13 @@ class Index(Replica):
         if key in self.broken:
             return self.broken[key]
         if not key and self.root:
-            names = [*sorted({*self.facts.all_backends} - {PYPI}), "cpu-cxx11-abi", "nightly", "numpy", "torch"]
+            names = [
+                *sorted({*self.facts.all_backends} - {PYPI}),
+                "cpu-cxx11-abi",
+                "nightly",
+                "numpy",
+                "torch",
+            ]
             return html(f'<a href="{name}/">{name}</a>' for name in names)
         return super().answer(path)
 
@@ -87,11 +93,9 @@ class Pypi(Replica):
         data: Data,
         broken: Mapping[str, Response] | None = None,
         requires: Mapping[tuple[str, str], list[str]] | None = None,
-        readme: str = "",
     ) -> None:
         super().__init__(Facts(data))
         self.data = data
-        self.readme = readme
         self.requires_dist = {**REQUIRES, **(requires or {})}
         self.broken = broken or {}
 
@@ -133,7 +137,7 @@ class Pypi(Replica):
             requires = [f'cuda-toolkit[cudart]=={toolkit}; platform_system == "Linux"']
         lines = [f"Name: {name.package}", f"Version: {name.version}"]
         lines += [f"Requires-Dist: {requirement}" for requirement in requires]
-        return "\n".join(["Metadata-Version: 2.1", *lines, "", self.readme]).encode()
+        return "\n".join(["Metadata-Version: 2.1", *lines, ""]).encode()
 
 
 def html(links: Any) -> Response:
@@ -299,12 +303,13 @@ def test_a_pin_counts_more_than_a_day(run: Run) -> None:
     assert Facts(run.data).companions("2.16.0")["torchvision"] == ("0.29.2",)
 
 
-def test_triton_without_a_version_gets_one(run: Run) -> None:
-    world = recent("2.15.0")
-    facts = copy.deepcopy(world)
-    facts["releases"]["2.14.1"]["triton"]["rocm"]["requirement"] = "triton-rocm"
+def test_a_companion_that_goes_with_no_release_waits_for_a_person(run: Run) -> None:
+    facts, world = recent("2.15.0"), recent("2.15.0")
+    world["wheels"]["torchvision"]["0.30.0"] = world["wheels"]["torchvision"]["0.29.2"]
+    world["releases"]["2.15.0"]["companions"]["torchvision"] = "0.30.0"
     assert run.on(facts, Index(world), Pypi(world)) == 0
-    assert same(run, world)
+    assert run.data == facts
+    assert "- torchvision 0.30.0: the releases that it goes with\n" in run.out
 
 
 # --- What was only likely ------------------------------------------------------------------------
@@ -377,89 +382,6 @@ def test_likely_stays_where_a_page_is_not_whole(run: Run, kind: str) -> None:
 
 def halved(response: Response) -> Response:
     return replace(response, body=response.body[: len(response.body) // 2])
-
-
-# --- A companion with several versions for each torch --------------------------------------------
-
-README = """
-Some words on | pipes.
-
-| `torchcodec`       | `torch`            | Python              |
-| ------------------ | ------------------ | ------------------- |
-| `main` / `nightly` | `main` / `nightly` | `>=3.10`, `<=3.14`   |
-| `0.17`             | `>=2.14`             | `>=3.10`, `<=3.14`   |
-| `0.16`             | `2.14`             | `>=3.10`, `<=3.14`   |
-
-| `torch` | `torchcodec` |
-| ------- | ------------ |
-| `9.9`   | `9.9`        |
-"""
-"""The table as torchcodec has it, with other numbers, and a table that is not its own."""
-
-
-def with_torchcodec(data: Data, **pairs: str) -> Data:
-    """Return the facts with torchcodec for some releases (`v2_15_0="0.17.0 0.16.0"`)."""
-    world = copy.deepcopy(data)
-    tables = FULL["wheels"]["torchcodec"]["0.16.0"]
-    world["wheels"]["torchcodec"] = {}
-    for release, versions in pairs.items():
-        name = release.removeprefix("v").replace("_", ".")
-        world["releases"][name]["companions"]["torchcodec"] = versions
-        for version in versions.split():
-            world["wheels"]["torchcodec"][version] = tables
-    return world
-
-
-def versions_of_torchcodec(data: Data) -> dict[str, str]:
-    return {
-        release: entry["companions"].get("torchcodec")
-        for release, entry in data["releases"].items()
-    }
-
-
-def test_pairs_in_a_readme() -> None:
-    assert pairs_in(README, "torchcodec") == {"0.17": ">=2.14", "0.16": "==2.14.*"}
-    assert pairs_in(README, "torchvision") == {}
-
-
-def test_a_new_release_gets_every_version_that_goes_with_it(run: Run) -> None:
-    """Of these 0.16.1 was made for 2.14 alone, and 0.18.0 is newer than the table."""
-    known = {
-        "v2_14_0": "0.18.0 0.17.0 0.16.0",
-        "v2_14_1": "0.18.0 0.17.0 0.16.0",
-        "v2_15_0": "0.18.0 0.17.0",
-    }
-    facts = with_torchcodec(recent("2.15.0"), **known)
-    world = with_torchcodec(world_with_2_16(), **known, v2_16_0="0.18.0 0.17.1 0.17.0 0.16.1")
-    assert run.on(facts, Index(world), Pypi(world, readme=README)) == 0
-    assert versions_of_torchcodec(run.data) == {
-        "2.14.0": "0.18.0 0.17.1 0.17.0 0.16.1 0.16.0",
-        "2.14.1": "0.18.0 0.17.1 0.17.0 0.16.1 0.16.0",
-        "2.15.0": "0.18.0 0.17.1 0.17.0",
-        "2.16.0": "0.17.1 0.17.0",
-    }
-    versions = ("0.16.0", "0.16.1", "0.17.0", "0.17.1", "0.18.0")
-    assert run.data["wheels"]["torchcodec"] == dict.fromkeys(
-        versions, FULL["wheels"]["torchcodec"]["0.16.0"]
-    )
-    assert "- torch 2.15.0: torchcodec 0.17.1" in run.out
-    assert "- torchcodec 0.18.0: whether it goes with torch 2.16.0; the table" in run.out
-
-
-def test_a_version_that_nobody_has_paired_waits_for_a_person(run: Run) -> None:
-    known = {"v2_14_0": "0.17.0", "v2_14_1": "0.17.0"}
-    facts = with_torchcodec(recent("2.15.0"), **known, v2_15_0="0.17.0")
-    world = with_torchcodec(recent("2.15.0"), **known, v2_15_0="0.18.0 0.17.0")
-    assert run.on(facts, Index(world), Pypi(world, readme=README)) == 0
-    assert versions_of_torchcodec(run.data) == versions_of_torchcodec(facts)
-    assert "- torchcodec 0.18.0: whether it goes with torch 2.15.0; the table" in run.out
-
-
-@pytest.mark.parametrize("readme", ["", "| `torchcodec` | `torch` |\n| `0.17` | `2.13` |\n"])
-def test_known_pairs_are_never_lost(run: Run, readme: str) -> None:
-    facts = with_torchcodec(recent("2.15.0"), v2_14_1="0.17.0 0.16.0", v2_15_0="0.17.0")
-    assert run.on(facts, Index(facts), Pypi(facts, readme=readme)) == 0
-    assert run.data == facts
 
 
 # --- What stays ----------------------------------------------------------------------------------

@@ -10,9 +10,8 @@ How it merges:
   each companion, and wheels on the `cpu` index. Pre-releases and post-releases are passed over.
 - A companion's version is the newest that requires exactly this torch. Where none does, it is the
   newest whose requirement admits it, of those published before the next torch.
-- Where METADATA names no torch, but the README in it has a table of pairs (torchcodec), a release
-  has every version that the table pairs with it. A version that is newer than the table is paired
-  by a person.
+- A companion's version that is newer than all that the facts have, and goes with no new release, is
+  paired by a person.
 - What is likely becomes published where a page lists it. Where the page is whole and does not, it
   is struck out. A page that lacks a version that the facts have there is not whole.
 - Indexes are those that the facts know, those that the root page lists beside the packages
@@ -27,16 +26,15 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain, takewhile
+from itertools import chain
 from typing import Any
 from urllib.parse import unquote
 
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tools.lib.facts_file import Wheel, dump_facts, tables_of, tag_order, wheels_in
-from tools.lib.pages import INDEX_NAME, Repository, Wheels, active, cuda_build, exact, pairs_in
+from tools.lib.pages import INDEX_NAME, Repository, Wheels, active, cuda_build, exact
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, backend_key, family_of, version_key
@@ -73,18 +71,20 @@ class Refresh:
     def run(self, more_indexes: Iterable[str]) -> dict[str, Any]:
         """Return the new facts; `more_indexes` are looked for besides those that are known."""
         self.read_pages(more_indexes)
-        tables = {companion: self.table(companion) for companion in self.companions}
         pages = [page for (package, _), page in self.pages.items() if package == TORCH]
         for release in sorted({*chain(*pages)} - {*self.old.releases}, key=version_key):
             if version_key(release) > version_key(self.old.releases[0]):
-                self.add_release(release, [name for name, table in tables.items() if not table])
-        for companion, table in tables.items():
-            self.add_pairs(companion, table)
+                self.add_release(release)
         for release, entry in self.data["releases"].items():
             self.merge(TORCH, release)
             for companion, versions in entry["companions"].items():
                 for version in versions.split():
                     self.merge(companion, version)
+        for companion in self.companions:
+            newest = max(self.data["wheels"][companion], key=version_key)
+            for version in self.on_pypi(companion):
+                if version_key(version) > version_key(newest):
+                    self.say(BY_HAND, f"{companion} {version}: the releases that it goes with")
         self.settle_likely()
         new, known = Facts(self.data), {*self.old.releases, *self.old.all_backends}
         if names := [name for name in (*new.releases, *new.all_backends) if name not in known]:
@@ -111,14 +111,14 @@ class Refresh:
         """Return what PyPI lists of a package."""
         return self.pages.get((package, PYPI), {})
 
-    def add_release(self, release: str, companions: Iterable[str]) -> None:
-        """Add a release with a version of each of these companions, or report what it lacks."""
+    def add_release(self, release: str) -> None:
+        """Add a release with a version of each companion, or report what it lacks."""
         torch = self.on_pypi(TORCH)
         day = uploaded(torch.get(release, {}))
         until = min(
             (later for later in map(uploaded, torch.values()) if later > day), default="9999"
         )
-        paired = {name: self.companion(name, release, until) for name in companions}
+        paired = {name: self.companion(name, release, until) for name in self.companions}
         builds = {
             platform: "" if required is None else cuda_build(required)
             for platform, required in self.pypi.requirements(torch.get(release, {})).items()
@@ -150,48 +150,16 @@ class Refresh:
         for version, wheels in self.on_pypi(companion).items():
             if version_key(version) < version_key(known[0]):
                 break
-            metadata = self.pypi.metadata(wheels)
-            if metadata is None:
+            required = self.pypi.required(wheels)
+            if required is None:
                 return ""
-            needed = [entry for entry in metadata.requires_dist or () if entry.name == TORCH]
+            needed = [entry for entry in required if entry.name == TORCH]
             if release in map(exact, needed):
                 return version
             is_admitted = all(release in requirement.specifier for requirement in needed)
             if is_admitted and not admitted and uploaded(wheels) < until:
                 admitted = version
         return admitted
-
-    def table(self, companion: str) -> dict[str, str]:
-        """Return minor version -> torch (`>=2.11`), of a companion whose METADATA names none."""
-        newest = next(iter(self.on_pypi(companion).values()), None)
-        metadata = self.pypi.metadata(newest) if newest else None
-        if metadata is None or any(entry.name == TORCH for entry in metadata.requires_dist or ()):
-            return {}
-        return pairs_in(metadata.description or "", companion)
-
-    def add_pairs(self, companion: str, table: Mapping[str, str]) -> None:
-        """Add the versions that a table pairs with a release; none is ever lost."""
-        versions = self.on_pypi(companion) if table else {}
-        torch_of = {
-            version: SpecifierSet(torch)
-            for version in versions
-            for minor, torch in table.items()
-            if f"{version}.".startswith(f"{minor}.")
-        }
-        for release, entry in self.data["releases"].items():
-            known = entry["companions"].get(companion, "").split()
-            fitting = [version for version, torch in torch_of.items() if release in torch]
-            new = [version for version in fitting if version not in known]
-            if new:
-                every = sorted([*known, *new], key=version_key, reverse=True)
-                entry["companions"][companion] = " ".join(every)
-                self.say(CHANGED, f"torch {release}: {companion} {', '.join(new)}")
-        newest = max(self.data["releases"], key=version_key)
-        paired = self.data["releases"][newest]["companions"].get(companion, "").split()
-        for version in takewhile(lambda version: version not in torch_of, versions):
-            if version not in paired:
-                text = f"whether it goes with torch {newest}; the table in its README does not say"
-                self.say(BY_HAND, f"{companion} {version}: {text}")
 
     def merge(self, package: str, version: str) -> None:
         """Add the wheels of one version, and report those of the facts that no page lists."""
@@ -200,8 +168,8 @@ class Refresh:
         listed: set[Wheel] = set()
         for (name, index), page in self.pages.items():
             wheels = page.get(version, {}) if name == package else {}
-            is_new = index not in {wheel[0] for wheel in known}
-            if package != TORCH or self.add_triton(version, index, wheels, is_new):
+            is_complete = package != TORCH or self.add_triton(version, index, wheels)
+            if is_complete or index in {wheel[0] for wheel in known}:
                 listed |= {(index, *tags) for tags in wheels}
             self.check_labels(package, version, index, wheels)
         if listed - known:
@@ -222,31 +190,28 @@ class Refresh:
                 line = f"{package} {version} on `{index}`: `labelled_since` of {platform}"
                 self.say(BY_HAND, line)
 
-    def add_triton(self, release: str, index: str, wheels: Wheels, is_new: bool) -> bool:
-        """Complete the triton package that the ROCm or XPU build of a release requires.
+    def add_triton(self, release: str, index: str, wheels: Wheels) -> bool:
+        """Add the triton package that the ROCm or XPU build of a release requires, if it is new.
 
-        False where the build is new and nobody can read its METADATA: it may lack a package.
+        False where nobody can read the METADATA of the build: it may lack a package.
         """
         family, entry = family_of(index), self.data["releases"][release]
-        if not wheels or family not in ("rocm", "xpu"):
+        known = entry.get("triton", {}).get(family, {})
+        platforms = {*known.get("platforms", "").split()}
+        if family not in ("rocm", "xpu") or {platform_of(tag) for tag, _ in wheels} <= platforms:
             return True
-        known = entry.get("triton", {}).get(family, {"requirement": "", "platforms": ""})
-        platforms = {*known["platforms"].split()}
-        is_served = platforms.issuperset(platform_of(tag) for tag, _ in wheels)
-        is_whole = is_served and "==" in known["requirement"]
-        requirements = {} if is_whole and not is_new else self.index.requirements(wheels)
-        if is_new and None in requirements.values():
-            return False
         # Plain `triton` is PyPI's.
-        needed = {
-            platform: requirement
-            for platform, required in requirements.items()
-            for requirement in required or ()
-            if canonicalize_name(requirement.name).endswith(f"triton-{family}")
-        }
-        pins = [(canonicalize_name(entry.name), exact(entry)) for entry in needed.values()]
-        names = [known["requirement"], *("==".join(filter(None, pin)) for pin in pins)]
-        name = next((name for name in names if "==" in name), names[-1])
+        needed = {}
+        for platform, required in self.index.requirements(wheels).items():
+            if required is None:
+                return False
+            for requirement in required:
+                if canonicalize_name(requirement.name).endswith(f"triton-{family}"):
+                    needed[platform] = requirement
+        if not needed:
+            return True
+        first = next(iter(needed.values()))
+        name = "==".join(filter(None, (canonicalize_name(first.name), exact(first))))
         ordered = " ".join(on for on in PLATFORMS if on in platforms | {*needed})
         triton = {**known, "requirement": name, "platforms": ordered}
         pythons = sorted({python for _, python in wheels}, key=lambda python: tag_order("", python))
@@ -255,11 +220,10 @@ class Refresh:
             for python in pythons
             if any(active([requirement], on, python) for on, requirement in needed.items())
         ]
-        if needed and served != pythons:
+        if served != pythons:
             triton["python_tags"] = " ".join(tag for tag in served if not tag.endswith("t"))
-        if triton != known:
-            entry["triton"] = dict(sorted({**entry.get("triton", {}), family: triton}.items()))
-            self.say(CHANGED, f"torch {release}: {name} on {ordered}")
+        entry["triton"] = dict(sorted({**entry.get("triton", {}), family: triton}.items()))
+        self.say(CHANGED, f"torch {release}: {name} on {ordered}")
         return True
 
     def settle_likely(self) -> None:

@@ -20,7 +20,7 @@ from tools.lib.facts_file import tag_order
 from tools.lib.template import PYTHON
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
-from torch_plan.catalog.versions import CPU, PYPI, TORCH, version_key
+from torch_plan.catalog.versions import CPU, PYPI, version_key
 from torch_plan.project.markers import compared
 from torch_plan.urls import masked
 
@@ -70,16 +70,16 @@ class Repository:
 
         return self._read(client.get_project_url(package), get, expected)
 
-    def metadata(self, wheels: Wheels) -> Metadata | None:
-        """Return the METADATA of the first wheel, None if it is not given, or not with its hash.
+    def required(self, wheels: Wheels) -> list[Requirement] | None:
+        """Return what the first wheel requires, None if its METADATA is not given with its hash.
 
         Half of it would read as fewer requirements.
         """
         file = wheels[_first(wheels)]
 
-        def get() -> Metadata:
+        def get() -> list[Requirement]:
             text = self._root.get_package_metadata(file, timeout=TIMEOUT)
-            return Metadata.from_email(text, validate=False)
+            return Metadata.from_email(text, validate=False).requires_dist or []
 
         return self._read(file.metadata_url, get, True)
 
@@ -89,11 +89,9 @@ class Repository:
         for platform in PLATFORMS:
             here = {tags: wheels[tags] for tags in wheels if platform_of(tags[0]) == platform}
             if here:
-                metadata, (_, python) = self.metadata(here), _first(here)
-                needed = metadata.requires_dist or () if metadata else None
-                requirements[platform] = (
-                    None if needed is None else active(needed, platform, python)
-                )
+                required = self.required(here)
+                python = _first(here)[1]
+                requirements[platform] = required and active(required, platform, python)
         return requirements
 
     def _read(self, url: str, get: Callable[[], Answer], expected: bool) -> Answer | None:
@@ -190,18 +188,3 @@ def cuda_build(requirements: Iterable[Requirement]) -> str:
             numbers = exact(requirement).split(".")
             return f"cu{numbers[0]}{numbers[1]}" if len(numbers) > 1 else ""
     return "" if any(name.startswith("nvidia-") for name in names) else CPU
-
-
-def pairs_in(readme: str, companion: str) -> dict[str, str]:
-    """Return minor version -> torch (`>=2.11`, `==2.10.*`) of the tables of pairs in a README."""
-    pairs, is_table = {}, False
-    for line in readme.splitlines():
-        cells = [cell.strip(" `") for cell in line.strip().strip("|").split("|")][:2]
-        if cells == [companion, TORCH]:
-            is_table = True
-        elif "|" not in line:
-            is_table = False
-        elif is_table and (row := re.fullmatch(r"([\d.]+)\|(>=)?([\d.]+)", "|".join(cells))):
-            minor, at_least, torch = row.groups()
-            pairs[minor] = f">={torch}" if at_least else f"=={torch}.*"
-    return pairs

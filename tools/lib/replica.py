@@ -20,10 +20,10 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from packaging.utils import InvalidWheelFilename
@@ -63,7 +63,8 @@ FORBIDDEN = Response(HTTPStatus.FORBIDDEN, "application/xml", b"<Code>AccessDeni
 """What the real index, a bucket without permission to list, says of anything it lacks."""
 
 
-class Wheel(NamedTuple):
+@dataclass(frozen=True)
+class Wheel:
     """A wheel file of the replica; `path` is the real file behind it, None for an invented one."""
 
     index: str
