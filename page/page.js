@@ -21,26 +21,17 @@ let shown = new Set(); // The lines of the last plan, which the next one is comp
 
 // --- The worker ----------------------------------------------------------------------------------
 
-const waiting = new Map();
 const worker = new Worker(script, { type: "module" });
 const broken = new Promise((_, reject) => {
   worker.onerror = () => reject("the worker does not start");
 });
-worker.onmessage = ({ data: { id, said, error } }) => {
-  const { resolve, reject } = waiting.get(id);
-  waiting.delete(id);
-  if (error) reject(error);
-  else resolve(said);
-};
 
-let asked = 0;
-function ask(name, request) {
-  const answer = new Promise((resolve, reject) => {
-    asked += 1;
-    waiting.set(asked, { resolve, reject });
-    worker.postMessage({ id: asked, name, request });
-  });
-  return Promise.race([broken, answer]);
+function ask(name, ...request) {
+  const { port1: answer, port2 } = new MessageChannel();
+  worker.postMessage({ name, request }, [port2]);
+  return Promise.race([broken, new Promise((resolve, reject) => {
+    answer.onmessage = ({ data: { said, error } }) => (error ? reject(error) : resolve(said));
+  })]);
 }
 
 // --- Choices -------------------------------------------------------------------------------------
@@ -134,7 +125,7 @@ async function mark() {
   while (flags.length < chips.length) {
     // A few at a time: the next choice does not wait for the marks of this one.
     const some = chips.slice(flags.length, flags.length + 10).map((chip) => after(chip, true));
-    flags.push(...(await ask("refused", some)));
+    flags.push(...(await ask("refused", ...some)));
     if (mine !== turn) return;
   }
   chips.forEach((chip, at) => strike(chip, flags[at] && !chip.checked));
@@ -243,7 +234,7 @@ async function advise() {
   const why = document.querySelector("#why");
   if (!hardware.value.trim() && !system.value.startsWith("macos")) return;
   why.textContent = "Working it out …";
-  const [change, sentence] = await ask("have", [hardware.value, system.value]);
+  const [change, sentence] = await ask("have", hardware.value, system.value);
   why.textContent = sentence;
   if (change.torch_version) show({ ...choice, ...change });
 }
