@@ -12,8 +12,7 @@ How it merges:
   newest whose requirement admits it, of those published before the next torch.
 - A companion's version that is newer than all that the facts have, and goes with no new release, is
   paired by a person.
-- What is likely becomes published where a page lists it. Where the page is whole and does not, it
-  is struck out. A page that lacks a version that the facts have there is not whole.
+- What is likely becomes published where a page lists it.
 - Indexes are those that the facts know, those that the root page lists beside the packages
   (pytorch/test-infra, `s3_management/manage_v2.py`; a mirror may have none), and `--index`.
 """
@@ -30,14 +29,13 @@ from itertools import chain
 from typing import Any
 from urllib.parse import unquote
 
-from packaging.utils import canonicalize_name
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from tools.lib.facts_file import Wheel, dump_facts, tables_of, tag_order, wheels_in
-from tools.lib.pages import INDEX_NAME, Repository, Wheels, active, cuda_build, exact
+from tools.lib.facts_file import Wheel, dump_facts, tables_of, wheels_in
+from tools.lib.pages import INDEX_NAME, Repository, Wheels, cuda_build, exact
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
-from torch_plan.catalog.platforms import PLATFORMS, platform_of
-from torch_plan.catalog.versions import CPU, PYPI, TORCH, backend_key, family_of, version_key
+from torch_plan.catalog.platforms import platform_of
+from torch_plan.catalog.versions import CPU, PYPI, TORCH, backend_key, version_key
 
 CHANGED = "Changed"
 BY_HAND = "To do by hand"
@@ -58,13 +56,6 @@ class Refresh:
         self.index = Repository(index_url, self.report[UNREAD])
         self.pypi = Repository(pypi_url, self.report[UNREAD])
         self.companions = self.old.all_companions
-        self.places = {
-            (package, index)
-            for package, versions in data["wheels"].items()
-            for tables in versions.values()
-            for index, _, _ in wheels_in(tables)
-        }
-        """Package and index, wherever the facts have wheels."""
         self.pages: dict[tuple[str, str], dict[str, Wheels]] = {}
         """Package and index -> what is listed there, by version."""
 
@@ -100,12 +91,18 @@ class Refresh:
         """Read the pages of all packages, on PyPI and on every index."""
         named = filter(INDEX_NAME.fullmatch, self.index.names())
         indexes = {PYPI, *self.old.all_backends, *named, *more_indexes}
+        expected = {
+            (package, index)
+            for package, versions in self.data["wheels"].items()
+            for version in versions
+            for index in self.old.published.indexes(package, version)
+        }
         for index in sorted(indexes, key=backend_key):
-            for package in (TORCH, *self.companions):
+            for place in ((package, index) for package in (TORCH, *self.companions)):
                 repository = self.pypi if index == PYPI else self.index
-                page = repository.listing(index, package, (package, index) in self.places)
+                page = repository.listing(*place, place in expected)
                 if page is not None:
-                    self.pages[package, index] = page
+                    self.pages[place] = page
 
     def on_pypi(self, package: str) -> dict[str, Wheels]:
         """Return what PyPI lists of a package."""
@@ -115,9 +112,8 @@ class Refresh:
         """Add a release with a version of each companion, or report what it lacks."""
         torch = self.on_pypi(TORCH)
         day = uploaded(torch.get(release, {}))
-        until = min(
-            (later for later in map(uploaded, torch.values()) if later > day), default="9999"
-        )
+        later = [other for other in map(uploaded, torch.values()) if other > day]
+        until = min(later, default="9999")
         paired = {name: self.companion(name, release, until) for name in self.companions}
         builds = {
             platform: "" if required is None else cuda_build(required)
@@ -168,9 +164,7 @@ class Refresh:
         listed: set[Wheel] = set()
         for (name, index), page in self.pages.items():
             wheels = page.get(version, {}) if name == package else {}
-            is_complete = package != TORCH or self.add_triton(version, index, wheels)
-            if is_complete or index in {wheel[0] for wheel in known}:
-                listed |= {(index, *tags) for tags in wheels}
+            listed |= {(index, *tags) for tags in wheels}
             self.check_labels(package, version, index, wheels)
         if listed - known:
             versions[version] = tables_of(known | listed)
@@ -190,65 +184,24 @@ class Refresh:
                 line = f"{package} {version} on `{index}`: `labelled_since` of {platform}"
                 self.say(BY_HAND, line)
 
-    def add_triton(self, release: str, index: str, wheels: Wheels) -> bool:
-        """Add the triton package that the ROCm or XPU build of a release requires, if it is new.
-
-        False where nobody can read the METADATA of the build: it may lack a package.
-        """
-        family, entry = family_of(index), self.data["releases"][release]
-        known = entry.get("triton", {}).get(family, {})
-        platforms = {*known.get("platforms", "").split()}
-        if family not in ("rocm", "xpu") or {platform_of(tag) for tag, _ in wheels} <= platforms:
-            return True
-        # Plain `triton` is PyPI's.
-        needed = {}
-        for platform, required in self.index.requirements(wheels).items():
-            if required is None:
-                return False
-            for requirement in required:
-                if canonicalize_name(requirement.name).endswith(f"triton-{family}"):
-                    needed[platform] = requirement
-        if not needed:
-            return True
-        first = next(iter(needed.values()))
-        name = "==".join(filter(None, (canonicalize_name(first.name), exact(first))))
-        ordered = " ".join(on for on in PLATFORMS if on in platforms | {*needed})
-        triton = {**known, "requirement": name, "platforms": ordered}
-        pythons = sorted({python for _, python in wheels}, key=lambda python: tag_order("", python))
-        served = [
-            python
-            for python in pythons
-            if any(active([requirement], on, python) for on, requirement in needed.items())
-        ]
-        if served != pythons:
-            triton["python_tags"] = " ".join(tag for tag in served if not tag.endswith("t"))
-        entry["triton"] = dict(sorted({**entry.get("triton", {}), family: triton}.items()))
-        self.say(CHANGED, f"torch {release}: {name} on {ordered}")
-        return True
-
     def settle_likely(self) -> None:
-        """Strike out what is likely on an index whose pages are whole: it is published, or not."""
-        old, new = self.old.published, Facts(self.data).published
-        open_still = []
+        """Strike out what was likely and is published."""
+        published, open_still = Facts(self.data).published, []
         for entry in self.data["likely"]:
             release, index = entry["release"], entry["index"]
-            page = self.pages.get((TORCH, index), {})
-            is_whole = all(place in self.pages for place in self.places if place[1] == index)
-            known = [name for name in old.releases if old.wheels(TORCH, name, index)]
-            if release not in old.releases or not is_whole or not page.keys() >= {*known}:
-                open_still.append(entry)
-                continue
-            lacking = {*entry["platforms"].split()} - {*new.platforms(TORCH, release, index)}
-            for platform in sorted(lacking):
-                line = f"torch {release} on `{index}`: none for {platform}, which was likely"
-                self.say(CHANGED, line)
+            there = published.platforms(TORCH, release, index)
+            lacking = " ".join(name for name in entry["platforms"].split() if name not in there)
+            if lacking:
+                open_still.append({**entry, "platforms": lacking})
+                if release in self.pages.get((TORCH, index), {}):
+                    line = f"torch {release} on `{index}`: none for {lacking}, which was likely"
+                    self.say(BY_HAND, line)
         self.data["likely"] = open_still
 
     def text(self) -> str:
         """Return what the run did and did not, in Markdown."""
-        parts = (
-            [] if self.report[CHANGED] else [f"Nothing to change after {len(self.pages)} pages."]
-        )
+        nothing = f"Nothing to change after {len(self.pages)} pages."
+        parts = [] if self.report[CHANGED] else [nothing]
         for title, entries in self.report.items():
             if entries:
                 lines = "\n".join(f"- {entry}" for entry in dict.fromkeys(entries))

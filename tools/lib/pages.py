@@ -54,7 +54,7 @@ class Repository:
         page = self._read(root.endpoint, lambda: root.get_index_page(TIMEOUT), False)
         return page.projects if page else []
 
-    def listing(self, index: str, package: str, expected: bool) -> dict[str, Wheels] | None:
+    def listing(self, package: str, index: str, expected: bool) -> dict[str, Wheels] | None:
         """Return version -> wheels of a package on an index, None where its page cannot be read.
 
         A page that is not there is recorded only if it was `expected`.
