@@ -297,7 +297,5 @@ if (location.hash) {
   follow();
 } else {
   choice = tidy({});
-  shown = new Set([...result.querySelectorAll("[data-line]")].map((line) => line.textContent));
-  fill();
-  done();
+  display({ answers: defaults, html: result.innerHTML });
 }

@@ -561,19 +561,6 @@ def package(filename: str, url: str = "/files/x") -> DistributionPackage:
     [
         (["filelock"], "cpu", "cpu", "cpu"),
         (
-            ['nvidia-cuda-runtime-cu11 (==11.7.99) ; platform_system == "Linux"'],
-            *("cu117", "cu117", "cpu"),
-        ),
-        (
-            [
-                'nvidia-cublas-cu12==12.8.4.1; platform_system == "Linux" and '
-                'platform_machine == "x86_64"',
-                'nvidia-cuda-runtime-cu12==12.8.90; platform_system == "Linux" and '
-                'platform_machine == "x86_64"',
-            ],
-            *("cu128", "cpu", "cpu"),
-        ),
-        (
             [
                 'cuda-toolkit[cublas,cudart]==13.2.2; platform_system == "Linux"',
                 'nvidia-cudnn-cu13==9.26.0.51; platform_system == "Linux"',
@@ -582,6 +569,7 @@ def package(filename: str, url: str = "/files/x") -> DistributionPackage:
         ),
         (['cuda-toolkit>=13.2; sys_platform == "linux"'], "", "", "cpu"),
         (['nvidia-cudnn-cu13==9.26; sys_platform == "linux"'], "", "", "cpu"),
+        (['nvidia-cudnn-cu13; platform_machine == "x86_64"'], "", "cpu", "cpu"),
     ],
 )
 def test_build_behind_a_wheel_of_pypi(

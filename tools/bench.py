@@ -22,8 +22,8 @@ from statistics import median
 import tomli_w
 from tabulate import tabulate
 
+from tools.docs import with_parts
 from tools.lib.lock import find_uv, run_uv
-from tools.lib.markdown import with_parts
 from tools.lib.replica import Replica
 from tools.lib.template import ROOT, empty_config
 from torch_plan.catalog.facts import load_facts

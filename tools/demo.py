@@ -1,7 +1,7 @@
 """Make a project, lock it and run its smoke test: `python -m tools.demo [key=value …]`.
 
 Where PyTorch's index does not answer, a replica of it on loopback takes its place: uv makes the
-lock all the same, and it says which wheel each platform gets. Where pip finds a real CPU wheel of
+lock all the same, and it says which build each platform gets. Where pip finds a real CPU wheel of
 torch for the running Python, the replica holds it: then that is installed, and the smoke test runs.
 """
 
@@ -18,7 +18,7 @@ import requests
 from cookiecutter.exceptions import CookiecutterException
 from cookiecutter.main import cookiecutter
 
-from tools.lib.lock import UvError, installed, locked_wheels, run_uv
+from tools.lib.lock import UvError, installed, run_uv
 from tools.lib.real_wheel import real_cpu_wheel
 from tools.lib.replica import Replica
 from tools.lib.template import PYTHON, ROOT
@@ -112,22 +112,18 @@ def generate(
 
 
 def report(project: Path, plan: Plan) -> int:
-    """Print a table: option, platform, the wheel of torch that uv would install there.
+    """Print a table: option, platform, the build of torch that uv would install there.
 
     Returns 1 where there is no lock, which the hook has explained, else 0.
     """
     if not Path(project, "uv.lock").exists():
         return 1
-    python = (PYTHON if PYTHON in plan.pythons else plan.python).replace(".", "")
     print()
     for option in plan.options:
         for cell in option.cells:
             version = installed(project, cell.platform, *option.sync)[TORCH]
-            names = locked_wheels(project, TORCH, version, cell.platform)
-            wheel = next(
-                (str(name) for name in names if name.python == f"cp{python}"), f"torch {version}"
-            )
-            print(f"{option.name + '  ' if plan.selector else ''}{cell.platform:<15} {wheel}")
+            name = f"{option.name}  " if plan.selector else ""
+            print(f"{name}{cell.platform:<15} torch {version}")
     return 0
 
 

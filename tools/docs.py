@@ -7,11 +7,12 @@ builds. A test fails where one of them is older.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 
 from tabulate import tabulate
 
 from tools.lib.facts_file import dump_facts
-from tools.lib.markdown import with_parts
 from tools.lib.template import ROOT
 from torch_plan.answers.records import NO_COMPANIONS
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
@@ -67,6 +68,19 @@ def support(page: str, facts: Facts) -> str:
         ),
     }
     return with_parts(page, parts)
+
+
+def with_parts(page: str, parts: Mapping[str, str]) -> str:
+    """Return a page with new parts: each stands between `<!-- name -->` and `<!-- end -->`.
+
+    Raises `KeyError` for a part that the page has no place for.
+    """
+    for name, text in parts.items():
+        place = re.search(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", page, re.DOTALL)
+        if place is None:
+            raise KeyError(f"the page has no place for {name}")
+        page = f"{page[: place.start()]}\n{text}\n\n{page[place.end() :]}"
+    return page
 
 
 def row(facts: Facts, release: str) -> list[str]:

@@ -32,7 +32,7 @@ from urllib.parse import unquote
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tools.lib.facts_file import Wheel, dump_facts, tables_of, wheels_in
-from tools.lib.pages import INDEX_NAME, Repository, Wheels, cuda_build, exact
+from tools.lib.pages import INDEX_NAME, Repository, Wheels, exact
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.platforms import platform_of
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, backend_key, version_key
@@ -115,10 +115,7 @@ class Refresh:
         later = [other for other in map(uploaded, torch.values()) if other > day]
         until = min(later, default="9999")
         paired = {name: self.companion(name, release, until) for name in self.companions}
-        builds = {
-            platform: "" if required is None else cuda_build(required)
-            for platform, required in self.pypi.requirements(torch.get(release, {})).items()
-        }
+        builds = self.pypi.builds(torch.get(release, {}))
         needed = {
             "the day of its upload to PyPI": day,
             "wheels on the `cpu` index": self.pages.get((TORCH, CPU), {}).get(release),

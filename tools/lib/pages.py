@@ -50,8 +50,7 @@ class Repository:
 
     def names(self) -> list[str]:
         """Return what the root page lists: packages, and on the PyTorch index folders as well."""
-        root = self._root
-        page = self._read(root.endpoint, lambda: root.get_index_page(TIMEOUT), False)
+        page = self._read(self._root.endpoint, lambda: self._root.get_index_page(TIMEOUT), False)
         return page.projects if page else []
 
     def listing(self, package: str, index: str, expected: bool) -> dict[str, Wheels] | None:
@@ -83,16 +82,16 @@ class Repository:
 
         return self._read(file.metadata_url, get, True)
 
-    def requirements(self, wheels: Wheels) -> dict[str, list[Requirement] | None]:
-        """Return platform -> what is required there, None where METADATA is not given."""
-        requirements: dict[str, list[Requirement] | None] = {}
+    def builds(self, wheels: Wheels) -> dict[str, str]:
+        """Return platform -> the build behind its wheel, empty where METADATA does not tell."""
+        builds = {}
         for platform in PLATFORMS:
             here = {tags: wheels[tags] for tags in wheels if platform_of(tags[0]) == platform}
             if here:
                 required = self.required(here)
-                python = _first(here)[1]
-                requirements[platform] = required and active(required, platform, python)
-        return requirements
+                needed = active(required or (), platform, _first(here)[1])
+                builds[platform] = "" if required is None else cuda_build(needed)
+        return builds
 
     def _read(self, url: str, get: Callable[[], Answer], expected: bool) -> Answer | None:
         if self._is_down:
@@ -179,12 +178,11 @@ def exact(requirement: Requirement) -> str:
 def cuda_build(requirements: Iterable[Requirement]) -> str:
     """Return the build behind a wheel of PyPI: `cu132` for `cuda-toolkit==13.2.2`, else `cpu`.
 
-    Until torch 2.10 the wheels pin `nvidia-cuda-runtime-cu12`, since 2.11 `cuda-toolkit`. Empty
-    where there is something of NVIDIA's, and neither of the two is pinned.
+    Empty where there is something of NVIDIA's, and no `cuda-toolkit`, which PyPI's wheels pin since
+    torch 2.11.
     """
     names = {canonicalize_name(requirement.name): requirement for requirement in requirements}
-    for name, requirement in names.items():
-        if name == "cuda-toolkit" or name.startswith("nvidia-cuda-runtime"):
-            numbers = exact(requirement).split(".")
-            return f"cu{numbers[0]}{numbers[1]}" if len(numbers) > 1 else ""
+    if "cuda-toolkit" in names:
+        numbers = exact(names["cuda-toolkit"]).split(".")
+        return f"cu{numbers[0]}{numbers[1]}" if len(numbers) > 1 else ""
     return "" if any(name.startswith("nvidia-") for name in names) else CPU
