@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +46,6 @@ REPOSITORY = DOCS.removesuffix("/blob/main/docs")
 
 PROJECT = "{{cookiecutter.project_slug}}"
 """The folder of the files of a new project."""
-
-COMPILED = ROOT / "page/compiled"
-"""The templates as Python runs them, where `compile.mjs` has put them."""
 
 NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that every command and every link names: their defaults change with the time."""
@@ -101,19 +97,16 @@ def problems_of(choice: Mapping[str, str]) -> list[Problem]:
 def command_of(choice: Mapping[str, str]) -> list[str]:
     """Return the words that start a project, quoted for sh, cmd and PowerShell."""
     answers = answers_of(choice)
-    named = [key for key in answers if key in choice or key in NAMED]
-    words = ["uvx", "cookiecutter", TEMPLATE, "--no-input"]
-    return [shell_line([word]) for word in [*words, *(f"{key}={answers[key]}" for key in named)]]
+    words = [f"{key}={answers[key]}" for key in answers if key in choice or key in NAMED]
+    return [shell_line([word]) for word in ("uvx", "cookiecutter", TEMPLATE, "--no-input", *words)]
 
 
 def adopt_command_of(choice: Mapping[str, str]) -> str:
     """Return the command that changes a project that exists; its Pythons are its own."""
     answers = answers_of(choice)
     named = ["torch_version", "torch_backend", *(key for key in _ADOPTED if key in choice)]
-    words = [f"{key}={answers[key]}" for key in named]
-    return shell_line(
-        ["uvx", "--from", f"git+{REPOSITORY}", "uv-torch-adopt", ".", *words, "--write"]
-    )
+    program = ("uvx", "--from", f"git+{REPOSITORY}", "uv-torch-adopt", ".")
+    return shell_line([*program, *(f"{key}={answers[key]}" for key in named), "--write"])
 
 
 def part_of(pyproject: str) -> str:
@@ -152,13 +145,15 @@ def alone(plan: Plan) -> list[tuple[str, str, str]]:
 
 @cache
 def _environment() -> Environment:
+    # The templates as Python runs them, where `compile.mjs` has put them.
+    compiled = ROOT / "page/compiled"
     # As cookiecutter sets Jinja up; what it renders is no HTML.
     environment = Environment(
         loader=FileSystemLoader([ROOT, ROOT / "templates", ROOT / "page"]),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
-        bytecode_cache=FileSystemBytecodeCache(str(COMPILED)) if COMPILED.exists() else None,
+        bytecode_cache=FileSystemBytecodeCache(str(compiled)) if compiled.exists() else None,
     )
     environment.filters.update(code=code, markdown=markdown, toml=toml, toml_key=toml_key)
     environment.globals.update(author_of=author, needs_of=needs_of, toolkit=toolkit)
@@ -196,10 +191,9 @@ def files_of(choice: Mapping[str, str]) -> dict[str, str]:
         "template_version": VERSION,
         "torch_plan": lambda _: plan,
     }
-    for path in sorted(folder.rglob("*")):
-        place = environment.from_string(path.relative_to(folder).as_posix())
-        name = place.render(given)
-        if path.is_file() and not name.endswith("/") and name:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = environment.from_string(path.relative_to(folder).as_posix()).render(given)
+        if name and not name.endswith("/"):
             template = environment.get_template(path.relative_to(ROOT).as_posix())
             files[name] = template.render(given)
     return files
@@ -240,29 +234,21 @@ def _refusal(choice: Mapping[str, str], answers: ProperAnswers) -> dict[str, Any
     for reason, alike in reasons.items():
         first, *others = [search.working_ways(one, problems, accepted) for one in alike]
         ways = [way for way in first if all(way in other for other in others)]
-        heading = _joined([problem.heading for problem in alike])
+        heading = ", ".join(problem.heading for problem in alike)
         cards.append((heading, reason, _buttons(ways, answers)[:OFFERED]))
     every = {key: value for key, value in accepted.items() if value != search.given.get(key)}
     is_one_more = len(cards) > 1 or not cards[0][-1]
     return {"cards": cards, "every": _buttons([every], answers) if is_one_more else []}
 
 
-def _joined(headings: Sequence[str]) -> str:
-    """Return headings as one, with all the words of a place where they differ."""
-    columns = zip_longest(*(heading.split() for heading in headings), fillvalue="")
-    return " ".join(" ".join(dict.fromkeys(column)) for column in columns)
-
-
 def _buttons(ways: Iterable[Way], answers: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the change that each way makes, as JSON, and what its button says; each once."""
-    changes = [{key: value for key, value in way.items() if value != answers[key]} for way in ways]
-    labels = {
-        json.dumps(change): ", ".join(
-            _said(key, answers[key], value) for key, value in change.items()
-        )
-        for change in changes
-        if change
-    }
+    labels = {}
+    for way in ways:
+        change = {key: value for key, value in way.items() if value != answers[key]}
+        said = [_said(key, answers[key], value) for key, value in change.items()]
+        if change:
+            labels[json.dumps(change)] = ", ".join(said)
     return list(labels.items())
 
 

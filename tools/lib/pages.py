@@ -181,7 +181,7 @@ def cuda_build(requirements: Iterable[Requirement]) -> str:
     Empty where there is something of NVIDIA's, and no `cuda-toolkit`, which PyPI's wheels pin since
     torch 2.11.
     """
-    names = {canonicalize_name(requirement.name): requirement for requirement in requirements}
+    names: dict[str, Requirement] = {canonicalize_name(one.name): one for one in requirements}
     if "cuda-toolkit" in names:
         numbers = exact(names["cuda-toolkit"]).split(".")
         return f"cu{numbers[0]}{numbers[1]}" if len(numbers) > 1 else ""

@@ -4,15 +4,13 @@ As the real one, it has HTML pages only, 403 for whatever it lacks, and a PEP 65
 beside every wheel. The wheels are invented and have no content (403 as well): locking needs names
 and metadata only. Real wheel files can be put in, and are then served whole.
 
-What it leaves out, on purpose:
-- the nvidia packages and plain triton of the CUDA builds, and Intel's runtime of the XPU builds:
-  in reality they all come from PyPI, so no wheel here declares them;
-- pages of the index root: only the triton packages' files lie there.
+It leaves out what comes from PyPI in reality (the nvidia packages and plain triton of the CUDA
+builds, Intel's runtime of the XPU builds): no wheel here declares that. Only the triton packages'
+files lie in the index root, which has no pages.
 
-Torch and its companions carry their upload times, as the real index gives them since April 2026,
-when it dated all older files anew; what it only mirrors carries none, and neither does the flat
-view. That is more generous than a real flat mirror otherwise: its links carry hashes and metadata,
-and the triton packages are among them.
+Torch and its companions carry their upload times, as the real index gives them since April 2026;
+what it only mirrors carries none, and neither does the flat view. That is more generous than a real
+flat mirror otherwise: its links carry hashes and metadata, and triton is among them.
 """
 
 from __future__ import annotations
@@ -46,18 +44,12 @@ _REQUIRES = {
 # METADATA on PyPI: torchvision 0.19.0 differs by platform.
 _ODD_REQUIRES = {("torchvision", "0.19.0", "windows-x86_64"): ("numpy<2", "pillow")}
 
-# METADATA on PyPI: these name no exact torch, or none at all.
-_ODD_TORCH_PINS = {
-    ("torchvision", "0.29.1"): "torch>=2.14.0",
-    ("torchvision", "0.29.2"): "torch>=2.14.0",
-}
-_WITHOUT_TORCH = ("torchcodec",)
+# METADATA on PyPI: what requires no exact torch, though it goes with one release, or none at all.
+_OPEN_TORCH = {("torchvision", "0.29.1"), ("torchvision", "0.29.2")}
+_WITHOUT_TORCH = "torchcodec"
 
 # Wheel URLs in public lock files: torchvision for Windows on Arm is labelled with its commit.
 _TORCHVISION_COMMIT = "d801a34"
-
-# pytorch/test-infra#8000: no file of the index is dated before.
-_DATED_ANEW = "2026-04-27"
 
 FORBIDDEN = Response(HTTPStatus.FORBIDDEN, "application/xml", b"<Code>AccessDenied</Code>\n")
 """What the real index, a bucket without permission to list, says of anything it lacks."""
@@ -144,9 +136,12 @@ def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
 
 
 def uploaded(facts: Facts, index: str, name: WheelName) -> str:
-    """Return the day that an index gives for a file, empty for what it only mirrors."""
+    """Return the day that an index gives for a file, empty for what it only mirrors.
+
+    All older files were dated anew (pytorch/test-infra#8000).
+    """
     releases = releases_of(facts, name.package).get(name.version)
-    return max(facts.released(releases[0]), _DATED_ANEW) if index and releases else ""
+    return max(facts.released(releases[0]), "2026-04-27") if index and releases else ""
 
 
 @cache
@@ -169,24 +164,20 @@ def _requires(facts: Facts, index: str, name: WheelName, releases: Sequence[str]
         # In reality `rocm` requires the others, by extras.
         patches = f"{index.removeprefix('rocm')}.*"
         yield from (f"{part}=={patches}" for part in amd_names(facts, index))
-    elif (package, version) in _ODD_TORCH_PINS:
-        yield _ODD_TORCH_PINS[package, version]
-    elif len(releases) == 1 and package not in _WITHOUT_TORCH:
+    elif (package, version) in _OPEN_TORCH:
+        yield "torch>=2.14.0"
+    elif len(releases) == 1 and package != _WITHOUT_TORCH:
         yield f"torch=={releases[0]}"
 
 
 def _requires_triton(facts: Facts, release: str, backend: str) -> Iterator[str]:
-    triton = facts.triton(release, backend)
-    if triton is None:
-        return
-    markers = []
-    if all(platform.startswith("linux-") for platform in triton.platforms):
-        markers.append('platform_system == "Linux"')
-    lacking = [python for python in facts.pythons_of(release) if python not in triton.pythons]
-    if lacking:
-        markers.append(f'python_version < "{lacking[0]}"')
-    marker = f" ; {' and '.join(markers)}" if markers else ""
-    yield f"{triton.name}=={triton.version or release}{marker}"
+    if triton := facts.triton(release, backend):
+        is_linux = all(platform.startswith("linux-") for platform in triton.platforms)
+        lacking = [python for python in facts.pythons_of(release) if python not in triton.pythons]
+        markers = ['platform_system == "Linux"'] if is_linux else []
+        markers += [f'python_version < "{python}"' for python in lacking[:1]]
+        marker = f" ; {' and '.join(markers)}" if markers else ""
+        yield f"{triton.name}=={triton.version or release}{marker}"
 
 
 # --- The server ----------------------------------------------------------------------------------
@@ -249,11 +240,7 @@ class Replica(Server):
         return Wheel(index, path.name.replace("%2B", "+"), sha256, text, path)
 
     def answer(self, path: str) -> Response:
-        """Return the response to a GET of this path.
-
-        Every response is decided here, so this is the method to override for an index of another
-        kind.
-        """
+        """Return the response to a GET of this path, which another kind of index overrides."""
         parts = tuple(unquote(urlsplit(path).path).strip("/").split("/"))
         if parts[-1].endswith((".whl", ".metadata")):
             return self._file(*parts)
@@ -280,15 +267,15 @@ class Replica(Server):
     def _file(self, view: str, *place: str) -> Response:
         index, filename = "/".join(place[:-1]), place[-1].removesuffix(".metadata")
         try:
-            wheels = self.wheels(index, parse_wheel_name(filename).package)
+            package = parse_wheel_name(filename).package
         except InvalidWheelFilename:
             return FORBIDDEN
-        wheel = wheels.get(filename)
+        wheel = self.wheels(index, package).get(filename)
         if wheel is None or view != "whl" or index == PYPI:
             return FORBIDDEN
         if filename != place[-1]:
             return Response(HTTPStatus.OK, "text/plain", wheel.metadata)
-        if not wheel.path:
+        if wheel.path is None:
             return FORBIDDEN
         return Response(HTTPStatus.OK, "application/zip", wheel.path.read_bytes())
 
