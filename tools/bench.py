@@ -28,6 +28,8 @@ from tools.lib.replica import Replica
 from tools.lib.template import ROOT, empty_config
 from torch_plan.catalog.facts import load_facts
 
+SLUG = "my-ml-project"
+
 GUIDE_ANSWERS = {
     "torch_version": "2.9.1",
     "python_version": "3.10",
@@ -74,7 +76,7 @@ def imported() -> float:
 
 def lock_added(folder: Path, url: str) -> float:
     """Return what a lock adds to generation."""
-    lock = folder / "my-ml-project/uv.lock"
+    lock = folder / SLUG / "uv.lock"
     lock.unlink(missing_ok=True)
     generate = partial(render, ROOT, folder, torch_backend="cpu", pytorch_index=url, git="no")
     with_lock = generate(after_generation="lock")
@@ -110,41 +112,30 @@ def cold_lock(project: Path) -> float:
 def main() -> None:
     """Measure, print the table, and write it into the page."""
     with tempfile.TemporaryDirectory() as name, Replica() as replica:
-        folder, lock, least = Path(name), Path(name, "lock"), Path(name, "least")
+        folder = Path(name)
         # Modules are compiled, as every day; and what is thrown away is in nobody's cache.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
         os.environ["COOKIECUTTER_CONFIG"] = str(empty_config(folder))
         os.environ["UV_CACHE_DIR"] = str(folder / "uv")
-        write(least / "cookiecutter.json", '{"name": "one"}\n')
-        write(least / "{{cookiecutter.name}}/README.md", "# {{ cookiecutter.name }}\n")
+        write(folder / "least/cookiecutter.json", '{"name": "one"}\n')
+        write(folder / "least/{{cookiecutter.name}}/README.md", "# {{ cookiecutter.name }}\n")
+        run = partial(render, ROOT, folder / "run", after_generation="nothing", git="no")
+        least_run = partial(render, folder / "least", folder / "run")
+        lock = partial(lock_added, folder / "lock", replica.url)
+        bare_lock = partial(milliseconds, find_uv(), "lock", "--project", folder / f"lock/{SLUG}")
         render(ROOT, folder, **GUIDE_ANSWERS, after_generation="nothing", git="no")
-        ours, guide = folder / "my-ml-project", folder / "guide"
         # Rendered for the official index, of which the template knows what it has.
         official = load_facts().pytorch_mirrors["official"].url
-        text = (ours / "pyproject.toml").read_text(encoding="utf-8").replace(official, replica.url)
-        write(ours / "pyproject.toml", text)
-        write(guide / "pyproject.toml", guide_project(text, replica.url))
+        text = (folder / SLUG / "pyproject.toml").read_text("utf-8").replace(official, replica.url)
+        write(folder / SLUG / "pyproject.toml", text)
+        write(folder / "guide/pyproject.toml", guide_project(text, replica.url))
+        cold_locks = (partial(cold_lock, folder / project) for project in (SLUG, "guide"))
         rows = [
-            row(
-                "a run of cookiecutter, against a template of one file",
-                1.25,
-                partial(render, ROOT, folder / "render", after_generation="nothing", git="no"),
-                partial(render, least, folder / "render"),
-            ),
+            row("a run of cookiecutter, against a template of one file", 1.25, run, least_run),
             row("an import of `torch_plan`, against 30 ms", 1, imported, lambda: 30),
-            row(
-                "the lock in generation, against a bare `uv lock`",
-                1.1,
-                partial(lock_added, lock, replica.url),
-                partial(milliseconds, find_uv(), "lock", "--project", lock / "my-ml-project"),
-            ),
-            row(
-                "a cold lock, against that of uv's guide",
-                1,
-                partial(cold_lock, ours),
-                partial(cold_lock, guide),
-            ),
+            row("the lock in generation, against a bare `uv lock`", 1.1, lock, bare_lock),
+            row("a cold lock, against that of uv's guide", 1, *cold_locks),
         ]
     head = ("what", "here", "compared with", "ratio", "target", "")
     table = tabulate(rows, head, tablefmt="pipe", disable_numparse=True)

@@ -7,7 +7,6 @@ builds. A test fails where one of them is older.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 
 from tabulate import tabulate
@@ -76,10 +75,11 @@ def with_parts(page: str, parts: Mapping[str, str]) -> str:
     Raises `KeyError` for a part that the page has no place for.
     """
     for name, text in parts.items():
-        place = re.search(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", page, re.DOTALL)
-        if place is None:
+        start, end = f"<!-- {name} -->\n", "<!-- end -->"
+        before, found, rest = page.partition(start)
+        if not found:
             raise KeyError(f"the page has no place for {name}")
-        page = f"{page[: place.start()]}\n{text}\n\n{page[place.end() :]}"
+        page = f"{before}{start}\n{text}\n\n{end}{rest.partition(end)[2]}"
     return page
 
 

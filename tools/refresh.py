@@ -9,7 +9,7 @@ How it merges:
 - A release is added whole or not at all: day, the build behind each of PyPI's wheels, a version of
   each companion, and wheels on the `cpu` index. Pre-releases and post-releases are passed over.
 - A companion's version is the newest that requires exactly this torch. Where none does, it is the
-  newest whose requirement admits it, of those published before the next torch.
+  newest whose requirement admits it.
 - A companion's version that is newer than all that the facts have, and goes with no new release, is
   paired by a person.
 - What is likely becomes published where a page lists it.
@@ -110,12 +110,11 @@ class Refresh:
 
     def add_release(self, release: str) -> None:
         """Add a release with a version of each companion, or report what it lacks."""
-        torch = self.on_pypi(TORCH)
-        day = uploaded(torch.get(release, {}))
-        later = [other for other in map(uploaded, torch.values()) if other > day]
-        until = min(later, default="9999")
-        paired = {name: self.companion(name, release, until) for name in self.companions}
-        builds = self.pypi.builds(torch.get(release, {}))
+        wheels = self.on_pypi(TORCH).get(release, {})
+        times = [file.upload_time for file in wheels.values() if file.upload_time]
+        day = min(times).astimezone(UTC).date().isoformat() if times else ""
+        paired = {name: self.companion(name, release) for name in self.companions}
+        builds = self.pypi.builds(wheels)
         needed = {
             "the day of its upload to PyPI": day,
             "wheels on the `cpu` index": self.pages.get((TORCH, CPU), {}).get(release),
@@ -130,18 +129,15 @@ class Refresh:
         those = " and ".join(f"{name} {version}" for name, version in paired.items())
         self.say(CHANGED, f"torch {release} of {day}, with {those}")
 
-    def companion(self, companion: str, release: str, until: str) -> str:
+    def companion(self, companion: str, release: str) -> str:
         """Return the version of a companion for a new release, empty where there is none.
 
-        `until` is the day of the torch that comes next. Versions before the one of the release
-        before are not looked at.
+        Versions before the one of the newest known release are not looked at.
         """
-        releases = self.data["releases"]
-        older = [name for name in releases if version_key(name) < version_key(release)]
-        known = releases[older[-1]]["companions"].get(companion, "0").split()
+        known, *_ = self.old.companions(self.old.releases[-1]).get(companion, ("0",))
         admitted = ""
         for version, wheels in self.on_pypi(companion).items():
-            if version_key(version) < version_key(known[0]):
+            if version_key(version) < version_key(known):
                 break
             required = self.pypi.required(wheels)
             if required is None:
@@ -149,8 +145,7 @@ class Refresh:
             needed = [entry for entry in required if entry.name == TORCH]
             if release in map(exact, needed):
                 return version
-            is_admitted = all(release in requirement.specifier for requirement in needed)
-            if is_admitted and not admitted and uploaded(wheels) < until:
+            if not admitted and all(release in entry.specifier for entry in needed):
                 admitted = version
         return admitted
 
@@ -204,12 +199,6 @@ class Refresh:
                 lines = "\n".join(f"- {entry}" for entry in dict.fromkeys(entries))
                 parts.append(f"## {title}\n\n{lines}")
         return "\n\n".join(parts) + "\n"
-
-
-def uploaded(wheels: Wheels) -> str:
-    """Return the day on which a version came to PyPI, empty where it does not say."""
-    times = [file.upload_time for file in wheels.values() if file.upload_time]
-    return min(times).astimezone(UTC).date().isoformat() if times else ""
 
 
 def by_version(table: Mapping[str, Any]) -> dict[str, Any]:
