@@ -301,7 +301,7 @@ def test_unknown_answers_are_not_heeded() -> None:
 @pytest.fixture(scope="module")
 def elements() -> Elements:
     names = ("style.css", "page.js", "worker.js", "common.json")
-    return Elements(build.index(FACTS, dict.fromkeys(names, "file"), megabytes=5))
+    return Elements(build.index(FACTS, dict.fromkeys(names, "file")))
 
 
 def values(elements: Elements, name: str) -> set[str | None]:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PYTHON, RELEASE, Bake, BakedProject, git
+from tests.helpers.proof import locked_wheels
 from tools.demo import main as demo
-from tools.lib.lock import UvError, find_uv, locked_wheels
+from tools.lib.lock import UvError, find_uv
 from tools.lib.replica import Replica
 
 

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -78,9 +77,7 @@ def build(folder: Path) -> None:
     parameters = urlencode({"pyodide": f"./{pyodide.name}/", "rules": f"./{files[rules.name]}"})
     files["worker.js"] += f"?{parameters}"
     shutil.copy(HERE / "icon.svg", folder)
-    loaded = [*pyodide.iterdir(), folder / files["rules.zip"]]
-    compressed = sum(len(zlib.compress(path.read_bytes())) for path in loaded)
-    page = index(facts, files, megabytes=round(compressed / 1e6))
+    page = index(facts, files)
     (folder / "index.html").write_text(page, encoding="utf-8")
 
 
@@ -146,8 +143,8 @@ def common(facts: Facts) -> dict[str, object]:
     return said
 
 
-def index(facts: Facts, files: Mapping[str, str], megabytes: int) -> str:
-    """Return the page itself; `files` are the names of the others, `megabytes` those of Python."""
+def index(facts: Facts, files: Mapping[str, str]) -> str:
+    """Return the page itself; `files` are the names of the others."""
     default = said_of({})
     families: dict[str, list[str]] = {name: [] for name in FAMILIES.values()}
     for backend in reversed(facts.all_backends):
@@ -156,19 +153,14 @@ def index(facts: Facts, files: Mapping[str, str], megabytes: int) -> str:
     support = SUPPORT.read_text(encoding="utf-8").partition("\n")[2]
     return html(
         "index.html",
+        facts=facts,
         files=files,
-        megabytes=megabytes,
         policy=POLICY,
         named=NAMED,
         answers=default["answers"],
         defaults=json.dumps(default["answers"]),
         said=default["html"],
-        releases=facts.releases[::-1],
-        pythons=dict.fromkeys(facts.all_pythons, ""),
         families=families,
-        companions=dict.fromkeys(facts.all_companions, ""),
-        pytorch_indexes=dict.fromkeys(facts.pytorch_mirrors, ""),
-        package_indexes=dict.fromkeys(("pypi", *facts.package_mirrors), ""),
         support=MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(support),
         cards=cards_of(facts),
         refused=lambda name, value: is_refused(default["answers"], name, value),

@@ -11,7 +11,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.catalog.platforms import PLATFORMS
 
 
@@ -69,14 +68,3 @@ def read_lock(project: Path) -> list[dict[str, Any]]:
     """Return the packages of uv.lock."""
     lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
     return list(lock["package"])
-
-
-def locked_wheels(project: Path, package: str, version: str, platform: str) -> list[WheelName]:
-    """Return the wheels of a locked version that fit a platform, whatever the Python."""
-    names = [
-        parse_wheel_name(wheel["url"].rpartition("/")[2])
-        for entry in read_lock(project)
-        if (entry["name"], entry["version"]) == (package, version)
-        for wheel in entry.get("wheels", [])
-    ]
-    return [name for name in names if name.platform == platform]

@@ -13,7 +13,7 @@ import requests
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name
-from pypi_simple import DistributionPackage, PyPISimple
+from pypi_simple import DistributionPackage, NoSuchProjectError, PyPISimple
 from requests.adapters import HTTPAdapter
 
 from tools.lib.facts_file import tag_order
@@ -44,7 +44,6 @@ class Repository:
     def __init__(self, url: str, unread: list[str]) -> None:
         self._unread, self._is_down = unread, False
         self._root = PyPISimple(url)
-        self._root.s.hooks["response"].append(_check)
         for scheme in ("http://", "https://"):
             self._root.s.mount(scheme, HTTPAdapter(max_retries=1))
 
@@ -64,7 +63,7 @@ class Repository:
         def get() -> dict[str, Wheels]:
             files = client.get_project_page(package, TIMEOUT).packages
             if not any(file.filename.endswith(".whl") for file in files):
-                raise FileNotFoundError("no wheel is listed")
+                raise ValueError("no wheel is listed")
             return listing(files, package, index)
 
         return self._read(client.get_project_url(package), get, expected)
@@ -102,24 +101,15 @@ class Repository:
         # Whatever a page does to its parser, the other pages are read.
         except Exception as error:  # noqa: BLE001
             self._is_down = isinstance(error, (requests.ConnectionError, requests.Timeout))
-            if expected or not isinstance(error, FileNotFoundError):
+            # The PyTorch index says 403 of what is not there.
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            is_missing = status in (403, 404) or isinstance(error, NoSuchProjectError)
+            if expected or not is_missing:
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
                 rest = "; nothing was asked for after that" if self._is_down else ""
                 said = reason if url in reason else f"{url}: {reason}"
                 self._unread.append(masked(f"{said}{rest}"))
             return None
-
-
-def _check(response: requests.Response, **_: object) -> None:
-    """Raise `FileNotFoundError` for a page that is not there, `EOFError` for HTML that breaks off.
-
-    The PyTorch index says 403 of what is not there. A parser of HTML passes over a missing end.
-    """
-    if response.status_code in (403, 404):
-        raise FileNotFoundError(f"HTTP {response.status_code}")
-    is_html = response.status_code == 200 and "html" in response.headers.get("Content-Type", "")
-    if is_html and b"</html" not in response.content.lower():
-        raise EOFError("the page breaks off")
 
 
 def listing(files: Iterable[DistributionPackage], package: str, index: str) -> dict[str, Wheels]:
