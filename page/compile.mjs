@@ -21,23 +21,17 @@ sys.path.insert(0, "/rules")
 Path("/rules/page/compiled").mkdir()
 from page import choices
 
-for choice in (
-    {},
-    {"torch_backend": "cu0", "project_name": "<100%>"},
-    {"torch_backend": "cpu cu130", "torch_version": "v2.13", "layout": "extras"},
-    {"torch_backend": "cpu cu130", "torch_version": "2.13.0", "layout": "groups"},
-    {"torch_pin": "minimum", "package_index": "tuna", "license": "MIT"},
-    {"pytorch_index": "https://ada:secret@example.org/whl", "author_name": "A <a@b.org>"},
-    {"companions": "torchcodec?", "platforms": "linux-x86_64=cu126@https://example.org/whl all"},
+several = {"torch_backend": "cpu cu130", "torch_version": "2.13.0", "layout": "extras"}
+for name, request in (
+    ("say", [{}]),
+    ("say", [several]),
+    ("say", [{"torch_backend": "cu0", "pytorch_index": "https://ada:secret@example.org/whl"}]),
+    ("files", [several]),
+    ("files", [{"license": "MIT", "dockerfile": "yes", "distributed": "yes", "agents": "yes"}]),
+    ("refused", [{}]),
+    ("have", ["RTX 4090, driver 550", "linux-x86_64"]),
 ):
-    choices.ask("say", json.dumps([choice]))
-choices.ask("refused", "[{}]")
-for choice in (
-    {"license": "MIT", "dockerfile": "yes", "distributed": "yes", "agents": "yes"},
-    {"torch_backend": "cpu cu130", "torch_version": "2.13.0", "layout": "extras"},
-):
-    choices.ask("files", json.dumps([choice]))
-choices.ask("have", '["RTX 4090, driver 550", "linux-x86_64"]')
+    choices.ask(name, json.dumps(request))
 used = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
 
 # What is imported only where it is needed, maybe by no choice above.

@@ -5,7 +5,6 @@ It needs npm, which brings Pyodide. Jinja2 and MarkupSafe are those of this envi
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hashlib
 import json
@@ -187,7 +186,6 @@ def is_refused(answers: Mapping[str, str], name: str, value: str) -> bool:
 
 def main() -> None:
     """Build the page into `site`."""
-    argparse.ArgumentParser(description="Write the page into the folder site.").parse_args()
     try:
         build(ROOT / "site")
     except Stopped as error:
