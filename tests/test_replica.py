@@ -146,13 +146,13 @@ def test_lock_takes_the_build_of_the_index(replica: Replica, tmp_path: Path) -> 
     assert "filelock" in packages
 
 
-def test_lock_takes_triton_from_the_index_root(replica: Replica, tmp_path: Path) -> None:
+def test_lock_takes_triton_from_the_index(replica: Replica, tmp_path: Path) -> None:
     dependencies = ["torch==2.9.1", "pytorch-triton-rocm==3.5.1"]
     packages = lock(tmp_path, f"{replica.url}/rocm6.4", dependencies, ["x86_64"])
     assert packages["torch"]["version"] == "2.9.1+rocm6.4"
     (wheel,) = (w for w in packages["pytorch-triton-rocm"]["wheels"] if "-cp311-" in w["url"])
     name = "pytorch_triton_rocm-3.5.1-cp311-cp311-manylinux_2_28_x86_64.whl"
-    assert wheel["url"] == f"{replica.url}/{name}"
+    assert wheel["url"] == f"{replica.url}/rocm6.4/{name}"
 
 
 def test_lock_reads_the_flat_view(replica: Replica, tmp_path: Path) -> None:
@@ -183,7 +183,8 @@ def test_403_for_what_is_not_there(replica: Replica, path: str) -> None:
 
 
 def test_index_page_lists_its_packages(replica: Replica) -> None:
-    assert links(f"{replica.url}/cu128/").keys() >= {"torch", "torchvision", "triton-rocm"}
+    assert links(f"{replica.url}/cu128/").keys() >= {"torch", "torchvision"}
+    assert links(f"{replica.url}/rocm7.2/").keys() >= {"torch", "torchvision", "triton-rocm"}
     assert "torchaudio" in links(f"{replica.url}/cu128/")
     assert "torchaudio" not in links(f"{replica.url}/cu132/")
 

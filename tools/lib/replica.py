@@ -5,8 +5,8 @@ beside every wheel. The wheels are invented and have no content (403 as well): l
 and metadata only. Real wheel files can be put in, and are then served whole.
 
 It leaves out what comes from PyPI in reality (the nvidia packages and plain triton of the CUDA
-builds, Intel's runtime of the XPU builds): no wheel here declares that. Only the triton packages'
-files lie in the index root, which has no pages.
+builds, Intel's runtime of the XPU builds): no wheel here declares that. The index root has nothing;
+in reality the triton packages lie there, and every index lists them.
 
 Torch and its companions carry their upload times, as the real index gives them since April 2026;
 what it only mirrors carries none, and neither does the flat view. That is more generous than a real
@@ -31,9 +31,6 @@ from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.platforms import platform_of
 from torch_plan.catalog.versions import PYPI, TORCH, labelled
-
-ROOT = ""
-"""The index root, `/whl/<file>`: its files are listed by every index."""
 
 # METADATA on PyPI, without bounds and markers: none of them changes which torch is locked.
 _REQUIRES = {
@@ -69,7 +66,7 @@ class Wheel:
 
     def link(self, *, dated: bool) -> str:
         """Return the link on a page, with its hash and that of its metadata (PEP 658, PEP 714)."""
-        url = "/".join(("/whl", *filter(None, (self.index, quote(self.filename)))))
+        url = f"/whl/{self.index}/{quote(self.filename)}"
         digest = f"sha256={hashlib.sha256(self.metadata).hexdigest()}"
         time = f' data-upload-time="{self.day}T12:00:00Z"' if dated and self.day else ""
         return (
@@ -89,20 +86,17 @@ def page(title: str, links: Iterable[str]) -> Response:
 
 
 def index_names(facts: Facts, index: str, package: str) -> Iterator[WheelName]:
-    """Yield the names of a package's wheels that an index lists, those of the root left out."""
-    if package in amd_names(facts, index):
+    """Yield the names of a package's wheels that an index lists."""
+    if package in (part.name for part in facts.amd_packages(index)):
         yield WheelName(package, f"{index.removeprefix('rocm')}.0", "", "py3", "linux_x86_64")
+    if package in facts.all_tritons:
+        yield from triton_names(facts, index, package)
     for version in releases_of(facts, package):
         for tag, pythons in facts.wheels(package, version, index).items():
             label = facts.label(package, version, index, platform_of(tag))
             if not label and (package, platform_of(tag)) == ("torchvision", "windows-arm64"):
                 label = _TORCHVISION_COMMIT
             yield from (WheelName(package, version, label, python, tag) for python in pythons)
-
-
-def amd_names(facts: Facts, index: str) -> list[str]:
-    """Return AMD's packages that an index mirrors for its builds."""
-    return [package.name for package in facts.amd_packages(index)]
 
 
 @cache
@@ -116,32 +110,24 @@ def releases_of(facts: Facts, package: str) -> dict[str, list[str]]:
     return releases
 
 
-def triton_names(facts: Facts) -> dict[str, list[WheelName]]:
-    """Return package -> names of the triton wheels in the index root.
-
-    A triton has the tags of the builds that require it, as far as the facts do not limit them.
-    """
-    names: dict[str, list[WheelName]] = {}
-    builds = [(release, build) for release in facts.releases for build in facts.backends(release)]
-    for release, build in builds:
-        if triton := facts.triton(release, build):
-            for tag, pythons in facts.wheels(TORCH, release, build).items():
-                if platform_of(tag) in triton.platforms:
-                    names.setdefault(triton.name, []).extend(
-                        WheelName(triton.name, triton.version or release, "", python, tag)
-                        for python in pythons
-                        if {*facts.minors([python])} <= {*triton.pythons}
-                    )
-    return names
+def triton_names(facts: Facts, index: str, package: str) -> Iterator[WheelName]:
+    """Yield the names of a triton's wheels: of those builds that require it, within its Pythons."""
+    for release in facts.releases:
+        triton = facts.triton(release, index)
+        for tag, pythons in facts.wheels(TORCH, release, index).items():
+            if triton and triton.name == package and platform_of(tag) in triton.platforms:
+                for python in pythons:
+                    if {*facts.minors([python])} <= {*triton.pythons}:
+                        yield WheelName(package, triton.version or release, "", python, tag)
 
 
-def uploaded(facts: Facts, index: str, name: WheelName) -> str:
+def uploaded(facts: Facts, name: WheelName) -> str:
     """Return the day that an index gives for a file, empty for what it only mirrors.
 
     All older files were dated anew (pytorch/test-infra#8000).
     """
     releases = releases_of(facts, name.package).get(name.version)
-    return max(facts.released(releases[0]), "2026-04-27") if index and releases else ""
+    return max(facts.released(releases[0]), "2026-04-27") if releases else ""
 
 
 @cache
@@ -162,8 +148,7 @@ def _requires(facts: Facts, index: str, name: WheelName, releases: Sequence[str]
     if package == TORCH:
         yield from _requires_triton(facts, version, index)
         # In reality `rocm` requires the others, by extras.
-        patches = f"{index.removeprefix('rocm')}.*"
-        yield from (f"{part}=={patches}" for part in amd_names(facts, index))
+        yield from (f"{part.name}=={part.version}" for part in facts.amd_packages(index))
     elif (package, version) in _OPEN_TORCH:
         yield "torch>=2.14.0"
     elif len(releases) == 1 and package != _WITHOUT_TORCH:
@@ -202,7 +187,6 @@ class Replica(Server):
         super().__init__()
         facts = facts or load_facts()
         self.facts = facts if likely else facts.published
-        self._triton = triton_names(self.facts)
         self._real = {_identity(parse_wheel_name(path.name)): path for path in wheels}
         self._wheels: dict[tuple[str, str], dict[str, Wheel]] = {}
         self._pages: dict[tuple[str, ...], Response] = {}
@@ -221,9 +205,7 @@ class Replica(Server):
         """Return file name -> wheel for the wheels of a package that lie on an index."""
         place = index, package
         if place not in self._wheels:
-            invented = index_names(self.facts, index, package)
-            names = self._triton.get(package, ()) if index == ROOT else invented
-            wheels = [self._wheel(index, name) for name in names]
+            wheels = [self._wheel(index, name) for name in index_names(self.facts, index, package)]
             self._wheels[place] = {wheel.filename: wheel for wheel in wheels}
         return self._wheels[place]
 
@@ -232,7 +214,7 @@ class Replica(Server):
         if path is None:
             sha256 = hashlib.sha256(f"{index}/{name}".encode()).hexdigest()
             text = metadata(self.facts, index, name._replace(python=""))
-            return Wheel(index, str(name), sha256, text, day=uploaded(self.facts, index, name))
+            return Wheel(index, str(name), sha256, text, day=uploaded(self.facts, name))
         with zipfile.ZipFile(path) as archive:
             files = [file for file in archive.namelist() if file.endswith(".dist-info/METADATA")]
             text = archive.read(min(files, key=len))
@@ -242,7 +224,7 @@ class Replica(Server):
     def answer(self, path: str) -> Response:
         """Return the response to a GET of this path, which another kind of index overrides."""
         parts = tuple(unquote(urlsplit(path).path).strip("/").split("/"))
-        if parts[-1].endswith((".whl", ".metadata")):
+        if len(parts) == 3 and parts[-1].endswith((".whl", ".metadata")):
             return self._file(*parts)
         if parts not in self._pages:
             links = self._links(*parts)
@@ -252,20 +234,17 @@ class Replica(Server):
     def _links(self, view: str, index: str = "", *package: str) -> list[str]:
         if index not in {*self.facts.all_backends} - {PYPI} or view not in ("whl", "flat"):
             return []
-        known = (TORCH, *self.facts.all_companions, *amd_names(self.facts, index))
-        listed = {*self._triton, *(name for name in known if self.wheels(index, name))}
-        packages = package or sorted(listed)
+        listed = sorted({TORCH, *self.facts.all_companions, *self.facts.all_tritons})
         if view == "whl" and not package:
-            return [f'<a href="{name}/">{name}</a>' for name in packages]
+            return [f'<a href="{name}/">{name}</a>' for name in listed if self.wheels(index, name)]
         return [
             wheel.link(dated=view == "whl")
-            for name in packages
-            for place in (ROOT, index)
-            for wheel in self.wheels(place, name).values()
+            for name in package or listed
+            for wheel in self.wheels(index, name).values()
         ]
 
-    def _file(self, view: str, *place: str) -> Response:
-        index, filename = "/".join(place[:-1]), place[-1].removesuffix(".metadata")
+    def _file(self, view: str, index: str, file: str) -> Response:
+        filename = file.removesuffix(".metadata")
         try:
             package = parse_wheel_name(filename).package
         except InvalidWheelFilename:
@@ -273,7 +252,7 @@ class Replica(Server):
         wheel = self.wheels(index, package).get(filename)
         if wheel is None or view != "whl" or index == PYPI:
             return FORBIDDEN
-        if filename != place[-1]:
+        if filename != file:
             return Response(HTTPStatus.OK, "text/plain", wheel.metadata)
         if wheel.path is None:
             return FORBIDDEN
