@@ -392,7 +392,7 @@ def test_only_what_the_page_loads_is_shipped(tmp_path: Path) -> None:
 
 def test_a_page_without_npm_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(build.Stopped, match="needs npm and node"):
+    with pytest.raises(SystemExit, match="needs npm and node"):
         build.build(tmp_path / "site")
 
 

@@ -61,7 +61,7 @@ def site(made_once: MadeOnce) -> Iterator[str]:
     """Build the page, serve it, and return its address."""
     try:
         folder = made_once("site", build.build)
-    except build.Stopped as error:
+    except SystemExit as error:
         missing(str(error))
     handler = partial(Handler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

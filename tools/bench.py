@@ -12,12 +12,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
+from timeit import timeit
 
 import tomli_w
 from tabulate import tabulate
@@ -36,16 +36,12 @@ GUIDE_ANSWERS = {
     "torch_backend": "cu128",
     "platforms": "linux-x86_64 linux-aarch64 macos-arm64 windows-x86_64=cpu",
 }
-"""The choice of uv's guide."""
 
 
 def row(
     what: str, target: float, ours: Callable[[], float], theirs: Callable[[], float]
 ) -> list[str]:
-    """Measure both sides in turn nine times, after one round that does not count.
-
-    Return the row of the table; the median of the ratios meets the target, or misses it.
-    """
+    """Return a row: both sides nine times in turn, after one round that does not count."""
     pairs = [(ours(), theirs()) for _ in range(10)][1:]
     here, other = (f"{median(side):,.0f} ms" for side in zip(*pairs, strict=True))
     ratios = [spent / spent_there for spent, spent_there in pairs]
@@ -56,9 +52,8 @@ def row(
 
 def milliseconds(*command: str | Path) -> float:
     """Return how long a command takes; raises `CalledProcessError` if it fails."""
-    begin = time.perf_counter()
-    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
-    return (time.perf_counter() - begin) * 1000
+    run = partial(subprocess.run, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    return timeit(lambda: run(command), number=1) * 1000
 
 
 def render(template: Path, folder: Path, **answers: str) -> float:
@@ -84,6 +79,13 @@ def lock_added(folder: Path, url: str) -> float:
     return with_lock - generate(after_generation="nothing")
 
 
+def cold_lock(project: Path) -> float:
+    """Return how long a lock takes without anything of PyTorch's in the cache."""
+    (project / "uv.lock").unlink(missing_ok=True)
+    run_uv(project, "cache", "clean", "torch", *load_facts().all_companions)
+    return milliseconds(find_uv(), "lock", "--project", project, "--python", sys.executable)
+
+
 def guide_project(ours: str, url: str) -> str:
     """Return our `pyproject.toml` with the indexes below `url` as uv's guide has them.
 
@@ -102,45 +104,41 @@ def write(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def cold_lock(project: Path) -> float:
-    """Return how long a lock takes without anything of PyTorch's in the cache."""
-    (project / "uv.lock").unlink(missing_ok=True)
-    run_uv(project, "cache", "clean", "torch", *load_facts().all_companions)
-    return milliseconds(find_uv(), "lock", "--project", project, "--python", sys.executable)
+def measure(folder: Path, url: str) -> list[list[str]]:
+    """Return the rows of the table; `url` is that of the index."""
+    write(folder / "least/cookiecutter.json", '{"name": "one"}\n')
+    write(folder / "least/{{cookiecutter.name}}/README.md", "# {{ cookiecutter.name }}\n")
+    run = partial(render, ROOT, folder / "run", after_generation="nothing", git="no")
+    least_run = partial(render, folder / "least", folder / "run")
+    lock = partial(lock_added, folder / "lock", url)
+    bare_lock = partial(milliseconds, find_uv(), "lock", "--project", folder / f"lock/{SLUG}")
+    render(ROOT, folder, **GUIDE_ANSWERS, after_generation="nothing", git="no")
+    # Rendered for the official index, of which the template knows what it has.
+    official = load_facts().pytorch_mirrors["official"].url
+    text = (folder / SLUG / "pyproject.toml").read_text("utf-8").replace(official, url)
+    write(folder / SLUG / "pyproject.toml", text)
+    write(folder / "guide/pyproject.toml", guide_project(text, url))
+    cold_locks = (partial(cold_lock, folder / project) for project in (SLUG, "guide"))
+    return [
+        row("a run of cookiecutter, against a template of one file", 1.25, run, least_run),
+        row("an import of `torch_plan`, against 30 ms", 1, imported, lambda: 30),
+        row("the lock in generation, against a bare `uv lock`", 1.1, lock, bare_lock),
+        row("a cold lock, against that of uv's guide", 1, *cold_locks),
+    ]
 
 
 def main() -> None:
     """Measure, print the table, and write it into the page."""
     with tempfile.TemporaryDirectory() as name, Replica() as replica:
-        folder = Path(name)
         # Modules are compiled, as every day; and what is thrown away is in nobody's cache.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
-        os.environ["COOKIECUTTER_CONFIG"] = str(empty_config(folder))
-        os.environ["UV_CACHE_DIR"] = str(folder / "uv")
-        write(folder / "least/cookiecutter.json", '{"name": "one"}\n')
-        write(folder / "least/{{cookiecutter.name}}/README.md", "# {{ cookiecutter.name }}\n")
-        run = partial(render, ROOT, folder / "run", after_generation="nothing", git="no")
-        least_run = partial(render, folder / "least", folder / "run")
-        lock = partial(lock_added, folder / "lock", replica.url)
-        bare_lock = partial(milliseconds, find_uv(), "lock", "--project", folder / f"lock/{SLUG}")
-        render(ROOT, folder, **GUIDE_ANSWERS, after_generation="nothing", git="no")
-        # Rendered for the official index, of which the template knows what it has.
-        official = load_facts().pytorch_mirrors["official"].url
-        text = (folder / SLUG / "pyproject.toml").read_text("utf-8").replace(official, replica.url)
-        write(folder / SLUG / "pyproject.toml", text)
-        write(folder / "guide/pyproject.toml", guide_project(text, replica.url))
-        cold_locks = (partial(cold_lock, folder / project) for project in (SLUG, "guide"))
-        rows = [
-            row("a run of cookiecutter, against a template of one file", 1.25, run, least_run),
-            row("an import of `torch_plan`, against 30 ms", 1, imported, lambda: 30),
-            row("the lock in generation, against a bare `uv lock`", 1.1, lock, bare_lock),
-            row("a cold lock, against that of uv's guide", 1, *cold_locks),
-        ]
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(name, "bytecode"))
+        os.environ["COOKIECUTTER_CONFIG"] = str(empty_config(Path(name)))
+        os.environ["UV_CACHE_DIR"] = str(Path(name, "uv"))
+        rows = measure(Path(name), replica.url)
     head = ("what", "here", "compared with", "ratio", "target", "")
     table = tabulate(rows, head, tablefmt="pipe", disable_numparse=True)
-    load = f"{os.cpu_count()} processors with a load of {os.getloadavg()[1]:.0f}"
-    text = f"Last run: {datetime.date.today()}, on {load}.\n\n{table}"
+    text = f"Last run: {datetime.date.today()}, on {os.cpu_count()} processors.\n\n{table}"
     page = ROOT / "docs/cost.md"
     page.write_text(with_parts(page.read_text("utf-8"), {"table": text}), encoding="utf-8")
     print(text)

@@ -46,12 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     index = load_facts().pytorch_mirrors["official"].url
     try:
         if "pytorch_index" in given or answers_requests(index):
-            return report(*generate({"after_generation": "smoke", **given}, output))
-        print(f"{index} does not answer: a stand-in on this machine takes its place.", flush=True)
-        return with_stand_in(given, output)
+            generate({"after_generation": "smoke", **given}, output)
+        else:
+            print(
+                f"{index} does not answer: a stand-in on this machine takes its place.", flush=True
+            )
+            with_stand_in(given, output)
     except (click.ClickException, CookiecutterException, UvError, ValueError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    return 0
 
 
 def answers_requests(index: str) -> bool:
@@ -62,7 +66,7 @@ def answers_requests(index: str) -> bool:
         return False
 
 
-def with_stand_in(given: Mapping[str, str], output: str) -> int:
+def with_stand_in(given: Mapping[str, str], output: str) -> None:
     """Make the project with a replica for an index; install and test what pip finds a wheel for."""
     with tempfile.TemporaryDirectory() as downloads:
         release = given.get("torch_version", "")
@@ -80,12 +84,7 @@ def with_stand_in(given: Mapping[str, str], output: str) -> int:
             mirror = Mirror(replica.url, flat=False, hosts=("127.0.0.1",))
             load_facts().pytorch_mirrors["demo"] = mirror
             served = {"after_generation": "smoke", **answers, "pytorch_index": replica.url}
-            # Without a wheel the hook could install nothing, and its next step would fail.
             project, plan = generate(served, output, with_hook=bool(wheels))
-            if not wheels:
-                run_uv(project, "lock", "--python", plan.requires_python)
-            if report(project, plan):
-                return 1
     words = [f"{key}={value}" for key, value in answers.items()]
     command = ["uvx", "cookiecutter", ".", "--output-dir", "..", "--no-input", *words]
     print(
@@ -97,34 +96,29 @@ def with_stand_in(given: Mapping[str, str], output: str) -> int:
         print(f"{wheels[0].name} is installed. To test it again:\n\n    {shell_line(test)}")
     else:
         print("Nothing was installed: pip finds no CPU wheel of torch for these answers here.")
-    return 0
 
 
 def generate(
     answers: Mapping[str, str], output: str, *, with_hook: bool = True
 ) -> tuple[Path, Plan]:
-    """Generate a project with the answers and the defaults, and return its folder and its plan."""
+    """Generate and lock a project, print which build of torch uv would install on each platform.
+
+    Returns its folder and its plan. The hook, which explains what fails, wants to install too.
+    """
     extra = dict(answers)
     path = cookiecutter(
         str(ROOT), no_input=True, extra_context=extra, output_dir=output, accept_hooks=with_hook
     )
-    return Path(path), make_plan(complete(answers, load_facts()))
-
-
-def report(project: Path, plan: Plan) -> int:
-    """Print a table: option, platform, the build of torch that uv would install there.
-
-    Returns 1 where there is no lock, which the hook has explained, else 0.
-    """
-    if not Path(project, "uv.lock").exists():
-        return 1
+    project, plan = Path(path), make_plan(complete(answers, load_facts()))
+    if not with_hook:
+        run_uv(project, "lock", "--python", plan.requires_python)
     print()
     for option in plan.options:
         for cell in option.cells:
             version = installed(project, cell.platform, *option.sync)[TORCH]
             name = f"{option.name}  " if plan.selector else ""
-            print(f"{name}{cell.platform:<15} torch {version}")
-    return 0
+            print(f"{name}{cell.platform:<15} torch {version}", flush=True)
+    return project, plan
 
 
 if __name__ == "__main__":

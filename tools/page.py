@@ -53,12 +53,8 @@ POLICY = (
 """Nothing comes from another host, and nothing goes to one. WebAssembly is what Pyodide is."""
 
 
-class Stopped(Exception):
-    """The page cannot be built; the argument says why."""
-
-
 def build(folder: Path) -> None:
-    """Write the page; what was in the folder is gone. Raises `Stopped` if npm or node fails."""
+    """Write the page; what was in the folder is gone. Exits where npm or node fails."""
     facts = load_facts()
     shutil.rmtree(folder, ignore_errors=True)
     pyodide, rules = folder / f"pyodide-{PYODIDE}", folder / "rules.zip"
@@ -81,25 +77,25 @@ def build(folder: Path) -> None:
 
 
 def run(*command: str) -> None:
-    """Run a command. Raises `Stopped` if it is not there, or fails."""
+    """Run a command. Exits where it is not there, or fails."""
     try:
         program = shutil.which(command[0]) or command[0]  # On Windows npm is a script.
         done = subprocess.run([program, *command[1:]], capture_output=True, encoding="utf-8")
     except OSError as error:
-        raise Stopped(f"The page needs npm and node: {error}") from None
+        sys.exit(f"The page needs npm and node: {error}")
     if done.returncode:
-        raise Stopped(f"`{' '.join(command[:2])}` failed, which the page needs: {done.stderr}")
+        sys.exit(f"`{' '.join(command[:2])}` failed, which the page needs: {done.stderr}")
 
 
 def write_pyodide(folder: Path) -> None:
-    """Write what a browser needs of Pyodide. Raises `Stopped` if npm does not bring it."""
+    """Write what a browser needs of Pyodide. Exits where npm does not bring it."""
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as downloads:
         run("npm", "pack", "--pack-destination", downloads, f"pyodide@{PYODIDE}")
         (archive,) = Path(downloads).glob("*.tgz")
         digest = hashlib.sha512(archive.read_bytes()).digest()
         if digest != base64.b64decode(PYODIDE_SHA512):
-            raise Stopped(f"Pyodide {PYODIDE} from npm is not the archive whose hash stands here.")
+            sys.exit(f"Pyodide {PYODIDE} from npm is not the archive whose hash stands here.")
         shutil.unpack_archive(archive, downloads)
         for name in PYODIDE_FILES:
             shutil.copy(Path(downloads, "package", name), folder)
@@ -184,14 +180,6 @@ def is_refused(answers: Mapping[str, str], name: str, value: str) -> bool:
     return bool(problems_of({**choice, name: " ".join([*words, value]) if is_added else value}))
 
 
-def main() -> None:
-    """Build the page into `site`."""
-    try:
-        build(ROOT / "site")
-    except Stopped as error:
-        sys.exit(str(error))
-    print("The page is in the folder site.")
-
-
 if __name__ == "__main__":
-    main()
+    build(ROOT / "site")
+    print("The page is in the folder site.")

@@ -75,17 +75,15 @@ class Refresh:
             newest = max(self.data["wheels"][companion], key=version_key)
             for version in self.on_pypi(companion):
                 if version_key(version) > version_key(newest):
-                    self.say(BY_HAND, f"{companion} {version}: the releases that it goes with")
+                    self.report[BY_HAND].append(
+                        f"{companion} {version}: the releases that it goes with"
+                    )
         self.settle_likely()
         new, known = Facts(self.data), {*self.old.releases, *self.old.all_backends}
         if names := [name for name in (*new.releases, *new.all_backends) if name not in known]:
             text = "what `docs/releasing.md` says of new releases and indexes"
-            self.say(BY_HAND, f"{', '.join(names)}: {text}")
+            self.report[BY_HAND].append(f"{', '.join(names)}: {text}")
         return self.data
-
-    def say(self, title: str, line: str) -> None:
-        """Add a line to the report."""
-        self.report[title].append(line)
 
     def read_pages(self, more_indexes: Iterable[str]) -> None:
         """Read the pages of all packages, on PyPI and on every index."""
@@ -122,12 +120,12 @@ class Refresh:
             **{f"the build behind PyPI's wheel for {at}": build for at, build in builds.items()},
         }
         if lacks := [what for what, value in needed.items() if not value]:
-            self.say(WAITING, f"torch {release}: {', '.join(lacks)} could not be found")
+            self.report[WAITING].append(f"torch {release}: {', '.join(lacks)} could not be found")
             return
         entry = {"released": day, "companions": paired, "numpy_1": "", "pypi": builds}
         self.data["releases"] = by_version({**self.data["releases"], release: entry})
         those = " and ".join(f"{name} {version}" for name, version in paired.items())
-        self.say(CHANGED, f"torch {release} of {day}, with {those}")
+        self.report[CHANGED].append(f"torch {release} of {day}, with {those}")
 
     def companion(self, companion: str, release: str) -> str:
         """Return the version of a companion for a new release, empty where there is none.
@@ -165,7 +163,7 @@ class Refresh:
         for title, entries in ((CHANGED, listed - known), (GONE, gone)):
             for indexes, table in tables_of(entries).items():
                 text = "; ".join(f"{tags} for {pythons}" for tags, pythons in table.items())
-                self.say(title, f"{package} {version} on `{indexes}`: {text}")
+                self.report[title].append(f"{package} {version} on `{indexes}`: {text}")
 
     def check_labels(self, package: str, version: str, index: str, wheels: Wheels) -> None:
         """Report wheels that carry a label where the facts have none, or the other way round."""
@@ -174,7 +172,7 @@ class Refresh:
             label = self.old.label(package, version, index, platform)
             if bool(label) != (f"+{index}-" in unquote(file.filename)):
                 line = f"{package} {version} on `{index}`: `labelled_since` of {platform}"
-                self.say(BY_HAND, line)
+                self.report[BY_HAND].append(line)
 
     def settle_likely(self) -> None:
         """Strike out what was likely and is published."""
@@ -187,7 +185,7 @@ class Refresh:
                 open_still.append({**entry, "platforms": lacking})
                 if release in self.pages.get((TORCH, index), {}):
                     line = f"torch {release} on `{index}`: none for {lacking}, which was likely"
-                    self.say(BY_HAND, line)
+                    self.report[BY_HAND].append(line)
         self.data["likely"] = open_still
 
     def text(self) -> str:
@@ -213,9 +211,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Bring builds.json up to date.")
     option = parser.add_argument
     option("--index-url", default=official, metavar="URL", help=f"instead of {official}")
-    option("--index", action="append", default=[], type=_index_name, help="one more: cu134")
+    option("--index", action="append", default=[], help="one more: cu134")
     option("--pypi-url", default=PYPI_SIMPLE_ENDPOINT, metavar="URL", help="a copy of PyPI's API")
     options = parser.parse_args(arguments)
+    for index in options.index:
+        if not INDEX_NAME.fullmatch(index):
+            parser.error(f"{index!r} is no index: cpu, xpu, cu134, rocm7.14")
     refresh = Refresh(data, options.index_url, options.pypi_url)
     after = refresh.run(options.index)
     if not refresh.pages:
@@ -226,12 +227,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         BUILDS_PATH.write_text(dump_facts(after), encoding="utf-8")
     print(refresh.text(), end="")
     return 0
-
-
-def _index_name(text: str) -> str:
-    if not INDEX_NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no index: cpu, xpu, cu134, rocm7.14")
-    return text
 
 
 if __name__ == "__main__":
