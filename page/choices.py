@@ -50,15 +50,6 @@ PROJECT = "{{cookiecutter.project_slug}}"
 NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that every command and every link names: their defaults change with the time."""
 
-_TAKEN_OVER = ("[project]", "[project.optional-", "[dependency-groups]", "[tool.uv", "[[tool.uv")
-"""How the tables of pyproject.toml begin that a project that exists takes over."""
-
-_OWN = r"(name|version|description|readme|authors|dev) ="
-"""The lines of `[project]` and `[dependency-groups]` that such a project has of its own."""
-
-_ADOPTED = ("layout", "companions", "platforms", "pytorch_index")
-"""The answers besides release and build that a project that exists is changed by, if given."""
-
 _SCRIPT = """
 import torch
 
@@ -104,7 +95,8 @@ def command_of(choice: Mapping[str, str]) -> list[str]:
 def adopt_command_of(choice: Mapping[str, str]) -> str:
     """Return the command that changes a project that exists; its Pythons are its own."""
     answers = answers_of(choice)
-    named = ["torch_version", "torch_backend", *(key for key in _ADOPTED if key in choice)]
+    given = ("layout", "companions", "platforms", "pytorch_index")
+    named = ["torch_version", "torch_backend", *(key for key in given if key in choice)]
     program = ("uvx", "--from", f"git+{REPOSITORY}", "uv-torch-adopt", ".")
     return shell_line([*program, *(f"{key}={answers[key]}" for key in named), "--write"])
 
@@ -112,14 +104,17 @@ def adopt_command_of(choice: Mapping[str, str]) -> str:
 def part_of(pyproject: str) -> str:
     """Return the part of a new pyproject.toml that a project that exists takes over.
 
-    A comment says of each table whether it goes into one that is there already.
+    What such a project has of its own is left out. A comment says of each table whether it goes
+    into one that is there already.
     """
+    taken = ("[project]", "[project.optional-", "[dependency-groups]", "[tool.uv", "[[tool.uv")
     parts = []
     for table in re.split(r"\n+(?=\[)", pyproject.strip()):
         header, *lines = table.splitlines()
         if header in ("[project]", "[dependency-groups]"):
-            lines = [line for line in lines if not re.match(_OWN, line)]
-        if lines and header.startswith(_TAKEN_OVER):
+            own = r"(name|version|description|readme|authors|dev) ="
+            lines = [line for line in lines if not re.match(own, line)]
+        if lines and header.startswith(taken):
             mark = "# New:" if header.startswith("[[") else "# New, or merge into yours:"
             parts.append("\n".join([mark, header, *lines]))
     return "\n\n".join(parts)

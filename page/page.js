@@ -1,13 +1,9 @@
 // The form, the address and the clicks. What is said of a choice comes from the worker, or of the
 // most common choices from a file that was written when the page was built.
 
-const form = document.querySelector("form");
-const result = document.querySelector("#result");
-const status = document.querySelector("#status");
-const bar = document.querySelector("#bar");
-const jump = document.querySelector("#jump");
-const system = document.querySelector("#system");
-const hardware = document.querySelector("#hardware");
+const [form, result, status, bar, jump, system, hardware] = [
+  "form", "#result", "#status", "#bar", "#jump", "#system", "#hardware",
+].map((selector) => document.querySelector(selector));
 const { common, named, worker: script } = document.body.dataset;
 const computed = ["project_slug", "platforms"]; // Their defaults depend on other answers.
 const defaults = JSON.parse(document.body.dataset.defaults);

@@ -65,7 +65,7 @@ class Index(Replica):
     def __init__(
         self, data: Data, broken: Mapping[str, Response] | None = None, root: bool = True
     ) -> None:
-        super().__init__(Facts(data))
+        super().__init__(Facts(data).published)
         self.broken = broken or {}
         self.root = root
 
@@ -94,7 +94,7 @@ class Pypi(Replica):
         broken: Mapping[str, Response] | None = None,
         requires: Mapping[tuple[str, str], list[str]] | None = None,
     ) -> None:
-        super().__init__(Facts(data))
+        super().__init__(Facts(data).published)
         self.data = data
         self.requires_dist = {**REQUIRES, **(requires or {})}
         self.broken = broken or {}
@@ -364,7 +364,7 @@ def test_likely_stays_where_a_page_is_not_whole(run: Run, kind: str) -> None:
     facts = recent("2.15.0") | {"likely": [XPU]}
     path = "/whl/xpu/torch/"
     pages = {
-        "half": halved(Replica(Facts(facts)).answer(path)),
+        "half": halved(Replica(Facts(facts).published).answer(path)),
         "old": Replica(Facts(facts_of(facts, lambda name: name != "2.14.0"))).answer(path),
         **BROKEN,
     }

@@ -269,13 +269,13 @@ def test_facts_may_be_others() -> None:
         assert "torch-2.9.1+cu999-cp311-cp311-win_amd64.whl" in links(f"{replica.url}/cu999/torch/")
 
 
-@pytest.mark.parametrize("likely", [False, True])
-def test_likely_wheels_are_served_on_demand(likely: bool) -> None:
+@pytest.mark.parametrize(("facts", "likely"), [(None, False), (Facts(FULL), True)])
+def test_likely_wheels_are_served_on_demand(facts: Facts | None, likely: bool) -> None:
     names = {
         "torch": "torch-2.15.0+xpu-cp311-cp311-win_amd64.whl",
         "torchvision": "torchvision-0.29.2+xpu-py3-none-win_amd64.whl",
     }
-    with Replica(likely=likely) as replica:
+    with Replica(facts) as replica:
         for package, name in names.items():
             assert (name in links(f"{replica.url}/xpu/{package}/")) is likely
 

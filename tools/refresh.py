@@ -31,7 +31,7 @@ from urllib.parse import unquote
 
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from tools.lib.facts_file import Wheel, dump_facts, tables_of, wheels_in
+from tools.lib.facts_file import dump_facts, tables_of, wheels_in
 from tools.lib.pages import INDEX_NAME, Repository, Wheels, exact
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.platforms import platform_of
@@ -72,12 +72,10 @@ class Refresh:
                 for version in versions.split():
                     self.merge(companion, version)
         for companion in self.companions:
-            newest = max(self.data["wheels"][companion], key=version_key)
-            for version in self.on_pypi(companion):
-                if version_key(version) > version_key(newest):
-                    self.report[BY_HAND].append(
-                        f"{companion} {version}: the releases that it goes with"
-                    )
+            newest = version_key(max(self.data["wheels"][companion], key=version_key))
+            late = [name for name in self.on_pypi(companion) if version_key(name) > newest]
+            lines = [f"{companion} {version}: the releases that it goes with" for version in late]
+            self.report[BY_HAND] += lines
         self.settle_likely()
         new, known = Facts(self.data), {*self.old.releases, *self.old.all_backends}
         if names := [name for name in (*new.releases, *new.all_backends) if name not in known]:
@@ -151,28 +149,28 @@ class Refresh:
         """Add the wheels of one version, and report those of the facts that no page lists."""
         versions = self.data["wheels"][package]
         known = wheels_in(versions.get(version, {}))
-        listed: set[Wheel] = set()
-        for (name, index), page in self.pages.items():
-            wheels = page.get(version, {}) if name == package else {}
-            listed |= {(index, *tags) for tags in wheels}
-            self.check_labels(package, version, index, wheels)
+        pages = {
+            index: page.get(version, {})
+            for (name, index), page in self.pages.items()
+            if name == package
+        }
+        listed = {(index, *tags) for index, wheels in pages.items() for tags in wheels}
         if listed - known:
             versions[version] = tables_of(known | listed)
             self.data["wheels"][package] = by_version(versions)
-        gone = {wheel for wheel in known - listed if (package, wheel[0]) in self.pages}
+        for index, wheels in pages.items():
+            for (tag, _), file in wheels.items():
+                # Wheels that carry a label where the facts have none, or the other way round.
+                platform = platform_of(tag)
+                label = self.old.label(package, version, index, platform)
+                if bool(label) != (f"+{index}-" in unquote(file.filename)):
+                    text = f"{package} {version} on `{index}`: `labelled_since` of {platform}"
+                    self.report[BY_HAND].append(text)
+        gone = {wheel for wheel in known - listed if wheel[0] in pages}
         for title, entries in ((CHANGED, listed - known), (GONE, gone)):
             for indexes, table in tables_of(entries).items():
                 text = "; ".join(f"{tags} for {pythons}" for tags, pythons in table.items())
                 self.report[title].append(f"{package} {version} on `{indexes}`: {text}")
-
-    def check_labels(self, package: str, version: str, index: str, wheels: Wheels) -> None:
-        """Report wheels that carry a label where the facts have none, or the other way round."""
-        for (tag, _), file in wheels.items():
-            platform = platform_of(tag)
-            label = self.old.label(package, version, index, platform)
-            if bool(label) != (f"+{index}-" in unquote(file.filename)):
-                line = f"{package} {version} on `{index}`: `labelled_since` of {platform}"
-                self.report[BY_HAND].append(line)
 
     def settle_likely(self) -> None:
         """Strike out what was likely and is published."""

@@ -171,22 +171,14 @@ def _requires_triton(facts: Facts, release: str, backend: str) -> Iterator[str]:
 class Replica(Server):
     """The server of such an index.
 
-    `facts` may be others than the template's: of releases that nobody knows yet, or with any other
-    companion. Wheels that are only `likely` are served if it says so. `wheels` are real wheel
-    files: each is served in place of the invented wheel of the same package, version, label, Python
-    and platform.
+    `facts` are those of the template as far as they are published, or any others. `wheels` are real
+    wheel files: each is served in place of the invented wheel of the same package, version, label,
+    Python and platform.
     """
 
-    def __init__(
-        self,
-        facts: Facts | None = None,
-        wheels: Iterable[Path] = (),
-        *,
-        likely: bool = False,
-    ) -> None:
+    def __init__(self, facts: Facts | None = None, wheels: Iterable[Path] = ()) -> None:
         super().__init__()
-        facts = facts or load_facts()
-        self.facts = facts if likely else facts.published
+        self.facts = facts or load_facts().published
         self._real = {_identity(parse_wheel_name(path.name)): path for path in wheels}
         self._wheels: dict[tuple[str, str], dict[str, Wheel]] = {}
         self._pages: dict[tuple[str, ...], Response] = {}
