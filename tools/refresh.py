@@ -32,7 +32,7 @@ from urllib.parse import unquote
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tools.lib.facts_file import dump_facts, tables_of, wheels_in
-from tools.lib.pages import INDEX_NAME, Repository, Wheels, exact
+from tools.lib.pages import INDEX_NAME, Repository, Wheels
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.platforms import platform_of
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, backend_key, version_key
@@ -139,7 +139,7 @@ class Refresh:
             if required is None:
                 return ""
             needed = [entry for entry in required if entry.name == TORCH]
-            if release in map(exact, needed):
+            if f"=={release}" in (str(entry.specifier) for entry in needed):
                 return version
             if not admitted and all(release in entry.specifier for entry in needed):
                 admitted = version

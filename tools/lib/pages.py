@@ -159,12 +159,6 @@ def active(requirements: Iterable[Requirement], platform: str, python: str) -> l
     ]
 
 
-def exact(requirement: Requirement) -> str:
-    """Return the version that a requirement pins, empty for any other."""
-    pin = re.fullmatch(r"==([^,*]+)", str(requirement.specifier))
-    return pin[1] if pin else ""
-
-
 def cuda_build(requirements: Iterable[Requirement]) -> str:
     """Return the build behind a wheel of PyPI: `cu132` for `cuda-toolkit==13.2.2`, else `cpu`.
 
@@ -173,6 +167,6 @@ def cuda_build(requirements: Iterable[Requirement]) -> str:
     """
     names: dict[str, Requirement] = {canonicalize_name(one.name): one for one in requirements}
     if "cuda-toolkit" in names:
-        numbers = exact(names["cuda-toolkit"]).split(".")
-        return f"cu{numbers[0]}{numbers[1]}" if len(numbers) > 1 else ""
+        pin = re.match(r"==(\d+)\.(\d+)", str(names["cuda-toolkit"].specifier))
+        return f"cu{pin[1]}{pin[2]}" if pin else ""
     return "" if any(name.startswith("nvidia-") for name in names) else CPU
