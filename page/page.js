@@ -49,9 +49,10 @@ const linked = () => Object.fromEntries(new URLSearchParams(location.hash.slice(
 function after({ name, type, value, dataset: { platform } }, on) {
   let words = wordsOf(choice[name] ?? answers[name]);
   if (platform) {
+    const overridesOf = (row) => form.querySelector(`select[data-platform=${row.value}]`).value.split(" ");
     words = [...form.querySelectorAll("input[name=platforms]")]
       .filter((row) => (row.value === platform ? on : row.checked))
-      .flatMap(platformWords);
+      .flatMap((row) => overridesOf(row).map((override) => row.value + override));
   } else if (type === "checkbox") {
     words = words.filter((word) => word !== value && word !== "none");
     if (on) words.push(value);
@@ -60,12 +61,6 @@ function after({ name, type, value, dataset: { platform } }, on) {
     words = [value.trim() || defaults[name]];
   }
   return tidy({ ...choice, [name]: words.join(" ") });
-}
-
-/** Return the words of a platform: its name, or one for each of its overrides. */
-function platformWords({ value }) {
-  const { value: overrides } = form.querySelector(`select[data-platform=${value}]`);
-  return overrides.split(" ").map((override) => value + override);
 }
 
 // --- The form ------------------------------------------------------------------------------------
@@ -181,9 +176,7 @@ function announce() {
 }
 
 function failed(error) {
-  const message = document.createElement("p");
-  message.className = "problem";
-  message.role = "alert";
+  const message = Object.assign(document.createElement("p"), { className: "problem", role: "alert" });
   message.textContent = `The rules of the template do not run in this browser: ${error}`;
   result.querySelector("[role=alert]")?.remove();
   // Where nothing can be said of a choice, what was said of the last one goes.

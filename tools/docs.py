@@ -15,6 +15,7 @@ from tools.lib.facts_file import dump_facts
 from tools.lib.template import ROOT
 from torch_plan.answers.records import NO_COMPANIONS
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
+from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, FAMILIES, PYPI, TORCH, family_of
 from torch_plan.project.planning import make_plan
 from torch_plan.resolution.defaults import complete
@@ -22,14 +23,7 @@ from torch_plan.text import listed
 
 SUPPORT = ROOT / "docs/support.md"
 
-LETTERS = {
-    "linux-x86_64": "L",
-    "linux-aarch64": "A",
-    "macos-arm64": "M",
-    "macos-x86_64": "m",
-    "windows-x86_64": "W",
-    "windows-arm64": "w",
-}
+LETTERS = dict(zip(PLATFORMS, "LAMmWw", strict=True))
 """How the table writes a platform; the page says so too."""
 
 TO = "\N{EN DASH}"

@@ -21,13 +21,12 @@ def real_cpu_wheel(folder: Path, platform: str, facts: Facts, release: str = "")
     label = facts.label("torch", release, CPU, platform) if release else ""
     requirement = f"torch=={labelled(release, label)}" if release else "torch"
     official = f"{facts.pytorch_mirrors['official'].url}/{CPU}"
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--retries=0", "--timeout=10"]
     for place in ("--no-index", f"--index-url={official}"):
-        command = [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
-            *("--only-binary=:all:", "--retries=0", "--timeout=10"),
-            *(f"--dest={folder}", place, requirement),
-        ]
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+        command = [sys.executable, "-m", "pip", "download", *options, f"--dest={folder}"]
+        subprocess.run(
+            [*command, place, requirement], stdin=subprocess.DEVNULL, capture_output=True
+        )
         for wheel in folder.glob("*.whl"):
             name = parse_wheel_name(wheel.name)
             known = name.version in facts.releases
