@@ -1,18 +1,13 @@
-"""Bring `builds.json` up to date from the PyTorch index and PyPI.
+"""Bring `builds.json` up to date from the PyTorch index and PyPI: `uv run -m tools.refresh`.
 
-Run it with `uv run -m tools.refresh`. What is read goes to stderr, a summary in Markdown to stdout.
-It exits 2 if no page at all could be read.
+What is read goes to stderr, a summary in Markdown to stdout. It exits 2 if no page could be read.
 
-How it merges:
 - What the facts have stays: tags are only added, and a page that cannot be read changes nothing.
   Where a page lacks what the facts have, the summary says so, and a person decides.
 - A release is added whole or not at all: day, the build behind each of PyPI's wheels, a version of
   each companion, and wheels on the `cpu` index. Pre-releases and post-releases are passed over.
 - A companion's version is the newest that requires exactly this torch. Where none does, it is the
-  newest whose requirement admits it.
-- A companion's version that is newer than all that the facts have, and goes with no new release, is
-  paired by a person.
-- What is likely becomes published where a page lists it.
+  newest whose requirement admits it. A newer one that goes with no new release waits for a person.
 - Indexes are those that the facts know, those that the root page lists beside the packages
   (pytorch/test-infra, `s3_management/manage_v2.py`; a mirror may have none), and `--index`.
 """
@@ -160,7 +155,6 @@ class Refresh:
             self.data["wheels"][package] = by_version(versions)
         for index, wheels in pages.items():
             for (tag, _), file in wheels.items():
-                # Wheels that carry a label where the facts have none, or the other way round.
                 platform = platform_of(tag)
                 label = self.old.label(package, version, index, platform)
                 if bool(label) != (f"+{index}-" in unquote(file.filename)):

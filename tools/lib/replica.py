@@ -9,8 +9,8 @@ builds, Intel's runtime of the XPU builds): no wheel here declares that. The ind
 in reality the triton packages lie there, and every index lists them.
 
 Torch and its companions carry their upload times, as the real index gives them since April 2026;
-what it only mirrors carries none, and neither does the flat view. That is more generous than a real
-flat mirror otherwise: its links carry hashes and metadata, and triton is among them.
+what it only mirrors carries none. The flat view has them too, with hashes, metadata and triton:
+that is more generous than a real flat mirror.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class Wheel:
     day: str = ""
     """When it was uploaded, empty where the index does not say."""
 
-    def link(self, *, dated: bool) -> str:
+    def link(self) -> str:
         """Return the link on a page, with its hash and that of its metadata (PEP 658, PEP 714)."""
         url = f"/whl/{self.index}/{quote(self.filename)}"
         digest = f"sha256={hashlib.sha256(self.metadata).hexdigest()}"
-        time = f' data-upload-time="{self.day}T12:00:00Z"' if dated and self.day else ""
+        time = f' data-upload-time="{self.day}T12:00:00Z"' if self.day else ""
         return (
             f'<a href="{url}#sha256={self.sha256}" data-dist-info-metadata="{digest}"'
             f' data-core-metadata="{digest}"{time}>{self.filename}</a>'
@@ -229,11 +229,8 @@ class Replica(Server):
         listed = sorted({TORCH, *self.facts.all_companions, *self.facts.all_tritons})
         if view == "whl" and not package:
             return [f'<a href="{name}/">{name}</a>' for name in listed if self.wheels(index, name)]
-        return [
-            wheel.link(dated=view == "whl")
-            for name in package or listed
-            for wheel in self.wheels(index, name).values()
-        ]
+        names = package or listed
+        return [wheel.link() for name in names for wheel in self.wheels(index, name).values()]
 
     def _file(self, view: str, index: str, file: str) -> Response:
         filename = file.removesuffix(".metadata")
