@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import Package, Pylock, PylockValidationError
@@ -22,8 +22,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from adopt.edit import Edit, apply
-from adopt.parse import INDEXES, UV, Manifest, Option, Project, build_of_url, holds
+from adopt.parse import Option, Project, holds
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
@@ -57,20 +56,10 @@ _WITHOUT_GIT = re.compile(
 
 _SKIPPED = re.compile(r"\..+|node_modules|__pycache__|build|dist|venv|wandb|.*\.egg-info")
 
-_NO_CHOICE: Any = {
-    "extras": frozenset(),
-    "dependency_groups": frozenset(),
-    "platform_release": "",
-    "platform_version": "",
-}
-"""What an export does not ask: it was made for one choice."""
-
 NO_DATE = "is missing an upload date"
 """What uv says of a wheel that a cooldown refuses, since its index gives no dates."""
 
 _DATE_WARNINGS = re.compile(rf"(?m)((^warning: .*{NO_DATE}.*\n)(?:^warning: .*{NO_DATE}.*\n)*)")
-
-_REFUSED = "403 Forbidden"
 
 
 class Got(NamedTuple):
@@ -213,53 +202,22 @@ def git(folder: Path, *words: str) -> str:
 
 
 def measure(
-    projects: Sequence[Project],
-    facts: Facts,
-    copy: Path,
-    *,
-    is_changed: bool,
-    locked: bool,
-    is_eased: bool = False,
+    projects: Sequence[Project], facts: Facts, copy: Path, *, is_changed: bool, locked: bool
 ) -> Table:
     """Measure projects of one workspace, in a copy that gets their texts.
 
     `locked` reads uv.lock as it is and asks no index. A project that `is_changed` is locked anew.
-    Where a copy of PyTorch's index refuses what it lacks, it is tried again, and `is_eased`.
     """
     uv, root = Uv(copy, time.monotonic() + SECONDS), projects[0].root.path.parent
     for one in (one for project in projects for one in (project.manifest, project.root)):
         place = copy / one.path.relative_to(root)
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes((eased(one, facts) if is_eased else one.text).encode("utf-8"))
+        place.write_bytes(one.text.encode("utf-8"))
     try:
         lock = make_lock(uv, is_changed=is_changed, locked=locked)
     except UvFailed as failed:
-        table = Table({}, {"": str(failed).replace(str(copy), str(root))})
-        if is_eased or _REFUSED not in str(failed):
-            return table
-        options = {"is_changed": is_changed, "locked": locked, "is_eased": True}
-        again = measure(projects, facts, copy, **options)
-        return table if again.why_nothing else again
-    told = ", with 403 of an index taken for `not here`" if is_eased else ""
-    return read_lock(projects, facts, uv, f"{lock}{told}")
-
-
-def eased(manifest: Manifest, facts: Facts) -> str:
-    """Return a text in which a copy of PyTorch's index may answer 403 for what it lacks.
-
-    uv takes it so from PyTorch's own, which is a bucket that does not say what it has.
-    """
-    edits = []
-    for old in manifest.uv.get("index", []):
-        if build_of_url(old["url"], facts):
-            new = {"ignore-error-codes": [403], **old}
-            edits.append(Edit(manifest.path, INDEXES, old, new))
-    for url in manifest.uv.get("extra-index-url", []):
-        if build_of_url(url, facts):
-            edits.append(Edit(manifest.path, (*UV, "extra-index-url"), url, None))
-            new = {"url": url, "ignore-error-codes": [403]}
-            edits.append(Edit(manifest.path, INDEXES, None, new))
-    return apply({manifest.path: manifest.text}, edits)[manifest.path]
+        return Table({}, {"": str(failed).replace(str(copy), str(root))})
+    return read_lock(projects, facts, uv, lock)
 
 
 def make_lock(uv: Uv, *, is_changed: bool, locked: bool) -> str:
@@ -301,6 +259,8 @@ def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> T
     names = {TORCH, *facts.all_companions}
     counts = {option: sum(line.name in names for line in p.required(option)) for p, option in pairs}
     order = sorted(counts, key=lambda option: (option.kind != "", -counts[option]))
+    why = f"{MOST_OPTIONS} extras and groups are measured at most."
+    table.unmeasured.update((str(option), why) for option in order[MOST_OPTIONS:])
     for project, option in [pair for pair in pairs if pair[1] in order[:MOST_OPTIONS]]:
         try:
             exported = export(uv, option)
@@ -309,25 +269,20 @@ def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> T
             continue
         pythons = pythons_of(project, exported, facts)
         for platform, python in product(platforms_of(project), pythons):
-            place = Place(option, platform, python)
-            table.cells[place] = select(exported, platform, python)
-    why = f"{MOST_OPTIONS} extras and groups are measured at most."
-    table.unmeasured.update((str(option), why) for option in order[MOST_OPTIONS:])
+            table.cells[Place(option, platform, python)] = select(exported, platform, python)
     return table
 
 
 def export(uv: Uv, option: Option) -> Pylock:
     """Return what uv would install for an option on all platforms. Raises `UvFailed`."""
     words = ["export", "--frozen", "--quiet", "--no-header", "--format", "pylock.toml"]
-    words += ["--no-emit-project", "--package", option.package]
-    words += option.words
+    words += ["--no-emit-project", "--package", option.package, *option.words]
     try:
         data = tomllib.loads(uv.run(*words))
         for package in data.get("packages", []):
             # An override such as `sys_platform == 'never'` leaves a package without any file.
             if not {"wheels", "sdist", "archive", "directory", "vcs"} & package.keys():
-                name = f"{package['name'].replace('-', '_')}-{package['version']}-cp00-no-no.whl"
-                package["wheels"] = [{"name": name, "path": name, "hashes": {"none": "0"}}]
+                package["archive"] = {"path": "none.whl", "hashes": {"none": "0"}}
         return Pylock.from_dict(data)
     except (PylockValidationError, ValueError) as error:
         raise UvFailed(f"What uv exports cannot be read: {error}") from None
@@ -340,16 +295,13 @@ def platforms_of(project: Project) -> list[str]:
     markers += [line.requirement.marker for line in project.of(TORCH)]
     markers += [source.marker for source in project.sources_of(TORCH)]
     words = [{*re.findall(r"== [\"'](\w+)[\"']", str(marker))} for marker in markers]
-    named = {
-        name
-        for name in PLATFORMS
-        for system in ("sys_platform", "platform_system")
-        if any(
-            {compared(name, "3.12")[key] for key in (system, "platform_machine")} <= one
-            for one in words
-        )
-    }
-    return [name for name in PLATFORMS if name in {*DEFAULT_PLATFORMS, *named}]
+
+    def is_named(platform: str) -> bool:
+        values = compared(platform, "3.12")
+        systems, machine = {values["sys_platform"], values["platform_system"]}, "platform_machine"
+        return any(values[machine] in named and systems & named for named in words)
+
+    return [name for name in PLATFORMS if name in DEFAULT_PLATFORMS or is_named(name)]
 
 
 def pythons_of(project: Project, exported: Pylock, facts: Facts) -> list[str]:
@@ -368,36 +320,26 @@ def pythons_of(project: Project, exported: Pylock, facts: Facts) -> list[str]:
 def select(exported: Pylock, platform: str, python: str) -> Cell:
     """Return what a platform gets of an export; `Pylock.select` would stop at a missing wheel."""
     markers = [holds(marker, platform, python) for marker in exported.environments or ()]
-    if markers and not any(markers):
-        return Cell({}, {}, is_locked=False)
-    cell = Cell({}, {})
-    environment = {**compared(platform, python), "implementation_version": python, **_NO_CHOICE}
-    for package in exported.packages:
-        if not package.marker or package.marker.evaluate(environment, context="lock_file"):
-            is_there = is_installable(package, platform, python)
+    cell = Cell({}, {}, is_locked=any(markers) or not markers)
+    for package in exported.packages if cell.is_locked else ():
+        if holds(package.marker, platform, python):
+            files = files_of(package)
+            is_there = any(fits(name, platform, python) for name in files)
+            # A wheel that stands by its URL has its version there.
+            version = package.version or "".join("".join(files[:1]).split("-")[1:2])
             kept = cell.packages if is_there else cell.missing
-            kept[str(package.name)] = Got(version_of(package), package.index or "")
+            kept[str(package.name)] = Got(str(version), package.index or "")
     return cell
 
 
-def version_of(package: Package) -> str:
-    """Return the version of a package; a wheel that stands by its URL has it there."""
-    return str(package.version or "".join((wheels_of(package) or [""])[0].split("-")[1:2]))
-
-
-def is_installable(package: Package, platform: str, python: str) -> bool:
-    """Tell whether a package has a wheel for a platform, or something else that uv installs."""
-    wheels = wheels_of(package)
-    return wheels is None or any(fits(name, platform, python) for name in wheels)
-
-
-def wheels_of(package: Package) -> list[str] | None:
-    """Return the files of the wheels of a package, None where uv has something else of it."""
-    if package.archive:
-        name = unquote(urlsplit(package.archive.url or "").path).rpartition("/")[2]
-        return [name] if name.endswith(".whl") else None
-    is_source = package.vcs or package.directory or package.sdist
-    return None if is_source else [wheel.filename for wheel in package.wheels or ()]
+def files_of(package: Package) -> list[str]:
+    """Return the names of the wheels of a package, an empty one where uv can build it."""
+    archive = package.archive and (package.archive.url or package.archive.path)
+    name = unquote(urlsplit(archive or "").path).rpartition("/")[2]
+    if name.endswith(".whl"):
+        return [name]
+    is_source = package.archive or package.vcs or package.directory or package.sdist
+    return [""] if is_source else [wheel.filename for wheel in package.wheels or ()]
 
 
 @cache
@@ -406,7 +348,7 @@ def fits(wheel: str, platform: str, python: str) -> bool:
     try:
         tags = parse_wheel_filename(wheel)[3]
     except InvalidWheelFilename:
-        return False
+        return not wheel
     machine, known = platform.rpartition("-")[2], interpreters(python)
     fitting = [one.platform for one in tags if (one.interpreter, one.abi) in known]
     names = {name.replace("universal2", machine) for name in fitting}

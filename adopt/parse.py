@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
+from packaging.dependency_groups import DependencyGroupResolver
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -205,13 +205,11 @@ def default_groups(project: Project) -> list[str]:
 
 def included(manifest: Manifest, names: list[str]) -> list[str]:
     """Return groups and those that they include, directly or not, as the file spells them."""
-    groups = value_at(manifest.data, GROUPS) or {}
-    resolver = DependencyGroupResolver(groups)
-    spelt = {canonicalize_name(name): name for name in groups}
-    names = [*names]
+    groups, names = value_at(manifest.data, GROUPS) or {}, [*names]
     for name in names:
-        items = [one for one in resolver.lookup(name) if isinstance(one, DependencyGroupInclude)]
-        names += [spelt[canonicalize_name(one.include_group)] for one in items]
+        tables = [item for item in groups[name] if not isinstance(item, str)]
+        wanted = {canonicalize_name(table["include-group"]) for table in tables}
+        names += [one for one in groups if canonicalize_name(one) in wanted]
     return names
 
 
@@ -358,8 +356,10 @@ def chosen_in(conflict: list[Mapping[str, str]], package: str) -> set[tuple[str,
 
 def holds(marker: Marker | None, platform: str, python: str, **others: str) -> bool:
     """Tell whether a marker holds on a platform with a Python (`3.12`), or with other values."""
-    compares = {**compared(platform, python), "extra": "", **others}
-    return marker is None or marker.evaluate(compares)
+    values = {**compared(platform, python), "implementation_version": python, **others}
+    # Nobody knows the release of another machine.
+    values |= {"platform_release": "", "platform_version": ""}
+    return marker is None or marker.evaluate(values, context="lock_file")
 
 
 def build_of_url(url: str, facts: Facts) -> str:
