@@ -126,14 +126,12 @@ def test_torch_stays_in_the_dependencies_of_a_library(shop: Shop) -> None:
 
 
 def test_exact_pins_stay_exact(shop: Shop) -> None:
-    said = mended(shop, "f5")
-    assert said.data["unmeasured"]
+    said = mended(shop, "f5", "torch_version=2.9.1", "torch_backend=cu128")
     runtime = row(said, "uv sync --extra runtime", "after")
     assert runtime == ["2.9.1+cu128", "2.9.1+cu128", "2.9.1+cpu", "2.9.1+cu128"]
-    assert shop.read()["project"]["optional-dependencies"] == {
-        "runtime": ["torch==2.9.1", "torchaudio==2.9.1"],
-        "light": ["torch>=2.4"],
-    }
+    extras = shop.read()["project"]["optional-dependencies"]
+    assert all("==2.9.1" in line for line in extras["runtime"])
+    assert extras["light"] == ["torch>=2.4"]
 
 
 def test_windows_calls_its_machine_by_another_name(shop: Shop) -> None:
@@ -156,7 +154,7 @@ GPU, OTHERS = "platform_machine == 'x86_64'", "platform_machine != 'x86_64'"
     ],
 )
 def test_windows_is_left_out_by_a_spelling(marker: str, other: str, shop: Shop) -> None:
-    """Where the marker cannot be mended in one place, the way is told."""
+    """Where another source holds, the way is told."""
     cpu = f'{{ index = "pytorch-cpu", marker = "{other}" }}' if other else ""
     torch = f'torch = [{{ index = "pytorch-cu128", marker = "{marker}" }}, {cpu}]\n'
     sources = f"[tool.uv.sources]\n{torch}{index('cpu')}{index('cu128')}"
@@ -167,7 +165,8 @@ def test_windows_is_left_out_by_a_spelling(marker: str, other: str, shop: Shop) 
     (finding,) = said.data["findings"]
     assert finding["text"].startswith("The CPU build of torch is installed on windows-x86_64")
     assert "`platform_machine == 'AMD64'` too" in finding["way"]
-    assert (finding["level"], path.read_bytes()) == ("broken", before)
+    assert (finding["level"], path.read_bytes() == before) == ("broken", bool(other))
+    assert other or said.builds(WINDOWS, when="after") == "2.9.1+cu128"
 
 
 def test_windows_is_left_out_in_words(shop: Shop) -> None:
@@ -252,7 +251,7 @@ def test_the_newest_of_any_index(shop: Shop) -> None:
     if said.data["unmeasured"]:  # the replica refuses what it lacks
         pytest.fail(str(said.data["unmeasured"]))
     assert said.builds(WINDOWS).endswith("+cpu")
-    assert any("The file names the index of cu121 (index-url)" in line for _, line in said.findings)
+    assert any(line.startswith("`index-url` names the build cu121") for _, line in said.findings)
     assert shop.read() == tomllib.loads(text)
 
 
