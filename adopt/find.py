@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from functools import partial
+from itertools import chain, product
 from typing import Any, NamedTuple
 
 from packaging.utils import canonicalize_name
@@ -69,8 +70,6 @@ class View:
             for place, cell in self.cells.items()
             if (torch := cell.packages.get(TORCH))
         ]
-        self.known = [seen for seen in self.seen if seen.torch.public in facts.releases]
-        """The cells whose torch the facts know; what they do not know is not denied."""
 
     def build(self, got: Got, platform: str) -> str:
         """Return the build of a package of torch's family, empty where nobody knows."""
@@ -137,22 +136,42 @@ class View:
             text += f" with Python {listed(pythons)}"
         return text
 
-    def constraint(self, text: str, release: str, places: Sequence[Place]) -> list[Edit]:
+    def constrain(self, name: str, bounds: str, release: str, places: list[Place]) -> list[Edit]:
         """Return the constraint for what stands beside a release of torch in some cells.
 
         uv's constraints know platforms, and no extras or groups: there is none where one platform
-        has several releases.
+        has several releases. Nor does it help against a pin.
         """
         platforms = platforms_in(places)
-        if any(one.torch.public != release for one in self.seen if one.place[1] in platforms):
+        releases = {one.torch.public for one in self.seen if one.place.platform in platforms}
+        if (
+            not bounds
+            or releases != {release}
+            or any(one.is_exact for one in self.project.of(name))
+        ):
             return []
         others = [name for name in self.platforms if name not in platforms]
         limit = edit.without(others, self.platforms)
-        return [edit.constrain(self.project, f"{text}{limit and f' ; {limit}'}")]
+        return [edit.constrain(self.project, f"{name}{bounds}{limit and f' ; {limit}'}")]
 
+
+class Fault(NamedTuple):
+    """What is wrong in a cell; the cells of one fault make one finding."""
+
+    level: str
+    text: str
+    """With `HERE` in the place of those whom it hurts."""
+    way: str = ""
+    mend: Callable[[list[Place]], list[Edit]] = lambda _: []
+
+
+HERE = "{victims}"
 
 _RULES: list[Callable[[View], Iterator[Finding]]] = []
-"""What finds something wrong; the order is that of the report, within a level."""
+"""What finds something wrong with a project; the order is that of the report, within a level."""
+
+_CELL_RULES: list[Callable[[View, Seen], Iterator[Fault]]] = []
+"""What finds something wrong with the torch of one cell, and with what stands beside it."""
 
 
 def find(view: View) -> list[Finding]:
@@ -342,39 +361,41 @@ def _name_platforms(view: View) -> Iterator[Edit]:
 
 
 @_RULES.append
-def _passed_over(view: View) -> Iterator[Finding]:
-    """A source for GPUs leaves out cells that could have its build, and have that for the CPU."""
-    passed = [
-        (source, place)
-        for place, _, torch, build in view.seen
-        for source in view.project.sources_of(TORCH, place.option)
-        if build == CPU != view.build_of(source)
-        if view.facts.pythons(TORCH, torch.public, view.build_of(source), place.platform)
-    ]
-    for source, places in grouped(passed).items():
-        index, marker = source.entry["index"], source.entry.get("marker", "")
-        windows = [one for one in places if one.platform == "windows-x86_64"]
-        misspelt = [
-            one
-            for one in windows
-            if holds(source.marker, *one[1:], platform_machine="x86_64")
-            and not holds(source.marker, *one[1:])
-        ]
-        left_out = [one for one in places if is_pypi(view.cells[one].packages[TORCH])]
-        if misspelt:
-            lacking = f"The CPU build of torch is installed on {view.victims(misspelt)}"
-            text = f"{lacking}, not that of {index}: Windows says AMD64, and the source x86_64."
+def _in_cells(view: View) -> Iterator[Finding]:
+    # What the facts do not know is not denied.
+    known = [seen for seen in view.seen if seen.torch.public in view.facts.releases]
+    faults: dict[str, tuple[Fault, list[Place]]] = {}
+    for rule, seen in product(_CELL_RULES, known):
+        for fault in rule(view, seen):
+            faults.setdefault(fault.text, (fault, []))[1].append(seen.place)
+    for fault, places in faults.values():
+        text = fault.text.replace(HERE, view.victims(places))
+        yield Finding(fault.level, text, fault.way, platforms_in(places), fault.mend(places))
+
+
+@_CELL_RULES.append
+def _passed_over(view: View, seen: Seen) -> Iterator[Fault]:
+    """A source for GPUs leaves out a cell that could have its build, and has that for the CPU."""
+    place, torch = seen.place, seen.torch
+    for source in view.project.sources_of(TORCH, place.option) if seen.build == CPU else ():
+        build, marker = view.build_of(source), source.entry.get("marker", "")
+        if build == CPU or not view.facts.pythons(TORCH, torch.public, build, place.platform):
+            continue
+        index, mend = source.entry["index"], partial(_widen, view, source)
+        would_hold = holds(source.marker, *place[1:], platform_machine="x86_64")
+        if place.platform == "windows-x86_64" and would_hold > holds(source.marker, *place[1:]):
+            why = "Windows says AMD64, and the source x86_64"
+            text = f"The CPU build of torch is installed on {HERE}, and not that of {index}: {why}."
             way = (
                 "Let it hold for `platform_machine == 'AMD64'` too, and the source of the CPU not."
             )
-            edits = _widen(view, source, misspelt)
-            yield Finding(BROKEN, text, way, platforms_in(misspelt), edits)
+            yield Fault(BROKEN, text, way, mend)
         # Who names machines, or PyPI's build in words, has thought of the others.
-        elif left_out and marker and "machine" not in marker:
-            text = f"PyPI's CPU build of torch is installed on {view.victims(left_out)}"
-            text = f"{text}; {index} has one for GPUs there, and its marker leaves it out."
-            edits = _widen(view, source, left_out)
-            yield Finding(ADVICE, text, "", platforms_in(left_out), edits)
+        elif is_pypi(torch) and marker and "machine" not in marker:
+            why = f"{index} has one for GPUs there, and its marker leaves it out"
+            yield Fault(
+                ADVICE, f"PyPI's CPU build of torch is installed on {HERE}; {why}.", "", mend
+            )
 
 
 def _widen(view: View, source: Source, places: Sequence[Place]) -> list[Edit]:
@@ -451,86 +472,64 @@ def _require_by_name(view: View, places: Sequence[Place]) -> Iterator[Edit]:
 # --- Pairs that do not work -----------------------------------------------------------------------
 
 
-@_RULES.append
-def _unfit_pairs(view: View) -> Iterator[Finding]:
-    pairs = [
-        ((seen.torch.public, name, got.public, *misfit), seen.place)
-        for seen in view.known
-        for name, got in seen.cell.packages.items()
-        if (misfit := _misfit(view, seen, name, got))
-    ]
-    for (release, name, version, wanted, bounds), places in grouped(pairs).items():
-        is_pinned = any(line.is_exact for line in view.project.of(name))
-        beside = f"{name} {version} is installed beside torch {release} on {view.victims(places)}"
-        text, requirement = f"{beside}, which was made for {wanted}.", f"{name}{bounds}"
-        way = f"Require {requirement}." if bounds else f"Take a newer torch, or leave {name} out."
-        is_held = bool(bounds) and not is_pinned
-        edits = view.constraint(requirement, release, places) if is_held else []
-        yield Finding(BROKEN, text, way, platforms_in(places), edits)
+@_CELL_RULES.append
+def _unfit_pairs(view: View, seen: Seen) -> Iterator[Fault]:
+    release, facts = seen.torch.public, view.facts
+    for name, got in seen.cell.packages.items():
+        fitting = facts.companions(release).get(name, ())
+        bounds = facts.pair_bounds(name, release) if fitting else ""
+        # Where the metadata of a companion names a torch, uv has kept to it.
+        is_newer = fitting and version_key(got.public) > version_key(fitting[0])
+        on_pypi = facts.pypi_build(name, got.public, seen.place.platform)
+        is_held = "<" not in bounds if is_newer else on_pypi
+        is_known = name in facts.all_companions and facts.indexes(name, got.public)
+        if is_known and got.public not in fitting and not is_held:
+            wanted = listed(fitting, "or") or "no version"
+            text = f"{name} {got.public} is installed beside torch {release} on {HERE}"
+            way = f"Require {name}{bounds}." if fitting else f"Take a newer torch, or no {name}."
+            mend = partial(view.constrain, name, bounds, release)
+            yield Fault(BROKEN, f"{text}, which was made for {wanted}.", way, mend)
 
 
-def _misfit(view: View, seen: Seen, name: str, got: Got) -> tuple[str, str] | None:
-    """Return what a torch was made for in the place of a package, and the bounds of that."""
-    facts, release, platform = view.facts, seen.torch.public, seen.place.platform
-    if name == "numpy" and platform in facts.numpy_1_platforms(release):
-        return ("NumPy 1", "<2") if version_key(got.version)[:1] >= (2,) else None
-    fitting = facts.companions(release).get(name, ())
-    if name not in facts.all_companions or got.public in fitting:
-        return None
-    bounds = facts.pair_bounds(name, release) if fitting else ""
-    # Where the metadata of a companion names a torch, uv has kept to it.
-    is_newer = fitting and version_key(got.public) > version_key(fitting[0])
-    is_held = "<" not in bounds if is_newer else facts.pypi_build(name, got.public, platform)
-    if is_held or not facts.indexes(name, got.public):
-        return None
-    return f"{name} {listed(fitting, 'or') or 'of no version'}", bounds
+@_CELL_RULES.append
+def _numpy(view: View, seen: Seen) -> Iterator[Fault]:
+    release, numpy = seen.torch.public, seen.cell.packages.get("numpy")
+    is_old = seen.place.platform in view.facts.numpy_1_platforms(release)
+    if is_old and numpy and version_key(numpy.version)[:1] >= (2,):
+        text = f"torch {release} was compiled against NumPy 1, and NumPy 2 is installed on {HERE}."
+        mend = partial(view.constrain, "numpy", "<2", release)
+        yield Fault(BROKEN, text, "Require numpy<2, or take a newer torch.", mend)
 
 
-@_RULES.append
-def _other_builds(view: View) -> Iterator[Finding]:
-    pairs = [
-        ((name, got.version, demanded, seen.build), seen.place)
-        for seen in view.known
-        for name, got in seen.cell.packages.items()
-        if seen.build and got.public in view.facts.companions(seen.torch.public).get(name, ())
-        if (demanded := view.demanded(name, got, seen.place.platform)) not in ("", seen.build)
-    ]
-    for (name, version, demanded, build), places in grouped(pairs).items():
-        other = f"is installed beside the {build} build on {view.victims(places)}"
-        text = f"{name} {version} was compiled for the {demanded} build of torch, and {other}."
-        edits = _give_sources(view, name, places)
-        way = f"Give {name} the sources of torch."
-        yield Finding(BROKEN, text, way, platforms_in(places), edits)
+@_CELL_RULES.append
+def _other_builds(view: View, seen: Seen) -> Iterator[Fault]:
+    fitting = view.facts.companions(seen.torch.public)
+    for name, got in seen.cell.packages.items() if seen.build else ():
+        demanded = view.demanded(name, got, seen.place.platform)
+        if got.public in fitting.get(name, ()) and demanded not in ("", seen.build):
+            compiled = f"{name} {got.version} was compiled for the {demanded} build of torch"
+            text = f"{compiled}, and is installed beside the {seen.build} build on {HERE}."
+            mend = partial(_give_sources, view, name)
+            yield Fault(BROKEN, text, f"Give {name} the sources of torch.", mend)
 
 
-def _give_sources(view: View, name: str, places: Sequence[Place]) -> list[Edit]:
-    """Give a companion the sources of torch, where it has none.
-
-    A source holds for what is required by name, or constrained by a version.
-    """
+def _give_sources(view: View, name: str, places: list[Place]) -> list[Edit]:
+    """Give a companion the sources of torch, which hold only where it is required by name."""
     sources = [source.entry for source in view.project.sources_of(TORCH)]
-    releases = {view.cells[place].packages[TORCH].public for place in places}
-    edits = edit.add_sources(view.project, name, sources)
-    if view.project.sources_of(name) or all(view.lines_at(name, place) for place in places):
-        return [] if view.project.sources_of(name) else edits
+    is_named = all(view.lines_at(name, place) for place in places)
     is_chosen = any(KINDS & entry.keys() for entry in sources)
-    if not edits or is_chosen or len(releases) > 1:
+    if not sources or view.project.sources_of(name) or (is_chosen and not is_named):
         return []
-    bounds = view.facts.pair_bounds(name, *releases)
-    return [*edits, edit.constrain(view.project, f"{name}{bounds}")]
+    required = [] if is_named else [Edit(view.project.manifest.path, BASE, None, name)]
+    return [*required, *edit.add_sources(view.project, name, sources)]
 
 
-@_RULES.append
-def _known_faults(view: View) -> Iterator[Finding]:
-    why = view.facts.hardware.why_broken
-    reasons = [
-        ((torch.version, reason), place)
-        for place, _, torch, build in view.known
-        if (reason := why(torch.public, build, place.platform))
-    ]
-    for (version, reason), places in grouped(reasons).items():
-        text = f"torch {version} on {listed(platforms_in(places))}: {reason}."
-        yield Finding(BROKEN, text, "Take another release: torch_version=…")
+@_CELL_RULES.append
+def _known_faults(view: View, seen: Seen) -> Iterator[Fault]:
+    release, platform = seen.torch.public, seen.place.platform
+    if why := view.facts.hardware.why_broken(release, seen.build, platform):
+        text = f"torch {seen.torch.version} on {HERE}: {why}."
+        yield Fault(BROKEN, text, "Take another release: torch_version=…")
 
 
 # --- Platforms, or days, can lock different releases ----------------------------------------------
