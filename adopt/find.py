@@ -427,7 +427,8 @@ def _named_in_vain(view: View) -> Iterator[Finding]:
 def _named_builds(view: View) -> Iterator[tuple[str, str, str, str]]:
     """Yield where a build is named, and how bad it is if another is installed, and if none is."""
     project = view.project
-    opened = [one for one in project.indexes if one.is_open and view.build_of(one)]
+    indexes = [one for one in project.indexes if not one.entry.get("explicit")]
+    opened = [one for one in indexes if view.build_of(one)]
     yield from ((f"`{one.setting}`", view.build_of(one), BROKEN, "") for one in opened)
     if asked := parse.value_at(project.root.data, (*UV, "pip", "torch-backend")):
         yield "`torch-backend` of `uv pip`", asked, BROKEN, ADVICE

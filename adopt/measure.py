@@ -41,12 +41,7 @@ LARGEST = 1_000_000
 _SET_ASIDE = ("FROZEN", "LOCKED", "NO_SOURCES", "PROJECT", "WORKING_DIR", "PROJECT_ENVIRONMENT")
 """Variables of uv's that would make it lock something else, or nothing, or elsewhere."""
 
-_VERSIONS = (
-    "SETUPTOOLS_SCM_PRETEND_VERSION",
-    "PDM_BUILD_SCM_VERSION",
-    "UV_DYNAMIC_VERSIONING_BYPASS",
-    "POETRY_DYNAMIC_VERSIONING_BYPASS",
-)
+_VERSIONS = ("SETUPTOOLS_SCM_PRETEND_VERSION", "UV_DYNAMIC_VERSIONING_BYPASS")
 """Variables that give a version to a copy which has no history."""
 
 _WITHOUT_GIT = re.compile(
@@ -222,29 +217,26 @@ def measure(
 
 def make_lock(uv: Uv, *, is_changed: bool, locked: bool) -> str:
     """Lock a copy, and say whose lock it is. Raises `UvFailed`."""
-    lock, told = uv.copy / "uv.lock", "a lock made just now"
-    if locked:
-        if lock.exists():
-            return "uv.lock, not compared with pyproject.toml"
+    is_there = (uv.copy / "uv.lock").exists() and not is_changed
+    if locked and not is_there:
         raise UvFailed("There is no uv.lock. `uv lock` makes it.")
-    if lock.exists() and not is_changed:
-        try:
-            uv.run("lock", "--check")
-        except UvFailed as failed:
-            told += ", since uv.lock does not belong to pyproject.toml"
-            if "Failed to parse `uv.lock`" in str(failed):
-                lock.unlink()
-        else:
-            return "uv.lock"
+    if locked:
+        return "uv.lock, not compared with pyproject.toml"
+    try:
+        uv.run("lock", *["--check"] * is_there)
+    except UvFailed:
+        if not is_there:
+            raise
+    else:
+        return "uv.lock" if is_there else "a lock made just now"
     try:
         uv.run("lock")
     except UvFailed as failed:
-        is_usable = lock.exists() and not is_changed
-        if not is_usable or is_unsolvable(str(failed)):
+        if is_unsolvable(str(failed)):
             raise
         cause = " ".join(re.findall(r"(?m)^error.*", str(failed)))
         return f"uv.lock as it is, since uv could not lock: {cause[:200]}"
-    return told
+    return "a lock made just now, since uv.lock does not belong to pyproject.toml"
 
 
 def is_unsolvable(said: str) -> bool:
