@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from adopt import edit, parse
 from adopt.edit import Edit
 from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable
-from adopt.parse import BASE, KINDS, UV, Index, Line, Option, Project, Source, build_of_url, holds
+from adopt.parse import BASE, KINDS, UV, Line, Option, Project, Source, build_of_url, holds
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, version_key
@@ -104,6 +104,10 @@ class View:
         named = {line.name for option in options for line in self.project.required(option)}
         return not self.table.why_nothing and self.family.isdisjoint(named)
 
+    def is_unnamed_arm(self, place: Place) -> bool:
+        """Tell whether a cell is for Linux on ARM, and the files do not name that."""
+        return place.platform == "linux-aarch64" and not self.names_arm
+
     def is_variant(self, option: Option) -> bool:
         """Tell whether an extra or a group chooses a build: torch has a source for it."""
         return any(option.kind in one.entry for one in self.project.sources_of(TORCH, option))
@@ -118,12 +122,10 @@ class View:
         lines = [line for line in self.project.required(place.option) if line.name == name]
         return [line for line in lines if holds(line.requirement.marker, *place[1:])]
 
-    def build_of(self, index: Index | Source) -> str:
-        """Return the build of an index, or of that of a source; empty for one not PyTorch's."""
-        if isinstance(index, Source):
-            named = self.project.index_named(index.entry.get("index", ""))
-            return self.build_of(named) if named else ""
-        return build_of_url(index.url, self.facts)
+    def build_of(self, source: Source) -> str:
+        """Return the build of the index of a source; empty for one not PyTorch's."""
+        index = self.project.index_named(source.entry.get("index", ""))
+        return build_of_url(index.url, self.facts) if index else ""
 
     def victims(self, places: Iterable[Place]) -> str:
         """Return whom places are: platforms, and options and Pythons where they are not all."""
@@ -144,11 +146,8 @@ class View:
         """
         platforms = platforms_in(places)
         releases = {one.torch.public for one in self.seen if one.place.platform in platforms}
-        if (
-            not bounds
-            or releases != {release}
-            or any(one.is_exact for one in self.project.of(name))
-        ):
+        is_pinned = any(line.is_exact for line in self.project.of(name))
+        if not bounds or is_pinned or releases != {release}:
             return []
         others = [name for name in self.platforms if name not in platforms]
         limit = edit.without(others, self.platforms)
@@ -204,7 +203,7 @@ def _missing_conflicts(view: View) -> Iterator[Finding]:
 
 @_RULES.append
 def _labels_without_index(view: View) -> Iterator[Finding]:
-    builds = {*map(view.build_of, view.project.indexes)}
+    builds = {build_of_url(index.url, view.facts) for index in view.project.indexes}
     for line in view.project.of(TORCH):
         label, release = line.label, str(line.public)[2:]
         said = re.search(rf"no version of \S*\+{label}", view.table.why_nothing)
@@ -283,36 +282,34 @@ def _no_wheel(view: View) -> Iterator[Finding]:
             way = "Name each platform exactly in `environments`."
             yield Finding(BROKEN, text, way, view.platforms, [*_name_platforms(view)])
             continue
-        kinds = ((_kind_of_lack(view, name, got, place), place) for place in places)
+        kinds = ((_kind_of_lack(view, name, place), place) for place in places)
         for (level, is_whole), victims in grouped(kinds).items():
             text = f"{name} {got.version} has no wheel for {view.victims(victims)}."
-            way = "Take another release or build: torch_version=… torch_backend=…"
-            if not is_whole:
-                way = f"Leave that Python out of requires-python. {way}"
+            leave_out = "" if is_whole else "Leave that Python out of requires-python. "
+            way = f"{leave_out}Take another release or build: torch_version=… torch_backend=…"
             edits = _mend_no_wheel(view, name, got, victims) if is_whole else []
-            if level:
-                yield Finding(level, text, way, platforms_in(victims), edits)
+            yield Finding(level, text, way, platforms_in(victims), edits)
 
 
-def _kind_of_lack(view: View, name: str, got: Got, place: Place) -> tuple[str, bool]:
+def _kind_of_lack(view: View, name: str, place: Place) -> tuple[str, bool]:
     """Return how bad it is that a cell lacks a package, and whether all its Pythons lack it."""
     others = [cell for other, cell in view.cells.items() if other[:2] == place[:2]]
     is_whole = all(name in cell.missing for cell in others)
-    if place.platform == "linux-aarch64" and not view.names_arm:
-        # No release of ROCm or XPU has anything for Linux on ARM.
-        build = got.label or build_of_url(got.registry, view.facts)
-        return "" if build.startswith(("rocm", "xpu")) else ADVICE, is_whole
-    return BROKEN if is_whole or place.python == view.oldest else ADVICE, is_whole
+    is_broken = is_whole or place.python == view.oldest
+    return BROKEN if is_broken and not view.is_unnamed_arm(place) else ADVICE, is_whole
 
 
 def _is_served_otherwise(view: View, place: Place) -> bool:
-    """Tell whether a platform that the build of an extra or a group is not made for has another."""
+    """Tell whether a platform is not one that a build is for: nobody expects torch there."""
     torch = view.cells[place].missing.get(TORCH)
-    if not torch or not view.is_variant(place.option):
+    if not torch:
         return False
-    others = [one for one in view.seen if one.place.platform == place.platform]
-    is_served = any(view.is_variant(one.place.option) for one in others if not one.cell.missing)
     build = build_of_url(torch.registry, view.facts)
+    if view.is_unnamed_arm(place) and build.startswith(("rocm", "xpu")):
+        return True
+    others = [one for one in view.seen if one.place.platform == place.platform]
+    options = [one.place.option for one in others if not one.cell.missing]
+    is_served = view.is_variant(place.option) and any(map(view.is_variant, options))
     return is_served and not view.facts.pythons(TORCH, torch.public, build, place.platform)
 
 
@@ -427,9 +424,12 @@ def _named_in_vain(view: View) -> Iterator[Finding]:
 def _named_builds(view: View) -> Iterator[tuple[str, str, str, str]]:
     """Yield where a build is named, and how bad it is if another is installed, and if none is."""
     project = view.project
-    indexes = [one for one in project.indexes if not one.entry.get("explicit")]
-    opened = [one for one in indexes if view.build_of(one)]
-    yield from ((f"`{one.setting}`", view.build_of(one), BROKEN, "") for one in opened)
+    opened = [
+        (f"`{index.setting}`", build, BROKEN, "")
+        for index in project.indexes
+        if (build := build_of_url(index.url, view.facts)) and not index.entry.get("explicit")
+    ]
+    yield from opened
     if asked := parse.value_at(project.root.data, (*UV, "pip", "torch-backend")):
         yield "`torch-backend` of `uv pip`", asked, BROKEN, ADVICE
     tools = parse.value_at(project.manifest.data, ("tool",)) or {}
