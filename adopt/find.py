@@ -201,51 +201,31 @@ def _missing_conflicts(view: View) -> Iterator[Finding]:
         yield Finding(BROKEN, text, edits=[edit.exclude_each_other(view.project, indexes)])
 
 
-@_RULES.append
-def _labels_without_index(view: View) -> Iterator[Finding]:
-    builds = {build_of_url(index.url, view.facts) for index in view.project.indexes}
-    for line in view.project.of(TORCH):
-        label, release = line.label, str(line.public)[2:]
-        said = re.search(rf"no version of \S*\+{label}", view.table.why_nothing)
-        if said and label in {*view.facts.backends(release)} - builds:
-            text = f"Nobody can lock: no index is named that has {line.text}."
-            yield Finding(BROKEN, text, f"Name it: torch_version={release} torch_backend={label}")
-
-
-@_RULES.append
-def _missing_triton(view: View) -> Iterator[Finding]:
+_CAUSES = {
+    r"no version of torch==([\w.]+)\+(\w+)": (
+        "torch {0}+{1} is in no index that it may come from",
+        "Name it: torch_version={0} torch_backend={1}",
+    ),
     # uv says: depends on pytorch-triton-rocm{sys_platform == 'linux'}==3.5.1
-    pins = re.findall(r"depends on ([\w-]+)(?:\{[^}]*\})?(==[\w.]+)", str(view.table.unmeasured))
-    for name, pin in dict.fromkeys(pins):
-        if name in view.facts.all_tritons and not view.project.sources_of(name):
-            text = f"Nobody can lock: torch requires {name}, and no source says where that is."
-            yield Finding(BROKEN, text, edits=[*_require_triton(view, name, pin)])
-
-
-def _require_triton(view: View, name: str, pin: str) -> Iterator[Edit]:
-    """Yield the edits that require triton beside the torch of ROCm or XPU, from its index.
-
-    A source holds only for what is required by name.
-    """
-    torch = view.project.sources_of(TORCH)
-    sources = [one.entry for one in torch if view.build_of(one).startswith(("rocm", "xpu"))]
-    systems = ["linux-x86_64", *["windows-x86_64"] * ("xpu" in name)]
-    text = f"{name}{pin} ; {' or '.join(map(environment, systems))}"
-    for line in view.project.of(TORCH):
-        is_built = any(one.get("extra", line.keys[-1]) == line.keys[-1] for one in sources)
-        if is_built and not line.is_setting:
-            yield Edit(line.path, line.keys, None, text)
-    yield from edit.add_sources(view.project, name, sources)
+    r"depends on ((?:pytorch-)?triton-\w+)(?:\{[^}]*\})?(==[\w.]+)": (
+        "torch requires {0}, and no source says where that is",
+        "Require {0}{1} by name on the platforms of that build, with the sources of torch.",
+    ),
+    NO_DATE: (
+        "`exclude-newer` refuses an index without dates, as PyTorch's is",
+        "Write exclude-newer-package = {{ torch = false }} into [tool.uv].",
+    ),
+}
+"""What uv says where nobody can lock -> the cause, and what a person can do."""
 
 
 @_RULES.append
-def _cooldown(view: View) -> Iterator[Finding]:
-    root, key = view.project.root, "exclude-newer-package"
-    if NO_DATE in view.table.why_nothing and root.uv.get("exclude-newer"):
-        names = {one.name: False for one in view.project.sources if one.name in view.family}
-        new = root.uv.get(key, {}) | names
-        text = "Nobody can lock: `exclude-newer` refuses an index without dates, as PyTorch's is."
-        yield Finding(BROKEN, text, edits=[Edit(root.path, (*UV, key), None, new, whole=True)])
+def _nobody_can_lock(view: View) -> Iterator[Finding]:
+    for words, (cause, way) in _CAUSES.items():
+        said = re.finditer(words, str(view.table.unmeasured))
+        for parts in dict.fromkeys(match.groups() for match in said):
+            text = f"Nobody can lock: {cause.format(*parts)}."
+            yield Finding(BROKEN, text, way.format(*parts))
 
 
 @_RULES.append
@@ -459,15 +439,9 @@ def _through_others(view: View) -> Iterator[Finding]:
         why = "a source holds only where torch is required by name"
         text = f"Another package brings torch, {where}: {why}."
         way = "A group can be the default, an extra cannot: layout=groups" if is_chosen else ""
-        yield Finding(BROKEN, text, way, view.platforms, [*_require_by_name(view, places)])
-
-
-def _require_by_name(view: View, places: Sequence[Place]) -> Iterator[Edit]:
-    """Require what other packages bring, and the file has a source for."""
-    for name in sorted(view.family):
-        brought = [place for place in places if name in view.cells[place].packages]
-        if any(view.sources_at(name, one) and not view.lines_at(name, one) for one in brought):
-            yield Edit(view.project.manifest.path, BASE, None, name)
+        is_named = any(view.sources_at(TORCH, place) for place in places)
+        mend = Edit(view.project.manifest.path, BASE, None, TORCH)
+        yield Finding(BROKEN, text, way, view.platforms, [mend] * is_named)
 
 
 # --- Pairs that do not work -----------------------------------------------------------------------
@@ -516,12 +490,12 @@ def _other_builds(view: View, seen: Seen) -> Iterator[Fault]:
 
 def _give_sources(view: View, name: str, places: list[Place]) -> list[Edit]:
     """Give a companion the sources of torch, which hold only where it is required by name."""
-    sources = [source.entry for source in view.project.sources_of(TORCH)]
+    torch, path = view.project.sources_of(TORCH), view.project.manifest.path
     is_named = all(view.lines_at(name, place) for place in places)
-    is_chosen = any(KINDS & entry.keys() for entry in sources)
-    if not sources or view.project.sources_of(name) or (is_chosen and not is_named):
+    if any(KINDS & source.entry.keys() for source in torch) and not is_named:
         return []
-    required = [] if is_named else [Edit(view.project.manifest.path, BASE, None, name)]
+    sources = [] if view.project.sources_of(name) else [source.entry for source in torch]
+    required = [] if is_named or not torch else [Edit(path, BASE, None, name)]
     return [*required, *edit.add_sources(view.project, name, sources)]
 
 

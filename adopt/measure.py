@@ -9,9 +9,9 @@ import subprocess
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -112,39 +112,37 @@ class UvFailed(Exception):
     """uv ended with an error; the text is what it said."""
 
 
-class Uv(NamedTuple):
-    """uv in a copy of a project, until a point in time."""
+Uv = Callable[..., str]
+"""Runs uv with some words."""
 
-    copy: Path
-    deadline: float
 
-    def run(self, *words: str) -> str:
-        """Run uv and return what it printed. Raises `UvFailed`."""
-        uv = os.environ.get("UV") or shutil.which("uv")
-        if not uv:
-            raise UvFailed("uv is neither in $UV nor on PATH.")
-        # With COLUMNS uv breaks its lines, and what it says is read.
-        aside = {"VIRTUAL_ENV", "COLUMNS", *(f"UV_{name}" for name in _SET_ASIDE)}
-        kept = {name: value for name, value in os.environ.items() if name not in aside}
-        try:
-            done = subprocess.run(
-                [uv, *words],
-                cwd=self.copy,
-                env=kept | dict.fromkeys(_VERSIONS, "0.0.0") | {"NO_COLOR": "1"},
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=max(self.deadline - time.monotonic(), 0.1),
-            )
-        except subprocess.TimeoutExpired:
-            raise UvFailed(f"uv took longer than {SECONDS} seconds in all.") from None
-        except OSError as error:
-            raise UvFailed(f"uv cannot be started: {error}") from None
-        # uv warns of each wheel of an index without dates.
-        said = _DATE_WARNINGS.sub(r"\2", done.stderr.decode("utf-8", "replace"))
-        # uv warns of a setting that it cannot read, drops it with its neighbours, and ends with 0.
-        if done.returncode or "Failed to parse" in said:
-            raise UvFailed(said.strip() or f"uv ended with {done.returncode}.")
-        return done.stdout.decode("utf-8", "replace")
+def run_uv(copy: Path, deadline: float, *words: str) -> str:
+    """Run uv in a copy of a project, and return what it printed. Raises `UvFailed`."""
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if not uv:
+        raise UvFailed("uv is neither in $UV nor on PATH.")
+    # With COLUMNS uv breaks its lines, and what it says is read.
+    aside = {"VIRTUAL_ENV", "COLUMNS", *(f"UV_{name}" for name in _SET_ASIDE)}
+    kept = {name: value for name, value in os.environ.items() if name not in aside}
+    try:
+        done = subprocess.run(
+            [uv, *words],
+            cwd=copy,
+            env=kept | dict.fromkeys(_VERSIONS, "0.0.0") | {"NO_COLOR": "1"},
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=max(deadline - time.monotonic(), 0.1),
+        )
+    except subprocess.TimeoutExpired:
+        raise UvFailed(f"uv took longer than {SECONDS} seconds in all.") from None
+    except OSError as error:
+        raise UvFailed(f"uv cannot be started: {error}") from None
+    # uv warns of each wheel of an index without dates.
+    said = _DATE_WARNINGS.sub(r"\2", done.stderr.decode("utf-8", "replace"))
+    # uv warns of a setting that it cannot read, drops it with its neighbours, and ends with 0.
+    if done.returncode or "Failed to parse" in said:
+        raise UvFailed(said.strip() or f"uv ended with {done.returncode}.")
+    return done.stdout.decode("utf-8", "replace")
 
 
 @contextmanager
@@ -203,34 +201,35 @@ def measure(
 
     `locked` reads uv.lock as it is and asks no index. A project that `is_changed` is locked anew.
     """
-    uv, root = Uv(copy, time.monotonic() + SECONDS), projects[0].root.path.parent
+    uv = partial(run_uv, copy, time.monotonic() + SECONDS)
+    root = projects[0].root.path.parent
     for one in (one for project in projects for one in (project.manifest, project.root)):
         place = copy / one.path.relative_to(root)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(one.text.encode("utf-8"))
     try:
-        lock = make_lock(uv, is_changed=is_changed, locked=locked)
+        is_there = (copy / "uv.lock").exists() and not is_changed
+        lock = make_lock(uv, is_there=is_there, locked=locked)
     except UvFailed as failed:
         return Table({}, {"": str(failed).replace(str(copy), str(root))})
     return read_lock(projects, facts, uv, lock)
 
 
-def make_lock(uv: Uv, *, is_changed: bool, locked: bool) -> str:
+def make_lock(uv: Uv, *, is_there: bool, locked: bool) -> str:
     """Lock a copy, and say whose lock it is. Raises `UvFailed`."""
-    is_there = (uv.copy / "uv.lock").exists() and not is_changed
     if locked and not is_there:
         raise UvFailed("There is no uv.lock. `uv lock` makes it.")
     if locked:
         return "uv.lock, not compared with pyproject.toml"
     try:
-        uv.run("lock", *["--check"] * is_there)
+        uv("lock", *["--check"] * is_there)
     except UvFailed:
         if not is_there:
             raise
     else:
         return "uv.lock" if is_there else "a lock made just now"
     try:
-        uv.run("lock")
+        uv("lock")
     except UvFailed as failed:
         if is_unsolvable(str(failed)):
             raise
@@ -259,9 +258,12 @@ def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> T
         except UvFailed as failed:
             table.unmeasured[str(option)] = str(failed)
             continue
-        pythons = pythons_of(project, exported, facts)
-        for platform, python in product(platforms_of(project), pythons):
-            table.cells[Place(option, platform, python)] = select(exported, platform, python)
+        bounds = project.requires_python & (exported.requires_python or SpecifierSet())
+        for platform, python in product(platforms_of(project), facts.all_pythons):
+            # Where a project names none, uv takes the Python that locks for the oldest.
+            if any(bounds.contains(f"{python}.{patch}") for patch in (0, 99)):
+                place = Place(option, platform, python)
+                table.cells[place] = select(exported, platform, python)
     return table
 
 
@@ -270,7 +272,7 @@ def export(uv: Uv, option: Option) -> Pylock:
     words = ["export", "--frozen", "--quiet", "--no-header", "--format", "pylock.toml"]
     words += ["--no-emit-project", "--package", option.package, *option.words]
     try:
-        data = tomllib.loads(uv.run(*words))
+        data = tomllib.loads(uv(*words))
         for package in data.get("packages", []):
             # An override such as `sys_platform == 'never'` leaves a package without any file.
             if not {"wheels", "sdist", "archive", "directory", "vcs"} & package.keys():
@@ -294,19 +296,6 @@ def platforms_of(project: Project) -> list[str]:
         return any(values[machine] in named and systems & named for named in words)
 
     return [name for name in PLATFORMS if name in DEFAULT_PLATFORMS or is_named(name)]
-
-
-def pythons_of(project: Project, exported: Pylock, facts: Facts) -> list[str]:
-    """Return the Pythons that a project and its lock are for, of those that PyTorch serves.
-
-    Where a project names none, uv takes that which locks for the oldest.
-    """
-    bounds = project.requires_python & (exported.requires_python or SpecifierSet())
-    return [
-        python
-        for python in facts.all_pythons
-        if any(bounds.contains(f"{python}.{patch}") for patch in (0, 99))
-    ]
 
 
 def select(exported: Pylock, platform: str, python: str) -> Cell:
