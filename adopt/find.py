@@ -8,8 +8,6 @@ from functools import partial
 from itertools import chain, product
 from typing import Any, NamedTuple
 
-from packaging.utils import canonicalize_name
-
 from adopt import edit, parse
 from adopt.edit import Edit
 from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable
@@ -154,15 +152,8 @@ class View:
         return [edit.constrain(self.project, f"{name}{bounds}{limit and f' ; {limit}'}")]
 
 
-class Fault(NamedTuple):
-    """What is wrong in a cell; the cells of one fault make one finding."""
-
-    level: str
-    text: str
-    """With `HERE` in the place of those whom it hurts."""
-    way: str = ""
-    mend: Callable[[list[Place]], list[Edit]] = lambda _: []
-
+Fault = tuple[str, str, str, Callable[[list[Place]], list[Edit]]]
+"""What is wrong in a cell: level, text with `HERE` for those whom it hurts, way, mend."""
 
 HERE = "{victims}"
 
@@ -186,22 +177,11 @@ def find(view: View) -> list[Finding]:
 # --- Nobody can lock ------------------------------------------------------------------------------
 
 
-@_RULES.append
-def _missing_conflicts(view: View) -> Iterator[Finding]:
-    indexes = {
-        (kind, canonicalize_name(source.entry[kind])): source.entry.get("index")
-        for source in view.project.sources_of(TORCH)
-        for kind in KINDS & source.entry.keys()
-    }
-    is_known = any(indexes.keys() <= options for options in parse.conflicts(view.project))
-    is_said = "conflicting indexes" in str(view.table.unmeasured)
-    if is_said and not is_known and len({*indexes.values()}) > 1:
-        names = listed([name for _, name in indexes])
-        text = f"Nobody can lock: nothing says that {names} exclude each other."
-        yield Finding(BROKEN, text, edits=[edit.exclude_each_other(view.project, indexes)])
-
-
 _CAUSES = {
+    "conflicting indexes": (
+        "extras or groups take torch from different indexes, and do not exclude each other",
+        "Name them in conflicts = [[{{ extra = … }}, {{ extra = … }}]] of [tool.uv].",
+    ),
     r"no version of torch==([\w.]+)\+(\w+)": (
         "torch {0}+{1} is in no index that it may come from",
         "Name it: torch_version={0} torch_backend={1}",
@@ -344,10 +324,10 @@ def _in_cells(view: View) -> Iterator[Finding]:
     faults: dict[str, tuple[Fault, list[Place]]] = {}
     for rule, seen in product(_CELL_RULES, known):
         for fault in rule(view, seen):
-            faults.setdefault(fault.text, (fault, []))[1].append(seen.place)
-    for fault, places in faults.values():
-        text = fault.text.replace(HERE, view.victims(places))
-        yield Finding(fault.level, text, fault.way, platforms_in(places), fault.mend(places))
+            faults.setdefault(fault[1], (fault, []))[1].append(seen.place)
+    for (level, text, way, mend), places in faults.values():
+        told = text.replace(HERE, view.victims(places))
+        yield Finding(level, told, way, platforms_in(places), mend(places))
 
 
 @_CELL_RULES.append
@@ -363,16 +343,12 @@ def _passed_over(view: View, seen: Seen) -> Iterator[Fault]:
         if place.platform == "windows-x86_64" and would_hold > holds(source.marker, *place[1:]):
             why = "Windows says AMD64, and the source x86_64"
             text = f"The CPU build of torch is installed on {HERE}, and not that of {index}: {why}."
-            way = (
-                "Let it hold for `platform_machine == 'AMD64'` too, and the source of the CPU not."
-            )
-            yield Fault(BROKEN, text, way, mend)
+            way = "Let it hold for `platform_machine == 'AMD64'` too, and that of the CPU not."
+            yield BROKEN, text, way, mend
         # Who names machines, or PyPI's build in words, has thought of the others.
         elif is_pypi(torch) and marker and "machine" not in marker:
             why = f"{index} has one for GPUs there, and its marker leaves it out"
-            yield Fault(
-                ADVICE, f"PyPI's CPU build of torch is installed on {HERE}; {why}.", "", mend
-            )
+            yield ADVICE, f"PyPI's CPU build of torch is installed on {HERE}; {why}.", "", mend
 
 
 def _widen(view: View, source: Source, places: Sequence[Place]) -> list[Edit]:
@@ -428,16 +404,15 @@ def _named_builds(view: View) -> Iterator[tuple[str, str, str, str]]:
 def _through_others(view: View) -> Iterator[Finding]:
     sources = view.project.sources_of(TORCH)
     is_chosen = all(KINDS & source.entry.keys() for source in sources)
-    brought = [
-        (one.place.option, one.place)
+    places = [
+        one.place
         for one in view.seen
         if sources and is_pypi(one.torch) and not view.lines_at(TORCH, one.place)
         if view.sources_at(TORCH, one.place) or (is_chosen and not one.place.option.kind)
     ]
-    for places in grouped(brought).values():
-        where = f"from PyPI and not from the index of the file, on {view.victims(places)}"
+    if places:
         why = "a source holds only where torch is required by name"
-        text = f"Another package brings torch, {where}: {why}."
+        text = f"Another package brings torch, from PyPI, on {view.victims(places)}: {why}."
         way = "A group can be the default, an extra cannot: layout=groups" if is_chosen else ""
         is_named = any(view.sources_at(TORCH, place) for place in places)
         mend = Edit(view.project.manifest.path, BASE, None, TORCH)
@@ -460,10 +435,10 @@ def _unfit_pairs(view: View, seen: Seen) -> Iterator[Fault]:
         is_known = name in facts.all_companions and facts.indexes(name, got.public)
         if is_known and got.public not in fitting and not is_held:
             wanted = listed(fitting, "or") or "no version"
-            text = f"{name} {got.public} is installed beside torch {release} on {HERE}"
+            text = f"{name} {got.public} does not go with torch {release} on {HERE}"
             way = f"Require {name}{bounds}." if fitting else f"Take a newer torch, or no {name}."
             mend = partial(view.constrain, name, bounds, release)
-            yield Fault(BROKEN, f"{text}, which was made for {wanted}.", way, mend)
+            yield BROKEN, f"{text}; {wanted} does.", way, mend
 
 
 @_CELL_RULES.append
@@ -473,7 +448,7 @@ def _numpy(view: View, seen: Seen) -> Iterator[Fault]:
     if is_old and numpy and version_key(numpy.version)[:1] >= (2,):
         text = f"torch {release} was compiled against NumPy 1, and NumPy 2 is installed on {HERE}."
         mend = partial(view.constrain, "numpy", "<2", release)
-        yield Fault(BROKEN, text, "Require numpy<2, or take a newer torch.", mend)
+        yield BROKEN, text, "Require numpy<2, or take a newer torch.", mend
 
 
 @_CELL_RULES.append
@@ -485,7 +460,7 @@ def _other_builds(view: View, seen: Seen) -> Iterator[Fault]:
             compiled = f"{name} {got.version} was compiled for the {demanded} build of torch"
             text = f"{compiled}, and is installed beside the {seen.build} build on {HERE}."
             mend = partial(_give_sources, view, name)
-            yield Fault(BROKEN, text, f"Give {name} the sources of torch.", mend)
+            yield BROKEN, text, f"Give {name} the sources of torch.", mend
 
 
 def _give_sources(view: View, name: str, places: list[Place]) -> list[Edit]:
@@ -504,7 +479,7 @@ def _known_faults(view: View, seen: Seen) -> Iterator[Fault]:
     release, platform = seen.torch.public, seen.place.platform
     if why := view.facts.hardware.why_broken(release, seen.build, platform):
         text = f"torch {seen.torch.version} on {HERE}: {why}."
-        yield Fault(BROKEN, text, "Take another release: torch_version=…")
+        yield BROKEN, text, "Take another release: torch_version=…", lambda _: []
 
 
 # --- Platforms, or days, can lock different releases ----------------------------------------------

@@ -213,10 +213,13 @@ def test_a_marker_may_leave_out_a_platform_of_a_torch_that_another_package_bring
 def test_an_extra_in_a_marker(shop: Shop) -> None:
     put(shop, "f10")
     assert shop.run("--write", "--unmeasured").levels == ["broken"] * 2
+    text = (shop.folder / "pyproject.toml").read_text(encoding="utf-8")
+    assert shop.run("--check").findings[0][1].endswith("and do not exclude each other.")
+    conflicts = 'conflicts = [[{ extra = "amd" }, { extra = "nvidia" }]]\npackage ='
+    shop.put(text.replace("package =", conflicts))
     (triton,) = shop.run("--check").data["findings"]
     assert "torch requires pytorch-triton-rocm," in triton["text"]
     assert "Require pytorch-triton-rocm==3.5.1 by name" in triton["way"]
-    text = (shop.folder / "pyproject.toml").read_text(encoding="utf-8")
     lines = [line.strip() for line in text.splitlines()]
     assert 'index = "rocm"' in lines[lines.index("# AMD cards") + 1]
     assert 'index = "cuda"' in lines[lines.index("# NVIDIA cards") + 1]

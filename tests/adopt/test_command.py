@@ -148,7 +148,8 @@ def test_nothing_is_written_where_nothing_is_measured(shop: Shop) -> None:
 @pytest.mark.parametrize("words", [[], ["--write"]])
 def test_what_could_not_be_measured_is_told(words: list[str], shop: Shop) -> None:
     """With an edit that nobody has seen work, and without one."""
-    path = shop.put(EXTRAS.replace("conflicts", "# ").replace("lightning", "rich==0.0.0.1"))
+    text = EXTRAS.replace('cpu", extra = "cpu"', 'cpu", marker = "extra == \'cpu\'"')
+    path = shop.put(text.replace("lightning", "rich==0.0.0.1"))
     status, text = shop.print(*words)
     assert "`--write` needs `--unmeasured` too." in text or words
     assert ("without --unmeasured. uv says:" in text, status) == (bool(words), 2 * bool(words))
