@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain, product
+from itertools import chain, product, starmap
 from typing import Any, NamedTuple
 
 from adopt import edit, parse
 from adopt.edit import Edit
-from adopt.measure import NO_DATE, Cell, Got, Place, Table, is_unsolvable
+from adopt.measure import NO_DATE, Cell, Got, Place, Table
 from adopt.parse import BASE, KINDS, UV, Line, Option, Project, Source, build_of_url, holds
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
@@ -57,7 +57,8 @@ class View:
 
     def __init__(self, project: Project, table: Table, facts: Facts, *, names_arm: bool) -> None:
         self.project, self.table, self.facts = project, table, facts
-        self.names_arm = names_arm
+        self.unnamed = "" if names_arm else "linux-aarch64"
+        """A platform that nobody has to have in mind."""
         self.family = {TORCH, *facts.all_companions, *facts.all_tritons}
         cells = [(place, cell) for place, cell in table.cells.items() if cell.is_locked]
         self.cells = {place: cell for place, cell in cells if place.option in project.options}
@@ -101,10 +102,6 @@ class View:
         options = [one for one in self.project.options if str(one) in self.table.unmeasured]
         named = {line.name for option in options for line in self.project.required(option)}
         return not self.table.why_nothing and self.family.isdisjoint(named)
-
-    def is_unnamed_arm(self, place: Place) -> bool:
-        """Tell whether a cell is for Linux on ARM, and the files do not name that."""
-        return place.platform == "linux-aarch64" and not self.names_arm
 
     def is_variant(self, option: Option) -> bool:
         """Tell whether an extra or a group chooses a build: torch has a source for it."""
@@ -167,8 +164,9 @@ _CELL_RULES: list[Callable[[View, Seen], Iterator[Fault]]] = []
 def find(view: View) -> list[Finding]:
     """Return everything that is wrong with a project, the worst first."""
     findings = [finding for rule in _RULES for finding in rule(view)]
-    is_broken = any(one.level == BROKEN for one in findings)
-    if is_unsolvable(view.table.why_nothing) and not is_broken:
+    why, is_broken = view.table.why_nothing, any(one.level == BROKEN for one in findings)
+    is_answered = not re.search(r"40[13] |offline|network", why)
+    if "No solution found" in why and is_answered and not is_broken:
         text = "Nobody can lock: uv finds no solution, for the reason above."
         findings.append(Finding(BROKEN, text, "Change the requirements that uv names."))
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
@@ -256,7 +254,7 @@ def _kind_of_lack(view: View, name: str, place: Place) -> tuple[str, bool]:
     others = [cell for other, cell in view.cells.items() if other[:2] == place[:2]]
     is_whole = all(name in cell.missing for cell in others)
     is_broken = is_whole or place.python == view.oldest
-    return BROKEN if is_broken and not view.is_unnamed_arm(place) else ADVICE, is_whole
+    return BROKEN if is_broken and place.platform != view.unnamed else ADVICE, is_whole
 
 
 def _is_served_otherwise(view: View, place: Place) -> bool:
@@ -265,7 +263,8 @@ def _is_served_otherwise(view: View, place: Place) -> bool:
     if not torch:
         return False
     build = build_of_url(torch.registry, view.facts)
-    if view.is_unnamed_arm(place) and build.startswith(("rocm", "xpu")):
+    # No release of ROCm or XPU has anything for Linux on ARM.
+    if place.platform == view.unnamed and build.startswith(("rocm", "xpu")):
         return True
     others = [one for one in view.seen if one.place.platform == place.platform]
     options = [one.place.option for one in others if not one.cell.missing]
@@ -283,24 +282,22 @@ def _mend_no_wheel(view: View, name: str, got: Got, places: Sequence[Place]) -> 
     if not limit:
         return []
     lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
-    wheels = {
-        (index, platform): facts.pythons(name, got.public, index, platform)
-        for index in {PYPI, *facts.indexes(name, got.public)}
-        for platform in platforms
-    }
+    has = partial(facts.pythons, name, got.public)
+    is_on_pypi = all(has(PYPI, platform) for platform in platforms)
+    is_somewhere = any(starmap(has, product(facts.indexes(name, got.public), platforms)))
     is_like_torch = all(
         facts.pypi_build(name, got.public, one.place.platform) in ("", one.build)
         for one in view.seen
         if one.place in places
     )
-    if is_like_torch and all(wheels[PYPI, one] for one in platforms):
+    if is_on_pypi and is_like_torch:
         # What comes with torch goes with it.
         names = view.family if name == TORCH else {name}
         sources = [view.sources_at(one, place) for place in places for one in names]
         limited = [edit.limit_source(one, limit) for one in dict.fromkeys(chain(*sources))]
         return [*limited, *map(edit.without_label, lines if limited else ())]
-    is_left_out = name != TORCH and not any(wheels.values())
-    return [edit.limit_line(line, limit) for line in lines if is_left_out]
+    is_kept = name == TORCH or is_somewhere
+    return [] if is_kept else [edit.limit_line(line, limit) for line in lines]
 
 
 def _name_platforms(view: View) -> Iterator[Edit]:

@@ -10,7 +10,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -53,8 +53,6 @@ _SKIPPED = re.compile(r"\..+|node_modules|__pycache__|build|dist|venv|wandb|.*\.
 
 NO_DATE = "is missing an upload date"
 """What uv says of a wheel that a cooldown refuses, since its index gives no dates."""
-
-_DATE_WARNINGS = re.compile(rf"(?m)((^warning: .*{NO_DATE}.*\n)(?:^warning: .*{NO_DATE}.*\n)*)")
 
 
 class Got(NamedTuple):
@@ -112,10 +110,6 @@ class UvFailed(Exception):
     """uv ended with an error; the text is what it said."""
 
 
-Uv = Callable[..., str]
-"""Runs uv with some words."""
-
-
 def run_uv(copy: Path, deadline: float, *words: str) -> str:
     """Run uv in a copy of a project, and return what it printed. Raises `UvFailed`."""
     uv = os.environ.get("UV") or shutil.which("uv")
@@ -137,8 +131,9 @@ def run_uv(copy: Path, deadline: float, *words: str) -> str:
         raise UvFailed(f"uv took longer than {SECONDS} seconds in all.") from None
     except OSError as error:
         raise UvFailed(f"uv cannot be started: {error}") from None
-    # uv warns of each wheel of an index without dates.
-    said = _DATE_WARNINGS.sub(r"\2", done.stderr.decode("utf-8", "replace"))
+    # uv warns of each wheel of an index without dates; one line is enough.
+    said = done.stderr.decode("utf-8", "replace")
+    said = re.sub(rf"(?m)(^warning: .*{NO_DATE}.*\n)+", r"\1", said)
     # uv warns of a setting that it cannot read, drops it with its neighbours, and ends with 0.
     if done.returncode or "Failed to parse" in said:
         raise UvFailed(said.strip() or f"uv ended with {done.returncode}.")
@@ -212,38 +207,27 @@ def measure(
         lock = make_lock(uv, is_there=is_there, locked=locked)
     except UvFailed as failed:
         return Table({}, {"": str(failed).replace(str(copy), str(root))})
-    return read_lock(projects, facts, uv, lock)
+    return read_lock(uv, lock, projects, facts)
 
 
-def make_lock(uv: Uv, *, is_there: bool, locked: bool) -> str:
+def make_lock(uv: Callable[..., str], *, is_there: bool, locked: bool) -> str:
     """Lock a copy, and say whose lock it is. Raises `UvFailed`."""
     if locked and not is_there:
         raise UvFailed("There is no uv.lock. `uv lock` makes it.")
     if locked:
         return "uv.lock, not compared with pyproject.toml"
-    try:
-        uv("lock", *["--check"] * is_there)
-    except UvFailed:
-        if not is_there:
-            raise
-    else:
-        return "uv.lock" if is_there else "a lock made just now"
-    try:
-        uv("lock")
-    except UvFailed as failed:
-        if is_unsolvable(str(failed)):
-            raise
-        cause = " ".join(re.findall(r"(?m)^error.*", str(failed)))
-        return f"uv.lock as it is, since uv could not lock: {cause[:200]}"
-    return "a lock made just now, since uv.lock does not belong to pyproject.toml"
+    if is_there:
+        with suppress(UvFailed):
+            uv("lock", "--check")
+            return "uv.lock"
+    uv("lock")
+    why = ", since uv.lock does not belong to pyproject.toml"
+    return f"a lock made just now{why if is_there else ''}"
 
 
-def is_unsolvable(said: str) -> bool:
-    """Tell whether uv says that the requirements contradict each other, all indexes answering."""
-    return "No solution found" in said and not re.search(r"40[13] |offline|network", said)
-
-
-def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> Table:
+def read_lock(
+    uv: Callable[..., str], lock: str, projects: Sequence[Project], facts: Facts
+) -> Table:
     """Read what each option of each project gets of a lock, first of those that name torch."""
     table = Table({}, {}, lock)
     pairs = [(project, option) for project in projects for option in project.options]
@@ -267,7 +251,7 @@ def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> T
     return table
 
 
-def export(uv: Uv, option: Option) -> Pylock:
+def export(uv: Callable[..., str], option: Option) -> Pylock:
     """Return what uv would install for an option on all platforms. Raises `UvFailed`."""
     words = ["export", "--frozen", "--quiet", "--no-header", "--format", "pylock.toml"]
     words += ["--no-emit-project", "--package", option.package, *option.words]
