@@ -164,11 +164,6 @@ _CELL_RULES: list[Callable[[View, Seen], Iterator[Fault]]] = []
 def find(view: View) -> list[Finding]:
     """Return everything that is wrong with a project, the worst first."""
     findings = [finding for rule in _RULES for finding in rule(view)]
-    why, is_broken = view.table.why_nothing, any(one.level == BROKEN for one in findings)
-    is_answered = not re.search(r"40[13] |offline|network", why)
-    if "No solution found" in why and is_answered and not is_broken:
-        text = "Nobody can lock: uv finds no solution, for the reason above."
-        findings.append(Finding(BROKEN, text, "Change the requirements that uv names."))
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
 
 
@@ -176,22 +171,28 @@ def find(view: View) -> list[Finding]:
 
 
 _CAUSES = {
-    "conflicting indexes": (
-        "extras or groups take torch from different indexes, and do not exclude each other",
+    r"conflicting indexes for package `([\w-]+)`": (
+        "extras or groups take {0} from different indexes, and do not exclude each other",
         "Name them in conflicts = [[{{ extra = … }}, {{ extra = … }}]] of [tool.uv].",
     ),
     r"no version of torch==([\w.]+)\+(\w+)": (
         "torch {0}+{1} is in no index that it may come from",
         "Name it: torch_version={0} torch_backend={1}",
     ),
-    # uv says: depends on pytorch-triton-rocm{sys_platform == 'linux'}==3.5.1
-    r"depends on ((?:pytorch-)?triton-\w+)(?:\{[^}]*\})?(==[\w.]+)": (
-        "torch requires {0}, and no source says where that is",
+    # As in: no version of pytorch-triton-rocm{sys_platform == 'linux'}==3.5.1
+    r"(?:no version of|was not found in the package registry and \S+ depends on) "
+    r"((?:pytorch-)?triton-\w+)(?:\{[^}]*\})?(==[\w.]+)": (
+        "torch requires {0}{1}, which is in no index that it may come from",
         "Require {0}{1} by name on the platforms of that build, with the sources of torch.",
     ),
     NO_DATE: (
         "`exclude-newer` refuses an index without dates, as PyTorch's is",
         "Write exclude-newer-package = {{ torch = false }} into [tool.uv].",
+    ),
+    # An index that could not be asked may have one.
+    r"(?s)\A(?!.*(?:40[13] |offline|network)).*No solution found": (
+        "uv finds no solution, for the reason above",
+        "Change the requirements that uv names.",
     ),
 }
 """What uv says where nobody can lock -> the cause, and what a person can do."""
@@ -200,10 +201,12 @@ _CAUSES = {
 @_RULES.append
 def _nobody_can_lock(view: View) -> Iterator[Finding]:
     for words, (cause, way) in _CAUSES.items():
-        said = re.finditer(words, str(view.table.unmeasured))
-        for parts in dict.fromkeys(match.groups() for match in said):
-            text = f"Nobody can lock: {cause.format(*parts)}."
-            yield Finding(BROKEN, text, way.format(*parts))
+        said = re.finditer(words, view.table.why_nothing)
+        if causes := dict.fromkeys(match.groups() for match in said):
+            for parts in causes:
+                text = f"Nobody can lock: {cause.format(*parts)}."
+                yield Finding(BROKEN, text, way.format(*parts))
+            return
 
 
 @_RULES.append

@@ -41,9 +41,6 @@ LARGEST = 1_000_000
 _SET_ASIDE = ("FROZEN", "LOCKED", "NO_SOURCES", "PROJECT", "WORKING_DIR", "PROJECT_ENVIRONMENT")
 """Variables of uv's that would make it lock something else, or nothing, or elsewhere."""
 
-_VERSIONS = ("SETUPTOOLS_SCM_PRETEND_VERSION", "UV_DYNAMIC_VERSIONING_BYPASS")
-"""Variables that give a version to a copy which has no history."""
-
 _WITHOUT_GIT = re.compile(
     r".*\.(toml|cfg|py|pyi|md|rst|txt|in|lock|whl|c|cc|cpp|cu|h|pyx)|LICEN[CS]E.*|\.python-version"
 )
@@ -118,11 +115,13 @@ def run_uv(copy: Path, deadline: float, *words: str) -> str:
     # With COLUMNS uv breaks its lines, and what it says is read.
     aside = {"VIRTUAL_ENV", "COLUMNS", *(f"UV_{name}" for name in _SET_ASIDE)}
     kept = {name: value for name, value in os.environ.items() if name not in aside}
+    versions = ("SETUPTOOLS_SCM_PRETEND_VERSION", "UV_DYNAMIC_VERSIONING_BYPASS")
+    no_history = dict.fromkeys(versions, "0.0.0")
     try:
         done = subprocess.run(
             [uv, *words],
             cwd=copy,
-            env=kept | dict.fromkeys(_VERSIONS, "0.0.0") | {"NO_COLOR": "1"},
+            env=kept | no_history | {"NO_COLOR": "1"},
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=max(deadline - time.monotonic(), 0.1),

@@ -218,7 +218,7 @@ def test_an_extra_in_a_marker(shop: Shop) -> None:
     conflicts = 'conflicts = [[{ extra = "amd" }, { extra = "nvidia" }]]\npackage ='
     shop.put(text.replace("package =", conflicts))
     (triton,) = shop.run("--check").data["findings"]
-    assert "torch requires pytorch-triton-rocm," in triton["text"]
+    assert "torch requires pytorch-triton-rocm==3.5.1, which is in no index" in triton["text"]
     assert "Require pytorch-triton-rocm==3.5.1 by name" in triton["way"]
     lines = [line.strip() for line in text.splitlines()]
     assert 'index = "rocm"' in lines[lines.index("# AMD cards") + 1]
