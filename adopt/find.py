@@ -157,9 +157,6 @@ HERE = "{victims}"
 _RULES: list[Callable[[View], Iterator[Finding]]] = []
 """What finds something wrong with a project; the order is that of the report, within a level."""
 
-_CELL_RULES: list[Callable[[View, Seen], Iterator[Fault]]] = []
-"""What finds something wrong with the torch of one cell, and with what stands beside it."""
-
 
 def find(view: View) -> list[Finding]:
     """Return everything that is wrong with a project, the worst first."""
@@ -317,20 +314,6 @@ def _name_platforms(view: View) -> Iterator[Edit]:
 # --- Another build than the file asks for ---------------------------------------------------------
 
 
-@_RULES.append
-def _in_cells(view: View) -> Iterator[Finding]:
-    # What the facts do not know is not denied.
-    known = [seen for seen in view.seen if seen.torch.public in view.facts.releases]
-    faults: dict[str, tuple[Fault, list[Place]]] = {}
-    for rule, seen in product(_CELL_RULES, known):
-        for fault in rule(view, seen):
-            faults.setdefault(fault[1], (fault, []))[1].append(seen.place)
-    for (level, text, way, mend), places in faults.values():
-        told = text.replace(HERE, view.victims(places))
-        yield Finding(level, told, way, platforms_in(places), mend(places))
-
-
-@_CELL_RULES.append
 def _passed_over(view: View, seen: Seen) -> Iterator[Fault]:
     """A source for GPUs leaves out a cell that could have its build, and has that for the CPU."""
     place, torch = seen.place, seen.torch
@@ -422,7 +405,6 @@ def _through_others(view: View) -> Iterator[Finding]:
 # --- Pairs that do not work -----------------------------------------------------------------------
 
 
-@_CELL_RULES.append
 def _unfit_pairs(view: View, seen: Seen) -> Iterator[Fault]:
     release, facts = seen.torch.public, view.facts
     for name, got in seen.cell.packages.items():
@@ -441,7 +423,6 @@ def _unfit_pairs(view: View, seen: Seen) -> Iterator[Fault]:
             yield BROKEN, f"{text}; {wanted} does.", way, mend
 
 
-@_CELL_RULES.append
 def _numpy(view: View, seen: Seen) -> Iterator[Fault]:
     release, numpy = seen.torch.public, seen.cell.packages.get("numpy")
     is_old = seen.place.platform in view.facts.numpy_1_platforms(release)
@@ -451,7 +432,6 @@ def _numpy(view: View, seen: Seen) -> Iterator[Fault]:
         yield BROKEN, text, "Require numpy<2, or take a newer torch.", mend
 
 
-@_CELL_RULES.append
 def _other_builds(view: View, seen: Seen) -> Iterator[Fault]:
     fitting = view.facts.companions(seen.torch.public)
     for name, got in seen.cell.packages.items() if seen.build else ():
@@ -474,12 +454,25 @@ def _give_sources(view: View, name: str, places: list[Place]) -> list[Edit]:
     return [*required, *edit.add_sources(view.project, name, sources)]
 
 
-@_CELL_RULES.append
 def _known_faults(view: View, seen: Seen) -> Iterator[Fault]:
     release, platform = seen.torch.public, seen.place.platform
     if why := view.facts.hardware.why_broken(release, seen.build, platform):
         text = f"torch {seen.torch.version} on {HERE}: {why}."
         yield BROKEN, text, "Take another release: torch_version=…", lambda _: []
+
+
+@_RULES.append
+def _in_cells(view: View) -> Iterator[Finding]:
+    rules = (_passed_over, _unfit_pairs, _numpy, _other_builds, _known_faults)
+    # What the facts do not know is not denied.
+    known = [seen for seen in view.seen if seen.torch.public in view.facts.releases]
+    faults: dict[str, tuple[Fault, list[Place]]] = {}
+    for rule, seen in product(rules, known):
+        for fault in rule(view, seen):
+            faults.setdefault(fault[1], (fault, []))[1].append(seen.place)
+    for (level, text, way, mend), places in faults.values():
+        told = text.replace(HERE, view.victims(places))
+        yield Finding(level, told, way, platforms_in(places), mend(places))
 
 
 # --- Platforms, or days, can lock different releases ----------------------------------------------
