@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adopt import Stop
-from adopt.answers import ANSWERS, change, missed
+from adopt.answers import ANSWERS, change
 from adopt.edit import apply
 from adopt.files import parsed, replace_files
 from adopt.find import ADVICE, BROKEN, DRIFTS, Finding, View, find
@@ -132,15 +132,15 @@ class Command:
                 "Nothing could be measured, so say torch_version=… and torch_backend=… both. uv "
                 f"says:\n\n{masked(why)}"
             )
-        edits, plan = change(state.views[0], given, ["uv-torch-adopt", str(self.options.path)])
-        texts = apply(state.texts, edits)
+        asked = change(state.views[0], given, ["uv-torch-adopt", str(self.options.path)])
+        texts = apply(state.texts, asked.edits)
         after = self.look(copy, texts) if texts != state.texts else state
         if after.table.why_nothing and not (why and self.options.unmeasured):
             raise Stop(
                 "With these changes uv would not lock. Nothing is written. uv says:\n\n"
                 f"{masked(after.table.why_nothing)}"
             )
-        return after, [*map(str, plan.notes), *missed(after.views[0], plan)]
+        return after, [*map(str, asked.plan.notes), *asked.missed(after.views[0])]
 
 
 def with_text(manifest: Manifest, texts: Mapping[Path, str]) -> Manifest:
