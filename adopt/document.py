@@ -8,7 +8,6 @@ meant.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import tomllib
 from difflib import SequenceMatcher
@@ -18,12 +17,12 @@ import tomlrt
 
 from adopt import Stop
 from adopt.parse import INDEXES, UV, Keys
-from torch_plan.text import toml_key
 
 _SPARED: Keys = (*UV, "exclude-newer-package")
 _LIST = tomlrt.Array | tomlrt.AoT
 _LONG = 100
 """The length from which on a list is written on several lines."""
+_STYLE = tomlrt.FormatOptions(indent=4)
 _REMARK = r"[ \t]*#.*\n"
 """A line that holds a comment alone."""
 _TAIL = r"^([ \t]+)[\"{\[].*[\"}\]],?[ \t]*(#[^\"'\n]*\n)"
@@ -60,6 +59,7 @@ def _edit(table: tomlrt.Document | tomlrt.Table, wanted: dict[str, Any], place: 
             _edit_list(old, value)
         else:
             table[key] = _made(value, (*place, key))
+            _lay_out(table[key])
 
 
 def _edit_list(items: _LIST, wanted: list[Any]) -> None:
@@ -69,35 +69,32 @@ def _edit_list(items: _LIST, wanted: list[Any]) -> None:
     for _, start, end, first, last in reversed(matcher.get_opcodes()):
         del items[start + last - first : end]
         for at, value in enumerate(wanted[first:last], start):
-            if at >= end:
-                items.insert(at, _made(value, (), "    "))
-            elif isinstance(items, tomlrt.AoT):
+            if at < end and isinstance(items, tomlrt.AoT):
                 _edit(items[at], value, INDEXES)
-            elif items[at] != value:
-                items[at] = _made(value, (), "    ")
-    if isinstance(items, tomlrt.Array) and not items.multiline and len(_written(wanted)) > _LONG:
+            elif at >= end or items[at] != value:
+                items[at : at + (at < end)] = [_made(value, ())]
+                _lay_out(items[at])
+    if isinstance(items, tomlrt.Array) and not items.multiline and len(repr(wanted)) > _LONG:
         items.set_multiline(multiline=True)
 
 
-def _made(value: Any, place: Keys, indent: str = "") -> Any:
+def _made(value: Any, place: Keys) -> Any:
     """Return a value to put at a place, with a header of its own where that is usual."""
     if place == INDEXES:
         return tomlrt.AoT(value)
-    if 0 < len(place) <= len(INDEXES) and place != _SPARED and isinstance(value, dict):
-        return tomlrt.Table.section({key: _made(value[key], (*place, key)) for key in value})
-    return tomlrt.loads(f"value = {_written(value, indent)}\n")["value"]
+    if isinstance(value, list):
+        is_long = len(value) > 1 or any(isinstance(item, list) for item in value)
+        return tomlrt.Array([_made(item, ()) for item in value], multiline=is_long)
+    if not isinstance(value, dict):
+        return value
+    table = {key: _made(value[key], (*place, key)) for key in value}
+    has_header = 0 < len(place) <= len(INDEXES) and place != _SPARED
+    return tomlrt.Table.section(table) if has_header else tomlrt.Table.inline(table)
 
 
-def _written(value: Any, indent: str = "") -> str:
-    """Return a value as a careful person writes it in TOML."""
-    if isinstance(value, dict):
-        return f"{{ {', '.join(f'{toml_key(key)} = {_written(value[key])}' for key in value)} }}"
-    if not isinstance(value, list):
-        return json.dumps(value, ensure_ascii=False)
-    items = [_written(item, f"{indent}    ") for item in value]
-    if len(items) > 1 or any(isinstance(item, list) for item in value):
-        return "[\n" + "".join(f"{indent}    {item},\n" for item in items) + f"{indent}]"
-    return f"[{', '.join(items)}]"
+def _lay_out(value: Any) -> None:
+    if isinstance(value, tomlrt.Array):
+        value.format(options=_STYLE)
 
 
 def _with_remarks(new: str, old: str) -> str:
