@@ -108,11 +108,6 @@ class Command(NamedTuple):
         asked = change(state.views[0], given, ["uv-torch-adopt", str(self.options.path)])
         texts = apply(state.texts, asked.edits)
         after = self.look(texts) if texts != state.texts else state
-        if after.table.why_nothing and not (why and self.options.unmeasured):
-            raise Stop(
-                "With these changes uv would not lock. Nothing is written. uv says:\n\n"
-                f"{masked(after.table.why_nothing)}"
-            )
         return after, [*map(str, asked.plan.notes), *asked.missed(after.views[0])]
 
 
@@ -201,8 +196,15 @@ def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
                 asked, notes = command.ask(after, given)
                 after, more = command.mend(asked, levels)
                 mends += more
-    if options.write:
-        write(today, after, options)
+    changed = {path: text for path, text in after.texts.items() if text != today.texts[path]}
+    is_blind = bool(after.table.why_nothing) and not options.unmeasured
+    if options.write and changed:
+        if is_blind:
+            raise Stop(
+                "uv would not lock this, so nothing is written without --unmeasured. uv says:\n\n"
+                f"{masked(after.table.why_nothing)}"
+            )
+        replace_files(today.texts, changed)
     difference = [
         line
         for path, old in today.texts.items()
@@ -216,28 +218,16 @@ def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
     else:
         print(*text_lines(today, after, mends, difference, notes), sep="\n")
     if not options.check and not options.json:
-        print(next_step(today, after, options))
+        print(next_step(after, [*map(str, changed)], options))
     if options.check:
         counts = [one for one in today.findings if options.strict or one.level == BROKEN]
         return 1 if counts else 2 * (not all(view.is_measured for view in today.views))
-    return 2 * (bool(after.table.why_nothing) and not after.findings and not difference)
+    return 2 * is_blind
 
 
-def write(today: State, after: State, options: argparse.Namespace) -> None:
-    """Write what was changed."""
-    changed = {path: text for path, text in after.texts.items() if text != today.texts[path]}
-    if changed and after.table.why_nothing and not options.unmeasured:
-        raise Stop(
-            "Nothing could be measured, so nothing is written without --unmeasured. uv says:\n\n"
-            f"{masked(after.table.why_nothing)}"
-        )
-    replace_files({path: today.texts[path] for path in changed}, changed)
-
-
-def next_step(today: State, after: State, options: argparse.Namespace) -> str:
+def next_step(after: State, changed: Sequence[str], options: argparse.Namespace) -> str:
     """Return what was done, or how to do it."""
-    paths = [str(path) for path, text in after.texts.items() if text != today.texts[path]]
-    if not paths:
+    if not changed:
         return "Nothing is changed."
     if not options.write:
         needs = " --unmeasured" * bool(after.table.why_nothing)
@@ -245,7 +235,7 @@ def next_step(today: State, after: State, options: argparse.Namespace) -> str:
     having = [seen.place.option for view in after.views for seen in view.seen]
     command = [*having, after.projects[0].options[0]][0]
     folder = after.projects[0].manifest.path.parent
-    return f"{listed(paths)} is written. Next, in {folder}: {command}"
+    return f"{listed(changed)} is written. Next, in {folder}: {command}"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,9 +57,7 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     """
     options, project = variants(view), view.project
     named = {line.name for line in project.lines if not line.is_setting}
-    companions = [
-        f"{name}{records.OPTIONAL}" for name in view.facts.all_companions if name in named
-    ]
+    companions = [f"{name}?" for name in view.facts.all_companions if name in named]
     bases = [parse.base_of(index.url, view.facts) for index in project.indexes]
     read = {
         "project_slug": "adopted-project",
@@ -74,36 +72,31 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     rows = sorted(seen.values(), key=lambda one: (options.index(one.place[0]), one.build == CPU))
     if not rows:
         return complete({**read, **given}, view.facts)
-    firsts, release = {one.place.option: one for one in reversed(rows)}, rows[0].torch.public
-    releases = {option: kept_release(view, firsts[option], release, given) for option in firsts}
-    words = [backend_word(firsts[one], releases[one], options) for one in options if one in firsts]
-    served = [
-        one.place.platform
-        for one in rows
-        if not kept_release(view, one, releases[one.place.option] or release, given)
-    ]
+    firsts = {one.place.option: one for one in reversed(rows)}
+    words = [backend_word(view, firsts[one], rows[0]) for one in options if one in firsts]
+    alike = [one for one in rows if not has_own_release(view, one, firsts[one.place.option])]
     read |= {
-        "torch_version": release,
+        "torch_version": rows[0].torch.public,
         "torch_backend": " ".join(words),
         "layout": _LAYOUTS[options[0].kind if len(options) > 1 else ""],
-        "platforms": " ".join(dict.fromkeys(served)),
+        "platforms": " ".join(dict.fromkeys(one.place.platform for one in alike)),
     }
     return complete(read, view.facts)
 
 
-def kept_release(view: View, seen: Seen, release: str, given: Mapping[str, str]) -> str | None:
-    """Return the release of a cell if it is another one, and the cell would not take a new one."""
-    asked, lines = given.get("torch_version", ""), view.lines_at(TORCH, seen.place)
-    takes = bool(asked and lines) and all(line.public.contains(asked) for line in lines)
-    return None if takes or seen.torch.public == release else seen.torch.public
+def has_own_release(view: View, seen: Seen, other: Seen) -> bool:
+    """Tell whether the requirements of a cell refuse the release of another one."""
+    lines = view.lines_at(TORCH, seen.place)
+    return not all(line.public.contains(other.torch.public) for line in lines)
 
 
-def backend_word(seen: Seen, release: str | None, options: Sequence[parse.Option]) -> str:
+def backend_word(view: View, seen: Seen, main: Seen) -> str:
     """Return the word of `torch_backend` for the first cell of an option."""
     backend = PYPI if is_pypi(seen.torch) else seen.build or PYPI
-    name = seen.place.option.name if len(options) > 1 else ""
+    name = seen.place.option.name if len(variants(view)) > 1 else ""
     is_named = name and canonicalize_name(name) != canonicalize_name(backend)
-    return str(BackendWord(name if is_named else None, backend, release))
+    own = seen.torch.public if has_own_release(view, seen, main) else None
+    return str(BackendWord(name if is_named else None, backend, own))
 
 
 def pinned(view: View) -> str:
@@ -251,20 +244,18 @@ class Change(NamedTuple):
     def respecified(self, line: Line) -> str:
         """Return a requirement with the version of a plan; one that admits it stays as it is."""
         facts, marker, pythons = self.view.facts, line.requirement.marker, self.plan.pythons
-        packages = {
-            cell.release: package.version
-            for cell in reversed(build_for(self.plan, line.keys).cells)
+        packages = [
+            (cell.release, package.version)
+            for cell in build_for(self.plan, line.keys).cells
             if any(holds(marker, cell.platform, python) for python in pythons)
             if (package := cell.package(line.name)) and package.version
-        }
-        fitting = [
-            facts.companions(release).get(line.name, (version,))
-            for release, version in packages.items()
         ]
-        is_right = all(any(map(line.public.contains, versions)) for versions in fitting)
-        if is_right or line.requirement.url:
+        if not packages or line.requirement.url:
             return line.text
-        release, version = [*packages.items()][-1]
+        release, version = packages[0]
+        fitting = facts.companions(release).get(line.name, (version,))
+        if any(map(line.public.contains, fitting)):
+            return line.text
         if line.is_exact:
             pin = f"=={version}" + f"+{line.label}" * bool(line.label)
         elif line.is_setting and line.name != TORCH:
@@ -323,28 +314,29 @@ class Change(NamedTuple):
         declared = {written(one.url): one.name for one in reversed(project.indexes) if one.name}
         names = {one.name: declared.get(written(one.url), one.name) for one in plan.indexes}
         new, ours = sources_of(plan, names), sources_of(self.before, {})
+        old = grouped((one.name, dict(one.entry)) for one in project.sources)
+        places = {one.name: (one.path, one.key) for one in project.sources}
         cells = self.view.cells.values()
         present = {name for cell in cells for name in {**cell.packages, **cell.missing}}
         present |= {TORCH, *plan.companions, *plan.tritons, *(line.name for line in project.lines)}
-        edits, used = list[Edit](), set[str]()
-        for package in {**new, **{one.name: None for one in project.sources}}:
-            old = project.sources_of(package)
-            entries: list[Any] = [dict(one.entry) for one in old]
-            wanted, is_planned = new.get(package, []), entries == ours.get(package, [])
-            is_there = bool(entries) or package in present or self.is_ours
-            follows = package in self.view.family and is_there and (self.chooses or is_planned)
-            if follows and entries != wanted:
-                places = [(one.path, one.key) for one in old]
-                path, key = [*places, (project.manifest.path, package)][0]
-                value = wanted if len(wanted) > 1 else [*wanted, None][0]
-                edits.append(Edit(path, (*SOURCES, key), None, value, whole=True))
-                entries = wanted
-            used |= {entry.get("index", "") for entry in entries}
-        yield from edits
-        if self.chooses or edits:
+        present |= {*old, *(new if self.is_ours else ())}
+        follows = [
+            name
+            for name in {**old, **new}
+            if name in self.view.family & present
+            if self.chooses or old.get(name, []) == ours.get(name, [])
+        ]
+        entries = old | {name: new.get(name, []) for name in follows}
+        changed = [name for name in follows if entries[name] != old.get(name, [])]
+        for name in changed:
+            path, key = places.get(name, (project.manifest.path, name))
+            value = entries[name] if len(entries[name]) > 1 else [*entries[name], None][0]
+            yield Edit(path, (*SOURCES, key), None, value, whole=True)
+        if self.chooses or changed:
+            used = {entry.get("index") for group in entries.values() for entry in group}
             yield from self.indexes(used, declared)
 
-    def indexes(self, used: set[str], declared: Mapping[str, str]) -> Iterator[Edit]:
+    def indexes(self, used: Collection[Any], declared: Collection[str]) -> Iterator[Edit]:
         """Yield the edits that declare what sources name, and take away PyTorch's that none do."""
         project = self.view.project
         for index in self.plan.indexes:
@@ -359,19 +351,16 @@ class Change(NamedTuple):
                 yield Edit(one.path, INDEXES, one.entry, None)
 
     def missed(self, after: View) -> list[str]:
-        """Return what was asked for, and is not what uv gives: something else holds it."""
-        sentences = []
-        for option, platform, seen, build in (
-            (one.place.option, one.place.platform, one.torch, one.build) for one in after.seen
-        ):
-            for cell in build_for(self.plan, (option.name,)).cells:
-                is_other = seen.public != cell.release or (self.chooses and build != cell.build)
-                if option in variants(after) and cell.platform == platform and is_other:
-                    sentences.append(
-                        f"Not as asked: torch {seen.public} ({build}) is installed on {platform} "
-                        f"(`{option}`), and not {cell.release} ({cell.build})."
-                    )
-        return [*dict.fromkeys(sentences)]
+        """Return what uv gives in the place of what was asked for: something else holds it."""
+        planned = {(cell.release, cell.build) for cell in self.plan.cells}
+        seen = [one for one in after.seen if one.place.option in variants(after)]
+        got = {(one.torch.public, one.build) for one in seen if one.place[1] in self.plan.platforms}
+        releases = {release for release, _ in planned}
+        return [
+            f"Not as asked: torch {release} ({build}) is installed too, since something holds it."
+            for release, build in sorted(got - planned)
+            if self.chooses or release not in releases
+        ]
 
 
 def build_for(plan: Plan, keys: Keys) -> Option:

@@ -16,6 +16,7 @@ from typing import Any
 import tomlrt
 
 from adopt import Stop
+from adopt.files import BOM
 from adopt.parse import INDEXES, UV, Keys
 
 _SPARED: Keys = (*UV, "exclude-newer-package")
@@ -35,13 +36,15 @@ def rewrite(text: str, wanted: dict[str, Any]) -> str:
     Raises `Stop` if there is no such text.
     """
     end = "\r\n" if text.count("\r\n") == text.count("\n") > 0 else "\n"
-    old = text.replace(end, "\n")
-    document = tomlrt.loads(old)
+    mark, old = BOM * text.startswith(BOM), text.removeprefix(BOM).replace(end, "\n")
+    if tomllib.loads(old) == wanted:
+        return text
     with contextlib.suppress(tomlrt.TOMLError, tomllib.TOMLDecodeError):
+        document = tomlrt.loads(old)
         _edit(document, wanted, ())
         new = _with_remarks(tomlrt.dumps(document), old)
         if tomllib.loads(new) == wanted:
-            return new.replace("\n", end)
+            return mark + new.replace("\n", end)
     raise Stop("This file is written in a way that this command cannot change.")
 
 

@@ -9,18 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adopt.document import rewrite
-from adopt.files import BOM, parsed
-from adopt.parse import (
-    BASE,
-    CONSTRAINTS,
-    SOURCES,
-    UV,
-    Keys,
-    Line,
-    Project,
-    Source,
-    value_at,
-)
+from adopt.files import parsed
+from adopt.parse import BASE, CONSTRAINTS, SOURCES, UV, Keys, Line, Project, Source
 from torch_plan.project.markers import split
 
 
@@ -43,12 +33,7 @@ def apply(texts: Mapping[Path, str], edits: Iterable[Edit]) -> dict[Path, str]:
     wanted = {path: parsed(path, text) for path, text in texts.items()}
     for edit in edits:
         put(wanted[edit.path], edit.keys, edit)
-    return {
-        path: text
-        if wanted[path] == parsed(path, text)
-        else BOM * text.startswith(BOM) + rewrite(text.removeprefix(BOM), wanted[path])
-        for path, text in texts.items()
-    }
+    return {path: rewrite(text, wanted[path]) for path, text in texts.items()}
 
 
 def put(table: dict[str, Any], keys: Sequence[str], edit: Edit) -> None:
@@ -57,7 +42,7 @@ def put(table: dict[str, Any], keys: Sequence[str], edit: Edit) -> None:
     if rest:
         put(table.setdefault(key, {}), rest, edit)
     else:
-        table[key] = deepcopy(edit.new) if edit.whole else exchanged(table.get(key), edit)
+        table[key] = exchanged(table.get(key), edit)
     # A list of dependencies may be empty; an extra or a group that lost its last one is none.
     if table[key] is None or table[key] == {} or (table[key] == [] and edit.keys != BASE):
         del table[key]
@@ -65,11 +50,14 @@ def put(table: dict[str, Any], keys: Sequence[str], edit: Edit) -> None:
 
 def exchanged(value: Any, edit: Edit) -> Any:
     """Return a list, or the one source in the place of a list, with an item exchanged."""
+    new = deepcopy(edit.new)
+    if edit.whole:
+        return new
     is_one = edit.keys[:-1] == SOURCES and not isinstance(value, list)
     items = list(value) if isinstance(value, list) else [value] * (value is not None)
     at = items.index(edit.old) if edit.old in items else len(items)
-    if edit.old in items or (edit.old is None and edit.new not in items):
-        items[at : at + 1] = [deepcopy(edit.new)] * (edit.new is not None)
+    if edit.old in items or (edit.old is None and new not in items):
+        items[at : at + 1] = [new] * (new is not None)
     return items[0] if is_one and len(items) == 1 else items
 
 
@@ -120,12 +108,7 @@ def constrain(project: Project, text: str) -> Edit:
 
 def exclude_each_other(project: Project, names: Iterable[tuple[str, str]], old: Any = None) -> Edit:
     """Let extras and groups exclude each other."""
-    is_member = project.root.path != project.manifest.path
-    name = value_at(project.manifest.data, ("project", "name"))
-    package = {"package": name} if is_member else {}
-    return Edit(
-        project.root.path,
-        (*UV, "conflicts"),
-        old,
-        [{**package, kind: option} for kind, option in names],
-    )
+    root, manifest = project.root, project.manifest
+    package = {"package": manifest.data["project"]["name"]} if root.path != manifest.path else {}
+    entry = [{**package, kind: option} for kind, option in names]
+    return Edit(root.path, (*UV, "conflicts"), old, entry)

@@ -34,8 +34,6 @@ def parsed(path: Path, text: str) -> dict[str, Any]:
         return tomllib.loads(text.removeprefix(BOM))
     except ValueError as error:
         raise Stop(f"{path} cannot be read: {error}") from None
-    except RecursionError:
-        raise Stop(f"{path} cannot be read: its tables or lists are nested too deeply.") from None
 
 
 def replace_files(old: Mapping[Path, str], new: Mapping[Path, str]) -> None:
@@ -44,8 +42,8 @@ def replace_files(old: Mapping[Path, str], new: Mapping[Path, str]) -> None:
     Raises `Stop` where a file has changed since it was read, or may not be written. Mode and owner
     stay. A link stays a link; a file of several names is written in its place for all of them.
     """
-    for path, text in old.items():
-        if path.resolve().read_bytes() != text.encode("utf-8"):
+    for path in new:
+        if path.read_bytes() != old[path].encode("utf-8"):
             raise Stop(f"{path} was changed while uv was asked. Nothing is written; run it again.")
         if not os.access(path, os.W_OK):
             raise Stop(f"{path} may not be written.")
