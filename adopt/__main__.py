@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from adopt import Stop
 from adopt.answers import ANSWERS, change
+from adopt.document import parsed, replace_files
 from adopt.edit import apply
-from adopt.files import parsed, replace_files
 from adopt.find import ADVICE, BROKEN, DRIFTS, View, find
 from adopt.measure import copied, measure
 from adopt.parse import Manifest, Project, read_project, read_projects
@@ -26,9 +26,6 @@ from adopt.report import State, as_json, text_lines
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.text import listed
 from torch_plan.urls import masked
-
-_MOST_MENDS = 30
-"""How many mends are tried; each is measured, and one can show the next fault."""
 
 _OPTIONS = {
     "check": "end with 1 if something is broken, and show no difference",
@@ -77,11 +74,12 @@ class Command(NamedTuple):
         Raises `Stop` where a cell changed that no mend was for, or something else is broken.
         """
         before, mended, tried = state, dict[str, Sequence[str]](), set[str]()
-        for _ in range(_MOST_MENDS):
-            left = [one for one in state.findings if one.edits and one.level in levels]
-            chosen = next((one for one in left if one.text not in tried), None)
-            if chosen is None:
-                break
+        while left := [
+            one
+            for one in state.findings
+            if one.edits and one.level in levels and one.text not in tried
+        ]:
+            chosen = left[0]
             tried.add(chosen.text)
             texts = apply(state.texts, chosen.edits)
             after = self.look(texts) if texts != state.texts else state

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
@@ -179,10 +178,10 @@ class Change(NamedTuple):
         """Whether somebody asks for other builds."""
         return not self.asked.keys().isdisjoint(_BUILDS)
 
-    def file(self, keys: Keys) -> Path:
+    def file(self, keys: Keys) -> parse.Manifest:
         """Return the file in which a setting or a requirement stands."""
         project = self.view.project
-        return (project.root if keys[0] == "tool" else project.manifest).path
+        return project.root if keys[0] == "tool" else project.manifest
 
     # --- Requirements
 
@@ -205,7 +204,7 @@ class Change(NamedTuple):
         for key in {**lists, **self.planned(self.plan)}:
             new = self.exchanged(key, lists[key]) if key in lists else self.added(key)
             for one, other in zip_longest([line.text for line in lists.get(key, [])], new):
-                yield Edit(self.file(key[0]), key[0], one, other)
+                yield Edit(self.file(key[0]).path, key[0], one, other)
 
     def added(self, key: ListAndName) -> list[str]:
         """Return the requirements of a package that a list of the file does not have, and is to.
@@ -215,11 +214,9 @@ class Change(NamedTuple):
         (keys, name), project = key, self.view.project
         if name not in self.view.family or (keys[0] == "tool" and not self.is_ours):
             return []
-        is_known = self.before is not None or not project.of(name)
-        is_chosen = keys != BASE and all(line.keys != keys for line in project.of(TORCH))
+        is_known = self.before is not None or keys != BASE or not project.of(name)
         is_left_out = key in self.planned(self.before) and bool(project.of(TORCH))
-        is_new = (is_known or is_chosen) and not is_left_out
-        return self.planned(self.plan)[key] if is_new else []
+        return self.planned(self.plan)[key] if is_known and not is_left_out else []
 
     def exchanged(self, key: ListAndName, lines: Sequence[Line]) -> list[str]:
         """Return the requirements in the place of those of one package in one list.
@@ -227,12 +224,10 @@ class Change(NamedTuple):
         A label is for some platforms alone: where another build is asked for, the plan says it.
         """
         (keys, name), new = key, self.planned(self.plan)
-        named = variants(self.view)
-        chose = [(*KINDS[one.kind], one.name) if one.kind else BASE for one in named] or [BASE]
-        is_chosen = len(named) > 1 or self.plan.selector
-        if keys in chose and is_chosen and (keys, TORCH) not in new:
+        old = self.planned(self.before) or {(BASE, TORCH): []}
+        if (keys, TORCH) in old and (keys, TORCH) not in new:
             return []
-        if [line.text for line in lines] == self.planned(self.before).get(key):
+        if [line.text for line in lines] == old.get(key):
             return new.get(key, [])
         is_labelled = self.chooses and any(line.label for line in lines)
         is_ours = is_labelled or name in self.view.facts.all_tritons
@@ -278,29 +273,31 @@ class Change(NamedTuple):
 
     def settings(self) -> Iterator[Edit]:
         """Yield the edits of settings that were asked for, or are as the plan of before says."""
-        project, old = self.view.project, settings_of(self.before or self.plan)
+        old = settings_of(self.before or self.plan)
         for keys, (answer, new) in settings_of(self.plan).items():
-            data = (project.root if keys[0] == "tool" else project.manifest).data
-            is_kept = (parse.value_at(data, keys) or None) == (old[keys][1] or None)
+            value = parse.value_at(self.file(keys).data, keys)
+            is_kept = (value or None) == (old[keys][1] or None)
             if answer in self.asked or (self.is_ours and is_kept):
-                yield Edit(self.file(keys), keys, None, new, whole=True)
+                yield Edit(self.file(keys).path, keys, None, new, whole=True)
 
     def options(self) -> Iterator[Edit]:
         """Yield the default among the groups of a plan, and the conflict of its options."""
         plan, project = self.plan, self.view.project
-        names, defaults = [option.name for option in plan.options], parse.default_groups(project)
-        if plan.groups and not {*defaults}.intersection(names):
-            new = [*defaults, names[0]]
-            yield Edit(project.root.path, (*UV, "default-groups"), None, new, whole=True)
-        if plan.selector:
-            wanted = {(plan.selector, canonicalize_name(name)) for name in names}
-            gone = {(one.kind, canonicalize_name(one.name)) for one in variants(self.view)} - wanted
-            entries = project.root.uv.get("conflicts", [])
-            known = [(parse.chosen_in(entry, project.manifest.name), entry) for entry in entries]
-            old = [entry for chosen, entry in known if chosen & gone]
-            if old or not any(wanted <= chosen for chosen, _ in known):
-                pairs = [(plan.selector, name) for name in names]
-                yield exclude_each_other(project, pairs, [*old, None][0])
+        named = {(one.kind, canonicalize_name(one.name)) for one in variants(self.view)}
+        wanted = {(plan.selector, canonicalize_name(one.name)): one.name for one in plan.options}
+        gone = named - wanted.keys()
+        defaults = parse.default_groups(project)
+        left = [one for one in defaults if ("group", canonicalize_name(one)) not in gone]
+        if plan.groups and wanted.keys().isdisjoint(("group", one) for one in left):
+            left.append(plan.default.name)
+        if left != defaults:
+            yield Edit(project.root.path, (*UV, "default-groups"), None, left, whole=True)
+        entries = project.root.uv.get("conflicts", [])
+        known = [(parse.chosen_in(entry, project.manifest.name), entry) for entry in entries]
+        old = [entry for chosen, entry in known if chosen & gone]
+        if plan.selector and (old or not any(wanted.keys() <= chosen for chosen, _ in known)):
+            pairs = [(plan.selector, name) for name in wanted.values()]
+            yield exclude_each_other(project, pairs, [*old, None][0])
 
     # --- Sources and indexes
 
@@ -351,16 +348,11 @@ class Change(NamedTuple):
                 yield Edit(one.path, INDEXES, one.entry, None)
 
     def missed(self, after: View) -> list[str]:
-        """Return what uv gives in the place of what was asked for: something else holds it."""
-        planned = {(cell.release, cell.build) for cell in self.plan.cells}
-        seen = [one for one in after.seen if one.place.option in variants(after)]
-        got = {(one.torch.public, one.build) for one in seen if one.place[1] in self.plan.platforms}
-        releases = {release for release, _ in planned}
-        return [
-            f"Not as asked: torch {release} ({build}) is installed too, since something holds it."
-            for release, build in sorted(got - planned)
-            if self.chooses or release not in releases
-        ]
+        """Return what uv gives in the place of what was asked for."""
+        seen = [one for one in after.seen if one.place.platform in self.plan.platforms]
+        others = {one.torch.public for one in seen} - {*self.plan.releases}
+        told = "is installed too, since something else asks for it."
+        return [f"Not as asked: torch {one} {told}" for one in sorted(others)]
 
 
 def build_for(plan: Plan, keys: Keys) -> Option:

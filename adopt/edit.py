@@ -8,8 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from adopt.document import rewrite
-from adopt.files import parsed
+from adopt.document import parsed, rewrite
 from adopt.parse import BASE, CONSTRAINTS, SOURCES, UV, Keys, Line, Project, Source
 from torch_plan.project.markers import split
 

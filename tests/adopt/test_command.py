@@ -13,8 +13,8 @@ import pytest
 
 from adopt import __main__ as command
 from adopt import measure as original
+from adopt.document import replace_files
 from adopt.edit import Edit
-from adopt.files import replace_files
 from adopt.find import BROKEN, Finding
 from adopt.measure import MOST_OPTIONS
 from tests.adopt.helpers import LINUX, OFFICIAL, WINDOWS, Shop
