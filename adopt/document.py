@@ -1,8 +1,7 @@
 """A TOML file: what it holds, a text that says something else, and that in the place of it.
 
 tomlrt edits a text and leaves every other letter of it, also where a table is split over the file,
-as `[tool]` mostly is. It takes remarks along with what goes, so they are put back. What comes out
-is parsed and compared with what was meant.
+as `[tool]` mostly is. What comes out is parsed and compared with what was meant.
 """
 
 from __future__ import annotations
@@ -33,8 +32,6 @@ _LONG = 100
 _STYLE = tomlrt.FormatOptions(indent=4)
 _REMARK = r"[ \t]*#.*\n"
 """A line that holds a comment alone."""
-_TAIL = r"^([ \t]+)[\"{\[].*[\"}\]],?[ \t]*(#[^\"'\n]*\n)"
-"""An item of a list, and the comment behind it."""
 
 
 def read_text(path: Path) -> str:
@@ -97,14 +94,17 @@ def _edit_list(items: _LIST, wanted: list[Any]) -> None:
     """Make a list hold other items; those that stay keep their comments and their place."""
     old = [*map(repr, items.to_list())]
     matcher = SequenceMatcher(None, old, [*map(repr, wanted)], autojunk=False)
-    for _, start, end, first, last in reversed(matcher.get_opcodes()):
+    changes = [change for change in matcher.get_opcodes() if change[0] != "equal"]
+    for _, start, end, first, last in reversed(changes):
         del items[start + last - first : end]
         for at, value in enumerate(wanted[first:last], start):
-            if at < end and isinstance(items, tomlrt.AoT):
+            if at >= end:
+                items.insert(at, _made(value, ()))
+            elif isinstance(items, tomlrt.AoT):
                 _edit(items[at], value, _INDEXES)
-            elif at >= end or items[at] != value:
-                items[at : at + (at < end)] = [_made(value, ())]
-                _lay_out(items[at])
+            else:
+                items[at] = _made(value, ())
+            _lay_out(items[at])
     if isinstance(items, tomlrt.Array) and not items.multiline and len(repr(wanted)) > _LONG:
         items.set_multiline(multiline=True)
 
@@ -129,19 +129,15 @@ def _lay_out(value: Any) -> None:
 
 
 def _with_remarks(new: str, old: str) -> str:
-    """Put back the remarks that went with what they stood above, but for those on a table."""
+    """Put back the remarks that went with what an empty line parts them from."""
     if "[tool.uv]\n" not in old:
         # A new header came between the first one within it and the remarks on that.
         new = re.sub(rf"(?m)((?:^{_REMARK})+)(\[tool\.uv\]\n(?:.+\n)*\n)(?=\[)", r"\2\1", new)
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for _, start, end, first, _ in reversed(matcher.get_opcodes()):
-        gone = "".join(before[start:end])
-        others = re.sub(rf"^(?:{_REMARK})*\[[^,\n]*\]\n(?:.+\n)*", "", gone, flags=re.MULTILINE)
-        lost = [one for one in re.findall(_REMARK, others) if before.count(one) > after.count(one)]
-        tails = re.findall(_TAIL, gone, flags=re.MULTILINE)
-        lost += [indent + tail for indent, tail in tails if old.count(tail) > new.count(tail)]
-        after[first:first] = [*lost, *["\n"] * (others != gone and bool(lost))]
+        parted = re.findall(rf"(?m)((?:^{_REMARK})+)\n", "".join(before[start:end]))
+        after[first:first] = [f"{one}\n" for one in parted if old.count(one) > new.count(one)]
     return "".join(after)
 
 

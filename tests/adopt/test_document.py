@@ -45,10 +45,10 @@ def test_a_list_without_a_comma_at_its_end() -> None:
     )
 
 
-def test_remarks_stay_where_what_stands_below_them_leaves() -> None:
-    text = "x = [\n    # not 'c'\n    'a',\n    'b',\n]\n# not y\n\n[[z]]\n"
+def test_a_remark_goes_with_what_stands_right_below_it() -> None:
+    text = "x = [\n    # of 'a'\n    'a',\n    'b',\n]\n# not y\n\n[[z]]\n"
     assert changed(text, lambda data: data.update(x=["b"], z=[])) == (
-        "x = [\n    # not 'c'\n    'b',\n]\n# not y\n\nz = []\n"
+        "x = [\n    'b',\n]\n# not y\n\nz = []\n"
     )
 
 
@@ -111,12 +111,6 @@ def test_a_new_header_does_not_part_another_one_from_its_remarks() -> None:
 def test_a_table_after_those_of_its_kind_in_a_file_without_a_newline_at_its_end() -> None:
     new = changed('[project]\nname = "x"', lambda data: data["project"].update(urls={"a": "b"}))
     assert new == '[project]\nname = "x"\n\n[project.urls]\na = "b"\n'
-
-
-def test_a_comment_behind_an_item_outlives_it() -> None:
-    text = 'x = [\n    "a",  # one\n    # two\n    "b",\n]\n'
-    new = changed(text, lambda data: data.update(x=["b"]))
-    assert new == 'x = [\n    # one\n    # two\n    "b",\n]\n'
 
 
 def test_windows_lines_stay_windows_lines() -> None:
