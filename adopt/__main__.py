@@ -6,19 +6,18 @@ Nothing is written without --write. Answers such as torch_version=2.9.1 change w
 from __future__ import annotations
 
 import argparse
-import difflib
 import errno
 import json
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from adopt import Stop
 from adopt.answers import ANSWERS, change
 from adopt.document import parsed, replace_files
-from adopt.edit import apply
+from adopt.edit import Edit, apply
 from adopt.find import ADVICE, BROKEN, DRIFTS, View, find
 from adopt.measure import copied, measure
 from adopt.parse import Manifest, Project, read_project, read_projects
@@ -52,24 +51,28 @@ class Command(NamedTuple):
     projects: Sequence[Project]
     copy: Path
 
-    def look(self, texts: Mapping[Path, str] | None = None) -> State:
-        """Measure the projects, with other texts in their files if there are any."""
-        projects, is_changed = self.projects, texts is not None
+    def look(self, projects: Sequence[Project], *, is_changed: bool = False) -> State:
+        """Measure projects, and find what is wrong."""
         # What a mend writes is not what somebody named.
-        written = {file.text for one in projects for file in (one.root, one.manifest)}
-        if texts is not None:
-            files = {path: Manifest(path, text, parsed(path, text)) for path, text in texts.items()}
-            projects = [
-                read_project(files[one.manifest.path], files[one.root.path]) for one in projects
-            ]
-        locked, names_arm = self.options.locked, any("aarch64" in text for text in written)
+        texts = [file.text for one in self.projects for file in (one.root, one.manifest)]
+        locked, names_arm = self.options.locked, any("aarch64" in text for text in texts)
         table = measure(projects, self.facts, self.copy, is_changed=is_changed, locked=locked)
         views = [View(one, table, self.facts, names_arm=names_arm) for one in projects]
         findings = {finding.text: finding for view in views for finding in find(view)}
         return State(projects, table, views, [*findings.values()])
 
+    def edited(self, state: State, edits: Iterable[Edit]) -> State:
+        """Carry out edits, and look again."""
+        texts = apply(state.texts, edits)
+        if texts == state.texts:
+            return state
+        files = {path: Manifest(path, text, parsed(path, text)) for path, text in texts.items()}
+        pairs = [(one.manifest.path, one.root.path) for one in state.projects]
+        projects = [read_project(files[manifest], files[root]) for manifest, root in pairs]
+        return self.look(projects, is_changed=True)
+
     def mend(self, state: State, levels: Collection[str]) -> tuple[State, list[str]]:
-        """Mend what can be mended, and measure after each; what does not help is undone.
+        """Mend what can be mended, and look after each mend; what does not help is undone.
 
         Raises `Stop` where a cell changed that no mend was for, or something else is broken.
         """
@@ -81,8 +84,7 @@ class Command(NamedTuple):
         ]:
             chosen = left[0]
             tried.add(chosen.text)
-            texts = apply(state.texts, chosen.edits)
-            after = self.look(texts) if texts != state.texts else state
+            after = self.edited(state, chosen.edits)
             is_lost = after.table.why_nothing and not state.table.why_nothing
             found = {one.text for one in after.findings}
             gone = {one.text: one.platforms for one in left if one.text not in found}
@@ -95,17 +97,14 @@ class Command(NamedTuple):
     def ask(self, state: State, given: Mapping[str, str]) -> tuple[State, list[str]]:
         """Change what somebody asked for, and measure it; returns what to say of it, too."""
         if len(state.projects) > 1:
-            names = listed([one.manifest.path.parent.name for one in state.projects], "or")
-            raise Stop(f"Answers are for one package. Name its folder: {names}.")
-        why = state.table.why_nothing
-        if why and not {"torch_version", "torch_backend"} <= given.keys():
+            raise Stop("Answers are for one package: name the folder of it.")
+        if state.table.why_nothing and not {"torch_version", "torch_backend"} <= given.keys():
             raise Stop(
-                "Nothing could be measured, so say torch_version=… and torch_backend=… both. uv "
-                f"says:\n\n{masked(why)}"
+                "Nothing could be measured. Mend that first, or say torch_version=… and "
+                f"torch_backend=… both. uv says:\n\n{masked(state.table.why_nothing)}"
             )
         asked = change(state.views[0], given, ["uv-torch-adopt", str(self.options.path)])
-        texts = apply(state.texts, asked.edits)
-        after = self.look(texts) if texts != state.texts else state
+        after = self.edited(state, asked.edits)
         return after, [*map(str, asked.plan.notes), *asked.missed(after.views[0])]
 
 
@@ -186,54 +185,40 @@ def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
     notes, mends = list[str](), list[str]()
     with copied(projects) as copy:
         command = Command(options, load_facts(), projects, copy)
-        today = after = command.look()
+        today = after = command.look(projects)
+        if given and not options.check:
+            after, notes = command.ask(today, given)
         if not options.check:
-            if not given or today.table.why_nothing:
-                after, mends = command.mend(today, levels)
-            if given:
-                asked, notes = command.ask(after, given)
-                after, more = command.mend(asked, levels)
-                mends += more
+            after, mends = command.mend(after, levels)
+    is_blind = after.table.why_nothing and not options.unmeasured
     changed = {path: text for path, text in after.texts.items() if text != today.texts[path]}
-    is_blind = bool(after.table.why_nothing) and not options.unmeasured
-    if options.write and changed:
-        if is_blind:
-            raise Stop(
-                "uv would not lock this, so nothing is written without --unmeasured. uv says:\n\n"
-                f"{masked(after.table.why_nothing)}"
-            )
-        replace_files(today.texts, changed)
-    difference = [
-        line
-        for path, old in today.texts.items()
-        for line in difflib.unified_diff(
-            old.splitlines(), after.texts[path].splitlines(), path.name, path.name, lineterm=""
+    if options.write and changed and is_blind:
+        raise Stop(
+            "uv would not lock this, so nothing is written without --unmeasured. uv says:\n\n"
+            f"{masked(after.table.why_nothing)}"
         )
-    ]
+    if options.write:
+        replace_files(today.texts, changed)
     if options.json:
-        states = {"today": today} | ({"after": after} if difference else {})
-        print(json.dumps(as_json(states, difference=difference, notes=notes)))
+        print(json.dumps(as_json(today, after, notes)))
     else:
-        print(*text_lines(today, after, mends, difference, notes), sep="\n")
-    if not options.check and not options.json:
-        print(next_step(after, [*map(str, changed)], options))
+        print(*text_lines(today, after, mends, notes), sep="\n")
     if options.check:
         counts = [one for one in today.findings if options.strict or one.level == BROKEN]
         return 1 if counts else 2 * (not all(view.is_measured for view in today.views))
-    return 2 * is_blind
+    if not options.json:
+        print(last_line([*map(str, changed)], options, after.table.why_nothing))
+    return 2 if is_blind else 0
 
 
-def next_step(after: State, changed: Sequence[str], options: argparse.Namespace) -> str:
+def last_line(changed: Sequence[str], options: argparse.Namespace, why_nothing: str) -> str:
     """Return what was done, or how to do it."""
     if not changed:
         return "Nothing is changed."
-    if not options.write:
-        needs = " --unmeasured" * bool(after.table.why_nothing)
-        return f"Nothing is written. --write{needs} writes it."
-    having = [seen.place.option for view in after.views for seen in view.seen]
-    command = [*having, after.projects[0].options[0]][0]
-    folder = after.projects[0].manifest.path.parent
-    return f"{listed(changed)} is written. Next, in {folder}: {command}"
+    if options.write:
+        return f"{listed(changed)} is written. `uv sync` installs what it says."
+    needs = " --unmeasured" * bool(why_nothing)
+    return f"Nothing is written. --write{needs} writes it."
 
 
 if __name__ == "__main__":

@@ -99,13 +99,11 @@ def backend_word(view: View, seen: Seen, main: Seen) -> str:
 
 
 def pinned(view: View) -> str:
-    """Return how torch is pinned; a library of the template has its sources in options."""
-    torch = view.project.of(TORCH)
-    is_held = any(line.is_exact for line in torch if line.keys == CONSTRAINTS)
-    is_gated = len(variants(view)) > 1 or parse.value_at(view.project.manifest.data, _GATE)
-    if is_held and is_gated and not all(line.is_exact for line in torch):
+    """Return how torch is pinned; a library of the template has a group for its sources."""
+    if parse.value_at(view.project.manifest.data, _GATE):
         return records.MINIMUM
-    return records.LOCAL if any(line.label for line in torch) else records.PUBLIC
+    is_labelled = any(line.label for line in view.project.of(TORCH))
+    return records.LOCAL if is_labelled else records.PUBLIC
 
 
 # --- What is asked for ----------------------------------------------------------------------------
@@ -308,15 +306,11 @@ class Change(NamedTuple):
         before says them word for word; new ones of what the project does not have are left out.
         """
         project, plan = self.view.project, self.plan
-        declared = {written(one.url): one.name for one in reversed(project.indexes) if one.name}
-        names = {one.name: declared.get(written(one.url), one.name) for one in plan.indexes}
-        new, ours = sources_of(plan, names), sources_of(self.before, {})
+        new, ours = sources_of(plan), sources_of(self.before)
         old = grouped((one.name, dict(one.entry)) for one in project.sources)
         places = {one.name: (one.path, one.key) for one in project.sources}
-        cells = self.view.cells.values()
-        present = {name for cell in cells for name in {**cell.packages, **cell.missing}}
-        present |= {TORCH, *plan.companions, *plan.tritons, *(line.name for line in project.lines)}
-        present |= {*old, *(new if self.is_ours else ())}
+        present = {name for cell in self.view.cells.values() for name in cell.packages}
+        present |= {TORCH, *plan.companions, *plan.tritons, *old, *(new if self.is_ours else ())}
         follows = [
             name
             for name in {**old, **new}
@@ -331,13 +325,14 @@ class Change(NamedTuple):
             yield Edit(path, (*SOURCES, key), None, value, whole=True)
         if self.chooses or changed:
             used = {entry.get("index") for group in entries.values() for entry in group}
-            yield from self.indexes(used, declared)
+            yield from self.indexes(used)
 
-    def indexes(self, used: Collection[Any], declared: Collection[str]) -> Iterator[Edit]:
+    def indexes(self, used: Collection[Any]) -> Iterator[Edit]:
         """Yield the edits that declare what sources name, and take away PyTorch's that none do."""
         project = self.view.project
-        for index in self.plan.indexes:
-            if index.name in used and not index.default and written(index.url) not in declared:
+        declared = {(one.name, written(one.url)) for one in project.indexes}
+        for index in [one for one in self.plan.indexes if one.name in used]:
+            if (index.name, written(index.url)) not in declared:
                 flat = {"format": "flat"} if index.flat else {}
                 entry = {"name": index.name, "url": index.url, **flat, "explicit": True}
                 clash = project.index_named(index.name)
@@ -373,12 +368,11 @@ def settings_of(plan: Plan) -> dict[Keys, tuple[str, Any]]:
     }
 
 
-def sources_of(plan: Plan | None, names: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
-    """Return the sources of a plan as files say them, with the names of their indexes."""
+def sources_of(plan: Plan | None) -> dict[str, list[dict[str, str]]]:
+    """Return the sources of a plan as files say them."""
     sources: dict[str, list[dict[str, str]]] = {}
     for package, entries in (plan.sources if plan else {}).items():
         for name, marker, extra, group in entries:
-            entry = {"index": names.get(name, name), "extra": extra, "group": group}
-            pairs = {**entry, "marker": marker}.items()
+            pairs = {"index": name, "extra": extra, "group": group, "marker": marker}.items()
             sources.setdefault(package, []).append({key: value for key, value in pairs if value})
     return sources

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from difflib import unified_diff
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,19 +38,25 @@ class State(NamedTuple):
 
 
 def text_lines(
-    today: State,
-    after: State,
-    mends: Collection[str],
-    difference: Sequence[str],
-    notes: Sequence[str],
+    today: State, after: State, mends: Collection[str], notes: Sequence[str]
 ) -> Iterator[str]:
     """Yield both tables, what was found, and the difference of the files."""
-    yield from (*table_lines("Today", today), "", *finding_lines(today.findings, mends))
-    if difference:
+    yield from (*table_lines("Today", today), "")
+    yield from finding_lines(today.findings, mends)
+    if difference := difference_lines(today, after):
         yield from ("", *difference, "", *table_lines("After", after), "", *notes)
         known = {finding.text for finding in today.findings}
         yield from (f"mended on the way: {text}" for text in mends if text not in known)
         yield from finding_lines(after.more_than(today), ())
+
+
+def difference_lines(today: State, after: State) -> list[str]:
+    """Return the difference of the files."""
+    lines = list[str]()
+    for path, text in today.texts.items():
+        old, new = text.splitlines(), after.texts[path].splitlines()
+        lines += unified_diff(old, new, path.name, path.name, lineterm="")
+    return lines
 
 
 def table_lines(title: str, state: State) -> Iterator[str]:
@@ -115,19 +122,21 @@ def finding_lines(findings: Iterable[Finding], mended: Collection[str]) -> Itera
             yield f"  {finding.way}"
 
 
-def as_json(states: Mapping[str, State], **more: Any) -> dict[str, Any]:
+def as_json(today: State, after: State, notes: Sequence[str]) -> dict[str, Any]:
     """Return all of it for programs."""
-    table, findings = states["today"].table, states["today"].findings
+    difference, findings = difference_lines(today, after), today.findings
+    states = {"today": today} | ({"after": after} if difference else {})
     return {
         **{name: [*json_cells(state.views)] for name, state in states.items()},
-        "lock": table.lock,
-        "unmeasured": table.unmeasured,
+        "lock": today.table.lock,
+        "unmeasured": today.table.unmeasured,
         "findings": [
             {"level": one.level, "text": one.text, "way": one.way, "mendable": bool(one.edits)}
             for one in findings
         ],
         "counts": {level: sum(one.level == level for one in findings) for level in LEVELS},
-        **more,
+        "difference": difference,
+        "notes": notes,
     }
 
 
