@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +61,7 @@ class Command(NamedTuple):
         findings = {finding.text: finding for view in views for finding in find(view)}
         return State(projects, table, views, [*findings.values()])
 
-    def edited(self, state: State, edits: Iterable[Edit]) -> State:
+    def edited(self, state: State, edits: Sequence[Edit]) -> State:
         """Carry out edits, and look again."""
         texts = apply(state.texts, edits)
         if texts == state.texts:

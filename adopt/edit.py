@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from adopt.document import parsed, rewrite
-from adopt.parse import BASE, CONSTRAINTS, SOURCES, UV, Keys, Line, Project, Source
+import tomlrt
+
+from adopt.document import rewrite
+from adopt.parse import BASE, CONSTRAINTS, INDEXES, SOURCES, UV, Keys, Line, Project, Source
 from torch_plan.project.markers import split
 
 
@@ -27,37 +29,81 @@ class Edit(NamedTuple):
     whole: bool = False
 
 
-def apply(texts: Mapping[Path, str], edits: Iterable[Edit]) -> dict[Path, str]:
+def apply(texts: Mapping[Path, str], edits: Sequence[Edit]) -> dict[Path, str]:
     """Return texts with edits; one whose old item is not there any more is left out."""
-    wanted = {path: parsed(path, text) for path, text in texts.items()}
-    for edit in edits:
-        put(wanted[edit.path], edit.keys, edit)
-    return {path: rewrite(text, wanted[path]) for path, text in texts.items()}
+
+    def carry_out_all(path: Path, document: tomlrt.Document) -> None:
+        for edit in edits:
+            if edit.path == path:
+                carry_out(document, edit.keys, edit)
+
+    return {path: rewrite(text, partial(carry_out_all, path)) for path, text in texts.items()}
 
 
-def put(table: dict[str, Any], keys: Sequence[str], edit: Edit) -> None:
+def carry_out(table: Any, keys: Sequence[str], edit: Edit) -> None:
     """Carry out an edit at the end of keys; settings that say nothing any more go."""
     key, *rest = keys
+    is_inline = isinstance(table, tomlrt.Table) and table.is_inline
     if rest:
-        put(table.setdefault(key, {}), rest, edit)
+        if key not in table:
+            table[key] = tomlrt.Table.inline() if is_inline else tomlrt.Table.section()
+        carry_out(table[key], rest, edit)
+    elif edit.whole or (edit.keys[:-1] == SOURCES and not isinstance(table.get(key), list)):
+        put(table, key, edit.new if edit.whole else one_source(table.get(key), edit))
     else:
-        table[key] = exchanged(table.get(key), edit)
+        has_headers = edit.keys == INDEXES and not is_inline
+        exchange(table.setdefault(key, tomlrt.AoT() if has_headers else tomlrt.Array()), edit)
     # A list of dependencies may be empty; an extra or a group that lost its last one is none.
-    if table[key] is None or table[key] == {} or (table[key] == [] and edit.keys != BASE):
+    if key in table and (table[key] == {} or (table[key] == [] and edit.keys != BASE)):
         del table[key]
 
 
-def exchanged(value: Any, edit: Edit) -> Any:
-    """Return a list, or the one source in the place of a list, with an item exchanged."""
-    new = deepcopy(edit.new)
-    if edit.whole:
-        return new
-    is_one = edit.keys[:-1] == SOURCES and not isinstance(value, list)
-    items = list(value) if isinstance(value, list) else [value] * (value is not None)
+def one_source(value: Any, edit: Edit) -> Any:
+    """Return what takes the place of the one source of a package, or of none."""
+    if value in (edit.old, edit.new):
+        return edit.new
+    return value if edit.old else [value, edit.new]
+
+
+def exchange(items: Any, edit: Edit) -> None:
+    """Exchange an item of a list."""
     at = items.index(edit.old) if edit.old in items else len(items)
-    if edit.old in items or (edit.old is None and new not in items):
-        items[at : at + 1] = [new] * (new is not None)
-    return items[0] if is_one and len(items) == 1 else items
+    if at < len(items) and edit.new is None:
+        del items[at]
+    elif at < len(items):
+        put(items, at, edit.new)
+    elif edit.old is None and edit.new not in items:
+        items.append(made(edit.new))
+        lay_out(items[at])
+
+
+def put(place: Any, key: Any, new: Any) -> None:
+    """Put a value into a table or a list, None for nothing; what is there already stays."""
+    old = place.get(key) if isinstance(place, dict) else place[key]
+    if new is None:
+        place.pop(key, None)
+    elif isinstance(old, dict) and isinstance(new, dict):
+        for name in {**old, **new}:
+            put(old, name, new.get(name))
+    elif old != new:
+        place[key] = made(new)
+        lay_out(place[key])
+
+
+def made(value: Any) -> Any:
+    """Return a value as a careful person writes it in TOML."""
+    if isinstance(value, dict):
+        return tomlrt.Table.inline(value)
+    if not isinstance(value, list):
+        return value
+    is_long = len(value) > 1 or any(isinstance(item, list) for item in value)
+    return tomlrt.Array([made(item) for item in value], multiline=is_long)
+
+
+def lay_out(value: Any) -> None:
+    """Indent a list that is new, and those in it."""
+    if isinstance(value, tomlrt.Array):
+        value.format(options=tomlrt.FormatOptions(indent=4))
 
 
 def without(platforms: Collection[str], among: Sequence[str]) -> str:
