@@ -111,20 +111,17 @@ class Command(NamedTuple):
 def refuse_unasked(before: State, after: State, asked: Collection[str]) -> None:
     """Raise `Stop` where a platform changed that no mend was for, or something new is broken."""
     moved = [
-        f"{place.platform} (`{place.option}`)"
+        f"another torch on {place.platform} (`{place.option}`)"
         for old, new in zip(before.views, after.views, strict=True)
         for place in dict.fromkeys([*old.cells, *new.cells])
         if place.platform not in asked and old.essence(place) != new.essence(place)
     ]
-    if moved:
+    broken = [one.text for one in after.more_than(before) if one.level == BROKEN]
+    if unasked := [*dict.fromkeys(moved), *broken]:
         raise Stop(
-            f"The mend would change what {listed([*dict.fromkeys(moved)])} gets, which nobody "
-            "asked for. Nothing is written. --check shows what is wrong; an answer, such as "
-            "torch_version=…, changes it all."
+            "The mend would bring what nobody asked for, so nothing is written. --check shows what "
+            "is wrong; an answer, such as torch_version=…, changes it all.\n\n" + "\n".join(unasked)
         )
-    for one in after.more_than(before):
-        if one.level == BROKEN:
-            raise Stop(f"The mend would leave something new broken: {one.text} Nothing is written.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,14 +138,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = run(options, given)
         sys.stdout.flush()
-    except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.EINVAL):
-            raise
-        # Who reads has seen enough, as `head` has; Windows says EINVAL of that. Python would flush
-        # once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (Stop, *_REASONS) as stop:
+    except (Stop, OSError, *_REASONS) as stop:
+        if isinstance(stop, OSError) and stop.errno in (errno.EPIPE, errno.EINVAL):
+            # Who reads has seen enough, as `head` has; Windows says EINVAL of that. Python would
+            # flush once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
         why = _REASONS.get(type(stop), str(stop))
         if options.json:
             print(json.dumps({"error": why}))
@@ -206,19 +201,11 @@ def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
     if options.check:
         counts = [one for one in today.findings if options.strict or one.level == BROKEN]
         return 1 if counts else 2 * (not all(view.is_measured for view in today.views))
-    if not options.json:
-        print(last_line([*map(str, changed)], options, after.table.why_nothing))
+    if not options.json and changed and options.write:
+        print(f"{listed([*map(str, changed)])} is written.")
+    elif not options.json:
+        print(f"Nothing is {'written. --write writes it' if changed else 'changed'}.")
     return 2 if is_blind else 0
-
-
-def last_line(changed: Sequence[str], options: argparse.Namespace, why_nothing: str) -> str:
-    """Return what was done, or how to do it."""
-    if not changed:
-        return "Nothing is changed."
-    if options.write:
-        return f"{listed(changed)} is written. `uv sync` installs what it says."
-    needs = " --unmeasured" * bool(why_nothing)
-    return f"Nothing is written. --write{needs} writes it."
 
 
 if __name__ == "__main__":

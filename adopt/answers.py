@@ -39,9 +39,6 @@ ListAndName = tuple[Keys, str]
 """A list of requirements, and a package in it."""
 
 
-# --- What a project has ---------------------------------------------------------------------------
-
-
 def variants(view: View) -> list[parse.Option]:
     """Return the extras or groups that choose a build; the first option with torch, if none do."""
     named = [option for option in view.project.options if view.is_variant(option)]
@@ -104,9 +101,6 @@ def pinned(view: View) -> str:
         return records.MINIMUM
     is_labelled = any(line.label for line in view.project.of(TORCH))
     return records.LOCAL if is_labelled else records.PUBLIC
-
-
-# --- What is asked for ----------------------------------------------------------------------------
 
 
 def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Change:
@@ -181,8 +175,6 @@ class Change(NamedTuple):
         project = self.view.project
         return project.root if keys[0] == "tool" else project.manifest
 
-    # --- Requirements
-
     def planned(self, plan: Plan | None) -> dict[ListAndName, list[str]]:
         """Return the requirements of a plan by list, as the file spells it, and package."""
         if plan is None:
@@ -202,7 +194,8 @@ class Change(NamedTuple):
         for key in {**lists, **self.planned(self.plan)}:
             new = self.exchanged(key, lists[key]) if key in lists else self.added(key)
             for one, other in zip_longest([line.text for line in lists.get(key, [])], new):
-                yield Edit(self.file(key[0]).path, key[0], one, other)
+                if one != other:
+                    yield Edit(self.file(key[0]).path, key[0], one, other)
 
     def added(self, key: ListAndName) -> list[str]:
         """Return the requirements of a package that a list of the file does not have, and is to.
@@ -267,8 +260,6 @@ class Change(NamedTuple):
         if is_asked and not is_held and not all(one.is_exact for one in torch):
             yield constrain(self.view.project, f"{TORCH}=={releases[0]}")
 
-    # --- Settings
-
     def settings(self) -> Iterator[Edit]:
         """Yield the edits of settings that were asked for, or are as the plan of before says."""
         old = settings_of(self.before or self.plan)
@@ -296,8 +287,6 @@ class Change(NamedTuple):
         if plan.selector and (old or not any(wanted.keys() <= chosen for chosen, _ in known)):
             pairs = [(plan.selector, name) for name in wanted.values()]
             yield exclude_each_other(project, pairs, [*old, None][0])
-
-    # --- Sources and indexes
 
     def sources(self) -> Iterator[Edit]:
         """Yield the edits of sources and indexes: those of the plan for what the project has.

@@ -88,14 +88,11 @@ def replace_files(old: Mapping[Path, str], new: Mapping[Path, str]) -> None:
             raise Stop(f"{path} was changed while uv was asked. Nothing is written; run it again.")
         if not os.access(path, os.W_OK):
             raise Stop(f"{path} may not be written.")
-    try:
-        for path, text in new.items():
-            if path.stat().st_nlink > 1:
-                path.write_bytes(text.encode("utf-8"))
-            else:
-                _replace(path.resolve(), text)
-    except OSError as error:
-        raise Stop(f"{error.filename} cannot be written: {error.strerror}") from None
+    for path, text in new.items():
+        if path.stat().st_nlink > 1:
+            path.write_bytes(text.encode("utf-8"))
+        else:
+            _replace(path.resolve(), text)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -29,27 +29,26 @@ class Edit(NamedTuple):
     whole: bool = False
 
 
-def apply(texts: Mapping[Path, str], edits: Sequence[Edit]) -> dict[Path, str]:
+def apply(texts: Mapping[Path, str], edits: Iterable[Edit]) -> dict[Path, str]:
     """Return texts with edits; one whose old item is not there any more is left out."""
-
-    def carry_out_all(path: Path, document: tomlrt.Document) -> None:
-        for edit in edits:
-            if edit.path == path:
-                carry_out(document, edit.keys, edit)
-
-    return {path: rewrite(text, partial(carry_out_all, path)) for path, text in texts.items()}
+    new = dict(texts)
+    for edit in edits:
+        new[edit.path] = rewrite(new[edit.path], partial(carry_out, edit.keys, edit))
+    return new
 
 
-def carry_out(table: Any, keys: Sequence[str], edit: Edit) -> None:
+def carry_out(keys: Sequence[str], edit: Edit, table: Any) -> None:
     """Carry out an edit at the end of keys; settings that say nothing any more go."""
     key, *rest = keys
     is_inline = isinstance(table, tomlrt.Table) and table.is_inline
     if rest:
         if key not in table:
             table[key] = tomlrt.Table.inline() if is_inline else tomlrt.Table.section()
-        carry_out(table[key], rest, edit)
-    elif edit.whole or (edit.keys[:-1] == SOURCES and not isinstance(table.get(key), list)):
-        put(table, key, edit.new if edit.whole else one_source(table.get(key), edit))
+        carry_out(rest, edit, table[key])
+    elif edit.whole:
+        put(table, key, edit.new)
+    elif edit.keys[:-1] == SOURCES and not isinstance(table.get(key), list):
+        put(table, key, one_source(table.get(key), edit))
     else:
         has_headers = edit.keys == INDEXES and not is_inline
         exchange(table.setdefault(key, tomlrt.AoT() if has_headers else tomlrt.Array()), edit)
@@ -67,14 +66,12 @@ def one_source(value: Any, edit: Edit) -> Any:
 
 def exchange(items: Any, edit: Edit) -> None:
     """Exchange an item of a list."""
-    at = items.index(edit.old) if edit.old in items else len(items)
-    if at < len(items) and edit.new is None:
-        del items[at]
-    elif at < len(items):
-        put(items, at, edit.new)
-    elif edit.old is None and edit.new not in items:
-        items.append(made(edit.new))
-        lay_out(items[at])
+    if edit.old is None and edit.new not in items:
+        items.append(edit.new)
+    elif edit.old in items and edit.new is None:
+        items.remove(edit.old)
+    elif edit.old in items:
+        put(items, items.index(edit.old), edit.new)
 
 
 def put(place: Any, key: Any, new: Any) -> None:
@@ -86,24 +83,9 @@ def put(place: Any, key: Any, new: Any) -> None:
         for name in {**old, **new}:
             put(old, name, new.get(name))
     elif old != new:
-        place[key] = made(new)
-        lay_out(place[key])
-
-
-def made(value: Any) -> Any:
-    """Return a value as a careful person writes it in TOML."""
-    if isinstance(value, dict):
-        return tomlrt.Table.inline(value)
-    if not isinstance(value, list):
-        return value
-    is_long = len(value) > 1 or any(isinstance(item, list) for item in value)
-    return tomlrt.Array([made(item) for item in value], multiline=is_long)
-
-
-def lay_out(value: Any) -> None:
-    """Indent a list that is new, and those in it."""
-    if isinstance(value, tomlrt.Array):
-        value.format(options=tomlrt.FormatOptions(indent=4))
+        place[key] = new
+        if isinstance(new, list):
+            place[key].set_multiline(multiline=len(new) > 1)
 
 
 def without(platforms: Collection[str], among: Sequence[str]) -> str:

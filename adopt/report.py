@@ -14,8 +14,6 @@ from adopt.parse import Option, Project
 from torch_plan.catalog.versions import TORCH
 from torch_plan.urls import masked, written
 
-_EMPTY = ("no torch", "not in the lock")
-
 
 class State(NamedTuple):
     """Projects, what was measured of them, and what is wrong."""
@@ -73,13 +71,10 @@ def table_lines(title: str, state: State) -> Iterator[str]:
         for view, one in pairs
     )
     rows.pop((), None)
-    empty = [row for row in rows if {text for _, text in row} <= {*_EMPTY}]
-    for row in [row for row in rows if row not in empty]:
+    for row, names in rows.items():
         width = max(len(platform) for platform, _ in row)
-        yield f"  {', '.join(rows[row])}"
+        yield f"  {', '.join(names)}"
         yield from (f"    {platform:<{width}}  {text}" for platform, text in row)
-    if empty:
-        yield f"  Without torch: {', '.join(name for row in empty for name in rows[row])}"
     if not any(view.project.of(TORCH) or view.seen for view in views):
         yield "  Nothing here requires torch. An answer such as torch_backend=cu128 adds it."
     for name, why in state.table.unmeasured.items():
@@ -98,13 +93,13 @@ def option_rows(view: View, option: Option) -> Iterator[tuple[str, str]]:
 def cell_text(view: View, cell: Cell, platform: str) -> str:
     """Return what one platform gets with one Python."""
     if not cell.is_locked:
-        return _EMPTY[1]
+        return "not in the lock"
     if cell.missing:
         packages = [f"{name} {got.version}" for name, got in sorted(cell.missing.items())]
         return f"cannot be installed: no wheel of {', '.join(packages)}"
     names = [name for name in (TORCH, *sorted(view.family - {TORCH})) if name in cell.packages]
     parts = [f"{name} {package_text(view, cell.packages[name], platform)}" for name in names]
-    return ", ".join(parts) or _EMPTY[0]
+    return ", ".join(parts) or "no torch"
 
 
 def package_text(view: View, got: Got, platform: str) -> str:

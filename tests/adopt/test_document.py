@@ -49,8 +49,7 @@ def test_a_remark_goes_with_what_stands_right_below_it() -> None:
 def test_a_list_in_a_list() -> None:
     pair = [{"extra": "a"}, {"extra": "b"}]
     new = edited("[tool.uv]\n", ((*UV, "conflicts"), None, pair))
-    lines = 'conflicts = [[\n    { extra = "a" },\n    { extra = "b" },\n]]\n'
-    assert new == f"[tool.uv]\n{lines}"
+    assert new == '[tool.uv]\nconflicts = [[{ extra = "a" }, { extra = "b" }]]\n'
 
 
 SPLIT = """\
