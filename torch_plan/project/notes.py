@@ -115,3 +115,23 @@ def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
         kept = [word for word in words if word.removesuffix(OPTIONAL) not in names]
         others = [{"companions": " ".join(kept) or NO_COMPANIONS}]
         yield _Lack(text, others, lambda cells: -len(cells.pythons))
+
+
+def known_to_hurt(cells: Cells) -> tuple[str, ...]:
+    """Return a sentence for each report of a build, and one for the advisories of each release.
+
+    `docs/support.md` has their sources.
+    """
+    hardware, sentences = cells.facts.hardware, dict[str, None]()
+    for cell in cells.all:
+        asked = cell.release, cell.build, cell.platform, cells.pythons
+        for row in [] if cell.url else hardware.reported(*asked):
+            build = f"{cell.build} of " if "builds" in row else ""
+            mended = f"; torch {row['fixed']} mends it" if row["fixed"] else ""
+            sentences[f"Reported of {build}torch {cell.release}: {row['what']}{mended}."] = None
+    for release in dict.fromkeys(cell.release for cell in cells.all):
+        if rows := hardware.advisories(release):
+            named = listed([f"{row['id']} ({row['what']})" for row in rows])
+            mended = f"torch {rows[-1]['fixed']} mends what is known"
+            sentences[f"torch {release} has known vulnerabilities: {named}; {mended}."] = None
+    return tuple(sentences)
