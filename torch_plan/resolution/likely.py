@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.answers.problems import Problem
+from torch_plan.answers.problems import Problem, Way
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import CPU, TORCH
+from torch_plan.catalog.versions import CPU, TORCH, family_of
 from torch_plan.resolution.cells import Cell, Cells
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.ways import Ways
@@ -51,15 +51,26 @@ def likely_problems(answers: ProperAnswers, facts: Facts, platform: str) -> Sequ
     cells, problems, _ = examine(answers, facts)
     if problems:
         return problems
-    ways, likely = Ways(cells, answers), []
+    likely = []
     for cell in cells.all:
-        is_expected = facts.is_expected(cell.release)
-        if cell.is_likely and (is_expected or cell.platform == platform):
-            way = ways.with_override([cell], CPU)
-            if is_expected:
-                way = ways.with_release(cell.release, facts.releases[-1])
-            elif cell.backend == CPU and not cell.url:
-                way = ways.without_platforms({cell.platform})
-            key = ("likely", cell.platform, cell.variant.name)
+        if cell.is_likely and (cell.platform == platform or facts.is_expected(cell.release)):
+            key = ("likely", cell.platform, cell.variant.name, cell.release)
+            way = _way_without(cell, Ways(cells, answers))
             likely.append(Problem(key, f"platforms={cell.platform}", _reason(cell, facts), (way,)))
     return likely
+
+
+def _way_without(cell: Cell, ways: Ways) -> Way:
+    facts, variant, newest = ways.facts, cell.variant, ways.facts.releases[-1]
+    own = [other for other in ways.cells.of(variant) if other.backend == variant.backend]
+    if facts.is_expected(cell.release):
+        family = family_of(variant.backend)
+        alike = [name for name in facts.backends(newest) if family_of(name) == family]
+        is_known = variant.backend in alike
+        build = {} if is_known else ways.with_variant(variant, backend=[CPU, *alike][-1])
+        return {**build, **ways.with_release(cell.release, newest)}
+    if cell.backend == CPU and not cell.url:
+        return ways.without_platforms({cell.platform})
+    if cell in own and all(other.is_likely for other in own):
+        return ways.with_variant(variant, backend=CPU)
+    return ways.with_override([cell], CPU)
