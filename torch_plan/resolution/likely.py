@@ -66,8 +66,8 @@ def _way_without(cell: Cell, ways: Ways) -> Way:
     if facts.is_expected(cell.release):
         family = family_of(variant.backend)
         alike = [name for name in facts.backends(newest) if family_of(name) == family]
-        is_known = variant.backend in alike
-        build = {} if is_known else ways.with_variant(variant, backend=[CPU, *alike][-1])
+        backend = variant.backend if variant.backend in alike else [CPU, *alike][-1]
+        build = ways.with_variant(variant, backend=backend)
         return {**build, **ways.with_release(cell.release, newest)}
     if cell.backend == CPU and not cell.url:
         return ways.without_platforms({cell.platform})
