@@ -94,7 +94,8 @@ def _stand_ins(name: str, cells: Cells) -> list[Cell]:
 def _missed(name: str, on_cpu: bool, cells: Cells) -> int:
     """Return how many platforms go without a companion, or get that for the CPU."""
     stand_ins = _stand_ins(name, cells) if on_cpu else []
-    return len({cell.platform for cell in (*cells.missing(name), *stand_ins)})
+    lacking = [cell for cell in cells.all if name in cell.lacking]
+    return len({cell.platform for cell in (*lacking, *stand_ins)})
 
 
 def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:

@@ -19,7 +19,7 @@ def likely_notes(cells: Cells) -> tuple[str, ...]:
     groups: dict[str, dict[str, dict[str, None]]] = {}
     for cell in cells.all:
         if cell.is_likely:
-            builds = groups.setdefault(_reason(cell, cells), {})
+            builds = groups.setdefault(_reason(cell, cells.facts), {})
             platforms = builds.setdefault(f"{cell.backend} of torch {cell.release}", {})
             platforms[cell.platform] = None
     sentences = []
@@ -29,8 +29,7 @@ def likely_notes(cells: Cells) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _reason(cell: Cell, cells: Cells) -> str:
-    facts = cells.facts
+def _reason(cell: Cell, facts: Facts) -> str:
     is_invented = not facts.pythons(TORCH, cell.release, cell.backend, cell.platform)
     if cell.url:
         return f"This template does not know what {cell.url} has"
@@ -62,5 +61,5 @@ def likely_problems(answers: ProperAnswers, facts: Facts, platform: str) -> Sequ
             elif cell.backend == CPU and not cell.url:
                 way = ways.without_platforms({cell.platform})
             key = ("likely", cell.platform, cell.variant.name)
-            likely.append(Problem(key, f"platforms={cell.platform}", _reason(cell, cells), (way,)))
+            likely.append(Problem(key, f"platforms={cell.platform}", _reason(cell, facts), (way,)))
     return likely
