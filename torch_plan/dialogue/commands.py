@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from os.path import exists  # Path.exists raises an OSError for a long name
 from urllib.parse import urlencode
@@ -19,9 +19,8 @@ from torch_plan.catalog.facts import Facts
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.project.readme import Wishes
 from torch_plan.resolution import defaults
-from torch_plan.resolution.check import default_platforms, examine, find_problems
+from torch_plan.resolution.check import default_platforms, find_problems
 from torch_plan.text import shell_line
-from torch_plan.urls import masked
 
 _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that a printed command names in any case: their defaults differ by day or machine."""
@@ -97,27 +96,6 @@ class Commands:
             if answer != defaults.complete(explicit, self.facts).get(key, answer):
                 explicit[key] = answer
         return {key: explicit[key] for key in answers if key in explicit}
-
-    def without_likely(self, answers: ProperAnswers) -> dict[str, list[str]]:
-        """Return platform -> the command that writes the project without what is likely there."""
-        cells = examine(answers, self.facts).cells
-        platforms = dict.fromkeys(cell.platform for cell in cells.all if cell.is_likely)
-        return {name: self._without_likely(answers, name) for name in platforms}
-
-    def _without_likely(self, answers: ProperAnswers, platform: str) -> list[str]:
-        # Imported where it is needed: few projects have such builds.
-        from torch_plan.resolution.likely import likely_problems
-        from torch_plan.resolution.search import Search
-
-        def problems_of(tried: Mapping[str, str]) -> Sequence[Problem]:
-            return likely_problems(defaults.complete(tried, self.facts), self.facts, platform)
-
-        wanted = self.explicit_answers(answers)
-        way_out = Search(wanted, problems_of).way_out()
-        parameters = {**self.invocation.parameters, "overwrite_if_exists": True}
-        overwriting = Commands(self.invocation._replace(parameters=parameters), self.facts)
-        words = overwriting.command(way_out.answers if way_out else wanted)
-        return [*map(masked, words)]
 
 
 def unknown_keys(answers: Iterable[str]) -> list[str]:

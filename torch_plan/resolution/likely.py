@@ -1,16 +1,10 @@
-"""Builds that are only likely: what is said of them, and what can be had without them."""
+"""What is said of builds that are only likely."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.answers.problems import Problem
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import CPU, TORCH
+from torch_plan.catalog.versions import TORCH
 from torch_plan.resolution.cells import Cell, Cells
-from torch_plan.resolution.check import examine
-from torch_plan.resolution.ways import Ways
 from torch_plan.text import listed
 
 
@@ -40,26 +34,3 @@ def _reason(cell: Cell, facts: Facts) -> str:
     if is_invented:
         return "PyTorch does not publish these builds, so your index has to have them"
     return "These builds very likely exist, but nobody has seen them yet"
-
-
-def likely_problems(answers: ProperAnswers, facts: Facts, platform: str) -> Sequence[Problem]:
-    """Return what is wrong with answers, or if nothing is, the builds that are only likely.
-
-    They are those of a platform, and those of a release that nobody knows yet. The ways out take
-    the newest known release, the CPU build, or leave out a platform without it.
-    """
-    cells, problems, _ = examine(answers, facts)
-    if problems:
-        return problems
-    ways, likely = Ways(cells, answers), []
-    for cell in cells.all:
-        is_expected = facts.is_expected(cell.release)
-        if cell.is_likely and (is_expected or cell.platform == platform):
-            way = ways.with_override([cell], CPU)
-            if is_expected:
-                way = ways.with_release(cell.release, facts.releases[-1])
-            elif cell.backend == CPU and not cell.url:
-                way = ways.without_platforms({cell.platform})
-            key = ("likely", cell.platform, cell.variant.name)
-            likely.append(Problem(key, f"platforms={cell.platform}", _reason(cell, facts), (way,)))
-    return likely
