@@ -79,7 +79,7 @@ class Reader:
         return [*suggest.nearest_versions(asked.partition("+")[0], releases), releases[-1]]
 
     def check_build(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
-        """Refuse a release and a backend that there are none of; `text` is the word as it stands."""
+        """Refuse a release and a backend that there are none of; `text` is the whole word."""
         if word.release is not None and (reason := self.why_no_release(word.release)):
             near = [word._replace(release=name) for name in self.near_releases(word.release)]
             self.refuse((key, text, "release"), reason, near)
