@@ -25,9 +25,6 @@ from torch_plan.text import shell_line
 _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that a printed command names in any case: their defaults differ by day or machine."""
 
-_AFTERWARDS = ("after_generation", "git")
-"""The answers that change no file of a project."""
-
 
 class Commands:
     """Commands like the one that is running, with other answers."""
@@ -45,12 +42,9 @@ class Commands:
         return [*own_problems, *find_problems(proper, self.facts)]
 
     def problems(self, given: Mapping[str, str], slug: str) -> Iterator[Problem]:
-        """Yield what is wrong with the command, and not with the answers among themselves.
-
-        An update checks nothing: a project may have recorded answers that no longer exist.
-        """
+        """Yield what is wrong with the command, and not with the answers among themselves."""
         if self.invocation.is_update:
-            return
+            return  # a project may have recorded answers that no longer exist
         for key in unknown_keys(given):
             near = suggest.close(key, fixed_defaults().keys() - given.keys(), cutoff=0.5)
             ways: list[Way] = [{key: None, name: given[key]} for name in near]
@@ -86,16 +80,15 @@ class Commands:
         )
 
     def explicit_answers(self, answers: Mapping[str, str]) -> dict[str, str]:
-        """Return the answers that somebody gave: by the command, a configuration or at a prompt.
+        """Return the answers of the command, and all others that differ from their default.
 
-        Those of the command count in any case. Of the others it is not known where they come from,
-        so those count that differ from the default.
+        Of those it is not known whether a configuration or a person at a prompt gave them.
         """
         explicit = {key: answers[key] for key in answers if key in self.invocation.given}
         for key, answer in answers.items():
             if answer != defaults.complete(explicit, self.facts).get(key, answer):
                 explicit[key] = answer
-        return {key: explicit[key] for key in answers if key in explicit}
+        return explicit
 
 
 def unknown_keys(answers: Iterable[str]) -> list[str]:
@@ -110,10 +103,12 @@ def named_answers(answers: ProperAnswers, facts: Facts) -> dict[str, str]:
         "project_slug": default_slug(answers["project_name"]),
         "platforms": " ".join(default_platforms(answers, facts)),
     }
+    # Of the usual ones, since they change no file of a project.
+    usual.update({key: answers[key] for key in ("after_generation", "git")})
     return {
         key: " ".join(value.split())
         for key, value in answers.items()
-        if key in _ALWAYS_NAMED or (key not in _AFTERWARDS and value != usual.get(key))
+        if key in _ALWAYS_NAMED or value != usual.get(key)
     }
 
 

@@ -17,10 +17,7 @@ from torch_plan.text import listed
 
 
 def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
-    """Return what the hook needs, as Python: which steps, what to say, the build of each host.
-
-    `project` is the project's folder as the user would type it.
-    """
+    """Return what the hook needs, as Python: which steps, what to say, the build of each host."""
     plan, answers = session.plan_of(context), session.answers_of(context)
     builds = dict.fromkeys(cell.build for cell in plan.cells)
     # As the hook names the hosts of PyTorch's index.
