@@ -128,8 +128,8 @@ def alone(plan: Plan) -> list[tuple[str, str, str]]:
     """
     texts = []
     for option in plan.options:
-        labelled = plan.alone(option, option.labelled)
-        public = labelled if plan.is_library else plan.alone(option, option.requirements)
+        labelled = plan.alone(option, labelled=True)
+        public = labelled if plan.is_library else plan.alone(option)
         lines = html("script.toml", plan=public).splitlines()
         metadata = "\n".join(f"# {line}".rstrip() for line in lines)
         script = f"# /// script\n{metadata}\n# ///\n{_SCRIPT}"
@@ -272,7 +272,7 @@ def toolkit(build: str) -> str:
 def needs_of(option: Option, cell: Cell) -> list[str]:
     """Return what a build needs of a machine, with the names of NVIDIA's cards that it runs on."""
     hardware = load_facts().hardware
-    compiled = hardware.architectures(cell.release, cell.build, cell.platform)
+    compiled = hardware.compiled_for(cell.release, cell.build, cell.platform)
     cards = ", ".join(
         names
         for card, names in hardware.cards(cell.platform).items()

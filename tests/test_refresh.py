@@ -248,7 +248,7 @@ def test_defaults_page_and_table_of_the_release_day(day_of_2_16: Facts) -> None:
     newest = complete({"python_version": "3.16", "torch_backend": "cu134"}, day_of_2_16)
     assert newest["torch_version"] == "2.16.0"
     assert not find_problems(newest, day_of_2_16)
-    nvidia, amd = Gpu("cu", "a card", "595.71", (120,)), Gpu("rocm", "a card")
+    nvidia, amd = Gpu("cu", "a card", "595.71", ("12.0",)), Gpu("rocm", "a card")
     chosen = [detect("2.16.0", day_of_2_16, gpu, "linux-x86_64").backend for gpu in (nvidia, amd)]
     # Of cu134 nobody has said which cards it was compiled for: that is the one thing to add.
     assert chosen == ["cu132", "rocm10.1"]

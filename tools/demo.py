@@ -92,7 +92,7 @@ def with_stand_in(given: Mapping[str, str], output: str) -> None:
         f"makes the same project:\n\n    {shell_line(command)}\n"
     )
     if wheels:
-        test = ["uv", "--directory", str(project), "run", "--no-sync", plan.smoke_target]
+        test = ["uv", "--directory", str(project), "run", "--no-sync", *plan.smoke_command.split()]
         print(f"{wheels[0].name} is installed. To test it again:\n\n    {shell_line(test)}")
     else:
         print("Nothing was installed: pip finds no CPU wheel of torch for these answers here.")

@@ -164,9 +164,8 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
 
 def cards_of(facts: Facts) -> list[str]:
     """Return the names of cards, as somebody may type them."""
-    nvidia = [facts.hardware.cards(platform) for platform in ("linux-x86_64", "linux-aarch64")]
-    amd = {name: row for name, row in facts.hardware.amd_cards.items() if name.startswith("gfx")}
-    rows = [*(row for cards in nvidia for row in cards.values()), *amd.values()]
+    cards = [facts.hardware.cards(platform) for platform in ("linux-x86_64", "linux-aarch64")]
+    rows = [row for names in cards for row in names.values()]
     return list(dict.fromkeys(card for row in rows[::-1] for card in row.split(", ")))
 
 
