@@ -202,7 +202,7 @@ def real_torch_wheel(made_once: MadeOnce) -> Path:
     """A CPU wheel of torch, as PyTorch publishes it."""
 
     def download(folder: Path) -> None:
-        if not real_cpu_wheel(folder, host_platform(), load_facts(), RELEASE):
+        if not real_cpu_wheel(folder, RELEASE):
             missing(f"neither pip's own places nor PyTorch's index give a torch {RELEASE}")
 
     (wheel,) = made_once("wheels", download).glob("*.whl")

@@ -7,17 +7,19 @@ import sys
 from pathlib import Path
 
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.versions import CPU, labelled
+from torch_plan.machine.system import host_platform
 
 
-def real_cpu_wheel(folder: Path, platform: str, facts: Facts, release: str = "") -> Path | None:
+def real_cpu_wheel(folder: Path, release: str = "") -> Path | None:
     """Download a CPU wheel of torch for the running Python into a folder; None if there is none.
 
     Without a release it is the newest that can be had. Looks where pip is configured to find files
     (`PIP_FIND_LINKS`), and then on the official CPU index; never on PyPI, whose wheels may hold
     gigabytes of CUDA.
     """
+    facts, platform = load_facts(), host_platform()
     label = facts.label("torch", release, CPU, platform) if release else ""
     requirement = f"torch=={labelled(release, label)}" if release else "torch"
     official = f"{facts.pytorch_mirrors['official'].url}/{CPU}"
