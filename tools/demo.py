@@ -19,8 +19,7 @@ from cookiecutter.exceptions import CookiecutterException
 from cookiecutter.main import cookiecutter
 
 from tools.lib.lock import UvError, installed, run_uv
-from tools.lib.real_wheel import real_cpu_wheel
-from tools.lib.replica import Replica
+from tools.lib.replica import Replica, real_cpu_wheel
 from tools.lib.template import PYTHON, ROOT
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.catalog.facts import load_facts
