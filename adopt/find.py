@@ -236,7 +236,7 @@ def _no_wheel(view: View) -> Iterator[Finding]:
         wheels = {one: view.facts.pythons(name, got.public, build, one) for one in view.platforms}
         if having := [one for one in places if one.python in wheels[one.platform]]:
             wrong = f"uv locked {name} {got.version} for {view.victims(having)}"
-            text = f"{wrong}, which is a wheel of other platforms: {got.public} exists there."
+            text = f"{wrong}, which is a wheel of other platforms; there is one for these."
             way = "Name each platform exactly in `environments`."
             yield Finding(BROKEN, text, way, view.platforms, [*_name_platforms(view)])
             continue
