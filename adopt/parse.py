@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from adopt import Stop
-from adopt.files import parsed, read_text
+from adopt.document import parsed, read_text
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.mirrors import BUILD_PLACE
 from torch_plan.catalog.versions import PYPI
