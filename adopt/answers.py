@@ -71,11 +71,12 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     firsts = {one.place.option: one for one in reversed(rows)}
     words = [backend_word(view, firsts[one], rows[0]) for one in options if one in firsts]
     alike = [one for one in rows if not has_own_release(view, one, firsts[one.place.option])]
+    lacking = [place.platform for place, cell in view.cells.items() if TORCH in cell.missing]
     read |= {
         "torch_version": rows[0].torch.public,
         "torch_backend": " ".join(words),
         "layout": _LAYOUTS[options[0].kind if len(options) > 1 else ""],
-        "platforms": " ".join(dict.fromkeys(one.place.platform for one in alike)),
+        "platforms": " ".join({one.place.platform: None for one in alike} | dict.fromkeys(lacking)),
     }
     return complete(read, view.facts)
 
@@ -112,10 +113,6 @@ def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Chan
             f"that it is to have, or leave one: torch_backend={asked[0]} layout=markers."
         )
     answers = {**read, **given}
-    if given.keys() & {"torch_backend", "layout"} and "platforms" not in given:
-        kept = {seen.place.platform for seen in view.seen} - {*read["platforms"].split()}
-        others = [name for name in view.platforms if name not in kept]
-        answers["platforms"] = " ".join(others) or read["platforms"]
     try:
         plan = make_plan(complete(answers, view.facts), view.facts)
     except Refused:
@@ -189,40 +186,33 @@ class Change(NamedTuple):
 
     def lines(self) -> Iterator[Edit]:
         """Yield the edits of requirements, list by list."""
-        lines = [line for line in self.view.project.lines if line.name in self.view.family]
-        lists = grouped(((line.keys, line.name), line) for line in lines)
+        family, project = self.view.family, self.view.project
+        lists = grouped(((one.keys, one.name), one) for one in project.lines if one.name in family)
         for key in {**lists, **self.planned(self.plan)}:
-            new = self.exchanged(key, lists[key]) if key in lists else self.added(key)
-            for one, other in zip_longest([line.text for line in lists.get(key, [])], new):
+            lines = lists.get(key, [])
+            new = self.exchanged(key, lines) if key[1] in family else []
+            for one, other in zip_longest([line.text for line in lines], new):
                 if one != other:
                     yield Edit(self.file(key[0]).path, key[0], one, other)
 
-    def added(self, key: ListAndName) -> list[str]:
-        """Return the requirements of a package that a list of the file does not have, and is to.
-
-        What the plan of before has there too was left out by somebody.
-        """
-        (keys, name), project = key, self.view.project
-        if name not in self.view.family or (keys[0] == "tool" and not self.is_ours):
-            return []
-        is_known = self.before is not None or keys != BASE or not project.of(name)
-        is_left_out = key in self.planned(self.before) and bool(project.of(TORCH))
-        return self.planned(self.plan)[key] if is_known and not is_left_out else []
-
     def exchanged(self, key: ListAndName, lines: Sequence[Line]) -> list[str]:
-        """Return the requirements in the place of those of one package in one list.
+        """Return the requirements in the place of those of one package in one list, or of none.
 
-        A label is for some platforms alone: where another build is asked for, the plan says it.
+        What only the plan of before has in a list was left out there by somebody. A label is for
+        some platforms alone: where another build is asked for, the plan says it.
         """
-        (keys, name), new = key, self.planned(self.plan)
-        old = self.planned(self.before) or {(BASE, TORCH): []}
+        (keys, name), torch = key, self.view.project.of(TORCH)
+        old, new = self.planned(self.before) or {(BASE, TORCH): []}, self.planned(self.plan)
+        is_elsewhere = not self.before and keys == BASE and bool(self.view.project.of(name))
+        if not lines and (is_elsewhere or (keys[0] == "tool" and not self.is_ours)):
+            return []
         if (keys, TORCH) in old and (keys, TORCH) not in new:
             return []
-        if [line.text for line in lines] == old.get(key):
+        if [line.text for line in lines] == old.get(key, []) or not (lines or torch):
             return new.get(key, [])
         is_labelled = self.chooses and any(line.label for line in lines)
-        is_ours = is_labelled or name in self.view.facts.all_tritons
-        if is_ours and not lines[0].is_setting:
+        is_planned = is_labelled or (lines and name in self.view.facts.all_tritons)
+        if is_planned and not lines[0].is_setting:
             texts = build_for(self.plan, keys).requirements
             return [text for text in texts if Requirement(text).name == name]
         return [self.respecified(line) for line in lines]
