@@ -173,7 +173,7 @@ def ctrl_c() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def replica() -> Iterator[Replica]:
     """Serve what PyTorch publishes, or very likely does; the template takes it for a mirror."""
-    with Replica(likely=True) as running:
+    with Replica(load_facts()) as running:
         load_facts().pytorch_mirrors["replica"] = Mirror(
             running.url, flat=False, hosts=("127.0.0.1",)
         )

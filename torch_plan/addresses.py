@@ -7,10 +7,6 @@ from typing import NamedTuple
 VERSION = "0.2.0"
 """The version of the template, which a project records; docs/releasing.md says when it changes."""
 
-_ADDRESS = (
-    r"(?:\w+://(?:[^/@]*@)?|[\w.-]+@)(?P<host>[\w.-]+(?::\d+)?)[:/]+(?P<path>\S+?)(?:\.git)?/*"
-)
-
 
 class Addresses(NamedTuple):
     """Where the template can be had, and what has been written about it."""
@@ -25,10 +21,12 @@ class Addresses(NamedTuple):
 
 def addresses_of(remote: str) -> Addresses | None:
     """Return the addresses of a template with this remote; None if that is no host on a network."""
-    parts = re.fullmatch(_ADDRESS, remote)
+    parts = re.fullmatch(
+        r"(?:\w+://(?:[^/@]*@)?|[\w.-]+@)([\w.-]+(?::\d+)?)[:/]+(\S+?)(?:\.git)?/*", remote
+    )
     if not parts:
         return None
-    host, path = parts["host"], parts["path"]
+    host, path = parts.groups()
     owner, _, name = path.partition("/")
     if host == "github.com":
         web, page = f"https://github.com/{path}", f"https://{owner}.github.io/{name}/"
@@ -39,10 +37,7 @@ def addresses_of(remote: str) -> Addresses | None:
 
 
 def remote_of(folder: Path) -> str:
-    """Return the URL of a git repository's remote `origin`, empty where there is none.
-
-    cookiecutter and cruft clone a template that is not a folder, so this is where it came from.
-    """
+    """Return the URL of a repository's remote `origin`: where a clone came from; empty for none."""
     try:
         config = (folder / ".git/config").read_text(encoding="utf-8")
     except (OSError, ValueError):

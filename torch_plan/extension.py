@@ -18,10 +18,12 @@ from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.questions import questions
 from torch_plan.answers.slugs import default_slug, package_name
 from torch_plan.catalog.facts import load_facts
+from torch_plan.dialogue.commands import made_with, wishes_of
 from torch_plan.dialogue.hook_settings import hook_settings
 from torch_plan.dialogue.invocation import asked_key
 from torch_plan.dialogue.session import Session
 from torch_plan.project.ci import jobs_of
+from torch_plan.project.readme import advice
 from torch_plan.text import author, code, markdown, toml, toml_key
 
 
@@ -47,7 +49,9 @@ class TorchPlanExtension(Extension):
         session = Session(facts)
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown, code=code)
         environment.globals.update(
-            advice=session.advice,
+            advice=lambda context: advice(
+                session.plan_of(context), wishes_of(session.answers_of(context), facts)
+            ),
             ask_again=session.ask_again,
             author_of=author,
             begin=session.begin,
@@ -58,7 +62,7 @@ class TorchPlanExtension(Extension):
             hook_settings=partial(hook_settings, session),
             is_yes=is_yes,
             jobs=jobs_of,
-            made_with=session.made_with,
+            made_with=lambda context: made_with(session.answers_of(context), facts),
             package_name=package_name,
             template_version=VERSION,
             torch_plan=session.plan_of,
@@ -71,17 +75,11 @@ class TorchPlanExtension(Extension):
         filename: str | None = None,  # noqa: ARG002
     ) -> str:
         """Return a template's source; of an answer, a template that renders to it unchanged."""
-        if not re.search(r"[{\r\n]", source):
+        key = asked_key() if re.search(r"[{\r\n]", source) else ""
+        if not key or source == questions().get(key):
             return source
-        key = asked_key()
-        is_answer = key and source != questions().get(key)
-        return _literal(source) if is_answer else source
-
-
-def _literal(text: str) -> str:
-    """Return a template that renders to a text, whatever stands in it."""
-    escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
-    return f'{{{{ "{escaped}" }}}}'
+        escaped = source.encode("unicode_escape").decode("ascii").replace('"', '\\"')
+        return f'{{{{ "{escaped}" }}}}'
 
 
 def _reload_if_changed() -> type[Extension] | None:
@@ -100,10 +98,7 @@ def _reload_if_changed() -> type[Extension] | None:
 
 
 def _package_files() -> dict[str, tuple[int, int]]:
-    """Return path -> (time, size) of the files of the package that an import would find now.
-
-    That need not be the folder of this file: after a checkout by cruft it is another one.
-    """
+    """Return path -> (time, size) of the files that an import would find now, here or elsewhere."""
     package = PathFinder.find_spec(str(__package__))
     folders = [*((package and package.submodule_search_locations) or ())]
     files = {}

@@ -24,24 +24,19 @@ class Author(NamedTuple):
     """Empty where none is known."""
 
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_ADDRESS = rf"{_ATOM}(?:\.{_ATOM})*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+"
-"""What RFC 5322 calls a dot-atom on both sides, and a domain of two parts or more."""
-
-
 def author(text: str) -> Author:
     """Take `Ada Lovelace <ada@example.org>` apart; any other text is taken as a name."""
-    match = re.fullmatch(rf"([^<>@]+)<({_ADDRESS})>", text.strip())
+    # What RFC 5322 calls a dot-atom on both sides, and a domain of two parts or more.
+    atom = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+    address = rf"{atom}(?:\.{atom})*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+"
+    match = re.fullmatch(rf"([^<>@]+)<({address})>", text.strip())
     name = match[1].strip() if match else ""
     # Build backends write both into one header, which takes no line break.
     return Author(name, match[2]) if match and name and name.isprintable() else Author(text, "")
 
 
 NOT_QUOTABLE = r"""[\x00-\x1f"“”„$`\\%!]"""
-"""What sh, cmd or PowerShell reads in its own way between double quotes.
-
-PowerShell takes typographic quotes for quotes.
-"""
+"""What sh, cmd or PowerShell reads in its own way between double quotes."""
 _WINDOWS_ONLY = r"""[\x00-\x1f"“”„$`]|%.*%"""
 """The same without sh: cmd leaves a single percent sign alone."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 # The characters that RFC 3986 allows in a URL, but no quotes, brackets or backslashes, which TOML,
 # Markdown or a shell would read in their own way.
@@ -12,10 +12,7 @@ _CHARACTERS = r"[!#-&(-;=?-Z\[\]_a-z~]+"
 
 
 def url_problem(url: str, names: Iterable[str]) -> str:
-    """Return what keeps a text from being the URL of an index in a project, empty for nothing.
-
-    `names` are the indexes that have a name, for the message; there may be none.
-    """
+    """Return what keeps a text from being one of some names or the URL of an index, if anything."""
     try:
         parts = urlsplit(url)
         # `port` raises a ValueError for what is no port, so it is asked for here.
@@ -37,12 +34,21 @@ def url_problem(url: str, names: Iterable[str]) -> str:
 
 
 def written(url: str) -> str:
-    """Return a URL as it stands in a project: without a slash at its end, its scheme in lower case.
+    """Return a URL as it stands in a project and, but for a slash at its end, in a lock of uv.
 
-    uv finds nothing at an index whose URL begins with `HTTP://`.
+    That is how browsers write it (https://url.spec.whatwg.org): the host in lower case, no port
+    that goes without saying, no `.` or `..` in the path.
     """
-    scheme, separator, rest = url.rstrip("/").partition("://")
-    return f"{scheme.lower()}{separator}{rest}"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    if not parts.netloc:
+        return url.rstrip("/")
+    login, at, host = parts.netloc.rpartition("@")
+    port = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    netloc = f"{login}{at}{host.lower().removesuffix(port)}"
+    return parts._replace(netloc=netloc, path=urljoin("/", parts.path)).geturl().rstrip("/")
 
 
 def host_of(url: str) -> str:

@@ -5,12 +5,10 @@ Mutmut notes which functions a test calls, and what a cache answers calls nothin
 
 from __future__ import annotations
 
-from torch_plan.answers import meaning
 from torch_plan.project import markers, planning
 from torch_plan.resolution import cells, check
 
 CACHED = (
-    meaning._split,
     markers._split,
     markers._terms,
     planning._made_plan,

@@ -21,7 +21,7 @@ from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.mirrors import Mirror
-from torch_plan.dialogue.hook_settings import as_locked, hook_settings
+from torch_plan.dialogue.hook_settings import hook_settings
 from torch_plan.dialogue.session import Session
 
 PYPI = PYPI_SIMPLE_ENDPOINT.rstrip("/")
@@ -88,7 +88,7 @@ def test_a_machine_that_leaves_sources_out(
     project, printed = on_machine(setting)
     named = " and ".join(f"{stray} from {PYPI}" for stray in strays)
     assert f"\nuv locked {named}, which is not what this project asks for" in printed
-    assert " in /etc/uv/uv.toml. That lock is not kept." in printed
+    assert "of this machine. That lock is not kept." in printed
     assert "The project is in" not in printed
     assert next_step(printed)[3] == "lock"
     assert not (project / "uv.lock").exists()
@@ -122,7 +122,6 @@ def test_what_a_machine_leaves_in_the_lock_is_said(
 ) -> None:
     project, printed = on_machine(setting)
     assert f"uv.lock depends on your own settings of uv ({fact}" in printed
-    assert "so it was made without it" not in printed
     assert "The project is in" in printed
     check_registries(project)
 
@@ -271,21 +270,3 @@ def test_what_the_hook_is_told(
         for name, (indexes, versions) in told.items()
         if name == "torch"
     } == expected
-
-
-@pytest.mark.parametrize(
-    ("url", "locked"),
-    [
-        ("https://index.example/whl/cpu", INDEX),
-        ("https://INDEX.Example:443/whl/cpu/", INDEX),
-        ("https://index.example/a/../whl/./cpu", INDEX),
-        ("http://index.example:80/whl", "http://index.example/whl"),
-        ("http://index.example:443/whl", "http://index.example:443/whl"),
-        ("http://127.1:8000/whl", "http://127.0.0.1:8000/whl"),
-        ("http://0x7f.1/whl", "http://127.0.0.1/whl"),
-        ("http://[::1]:8000/whl", "http://[::1]:8000/whl"),
-        ("https://index.example/", "https://index.example"),
-    ],
-)
-def test_urls_as_uv_writes_them(url: str, locked: str) -> None:
-    assert as_locked(url) == locked

@@ -56,7 +56,7 @@ def test_cruft_creates() -> None:
     assert (found.cruft_command, found.prompts) == ("create", False)
     assert (found.given, found.is_update) == (given, False)
     assert found.config_defaults == {"torch_backend": "cpu"}
-    words = found.command({"torch_version": "2.9.0"}, {"torch_version": "2.9.0"})
+    words = found.command({"torch_version": "2.9.0"})
     words = words[words.index("cruft") :]
     assert words[:-1] == [
         *("cruft", "create", "https://host/t.git", "--checkout", "v1"),
@@ -69,8 +69,7 @@ def test_cruft_updates_with_what_changed() -> None:
     given = {"torch_version": "2.15.0"}
     found: Invocation = run("update", UPDATE, find_invocation, extra_context=given)
     assert found.is_update
-    assert found.may_overwrite
-    words = found.command({"torch_backend": "cu130"}, {"torch_backend": "cu130"})
+    words = found.command({"torch_backend": "cu130"})
     words = words[words.index("cruft") :]
     assert words[:3] == ["cruft", "update", "--variables-to-update"]
     assert json.loads(words[-1]) == {"torch_version": "2.15.0", "torch_backend": "cu130"}
@@ -95,7 +94,7 @@ def test_nothing_is_known_of_a_plain_call() -> None:
     assert find_invocation() == Invocation(
         *("", {}, {}),
         prompts=False,
-        missing=("extra_context", "config_dict", "key", "no_input"),
+        missing=("extra_context", "config_dict", "no_input"),
     )
 
 

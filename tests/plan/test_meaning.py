@@ -29,7 +29,6 @@ from torch_plan.resolution.defaults import complete, understand
         ("torch_backend", "CU130", "cu130"),
         ("torch_backend", "cuda12.8", "cu128"),
         ("torch_backend", "12.8", "cu128"),
-        ("torch_backend", "12.8.1", "cu128"),
         ("torch_backend", "cu12.8", "cu128"),
         ("torch_backend", "CUDA 12.8", "cu128"),
         ("torch_backend", "6.4", "rocm6.4"),
@@ -139,7 +138,7 @@ def test_the_only_build_of_a_toolkit_is_meant() -> None:
     one = understand({"torch_version": "2.14.1", "torch_backend": "ROCm"}, FACTS)
     assert one.answers["torch_backend"] == "rocm7.2"
     (note,) = one.notes
-    assert note.endswith("the only one that torch 2.14.1 has that is not reported to hurt.")
+    assert note.endswith("the only one of torch 2.14.1 that is not reported to hurt.")
     two = {"torch_version": "2.9.1", "torch_backend": "cpu gpu=rocm"}
     assert understand(two, FACTS).answers == two
     older = {**two, "torch_backend": "cpu gpu=2.14.1+rocm", "layout": "extras"}
@@ -211,6 +210,8 @@ def test_what_is_understood_is_a_fixed_point(examples: int) -> None:
         if find_problems(recorded, FACTS):
             assert "Nothing was written." in refused(typed)
         else:
-            assert make_plan(complete(typed | recorded, FACTS)) == make_plan(recorded)
+            again, first = make_plan(complete(typed | recorded, FACTS)), make_plan(recorded)
+            assert (again.cells, again.requires_python) == (first.cells, first.requires_python)
+            assert (again.dependencies, again.indexes) == (first.dependencies, first.indexes)
 
     holds()

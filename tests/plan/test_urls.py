@@ -44,11 +44,16 @@ def test_the_names_of_indexes_are_offered_where_there_are_any() -> None:
 @pytest.mark.parametrize(
     ("given", "url"),
     [
-        ("HTTPS://Host.example/whlX//", "https://Host.example/whlX"),
+        ("HTTPS://Host.example/whlX//", "https://host.example/whlX"),
         ("http://host.example/of/Https://x", "http://host.example/of/Https://x"),
+        ("https://Me@Host.example:443/a/../whl/./{build}", "https://Me@host.example/whl/{build}"),
+        ("http://host.example:443", "http://host.example:443"),
+        ("http://[::1]:80/whl", "http://[::1]/whl"),
+        ("https://[half", "https://[half"),
+        ("../wheels/", "../wheels"),
     ],
 )
-def test_a_url_is_written_with_a_small_scheme_and_no_slash_at_its_end(given: str, url: str) -> None:
+def test_a_url_is_written_as_uv_writes_it_into_a_lock(given: str, url: str) -> None:
     assert written(given) == url
 
 

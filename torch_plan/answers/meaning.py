@@ -7,34 +7,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import lru_cache, partial
-from typing import NamedTuple, NewType
+from functools import partial
+from typing import NamedTuple, NewType, TypeVar
 
 from torch_plan.answers.questions import choices
 from torch_plan.answers.records import NO_COMPANIONS, OPTIONAL
+from torch_plan.answers.suggest import uncut
 from torch_plan.answers.vocabulary import (
-    ANY_GPU,
     FAMILY_WORDS,
     MACHINE_WORDS,
     NO_WORDS,
+    NUMBERED,
     SYSTEM_WORDS,
 )
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU, TORCH, family_of, version_key
+from torch_plan.catalog.versions import CPU, TORCH, family_of
 
-_ALL = "all"
-
-_NUMBERED = ("cu", "rocm")
-"""The families whose builds have the version of a toolkit in their name."""
+_Word = TypeVar("_Word", BackendWord, PlatformWord)
 
 ProperAnswers = NewType("ProperAnswers", dict[str, str])
 """Answers in their proper form. Whatever is behind this module takes nothing else."""
 
 
 class Machine(NamedTuple):
-    """What some words depend on besides the answers and the facts; both are asked when needed."""
+    """What some words depend on besides the answers and the facts; it is asked when needed."""
 
     backend: Callable[[str], str]
     """Release, empty for any -> the backend that this machine can run."""
@@ -64,11 +62,7 @@ def with_platforms(answers: ProperAnswers, platforms: Iterable[str]) -> ProperAn
 
 
 class _Reading:
-    """Takes one set of answers; each answer may need others to be understood.
-
-    A release that is given comes first, since the words of builds and platforms depend on it. It
-    may name the build too.
-    """
+    """Takes one set of answers; each answer may need others to be understood."""
 
     def __init__(self, answers: Mapping[str, str], facts: Facts, machine: Machine) -> None:
         self.typed, self.facts, self.machine = answers, facts, machine
@@ -76,10 +70,11 @@ class _Reading:
         self.reasons: dict[str, str] = {}
 
     def meaning(self) -> Meaning:
-        self.read_release()
         steps: dict[str, Callable[[str], str]] = {
-            "python_version": self.python,
+            # First: the words of builds and platforms depend on it.
+            "torch_version": self.release_or_typed,
             "torch_backend": self.backends,
+            "python_version": self.python,
             "companions": self.companions,
             "pytorch_index": partial(_as_one_of, self.facts.pytorch_mirrors),
             "package_index": partial(_as_one_of, ("pypi", *self.facts.package_mirrors)),
@@ -95,93 +90,67 @@ class _Reading:
     def notes(self) -> Iterable[str]:
         for key, typed in self.typed.items():
             proper = self.proper[key]
-            if typed != proper and typed.split() != proper.split():
+            if typed.split() != proper.split():
                 reason = self.reasons.get(key, "")
                 yield f"{key}={typed.strip()} is taken for {proper}{reason}."
         for word in self.typed.get("torch_backend", "").split():
-            name, equals, _ = word.partition("=")
-            if equals and (name in PLATFORMS or name.lower() in SYSTEM_WORDS):
+            name = word.partition("=")[0]
+            if name != word and (name in PLATFORMS or name.lower() in SYSTEM_WORDS):
                 yield (
                     f"{word} is a build named {name}, to switch to on every platform; "
                     f"platforms={word} would give it to that platform alone."
                 )
 
-    def read_release(self) -> None:
-        """Understand `torch_version`, which may name a build too, as PyTorch's versions do."""
-        typed = self.typed.get("torch_version", "").strip()
+    def release_or_typed(self, typed: str) -> str:
+        """Return the release; its label names the build too, as PyTorch's versions do."""
         release, _, label = self.release(typed).partition("+")
-        if not label or not release:
-            self.proper.update({"torch_version": release or typed} if typed else {})
-            return
-        backend = _number(label.lower(), self.facts) or label
-        words = _split(self.typed.get("torch_backend", backend))
-        names = [BackendWord.parse(word).backend for word in words]
-        if backend in [_number(name.lower(), self.facts) or name for name in names]:
-            self.proper["torch_version"] = release
-            self.proper.setdefault("torch_backend", backend)
-            self.reasons["torch_version"] = f", with torch_backend={self.proper['torch_backend']}"
+        if label and release:
+            self.proper["torch_version"], label = release, self.backends(label)
+            backends = self.backends(self.proper.setdefault("torch_backend", label))
+            if label not in [BackendWord.parse(word).backend for word in backends.split()]:
+                return typed
+            self.reasons["torch_version"] = f", with torch_backend={backends}"
+        return release or typed
 
     def release(self, typed: str) -> str:
         """Return the release that is meant: `2.9.1` for `v2.9`, the newest for `latest`."""
-        if typed in self.facts.releases:
-            return typed
+        releases = self.facts.releases
         text = _digits(re.sub(r"^(py)?torch[ =]*|^v(?=\d)", "", typed.lower()))
-        if text in ("latest", "newest", "stable"):
-            return self.facts.releases[-1]
+        if text in ("latest", "newest"):
+            return releases[-1]
         base, plus, label = text.partition("+")
-        if re.fullmatch(r"\d+\.\d+", base):
-            alike = [name for name in self.facts.releases if name.startswith(f"{base}.")]
-            cut = any(name.startswith(f"{base}0.") for name in self.facts.releases)
-            if not cut:
-                base = [f"{base}.0", *alike][-1]
-        known = base in self.facts.releases or self.facts.is_expected(base)
+        if re.fullmatch(r"\d+\.\d+", base) and not uncut(base, releases):
+            alike = [name for name in releases if name.startswith(f"{base}.")]
+            base = [f"{base}.0", *alike][-1]
+        known = base in releases or self.facts.is_expected(base)
         return f"{base}{plus}{label}" if known else typed
 
-    @property
-    def main_release(self) -> str:
-        """The release of all that names none of its own."""
-        return self.proper.get("torch_version") or self.machine.release(
-            self.proper.get("torch_backend", CPU)
-        )
-
     def python(self, typed: str) -> str:
-        """Return the Python that is meant: `3.12` for `Python 3.12.4` and for `py312`.
-
-        With a newest one it is `3.12-3.13`, for `>=3.12,<3.14` too.
-        """
-        if typed in self.facts.all_pythons:
-            return typed
-        typed = re.sub(r"\s*,\s*<\s*4(\.0)?$", "", typed)
-        ends = re.fullmatch(r"(.+?)(?:\s*-\s*|\s+to\s+|\s*,\s*(<=?)\s*)(\d.*)", typed)
-        if ends:
+        """Return the Python that is meant: `3.12` for `py312`, `3.12-3.13` for `>=3.12,<3.14`."""
+        pythons = self.facts.all_pythons
+        if ends := re.fullmatch(r"(.+?)(?:\s*-\s*|\s+to\s+|\s*,\s*(<=?)\s*)(\d.*)", typed):
             first, last = self.python(ends[1]), self.python(ends[3])
-            if ends[2] == "<" and last in self.facts.all_pythons[1:]:
-                last = self.facts.all_pythons[self.facts.all_pythons.index(last) - 1]
+            if ends[2] == "<" and last in pythons[1:]:
+                last = pythons[pythons.index(last) - 1]
             return f"{first}-{last}"
-        match = re.fullmatch(
-            r"(?:python|cpython|py|cp|>=)?[ -]*(\d)\.?(\d+)(?:\.\d+)?", _digits(typed.lower())
-        )
+        form = r"(?:python|cpython|py|cp|>=)?[ -]*(\d)\.?(\d+)(?:\.\d+)?"
+        match = re.fullmatch(form, _digits(typed.lower()))
         python = f"{match[1]}.{match[2]}" if match else typed
-        return python if python in self.facts.all_pythons else typed
+        return python if python in pythons else typed
 
     def backends(self, typed: str) -> str:
-        hardware = self.machine.hardware(typed, self.proper.get("torch_version", ""))
-        if hardware:
+        release = self.proper.get("torch_version", "")
+        if hardware := self.machine.hardware(typed, release):
             backend, self.reasons["torch_backend"] = hardware
             return backend
-        words = [BackendWord.parse(word) for word in _split(typed)]
-        return " ".join(
-            str(
-                word._replace(
-                    backend=self.backend(
-                        "torch_backend",
-                        word.backend,
-                        word.release or self.proper.get("torch_version", ""),
-                    ),
-                    release=word.release and self.release(word.release),
-                )
-            )
-            for word in words
+        words = map(BackendWord.parse, _split(typed))
+        return " ".join(str(self.word("torch_backend", word, release)) for word in words)
+
+    def word(self, key: str, word: _Word, release: str) -> _Word:
+        """Return a word with the release and the backend that are meant in it."""
+        return word._replace(
+            release=word.release and self.release(word.release),
+            backend=word.backend and self.backend(key, word.backend, word.release or release),
         )
 
     def backend(self, key: str, typed: str, release: str) -> str:
@@ -189,31 +158,26 @@ class _Reading:
 
         Where none is given, or that has none, it is one of the newest release that has any.
         """
-        word = typed.lower().removeprefix("pytorch-")
-        if word in self.facts.all_backends:
-            return word
-        family = FAMILY_WORDS.get(word)
-        if family and family not in _NUMBERED:
+        word, facts = typed.lower().removeprefix("pytorch-"), self.facts
+        families = FAMILY_WORDS.get(word, (word,))
+        if families[0] in facts.all_backends:
             if word in ("mps", "metal"):
                 self.reasons[key] = ", the macOS build, which uses Metal"
-            return family
-        if word != ANY_GPU and not family:
-            return _number(word, self.facts, release or self.facts.releases[-1]) or typed
+            return families[0]
+        if word not in FAMILY_WORDS:
+            return _number(word, facts, release or facts.releases[-1]) or typed
         detected = self.machine.backend(release)
-        families = (family,) if family else (*_NUMBERED, "xpu")
         if family_of(detected) in families:
             self.reasons[key] = ", which this machine can run"
             return detected
-        others = () if self.facts.is_expected(release) else reversed(self.facts.releases)
+        others = () if facts.is_expected(release) else reversed(facts.releases)
         for asked in filter(None, (release, *others)):
-            hurts = self.facts.hardware.why_avoided
-            alike = [name for name in self.facts.backends(asked) if family_of(name) in families]
-            fit = [name for name in alike if not hurts(asked, name)] or alike
+            alike = [name for name in facts.backends(asked) if family_of(name) in families]
+            fit = [name for name in alike if not facts.hardware.why_avoided(asked, name)]
             if len(fit) == 1:
-                unhurt = " that is not reported to hurt" if fit != alike else ""
-                self.reasons[key] = f", the only one that torch {asked} has{unhurt}"
+                self.reasons[key] = f", the only one of torch {asked} that is not reported to hurt"
                 return fit[0]
-            if fit:
+            if alike:
                 break
         return typed
 
@@ -224,33 +188,25 @@ class _Reading:
             return " ".join(known[:2])
         if words and words[0] in (*NO_WORDS, "-"):
             return NO_COMPANIONS
-        if words == [_ALL]:
-            release = self.main_release
-            exists = release in self.facts.releases or self.facts.is_expected(release)
-            names = self.facts.companions(release) if exists else known
+        if words == ["all"]:
             self.reasons["companions"] = ", each where it has wheels"
-            return " ".join(f"{name}{OPTIONAL}" for name in names)
-        prefixed = (f"torch{word}" for word in words)
-        kept = [
-            full if full.removesuffix(OPTIONAL) in known else word
-            for word, full in zip(words, prefixed, strict=True)
-        ]
-        return " ".join(dict.fromkeys(kept)) or NO_COMPANIONS
+            return " ".join(f"{name}{OPTIONAL}" for name in known)
+        short = {name.removeprefix("torch"): name for name in known}
+        words = [re.sub(r"^\w+", lambda word: short.get(word[0], word[0]), word) for word in words]
+        return " ".join(dict.fromkeys(words)) or NO_COMPANIONS
 
     def platforms(self, typed: str) -> str:
         texts = _split(typed)
-        if [text.lower() for text in texts] == [_ALL]:
-            return self.all_platforms() or typed
-        words = [PlatformWord.parse(text) for text in texts]
+        if [text.lower() for text in texts] == ["all"]:
+            # It can be told once all answers that it depends on are given.
+            needed = {"torch_version", "python_version", "torch_backend", "layout"}
+            is_known = needed <= self.proper.keys()
+            return self.machine.all_platforms(ProperAnswers(self.proper)) if is_known else typed
+        backends = self.proper.get("torch_backend", CPU)
+        main_release = self.proper.get("torch_version") or self.machine.release(backends)
+        words = (self.word("platforms", PlatformWord.parse(text), main_release) for text in texts)
         return " ".join(
-            str(
-                word._replace(
-                    platform=self.platform(word.platform, word.release or self.main_release),
-                    backend=word.backend
-                    and self.backend("platforms", word.backend, word.release or self.main_release),
-                    release=word.release and self.release(word.release),
-                )
-            )
+            str(word._replace(platform=self.platform(word.platform, word.release or main_release)))
             for word in words
         )
 
@@ -259,10 +215,8 @@ class _Reading:
         if typed in PLATFORMS:
             return typed
         word = re.sub(r"[_/]", "-", re.sub(r"x86[-_]64", "x64", typed.lower()))
-        name, separator, rest = word.partition("-")
+        name, separator, rest = re.sub(r"-m\d$", "-arm64", word).partition("-")
         system, machine = SYSTEM_WORDS.get(name), MACHINE_WORDS.get(rest)
-        if system == "macos" and re.fullmatch(r"m\d", rest):
-            machine = "arm"
         if not system or (separator and not machine):
             return typed
         if not machine:
@@ -273,15 +227,8 @@ class _Reading:
         arm = "aarch64" if system == "linux" else "arm64"
         return f"{system}-{arm if machine == 'arm' else machine}"
 
-    def all_platforms(self) -> str:
-        """Return every platform that the answers can be served on, if all of them are given."""
-        if not {"torch_version", "python_version", "torch_backend", "layout"} <= self.proper.keys():
-            return ""
-        return self.machine.all_platforms(ProperAnswers(self.proper))
 
-
-@lru_cache(maxsize=256)
-def _split(text: str) -> tuple[str, ...]:
+def _split(text: str) -> list[str]:
     """Return the words of a list: between spaces, commas and semicolons, `CUDA 12.8` is one."""
     text = re.sub(r"(?i)\b(cuda|cu|rocm|hip) +(?=\d)", r"\1", text)
     text = re.sub(r"(?i)(?<!\S)(mac|macos|osx) +(m\d|arm\w*|intel)(?![\w=-])", r"\1-\2", text)
@@ -290,7 +237,7 @@ def _split(text: str) -> tuple[str, ...]:
     spaced = (
         word if re.search("://|@", word) else re.sub("[,;]", " ", word) for word in text.split()
     )
-    return tuple(word.strip(",;") for word in " ".join(spaced).split())
+    return [word.strip(",;") for word in " ".join(spaced).split()]
 
 
 def _digits(text: str) -> str:
@@ -301,29 +248,21 @@ def _digits(text: str) -> str:
 
 def _as_one_of(options: Collection[str], typed: str) -> str:
     """Return one of the options in its own case, or what was typed."""
-    if typed in options:
-        return typed
-    alike = [option for option in options if option.lower() in (typed.lower(), f"{typed.lower()}s")]
-    return alike[0] if alike else typed
+    meant = (typed.lower(), f"{typed.lower()}s")
+    return next((option for option in options if option.lower() in meant), typed)
 
 
-def _number(word: str, facts: Facts, release: str = "") -> str:
-    """Return the one backend of a toolkit's version: `cu128` for `cuda12.8` and for `12.8`.
-
-    Empty where there is none or several. `12.8.1` is 12.8, since no build says more. Of a release
-    that nobody knows yet it may be a build that nobody knows yet.
-    """
+def _number(word: str, facts: Facts, release: str) -> str:
+    """Return the one backend of a toolkit's version: `cu128` for `cuda12.8` and for `12.8`."""
     match = re.fullmatch(r"(cuda|cu|rocm|hip)?[-_]?v?(\d+(?:\.\d+)*)", word)
     if not match:
         return ""
-    family, number = FAMILY_WORDS.get(match[1] or ""), match[2]
-    minor = ".".join(number.split(".")[:2])
-    families = (family,) if family else _NUMBERED
-    backends = [name for name in facts.all_backends if family_of(name) in families]
-    for version in (number, minor):
-        digits = "".join(map(str, version_key(version)))
-        alike = [name for name in backends if re.sub(r"\D", "", name) == digits]
-        if len(alike) == 1:
-            return alike[0]
-    unknown = f"cu{number.replace('.', '')}" if family == "cu" else f"rocm{number}"
-    return unknown if family and facts.may_have(release, unknown) else ""
+    families, number = FAMILY_WORDS.get(match[1], NUMBERED), match[2]
+    digits = number.replace(".", "")
+    named = [name for name in facts.all_backends if family_of(name) in families]
+    alike = [name for name in named if re.sub(r"\D", "", name) == digits]
+    if len(alike) == 1:
+        return alike[0]
+    # Of a release that nobody knows yet it may be a build that nobody knows yet.
+    unknown = f"cu{digits}" if families[0] == "cu" else f"rocm{number}"
+    return unknown if match[1] and facts.may_have(release, unknown) else ""

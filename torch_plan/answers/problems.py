@@ -22,11 +22,17 @@ def change(way: Way) -> str:
     return shell_line(words) if words else f"without {', '.join(way)}"
 
 
+class Objection(NamedTuple):
+    """Why an answer cannot stand, and what to give in its place, the nearest first."""
+
+    reason: str
+    replacements: tuple[str, ...]
+
+
 class Note(NamedTuple):
     """What people should know of answers that are accepted."""
 
     text: str
-    """A sentence, or several."""
     ways: tuple[Way, ...] = ()
     """Changes that give something else, the nearest first; every one is accepted."""
 
@@ -46,7 +52,6 @@ class Problem(NamedTuple):
     heading: str
     """What was asked, as people read it."""
     reason: str
-    """Why that cannot be."""
     ways: tuple[Way, ...] = ()
     """Changes that may work, the nearest first; each is tried before it is offered."""
     near: int = 0

@@ -19,9 +19,6 @@ QUESTIONS_PATH = next(path for path in _PLACES if path.exists())
 
 YES, NO = "yes", "no"
 
-_CHECK = "__asked_"
-"""Begins the private variable that is rendered after a question, or in the place of one."""
-
 
 @lru_cache(maxsize=1)
 def questions() -> dict[str, Any]:
@@ -31,16 +28,11 @@ def questions() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def asked() -> tuple[str, ...]:
-    """Return the answers that a person is asked for, in their order."""
-    return tuple(key for key in questions() if not key.startswith("_"))
-
-
-@lru_cache(maxsize=1)
 def in_order() -> tuple[str, ...]:
     """Return the answers that a person may be asked for, those under `_computed` among them."""
-    checks = [key for key in questions() if key.startswith(_CHECK)]
-    return tuple(key.removeprefix(_CHECK) for key in checks)
+    # This variable is rendered after a question, or in the place of one.
+    parts = [key.partition("__asked_") for key in questions()]
+    return tuple(key for before, check, key in parts if check and not before)
 
 
 @lru_cache(maxsize=1)

@@ -2,58 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 
-from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers import suggest
+from torch_plan.answers.indexes import index_objection, mirror_of
+from torch_plan.answers.problems import Key, Problem, Way
+from torch_plan.answers.vocabulary import SYSTEM_WORDS
+from torch_plan.answers.words import BackendWord, PlatformWord
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.versions import is_build, version_key
 
 
 class Reader:
-    """Gives the answers as text, and collects what is wrong with them."""
+    """Collects what is wrong with answers, above all with the releases and builds in them."""
 
-    def __init__(self, raw: Mapping[str, str]) -> None:
-        self.raw = raw
+    def __init__(self, raw: Mapping[str, str], facts: Facts) -> None:
+        self.raw, self.facts = raw, facts
         self.problems: list[Problem] = []
+        self.release, self.layout = self.text("torch_version"), self.text("layout")
+        self.mirror = mirror_of(self.text("pytorch_index"), facts)
+        # What is refused counts as a copy of PyTorch's: the cells are looked at all the same.
+        if objection := index_objection(self.text("pytorch_index"), facts):
+            self.mirror = self.mirror._replace(known=True)
+            self.refuse(("pytorch_index",), *objection)
 
     def text(self, key: str) -> str:
         """Return an answer without space around it, empty where it was not given."""
         return str(self.raw.get(key, "")).strip()
 
-    def words(self, key: str) -> list[str]:
-        """Return the words of a list."""
-        return self.text(key).split()
-
-    def refuse(self, key: str, reason: str, replacements: Iterable[str], near: int = 0) -> None:
-        """Refuse a whole answer; each replacement is a way out, the first ones what was meant."""
-        ways = tuple({key: value} for value in dict.fromkeys(replacements) if value)
-        self.problems.append(Problem((key,), f"{key}={self.text(key)}", reason, ways, near))
-
-    def refuse_word(
-        self,
-        key: str,
-        word: str,
-        about: str,
-        reason: str,
-        replacements: Iterable[object],
-        *,
-        also: Sequence[Way] = (),
-        near: int = 0,
+    def refuse(
+        self, place: Key, reason: str, replacements: Iterable[object], near: int = 0
     ) -> None:
-        """Refuse one word of an answer; each replacement is a way out, `also` are other ones.
+        """Refuse an answer, or one word of it, which an empty replacement leaves out.
 
-        `about` tells two problems of one word apart. An empty replacement leaves the word out: the
-        way out for a repeated word, and for one that resembles no other.
+        A place is (key,), or (key, word, what is wrong with it).
         """
-        words = self.text(key).split()
+        key, answer = place[0], self.text(place[0])
+        word, words = (place[1], answer.split()) if len(place) > 1 else (answer, [answer])
         ways: list[Way] = []
-        for replacement in map(str, replacements):
-            changed = [replacement if other == word else other for other in words]
-            if not replacement:
-                # Keep the first of two equal words.
-                last = len(words) - 1 - words[::-1].index(word)
-                changed = words[:last] + words[last + 1 :]
-            kept = dict.fromkeys(other for other in changed if other)
-            if kept:
+        for replacement in dict.fromkeys(map(str, replacements)):
+            changed = (replacement if other == word else other for other in words)
+            if kept := dict.fromkeys(filter(None, changed)):
                 ways.append({key: " ".join(kept)})
-        heading = f"{word} in {key}={self.text(key)}" if len(words) > 1 else f"{key}={word}"
-        key_of = (key, word, about)
-        self.problems.append(Problem(key_of, heading, reason, (*ways, *also), near))
+        heading = f"{word} in {key}={answer}" if len(words) > 1 else f"{key}={word}"
+        self.problems.append(Problem(place, heading, reason, tuple(ways), near))
+
+    def refuse_together(self, keys: tuple[str, str], reason: str, *ways: Way) -> None:
+        """Refuse two answers that contradict each other."""
+        heading = " with ".join(f"{key}={self.text(key)}" for key in keys)
+        self.problems.append(Problem(keys, heading, reason, ways))
+
+    def check_release(self) -> None:
+        """Refuse a release that there is none of, and the label of a build that is not chosen."""
+        key, (release, _, label) = "torch_version", self.release.partition("+")
+        if label and not self.why_no_release(release) and label in self.facts.all_backends:
+            reason = f"the version names the build {label}, but torch_backend does not."
+            ways = {key: release}, {key: release, "torch_backend": label}
+            self.refuse_together((key, "torch_backend"), reason, *ways)
+        elif reason := self.why_no_release(self.release):
+            near = self.near_releases(self.release)
+            is_near = version_key(near[0])[:2] == version_key(self.release)[:2]
+            self.refuse((key,), reason, near, near=is_near)
+
+    def why_no_release(self, asked: str) -> str:
+        """Return why no release is known as this, nor expected; empty where one is."""
+        releases = self.facts.releases
+        if asked in releases or self.facts.is_expected(asked):
+            return ""
+        reason = f"there is no such release; docs/support.md lists all from {releases[0]} on."
+        return f"{reason}{yaml_hint(asked, releases)}"
+
+    def near_releases(self, asked: str) -> list[str]:
+        """Return the releases that may have been meant, the newest one last."""
+        releases = self.facts.releases
+        return [*suggest.nearest_versions(asked.partition("+")[0], releases), releases[-1]]
+
+    def check_build(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
+        """Refuse a release and a backend that there are none of; `text` is the word in the answer.
+
+        Another index or a new release may have a backend that no release has.
+        """
+        if word.release is not None and (reason := self.why_no_release(word.release)):
+            near = [word._replace(release=name) for name in self.near_releases(word.release)]
+            self.refuse((key, text, "release"), reason, near)
+        backend, release = str(word.backend), word.release or self.release
+        has_own_index = isinstance(word, PlatformWord) and word.url is not None
+        is_foreign = is_build(backend) and (has_own_index or not self.mirror.known)
+        known = backend in self.facts.all_backends
+        if known or is_foreign or self.facts.may_have(release, backend):
+            return
+        options = self.facts.backends(release) or self.facts.all_backends
+        names = suggest.nearest_backends(backend, options)
+        if re.search(r"\d", backend):
+            # A release that was not given follows the build.
+            names = [*suggest.nearest_backends(backend, self.facts.all_backends)[:1], *names]
+        near = [word._replace(backend=name) for name in names]
+        is_near = suggest.is_near(backend, names[0])
+        reason = (
+            f"there is no such backend; of torch {release} the choices are: {' '.join(options)}."
+        )
+        if backend == "auto":  # uv's word for whatever this machine can run
+            reason = (
+                "the project records its build, so that an update on another machine does not "
+                "choose again. Leave the answer out to get the build that this machine can run."
+            )
+        elif {*re.split(r"\W", backend.lower())} & {*SYSTEM_WORDS}:
+            reason = (
+                f"{backend} is a system. Which platforms there are is asked later, and there "
+                "`platform=build` gives one of them another build: `linux=cu130 mac=cpu`."
+            )
+        self.refuse((key, text, "backend"), reason, near, near=is_near)
+
+
+def yaml_hint(asked: str, versions: tuple[str, ...]) -> str:
+    """Return what to do about a number whose last zero is missing."""
+    named = suggest.uncut(asked, versions)
+    return f" If you meant {named[0]} in a YAML file, put quotes around it." if named else ""

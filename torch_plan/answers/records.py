@@ -24,7 +24,7 @@ class Variant(NamedTuple):
     """One of the builds that a project can switch between."""
 
     name: str
-    """The name of its option."""
+    """That of its extra or group."""
     release: str
     backend: str
 

@@ -4,8 +4,8 @@ import keyword
 import re
 import sys
 import unicodedata
-from typing import NamedTuple
 
+from torch_plan.answers.problems import Objection
 from torch_plan.catalog.facts import Facts
 from torch_plan.urls import masked
 
@@ -18,15 +18,6 @@ _LATIN = str.maketrans(
     | {"ŋ": "n", "ö": "oe", "ø": "oe", "œ": "oe", "þ": "th", "ß": "ss", "ü": "ue"}
 )
 """How passports write the letters that are more than one of a-z with a mark (ICAO Doc 9303-3)."""
-
-_WINDOWS_DEVICE = r"con|prn|aux|nul|com\d|lpt\d"
-
-
-class SlugProblem(NamedTuple):
-    """Why a slug is refused, and the slugs to take instead."""
-
-    reason: str
-    replacements: tuple[str, ...]
 
 
 def slugify(text: str) -> str:
@@ -41,11 +32,7 @@ def _romanized(text: str) -> str:
 
 
 def default_slug(project_name: str) -> str:
-    """Return the slug of a project name, `my-project` for one without a letter or digit.
-
-    A name with letters of another alphabet is returned as it is, to be refused: a slug without
-    them would be another name.
-    """
+    """Return the slug of a project name; one in another alphabet as it is, to be refused."""
     is_latin = all(letter.isascii() or not letter.isalnum() for letter in _romanized(project_name))
     return (slugify(project_name) or FALLBACK) if is_latin else project_name
 
@@ -55,38 +42,36 @@ def package_name(slug: str) -> str:
     return slug.replace("-", "_")
 
 
-def slug_problem(slug: str, project_name: str, facts: Facts) -> SlugProblem | None:
-    """Return what keeps a slug from naming a project, None if nothing does.
-
-    Only the first problem counts: the later rules are about slugs that keep the earlier ones.
-    """
+def slug_problem(slug: str, project_name: str, facts: Facts) -> Objection | None:
+    """Return the first thing that keeps a slug from naming a project, None if nothing does."""
     package = package_name(slug)
     valid = slugify(slug) or slugify(project_name) or FALLBACK
     if not valid[0].isalpha():
         valid = f"project-{valid}"
     longer = f"{valid.removesuffix('-project')}-project"
+    modules = facts.standard_library | sys.stdlib_module_names | facts.installed_modules
     if slug != slugify(slug) or not slug:
-        return SlugProblem(
+        return Objection(
             "it names a folder, a distribution and a package, so it may contain the letters a-z, "
             "digits and single hyphens, and must begin and end with a letter or digit.",
             (valid, longer),
         )
     if not package.isidentifier():
-        return SlugProblem(f"{package!r} cannot be imported: it begins with a digit.", (valid,))
+        return Objection(f"{package!r} cannot be imported: it begins with a digit.", (valid,))
     if len(slug) > LONGEST:
         shorter = slug[:LONGEST].strip("-")
-        return SlugProblem(f"it is longer than {LONGEST} characters.", (shorter,))
-    if keyword.iskeyword(package):
-        return SlugProblem(f"{package!r} is a Python keyword.", (longer,))
-    if package in facts.standard_library or package in sys.stdlib_module_names:
-        reason = f"it and {package!r} in the standard library would hide each other."
-        return SlugProblem(reason, (longer,))
-    if package in facts.installed_modules and not facts.may_depend_on(slug):
-        reason = f"it and {package!r}, a module that every project gets, would hide each other."
-        return SlugProblem(reason, (longer,))
+        return Objection(f"it is longer than {LONGEST} characters.", (shorter,))
     if facts.may_depend_on(slug):
         reason = "it is the name of a package that the project depends on, or may depend on."
-        return SlugProblem(reason, (longer, f"my-{slug}"))
-    if re.fullmatch(_WINDOWS_DEVICE, slug):
-        return SlugProblem("Windows reserves this name for a device.", (longer,))
+        return Objection(reason, (longer, f"my-{slug}"))
+    if package in modules:
+        return Objection(
+            f"it and {package!r}, a module of the standard library or of a package that every "
+            "project gets, would hide each other.",
+            (longer,),
+        )
+    if keyword.iskeyword(package):
+        return Objection(f"{package!r} is a Python keyword.", (longer,))
+    if re.fullmatch(r"con|prn|aux|nul|com\d|lpt\d", slug):
+        return Objection("Windows reserves this name for a device.", (longer,))
     return None

@@ -2,48 +2,29 @@
 
 from torch_plan.catalog.versions import CPU
 
-ANY_GPU = "gpu"
+NUMBERED = ("cu", "rocm")
+"""The families whose builds have the version of a toolkit in their name."""
 
-FAMILY_WORDS = {
-    "cu": "cu",
-    "cuda": "cu",
-    "nvidia": "cu",
-    "rocm": "rocm",
-    "hip": "rocm",
-    "amd": "rocm",
-    "intel": "xpu",
-    "mps": CPU,
-    "metal": CPU,
-    "cpu-only": CPU,
-    "cpuonly": CPU,
+_FAMILIES = {
+    ("cu",): "cu cuda nvidia",
+    ("rocm",): "rocm hip amd",
+    ("xpu",): "intel",
+    (CPU,): "cpu-only cpuonly mps metal",  # Metal is in the CPU build of macOS
+    (*NUMBERED, "xpu"): "gpu",
 }
-"""What people call a toolkit, a maker or its hardware -> its family of builds.
+FAMILY_WORDS = {word: names for names, words in _FAMILIES.items() for word in words.split()}
+"""What people call a toolkit, a maker or its hardware -> its families of builds."""
 
-Metal is in the CPU build of macOS.
-"""
-
-SYSTEM_WORDS = {
-    "linux": "linux",
-    "ubuntu": "linux",
-    "wsl": "linux",
-    "wsl2": "linux",
-    "mac": "macos",
-    "macos": "macos",
-    "osx": "macos",
-    "darwin": "macos",
-    "win": "windows",
-    "win32": "windows",
-    "windows": "windows",
+_SYSTEMS = {
+    "linux": "linux ubuntu wsl wsl2",
+    "macos": "mac macos osx darwin",
+    "windows": "win win32 windows",
 }
+SYSTEM_WORDS = {word: name for name, words in _SYSTEMS.items() for word in words.split()}
 """What people call a system -> what the names of platforms begin with."""
 
-MACHINE_WORDS = {
-    "x64": "x86_64",
-    "amd64": "x86_64",
-    "intel": "x86_64",
-    "arm64": "arm",
-    "aarch64": "arm",
-}
+_MACHINES = {"x86_64": "x64 amd64 intel", "arm": "arm64 aarch64"}
+MACHINE_WORDS = {word: name for name, words in _MACHINES.items() for word in words.split()}
 """What people call a processor -> `x86_64` or `arm`."""
 
 YES_WORDS = ("yes", "y", "true", "t", "on", "1")

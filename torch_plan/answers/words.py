@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
-
 
 class BackendWord(NamedTuple):
     """`cu128`, or `gpu=2.9.1+cu128` for a variant with a name and a release of its own."""
@@ -23,6 +21,11 @@ class BackendWord(NamedTuple):
         name, equals, build = word.rpartition("=")
         release, plus, backend = build.rpartition("+")
         return cls(name if equals else None, backend, release if plus else None)
+
+    @property
+    def option(self) -> str:
+        """The name of its extra or group."""
+        return self.backend if self.name is None else self.name
 
     def __str__(self) -> str:
         name = "" if self.name is None else f"{self.name}="
@@ -45,17 +48,10 @@ class PlatformWord(NamedTuple):
     @classmethod
     def parse(cls, word: str) -> PlatformWord:
         """Take a word apart; nothing is refused here."""
-        platform, equals, override = word.partition("=")
-        build, at, url = override.partition("@")
-        variant, colon, build = build.rpartition(":")
-        release, plus, backend = build.rpartition("+")
-        return cls(
-            platform,
-            variant if colon else None,
-            backend if equals else None,
-            release if plus else None,
-            url if at else None,
-        )
+        build = r"(?:([^@]*):)?(?:([^@]*)\+)?([^@]*)"
+        match = re.fullmatch(rf"([^=]*)(?:={build}(?:@(.*))?)?", word, re.DOTALL)
+        platform, variant, release, backend, url = match.groups()  # type: ignore[union-attr]
+        return cls(platform, variant, backend, release, url)
 
     def __str__(self) -> str:
         if self.backend is None:
@@ -72,8 +68,3 @@ def _build(release: str | None, backend: str) -> str:
 def normalized(name: str) -> str:
     """Return the form in which uv compares the names of extras and groups."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def is_option_name(name: str) -> bool:
-    """Tell whether an extra or a dependency group may have this name."""
-    return re.fullmatch(_NAME, name) is not None

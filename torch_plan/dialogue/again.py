@@ -50,8 +50,7 @@ def lasting_problems(
         # that gets another build is no way to this one.
         platforms = defaults.complete(answers, facts)["platforms"]
         words, kept = set(platforms.split()), set((way.get("platforms") or platforms).split())
-        keeps_main = kept & {MAIN_PLATFORM} == words & {MAIN_PLATFORM}
-        return set(way) <= set(later) and kept <= words and keeps_main
+        return set(way) <= set(later) and kept <= words and MAIN_PLATFORM not in words - kept
 
     search = Search(given, find_problems, comes_later)
     if not search.problems or search.way_out():
@@ -75,30 +74,26 @@ def question_again(
     def lasting(answers: Mapping[str, str]) -> Sequence[Problem]:
         return lasting_problems(settled(key, answers), later, find_problems, facts)
 
-    def misspelt(answers: Mapping[str, str]) -> Sequence[Problem]:
-        return [problem._replace(ways=problem.ways[: problem.near]) for problem in lasting(answers)]
-
     def answers_this(_: Mapping[str, str], way: Way) -> bool:
         return set(way) == {key}
 
     search = Search(given, lasting, answers_this)
     if not search.problems:
         return None
-    meant, way_out = Search(given, misspelt, answers_this).way_out(), search.way_out()
-    first, last = ([found.answers[key]] if found else [] for found in (meant, way_out))
-    for default in (*first, usual, *choices().get(key, ()), *last):
+    near = [way for problem in search.problems for way in problem.ways[: problem.near]]
+    meant = [str(way[key]) for way in near if set(way) == {key}]
+    way_out = search.way_out()
+    last = [way_out.answers[key]] if way_out else []
+    for default in (*meant, usual, *choices().get(key, ()), *last):
         if not search.problems_of({**given, key: default}):
-            return Again(_text(search, {key: default}), default)
-    return None
-
-
-def _text(search: Search, default: Mapping[str, str]) -> str:
-    """Return what is wrong, and which answers to this question work."""
+            break
+    else:
+        return None
     lines = []
     for problem in distinct(search.problems):
         lines += ["", f"  {problem.heading}", f"    {problem.reason}"]
-        ways = search.working_ways(problem, search.problems, default)
-        here = [str(*way.values()) for way in ways if way.keys() == default.keys()]
+        ways = search.working_ways(problem, search.problems, {key: default})
+        here = [str(*way.values()) for way in ways if way.keys() == {key}]
         if here:
             lines.append(f"    What works: {', or '.join(here[:OFFERED])}")
-    return "\n".join(lines)
+    return Again("\n".join(lines), default)

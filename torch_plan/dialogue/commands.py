@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
-from pathlib import Path
-from typing import Any
+from os.path import exists  # Path.exists raises an OSError for a long name
 from urllib.parse import urlencode
 
 from torch_plan.addresses import PAGE, TEMPLATE
@@ -14,14 +12,13 @@ from torch_plan.answers import suggest
 from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
-from torch_plan.answers.questions import as_text, fixed_defaults
+from torch_plan.answers.questions import fixed_defaults
 from torch_plan.answers.records import FREE_TEXT
 from torch_plan.answers.slugs import default_slug
 from torch_plan.catalog.facts import Facts
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.project.readme import Wishes
 from torch_plan.resolution import defaults
-from torch_plan.resolution.cells import Cells
 from torch_plan.resolution.check import default_platforms, examine, find_problems
 from torch_plan.text import shell_line
 from torch_plan.urls import masked
@@ -38,15 +35,8 @@ class Commands:
 
     def __init__(self, invocation: Invocation, facts: Facts) -> None:
         self.invocation, self.facts = invocation, facts
-        self.given = {key: as_text(value) for key, value in invocation.given.items()}
-        """The answers of the command."""
-        self.unknown = {key: self.given[key] for key in unknown_keys(invocation.given)}
-
-    @property
-    def known(self) -> dict[str, str]:
-        """What was given without a question; where one is asked, it is the default there."""
-        known = self.invocation.known
-        return {key: as_text(known[key]) for key in fixed_defaults() if key in known}
+        given = invocation.given
+        self.unknown = {key: given[key] for key in unknown_keys(given)}
 
     def find_problems(self, answers: Mapping[str, str]) -> list[Problem]:
         """Return the problems of answers, with defaults for all others, and of their command."""
@@ -63,40 +53,38 @@ class Commands:
         if self.invocation.is_update:
             return
         for key in unknown_keys(given):
-            near = [
-                name
-                for name in suggest.close(key, [*fixed_defaults()], cutoff=0.5)
-                if name not in given
-            ]
+            near = suggest.close(key, fixed_defaults().keys() - given.keys(), cutoff=0.5)
             ways: list[Way] = [{key: None, name: given[key]} for name in near]
             reason = "the template has no such answer; docs/answers.md lists all of them."
             heading = f"{key}={given[key]}"
             yield Problem(("unknown", key), heading, reason, tuple(ways or [{key: None}]))
         folder = self.invocation.output_folder / slug.strip()
-        if slug.strip() and _exists(folder) and not self.invocation.may_overwrite:
+        may_overwrite = self.invocation.parameters.get("overwrite_if_exists")
+        if slug.strip() and not may_overwrite and exists(folder):  # noqa: PTH110
             reason = (
                 f"{folder} already exists. Choose another name, or add -f to the command to "
                 "overwrite its files."
             )
-            way = {"project_slug": _free_slug(folder)}
+            numbered = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+            free = next(path for path in numbered if not exists(path))  # noqa: PTH110
+            way = {"project_slug": free.name}
             yield Problem(("project_slug", "folder"), f"project_slug={slug}", reason, (way,))
 
-    def command(self, answers: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
-        """Return the words of the command for answers; `given` are those of the one that runs."""
+    def command(self, answers: Mapping[str, str]) -> list[str]:
+        """Return the words of the command for answers."""
         proper = defaults.complete(answers, self.facts)
-        named = {key: proper[key] for key in proper if key in answers or key in _ALWAYS_NAMED}
-        changed = {key: value for key, value in named.items() if value != given.get(key)}
-        return self.invocation.command(named, changed)
+        return self.invocation.command(
+            {key: proper[key] for key in proper if key in answers or key in _ALWAYS_NAMED}
+        )
 
     def refusal(self, given: Mapping[str, str]) -> str:
         """Return the message for answers that somebody gave and that cannot be served."""
         # Imported where it is needed: people wait for each import, and most answers are accepted.
         from torch_plan.resolution.refusal import refusal_text
 
-        def command(answers: Mapping[str, str]) -> str:
-            return shell_line(self.command(answers, given))
-
-        return refusal_text(given, self.find_problems, command)
+        return refusal_text(
+            given, self.find_problems, lambda answers: shell_line(self.command(answers))
+        )
 
     def explicit_answers(self, answers: Mapping[str, str]) -> dict[str, str]:
         """Return the answers that somebody gave: by the command, a configuration or at a prompt.
@@ -104,39 +92,35 @@ class Commands:
         Those of the command count in any case. Of the others it is not known where they come from,
         so those count that differ from the default.
         """
-        explicit = {key: answers[key] for key in answers if key in self.given}
+        explicit = {key: answers[key] for key in answers if key in self.invocation.given}
         for key, answer in answers.items():
             if answer != defaults.complete(explicit, self.facts).get(key, answer):
                 explicit[key] = answer
         return {key: explicit[key] for key in answers if key in explicit}
 
     def without_likely(self, answers: ProperAnswers) -> dict[str, list[str]]:
-        """Return platform -> the command that makes the project without what is only likely there.
-
-        It writes over the project.
-        """
+        """Return platform -> the command that writes the project without what is likely there."""
         cells = examine(answers, self.facts).cells
         platforms = dict.fromkeys(cell.platform for cell in cells.all if cell.is_likely)
-        return {name: self._without_likely(answers, cells, name) for name in platforms}
+        return {name: self._without_likely(answers, name) for name in platforms}
 
-    def _without_likely(self, answers: ProperAnswers, cells: Cells, platform: str) -> list[str]:
+    def _without_likely(self, answers: ProperAnswers, platform: str) -> list[str]:
         # Imported where it is needed: few projects have such builds.
-        from torch_plan.resolution.likely import without_likely
+        from torch_plan.resolution.likely import likely_problems
         from torch_plan.resolution.search import Search
 
-        def problems_of(tried: Mapping[str, str]) -> list[Problem]:
-            return find_problems(defaults.complete(tried, self.facts), self.facts)
+        def problems_of(tried: Mapping[str, str]) -> Sequence[Problem]:
+            return likely_problems(defaults.complete(tried, self.facts), self.facts, platform)
 
-        changed = without_likely(cells, answers, platform)
-        different = {key: value for key, value in changed.items() if value != answers[key]}
-        wanted = {**self.explicit_answers(answers), **different}
+        wanted = self.explicit_answers(answers)
         way_out = Search(wanted, problems_of).way_out()
-        overwriting = Commands(self.invocation.overwriting(), self.facts)
-        words = overwriting.command(way_out.answers if way_out else wanted, self.given)
+        parameters = {**self.invocation.parameters, "overwrite_if_exists": True}
+        overwriting = Commands(self.invocation._replace(parameters=parameters), self.facts)
+        words = overwriting.command(way_out.answers if way_out else wanted)
         return [*map(masked, words)]
 
 
-def unknown_keys(answers: Mapping[str, Any]) -> list[str]:
+def unknown_keys(answers: Iterable[str]) -> list[str]:
     """Return the keys that no answer has; private ones are looked at by `Session.begin`."""
     return [key for key in answers if not key.startswith("_") and key not in fixed_defaults()]
 
@@ -172,13 +156,3 @@ def made_with(answers: ProperAnswers, facts: Facts) -> str:
     words = [f"{key}={value}" for key, value in named_answers(answers, facts).items()]
     # For sh, wherever it is rendered: the README is the same on every machine.
     return shell_line(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words], windows=False)
-
-
-def _free_slug(folder: Path) -> str:
-    """Return the name of a folder with the first number that makes it a new one."""
-    numbered = (f"{folder.name}-{number}" for number in count(2))
-    return next(name for name in numbered if not _exists(folder.parent / name))
-
-
-def _exists(path: Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110  # Path.exists raises an OSError for a long name

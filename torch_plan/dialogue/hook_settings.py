@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from contextlib import suppress
-from socket import inet_aton, inet_ntoa
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from torch_plan.answers.grammar import is_yes
 from torch_plan.catalog.facts import Facts
@@ -26,12 +23,9 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
     """
     plan, answers = session.plan_of(context), session.answers_of(context)
     builds = dict.fromkeys(cell.build for cell in plan.cells)
-    hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
-    without = session.commands.without_likely(answers)
-    likely = {
-        f"{PLATFORMS[name].sys_platform} {PLATFORMS[name].platform_machine}": (name, command)
-        for name, command in without.items()
-    }
+    # As the hook names the hosts of PyTorch's index.
+    hosts = [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
+    without_likely = session.commands.without_likely(answers)
     settings = {
         "after_generation": answers["after_generation"],
         "is_cruft": "_commit" in context,
@@ -39,21 +33,20 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
         "git": is_yes(answers["git"]),
         "project": str(session.invocation.output_folder / answers["project_slug"]),
         "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
-        "command": plan.smoke_target,
+        "command": plan.smoke_command.split(),
         "requires_python": plan.requires_python,
         "required_uv": plan.required_uv,
-        "likely": likely,
+        "likely": {_host(name): (name, command) for name, command in without_likely.items()},
         "sync": [*plan.default.sync],
-        "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
+        "expect": {_host(cell.platform): cell.build for cell in plan.default.cells},
         "sources": locked_sources(plan),
-        "ways_on": dict.fromkeys(hosts_of(plan), ways_on(plan.releases[0], session.facts)),
+        "ways_on": dict.fromkeys(hosts, ways_on(plan.releases[0], session.facts)),
     }
     return ascii(settings)
 
 
-def hosts_of(plan: Plan) -> list[str]:
-    """Return the hosts of PyTorch's index, as the hook names them."""
-    return [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
+def _host(platform: str) -> str:
+    return f"{PLATFORMS[platform].sys_platform} {PLATFORMS[platform].platform_machine}"
 
 
 def ways_on(release: str, facts: Facts) -> str:
@@ -74,7 +67,7 @@ def locked_sources(plan: Plan) -> dict[str, tuple[list[str], list[str]]]:
     The empty index stands for PyPI, or what takes its place; no versions where the plan leaves them
     open. A package that comes from PyPI everywhere is left out: the plan gives it no source.
     """
-    urls = {index.name: as_locked(index.url) for index in plan.indexes}
+    urls = {index.name: index.url.rstrip("/") for index in plan.indexes}
     locked = {}
     for name, sources in plan.sources.items():
         packages = [package for cell in plan.cells if (package := cell.package(name))]
@@ -83,20 +76,3 @@ def locked_sources(plan: Plan) -> dict[str, tuple[list[str], list[str]]]:
         versions = {package.version for package in packages}
         locked[name] = sorted(indexes), [] if any(map(is_open, versions)) else sorted(versions)
     return locked
-
-
-def as_locked(url: str) -> str:
-    """Return the URL of an index as uv writes it into a lock, but for a slash at its end.
-
-    That is how browsers write it (https://url.spec.whatwg.org): the host in lower case, an IPv4
-    address as four numbers, no port that goes without saying, no `.` or `..` in the path.
-    """
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    if re.search(r"(^|\.)(0x[0-9a-f]*|[0-9]+)$", host):
-        with suppress(OSError):
-            host = inet_ntoa(inet_aton(host))
-    host = f"[{host}]" if ":" in host else host
-    if port and port != {"http": 80, "https": 443}[parts.scheme]:
-        host = f"{host}:{port}"
-    return urljoin(f"{parts.scheme}://{host}", parts.path).rstrip("/")

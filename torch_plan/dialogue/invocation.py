@@ -7,25 +7,24 @@ Python API, the function of a command for cruft, and `prompt_for_config()` for b
 
 import json
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from inspect import currentframe
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from traceback import walk_stack
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from torch_plan.addresses import TEMPLATE
+from torch_plan.answers.questions import as_text, fixed_defaults
 
-_OPTIONS = {
-    "checkout": "--checkout",
-    "directory": "--directory",
-    "output_dir": "--output-dir",
-    "config_file": "--config-file",
-    "default_config": "--default-config",
-    "overwrite_if_exists": "--overwrite-if-exists",
-    "skip_if_file_exists": "--skip-if-file-exists",
-    "keep_project_on_failure": "--keep-project-on-failure",
-}
-"""Parameter of the running function -> the option that it was given by, here or in cruft."""
+_OPTIONS = (
+    *("checkout", "directory", "output_dir", "config_file", "default_config"),
+    *("overwrite_if_exists", "skip_if_file_exists", "keep_project_on_failure"),
+)
+"""Parameters of the running function, each given by an option of its name, here and in cruft."""
+
+_READ = ("extra_context", "config_dict", "no_input")
+"""The variables without which it is not known what a person typed."""
 
 
 class Invocation(NamedTuple):
@@ -47,14 +46,16 @@ class Invocation(NamedTuple):
     """The variables of cookiecutter or cruft that were not found under their names."""
 
     @property
-    def given(self) -> Mapping[str, Any]:
+    def given(self) -> dict[str, str]:
         """The answers of the command line, or of the call."""
-        return self.parameters.get("extra_context") or {}
+        given = self.parameters.get("extra_context") or {}
+        return {key: as_text(value) for key, value in given.items()}
 
     @property
-    def known(self) -> Mapping[str, Any]:
+    def known(self) -> dict[str, str]:
         """The answers that need no question, whoever gave them."""
-        return {**self.config_defaults, **(self.recorded or self.given)}
+        known = {**self.config_defaults, **(self.recorded or self.given)}
+        return {key: as_text(known[key]) for key in fixed_defaults() if key in known}
 
     @property
     def is_update(self) -> bool:
@@ -66,41 +67,26 @@ class Invocation(NamedTuple):
         """The folder that the project comes into."""
         return Path(self.parameters.get("output_dir") or ".")
 
-    @property
-    def may_overwrite(self) -> bool:
-        """Whether a project that is there is written over."""
-        return self.is_update or bool(self.parameters.get("overwrite_if_exists"))
-
-    def overwriting(self) -> "Invocation":
-        """Return what writes over the project that is there then."""
-        return self._replace(parameters={**self.parameters, "overwrite_if_exists": True})
-
-    def command(self, answers: Mapping[str, str], changed: Mapping[str, str]) -> list[str]:
-        """Return the words of the command that does the same with these answers, unasked.
-
-        `answers` are all that it has to name, `changed` those of them that are not as they were.
-        """
+    def command(self, answers: Mapping[str, str]) -> list[str]:
+        """Return the words of the command that does the same with these answers, unasked."""
         runner = ["uvx"] if "UV" in os.environ else []
-        template = str(
-            self.parameters.get("template") or self.parameters.get("template_git_url") or TEMPLATE
-        )
         if self.is_update:
-            update = {**self.given, **changed}
-            words = ["cruft", "update", "--variables-to-update", json.dumps(update)]
-        elif self.cruft_command:
-            context = ["--extra-context", json.dumps(dict(answers))]
-            words = ["cruft", "create", template, *self.options(), "--no-input"]
-            words += context
-        else:
-            words = ["cookiecutter", template, *self.options(), "--no-input"]
-            words += [f"{key}={value}" for key, value in answers.items()]
-        return [*runner, *words]
+            known = self.known
+            changed = {key: text for key, text in answers.items() if text != known.get(key)}
+            update = json.dumps({**self.given, **changed})
+            return [*runner, "cruft", "update", "--variables-to-update", update]
+        program, words = "cookiecutter", [f"{key}={value}" for key, value in answers.items()]
+        if self.cruft_command:
+            program, words = "cruft create", ["--extra-context", json.dumps(dict(answers))]
+        template = self.parameters.get("template") or self.parameters.get("template_git_url")
+        command = [*runner, *program.split(), str(template or TEMPLATE)]
+        return [*command, *self.options(), "--no-input", *words]
 
     def options(self) -> list[str]:
         """Return the options that were given, with their values."""
         words = []
-        for parameter, option in _OPTIONS.items():
-            value = self.parameters.get(parameter)
+        for parameter in _OPTIONS:
+            option, value = f"--{parameter.replace('_', '-')}", self.parameters.get(parameter)
             if value is True:
                 words.append(option)
             elif value and str(value) != ".":
@@ -112,7 +98,7 @@ class Invocation(NamedTuple):
 
 def asked_key() -> str:
     """Return the answer that cookiecutter collects now, empty while it renders files."""
-    for frame in _frames():
+    for frame, _ in walk_stack(currentframe()):
         if frame.f_code.co_name == "prompt_for_config":
             return str(frame.f_locals.get("key", ""))
     return ""
@@ -121,50 +107,29 @@ def asked_key() -> str:
 def find_invocation() -> Invocation:
     """Return what is known of the command that is running; nothing is certain to be found.
 
-    These local variables are read, as cookiecutter 2.7 and cruft 2.16 name them:
-    `no_input` of cookiecutter's `prompt_for_config`; `extra_context` of cruft's
-    `generate_cookiecutter_context`; all parameters of cookiecutter's `cookiecutter` and of the
-    function of a cruft command; `repo_dir` of the former and `cookiecutter_template_dir` of the
-    latter; `config_dict` of either.
+    Variables are read under the names that they have in cookiecutter 2.7 and cruft 2.16.
     """
-    cruft_command, prompts, template_root = "", False, ""
-    recorded: Mapping[str, Any] = {}
-    names: set[str] = set()
-    parameters: dict[str, Any] = {}
-    config_defaults: Mapping[str, Any] = {}
-    for frame in _frames():
+    running: dict[str, Mapping[str, Any]] = {}
+    cruft_command = ""
+    for frame, _ in walk_stack(currentframe()):
         module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_name
-        local = frame.f_locals if name in _WATCHED or module.startswith("cruft.") else {}
-        if name == "prompt_for_config":
-            prompts = not local.get("no_input", True)
-        elif name == "generate_cookiecutter_context":
-            recorded = local.get("extra_context") or {}
-        elif (module, name) == ("cookiecutter.main", "cookiecutter"):
-            parameters = dict(local)
-        elif module == f"cruft._commands.{name}":
-            cruft_command, parameters = name, dict(local)
-        template_root = str(local.get("repo_dir") or template_root)
-        template_root = str(local.get("cookiecutter_template_dir") or template_root)
-        if isinstance(local.get("config_dict"), dict):
-            config_defaults = local["config_dict"].get("default_context") or {}
-        names.update(local)
-    if not parameters and not recorded:
-        # Functions within have such a variable too, and do not say what was typed.
-        names.discard("extra_context")
-    missing = tuple(name for name in _READ if name not in names)
+        if module.startswith(("cookiecutter.", "cruft.")):
+            running[name] = dict(frame.f_locals)
+        if module == f"cruft._commands.{name}":
+            cruft_command = name
+    command = running.get(cruft_command or "cookiecutter", {})
+    context = running.get("generate_cookiecutter_context", {})  # cruft's
+    prompting = running.get("prompt_for_config", {})
+    config = command.get("config_dict") or context.get("config_dict") or {}
+    found = {*command, *context, *prompting}
     return Invocation(
-        cruft_command, parameters, config_defaults, prompts, recorded, template_root, missing
+        cruft_command,
+        parameters=command,
+        config_defaults=config.get("default_context") or {},
+        prompts=not prompting.get("no_input", True),
+        recorded=context.get("extra_context") or {},
+        template_root=str(
+            context.get("cookiecutter_template_dir") or command.get("repo_dir") or ""
+        ),
+        missing=tuple(name for name in _READ if name not in found),
     )
-
-
-def _frames() -> Iterator[FrameType]:
-    """Yield the running functions, the innermost first."""
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001  # there is no public way to it
-    while frame:
-        yield frame
-        frame = frame.f_back
-
-
-_READ = ("extra_context", "config_dict", "key", "no_input")
-"""The variables without which it is not known what a person typed."""
-_WATCHED = ("prompt_for_config", "cookiecutter", "generate_cookiecutter_context")

@@ -5,31 +5,23 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from typing import NoReturn
-
-import click
+from collections.abc import Iterator
+from functools import cache
 
 from torch_plan.addresses import DOCS
-from torch_plan.answers.questions import QUESTIONS_PATH, unasked
+from torch_plan.answers.questions import QUESTIONS_PATH
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import CPU, PYPI, family_of, version_key
-from torch_plan.dialogue.invocation import Invocation
 from torch_plan.project.plan import Plan
 from torch_plan.resolution.defaults import default_release
-from torch_plan.text import listed, shell_line
+from torch_plan.text import listed
 from torch_plan.urls import masked
-
-_said: set[str] = set()
 
 ANSWERS = f"{DOCS}/answers.md"
 """The page about every answer."""
 
 _NAMES = {PYPI: f"{PYPI} (whatever PyPI ships)", "xpu": "xpu (Intel GPUs)"}
 """Builds whose names say too little."""
-
-_TOLD = 6
-"""How many releases are told with their builds."""
 
 
 def say(text: str) -> None:
@@ -38,32 +30,8 @@ def say(text: str) -> None:
         print(masked(text), file=sys.stderr, flush=True)
 
 
-def say_once(text: str) -> None:
-    """Print a text to standard error, once per process."""
-    if text not in _said:
-        _said.add(text)
-        say(text)
-
-
-def end(message: str, invocation: Invocation) -> NoReturn:
-    """End with a message and without a traceback, and leave nothing behind.
-
-    cruft brings a click of its own, which does not catch the exception of the one here.
-    """
-    if invocation.cruft_command:
-        say(f"Error: {message}")
-        raise SystemExit(1)
-    raise click.ClickException(message)
-
-
-def unasked_note(answers: Mapping[str, str]) -> str:
-    """Return which answers a person is not asked for, and what they are."""
-    words = shell_line(f"{key}={answers[key]}" for key in unasked())
-    return (
-        f"Not asked; add any of them to the command to change it ({ANSWERS}):\n{words}\n"
-        "At each question `?` shows help.\n"
-    )
-
+say_once = cache(say)
+"""Print a text to standard error, once per process."""
 
 MISSED = f"""\
 A library to publish: make it again with torch_pin=minimum ({ANSWERS}#torch_pin).
@@ -74,26 +42,20 @@ A Dockerfile: make it again with dockerfile=yes ({ANSWERS}#dockerfile)."""
 def help_on(key: str) -> str:
     """Return what an answer is, as the page about all of them has it."""
     path = QUESTIONS_PATH.with_name("docs") / "answers.md"
-    try:
-        page = path.read_text(encoding="utf-8")
-    except OSError:
-        page = ""
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
     section = re.search(rf"(?m)^## `{key}`\n\n(.+)$", page)
     return f"\n{section[1] if section else key} ({ANSWERS}#{key})\n"
 
 
 def builds_note(release: str, detected: str, facts: Facts) -> str:
-    """Return which builds there are, and what a platform without the chosen one gets.
-
-    Without a release it is told which is the newest with each build.
-    """
+    """Return which builds a release has, or all do, and what a platform without one gets."""
     newest: dict[str, list[str]] = {}
     for backend in facts.backends(release) if release else reversed(facts.all_backends):
         name = release or default_release(backend, facts)
         newest.setdefault(name, []).append(_NAMES.get(backend, backend))
-    told = sorted(newest, key=version_key, reverse=True)[:_TOLD]
+    told = sorted(newest, key=version_key, reverse=True)[:6]
     builds = "; ".join(f"{listed(newest[name])}: torch {name}" for name in told)
-    accelerated = [name for name in facts.backends(release or told[0]) if family_of(name) == "cu"]
+    accelerated = [name for name in facts.backends(told[0]) if family_of(name) == "cu"]
     example = detected if detected != CPU else [CPU, *accelerated][-1]
     return (
         f"\nThe builds{'' if release else ', and the newest release with each'}: {builds}.\n"

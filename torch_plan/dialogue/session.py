@@ -4,45 +4,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, MutableMapping
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
+import click
+
 from torch_plan.answers import suggest
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
-from torch_plan.answers.questions import (
-    as_text,
-    asked,
-    fixed_defaults,
-    in_order,
-    questions,
-    unasked,
-)
+from torch_plan.answers.questions import as_text, fixed_defaults, in_order, questions, unasked
 from torch_plan.answers.records import FREE_TEXT
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import version_key
-from torch_plan.dialogue import commands
+from torch_plan.dialogue import messages
 from torch_plan.dialogue.commands import Commands, unknown_keys
 from torch_plan.dialogue.invocation import Invocation, find_invocation
-from torch_plan.dialogue.messages import (
-    MISSED,
-    builds_note,
-    end,
-    help_on,
-    old_system_notes,
-    say,
-    say_once,
-    unasked_note,
-)
+from torch_plan.dialogue.messages import say, say_once
 from torch_plan.machine.system import host_platform, host_system
 from torch_plan.project.plan import Plan
 from torch_plan.project.planning import make_plan
-from torch_plan.project.readme import Advice, advice
 from torch_plan.resolution import defaults
-from torch_plan.resolution.check import default_platforms, find_problems, settled
-from torch_plan.text import listed
+from torch_plan.resolution.check import find_problems, settled
+from torch_plan.text import listed, shell_line
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
@@ -56,18 +40,8 @@ class Session:
 
     def __init__(self, facts: Facts, invocation: Invocation | None = None) -> None:
         self.facts = facts
-        self._invocation = invocation
-        self._proper: dict[tuple[tuple[str, str], ...], ProperAnswers] = {}
-
-    @cached_property
-    def invocation(self) -> Invocation:
-        """How the template was started; it stays the same for all questions."""
-        return self._invocation or find_invocation()
-
-    @cached_property
-    def commands(self) -> Commands:
-        """Commands like the one that started the template."""
-        return Commands(self.invocation, self.facts)
+        self.invocation = invocation or find_invocation()
+        self.commands = Commands(self.invocation, facts)
 
     def begin(self, context: MutableMapping[str, Any]) -> str:
         """Say at once what is wrong with the command line, before a person answers any question.
@@ -85,12 +59,22 @@ class Session:
             near = suggest.close(key, [*fixed_defaults()], count=1, cutoff=0.8)
             if near:
                 say(f"Your cookiecutter configuration sets {key}; did you mean {near[0]}?")
-        known = self.commands.known
+        known = self.invocation.known
         context.update({key: known.get(key, default) for key, default in unasked().items()})
         context.update({key: known[key] for key in questions()["_computed"] if key in known})
         if invocation.prompts:
-            self.check_given()
-            say(unasked_note(texts_of(context)))
+            # Imported where it is needed: only a terminal has use for it.
+            from torch_plan.dialogue.again import lasting_problems
+
+            given = {**self.commands.unknown, **known}
+            # What no answer to a question could make right.
+            if lasting_problems(given, in_order(), self.commands.find_problems, self.facts):
+                self.refuse(given)
+            words = shell_line(f"{key}={context[key]}" for key in unasked())
+            say(
+                f"Not asked; add any of them to the command to change it ({messages.ANSWERS}):\n"
+                f"{words}\nAt each question `?` shows help.\n"
+            )
         return ""
 
     def check_programs(self) -> None:
@@ -115,16 +99,6 @@ class Session:
                 "names of your answers."
             )
 
-    def check_given(self) -> None:
-        """Refuse at once what no answer to a question could make right."""
-        # Imported where it is needed: only a terminal has use for it.
-        from torch_plan.dialogue.again import lasting_problems
-
-        given = {**self.commands.unknown, **self.commands.known}
-        find = self.commands.find_problems
-        if given and lasting_problems(given, in_order(), find, self.facts):
-            self.refuse(given)
-
     def ask_again(self, context: MutableMapping[str, Any], key: str) -> str:
         """Ask a person for an answer again, until it can stand.
 
@@ -135,7 +109,7 @@ class Session:
         is_new = key not in context
         if is_new:
             context[key] = self.default_of(context, key)
-        is_replay = bool(self.invocation.parameters.get("replay"))
+        is_replay = self.invocation.parameters.get("replay")
         if not self.invocation.prompts or is_replay or not sys.stdin.isatty():
             return ""
         # Imported where it is needed: only a terminal has use for it.
@@ -143,19 +117,20 @@ class Session:
 
         from torch_plan.dialogue.again import Again, question_again, settled
 
-        find, known = self.commands.find_problems, self.commands.known
-        number = len({*asked()}.intersection(in_order()[: in_order().index(key) + 1]))
-        prefix, prompts = f"  [dim][{number}/{len(asked())}][/] ", questions()["__prompts__"]
+        find, known = self.commands.find_problems, self.invocation.known
+        asked = {name for name in questions() if not name.startswith("_")}
+        number = len(asked.intersection(in_order()[: in_order().index(key) + 1]))
+        prefix, prompts = f"  [dim][{number}/{len(asked)}][/] ", questions()["__prompts__"]
         others = {name: answer for name, answer in texts_of(context).items() if name != key}
         usual = known.get(key) or defaults.complete({**known, **others}, self.facts)[key]
         if is_new and context[key] != fixed_defaults()[key]:
             context[key] = read_user_variable(key, context[key], prompts, prefix)
-        again: Again | None
         while True:
             answers = {**known, **texts_of(context)}
-            if answers[key].strip() == "?":
-                again = Again(help_on(key), usual)
-            elif not (again := question_again(key, answers, usual, find, self.facts)):
+            again: Again | None = Again(messages.help_on(key), usual)
+            if answers[key] != "?":
+                again = question_again(key, answers, usual, find, self.facts)
+            if not again:
                 break
             say(again.text)
             context[key] = read_user_variable(key, again.default, prompts, prefix)
@@ -172,31 +147,27 @@ class Session:
 
         This is the last answer that cookiecutter renders before it writes anything.
         """
-        _trim(context)
         understood = defaults.understand(texts_of(context), self.facts)
         for note in understood.notes:
             say_once(note)
         answers = understood.answers
         context.update(answers)
-        own_problems = self.commands.problems(self.commands.given, answers["project_slug"])
+        own_problems = self.commands.problems(self.invocation.given, answers["project_slug"])
         if any(own_problems) or find_problems(answers, self.facts):
             self.refuse({**self.commands.unknown, **self.commands.explicit_answers(answers)})
         plan = self.plan_of(context)
-        notes = *plan.notes, *old_system_notes(plan, host_platform(), host_system())
-        for text in map(str, notes):
+        old_system = messages.old_system_notes(plan, host_platform(), host_system())
+        for text in map(str, (*plan.notes, *old_system)):
             say(text)
         # An update of the template may know of more platforms, so that these are none by default.
         context.update(settled(answers, self.facts))
         if self.invocation.prompts:
-            say(MISSED)
+            say(messages.MISSED)
         return "passed"
 
     def answers_of(self, context: Mapping[str, Any]) -> ProperAnswers:
-        """Return cookiecutter's answers in their proper form; each set is understood once."""
-        texts = tuple(texts_of(context).items())
-        if texts not in self._proper:
-            self._proper[texts] = defaults.understand(dict(texts), self.facts).answers
-        return self._proper[texts]
+        """Return cookiecutter's answers in their proper form."""
+        return defaults.understand(texts_of(context), self.facts).answers
 
     def plan_of(self, context: Mapping[str, Any]) -> Plan:
         """Return the plan for cookiecutter's answers, which `check` has accepted.
@@ -215,10 +186,16 @@ class Session:
         What the command gives counts before it is asked for: a release chooses the build. Whoever
         takes the build that this machine can run gets it in a release that has it here.
         """
-        known, facts = self.commands.known, self.facts
+        known, facts = self.invocation.known, self.facts
         answers = {**known, **texts_of(context)}
         if key == "torch_backend":
-            self.say_machine(defaults.understand(known, facts).answers)
+            given = defaults.understand(known, facts).answers
+            release = given.get("torch_version", "")
+            if key not in given:
+                detected = defaults.default_backend(release, facts)
+                if self.invocation.prompts and (not release or release in facts.releases):
+                    say(messages.builds_note(release, detected.backend, facts))
+                say_once(detected.sentence)
         elif key == "torch_version" and "torch_backend" not in known:
             without = {name: text for name, text in answers.items() if name != "torch_backend"}
             of_machine = defaults.complete(without, facts)
@@ -230,48 +207,26 @@ class Session:
                 say_once(str(note))
         return proper[key]
 
-    def default_platforms(self, context: Mapping[str, Any]) -> str:
-        """Return the default platforms."""
-        return " ".join(default_platforms(self.answers_of(context), self.facts))
-
-    def say_machine(self, given: Mapping[str, str]) -> None:
-        """Say what was found here, and to a person which builds there are."""
-        release = given.get("torch_version", "")
-        if "torch_backend" not in given:
-            detected = defaults.default_backend(release, self.facts)
-            if self.invocation.prompts and (not release or release in self.facts.releases):
-                say(builds_note(release, detected.backend, self.facts))
-            say_once(detected.sentence)
-
-    def made_with(self, context: Mapping[str, Any]) -> str:
-        """Return the command that makes the project."""
-        return commands.made_with(self.answers_of(context), self.facts)
-
-    def advice(self, context: Mapping[str, Any]) -> Advice:
-        """Return what the project's README advises."""
-        wishes = commands.wishes_of(self.answers_of(context), self.facts)
-        return advice(self.plan_of(context), wishes)
-
     def refuse(self, given: Mapping[str, str]) -> NoReturn:
         """End with the message for answers that cannot be served."""
         self.end(self.commands.refusal(given))
 
     def end(self, message: str) -> NoReturn:
-        """End with a message, and leave nothing behind."""
-        end(message, self.invocation)
+        """End with a message and without a traceback, and leave nothing behind.
+
+        cruft brings a click of its own, which does not catch the exception of the one here.
+        """
+        if self.invocation.cruft_command:
+            say(f"Error: {message}")
+            raise SystemExit(1)
+        raise click.ClickException(message)
 
 
 def texts_of(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return cookiecutter's answers as text, as they were typed, without its private variables.
+    """Return cookiecutter's answers as text, without space around them, none of its own variables.
 
     A replay of an older project may lack some that nobody is asked for; it gets their defaults.
     """
     answers = {**unasked(), **context}
-    return {key: as_text(answers[key]) for key in fixed_defaults() if key in answers}
-
-
-def _trim(context: MutableMapping[str, Any]) -> None:
-    """Take the space around answers away, so that what is written is what was checked."""
-    for key, value in context.items():
-        if isinstance(value, str) and not key.startswith("_") and key not in FREE_TEXT:
-            context[key] = value.strip()
+    texts = {key: as_text(answers[key]) for key in fixed_defaults() if key in answers}
+    return {key: text if key in FREE_TEXT else text.strip() for key, text in texts.items()}

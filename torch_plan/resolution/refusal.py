@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from torch_plan.answers.problems import FindProblems, Way, change
+from torch_plan.answers.problems import FindProblems, change
 from torch_plan.resolution.search import OFFERED, Search, distinct
 from torch_plan.urls import masked
 
@@ -32,10 +32,6 @@ def refusal_text(
         return masked("\n".join([*lines, "", "Nothing was written."]))
     changed = {key: answers.get(key) for key in {**given, **answers}}
     changed = {key: value for key, value in changed.items() if value != given.get(key)}
-    lines += ["", f"Nothing was written. To run it again {_with(changed)}:"]
-    lines += ["", f"  {command(answers)}"]
+    how = f"{'' if set(changed.values()) == {None} else 'with '}{change(changed)}"
+    lines += ["", f"Nothing was written. To run it again {how}:", "", f"  {command(answers)}"]
     return masked("\n".join(lines))
-
-
-def _with(way: Way) -> str:
-    return change(way) if all(value is None for value in way.values()) else f"with {change(way)}"
