@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from adopt import Stop, parse
-from adopt.edit import Edit, constrain, exclude_each_other
+from adopt.edit import Edit, constrain
 from adopt.find import Seen, View, grouped, is_pypi
 from adopt.parse import BASE, CONSTRAINTS, GROUPS, INDEXES, KINDS, SOURCES, UV, Keys, Line, holds
 from torch_plan.answers import records
@@ -275,8 +275,10 @@ class Change(NamedTuple):
         known = [(parse.chosen_in(entry, project.manifest.name), entry) for entry in entries]
         old = [entry for chosen, entry in known if chosen & gone]
         if plan.selector and (old or not any(wanted.keys() <= chosen for chosen, _ in known)):
-            pairs = [(plan.selector, name) for name in wanted.values()]
-            yield exclude_each_other(project, pairs, [*old, None][0])
+            is_member = project.root.path != project.manifest.path
+            package = {"package": project.manifest.name} if is_member else {}
+            new = [{**package, plan.selector: name} for name in wanted.values()]
+            yield Edit(project.root.path, (*UV, "conflicts"), [*old, None][0], new)
 
     def sources(self) -> Iterator[Edit]:
         """Yield the edits of sources and indexes: those of the plan for what the project has.
