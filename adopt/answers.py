@@ -35,9 +35,6 @@ ANSWERS = ("torch_version", "python_version", *_BUILDS)
 _LAYOUTS = {"extra": records.EXTRAS, "group": records.GROUPS, "": records.MARKERS}
 _GATE = (*GROUPS, TORCH)
 
-ListAndName = tuple[Keys, str]
-"""A list of requirements, and a package in it."""
-
 
 def variants(view: View) -> list[parse.Option]:
     """Return the extras or groups that choose a build; the first option with torch, if none do."""
@@ -172,37 +169,25 @@ class Change(NamedTuple):
         project = self.view.project
         return project.root if keys[0] == "tool" else project.manifest
 
-    def planned(self, plan: Plan | None) -> dict[ListAndName, list[str]]:
-        """Return the requirements of a plan by list, as the file spells it, and package."""
-        if plan is None:
-            return {}
-        spelt = {canonicalize_name(one.name): one.name for one in self.view.project.options}
-        lists = {BASE: plan.dependencies, _GATE: plan.gate, CONSTRAINTS: plan.constraints}
-        for option in plan.options if plan.selector else ():
-            name = spelt.get(canonicalize_name(option.name), option.name)
-            lists[*KINDS[plan.selector], name] = option.requirements
-        texts = [(keys, text) for keys in lists for text in lists[keys]]
-        return grouped(((keys, Requirement(text).name), text) for keys, text in texts)
-
     def lines(self) -> Iterator[Edit]:
         """Yield the edits of requirements, list by list."""
         family, project = self.view.family, self.view.project
         lists = grouped(((one.keys, one.name), one) for one in project.lines if one.name in family)
-        for key in {**lists, **self.planned(self.plan)}:
+        for key in {**lists, **planned(self.plan)}:
             lines = lists.get(key, [])
             new = self.exchanged(key, lines) if key[1] in family else []
             for one, other in zip_longest([line.text for line in lines], new):
                 if one != other:
                     yield Edit(self.file(key[0]).path, key[0], one, other)
 
-    def exchanged(self, key: ListAndName, lines: Sequence[Line]) -> list[str]:
+    def exchanged(self, key: tuple[Keys, str], lines: Sequence[Line]) -> list[str]:
         """Return the requirements in the place of those of one package in one list, or of none.
 
         What only the plan of before has in a list was left out there by somebody. A label is for
         some platforms alone: where another build is asked for, the plan says it.
         """
         (keys, name), torch = key, self.view.project.of(TORCH)
-        old, new = self.planned(self.before) or {(BASE, TORCH): []}, self.planned(self.plan)
+        old, new = planned(self.before) or {(BASE, TORCH): []}, planned(self.plan)
         is_elsewhere = not self.before and keys == BASE and bool(self.view.project.of(name))
         if not lines and (is_elsewhere or (keys[0] == "tool" and not self.is_ours)):
             return []
@@ -336,6 +321,17 @@ def build_for(plan: Plan, keys: Keys) -> Option:
     name = canonicalize_name(keys[-1])
     named = [one for one in plan.options if plan.selector and canonicalize_name(one.name) == name]
     return [*named, plan.default][0]
+
+
+def planned(plan: Plan | None) -> dict[tuple[Keys, str], list[str]]:
+    """Return the requirements of a plan by list and package."""
+    if plan is None:
+        return {}
+    lists = {BASE: plan.dependencies, _GATE: plan.gate, CONSTRAINTS: plan.constraints}
+    for option in plan.options if plan.selector else ():
+        lists[*KINDS[plan.selector], option.name] = option.requirements
+    texts = [(keys, text) for keys in lists for text in lists[keys]]
+    return grouped(((keys, Requirement(text).name), text) for keys, text in texts)
 
 
 def settings_of(plan: Plan) -> dict[Keys, tuple[str, Any]]:
