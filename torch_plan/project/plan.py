@@ -13,10 +13,9 @@ from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import PYPI, TORCH, family_of
 from torch_plan.project.markers import environment, marked
 from torch_plan.project.needs import Floor, demands, floor, needs
-from torch_plan.project.notes import known_to_hurt
+from torch_plan.project.notes import known_to_hurt, likely_notes
 from torch_plan.project.requirements import Requirements, next_minor
 from torch_plan.resolution.cells import Cell, Cells
-from torch_plan.resolution.likely import likely_notes
 from torch_plan.urls import host_of
 
 REQUIRED_UV = ">=0.10.0"
