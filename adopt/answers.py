@@ -18,8 +18,7 @@ from torch_plan.answers import records
 from torch_plan.answers.problems import Problem, Refused
 from torch_plan.answers.words import BackendWord
 from torch_plan.catalog.versions import CPU, PYPI, TORCH
-from torch_plan.project.plan import Option, Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Option, Plan, make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 from torch_plan.resolution.refusal import refusal_text

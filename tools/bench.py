@@ -99,7 +99,7 @@ def measure(folder: Path, url: str) -> list[list[str]]:
     (least.parent / "cookiecutter.json").write_text('{"name": "one"}\n', encoding="utf-8")
     run = partial(render, ROOT, folder / "run", after_generation="nothing", git="no")
     least_run = partial(render, least.parent, folder / "run")
-    code = "import timeit; print(timeit.timeit('import torch_plan.project.planning', number=1))"
+    code = "import timeit; print(timeit.timeit('import torch_plan.project.plan', number=1))"
     python = partial(subprocess.check_output, (sys.executable, "-c", code), cwd=ROOT)
     lock = partial(lock_added, folder / "lock", url)
     bare_lock = partial(milliseconds, find_uv(), "lock", "--project", folder / f"lock/{SLUG}")

@@ -25,8 +25,7 @@ from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.mirrors import Mirror
 from torch_plan.catalog.versions import CPU, TORCH
-from torch_plan.project.plan import Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution.defaults import complete
 from torch_plan.text import shell_line
 

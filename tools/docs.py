@@ -17,7 +17,7 @@ from torch_plan.answers.records import NO_COMPANIONS
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, FAMILIES, PYPI, TORCH, family_of
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import make_plan
 from torch_plan.resolution.defaults import complete
 from torch_plan.text import listed
 

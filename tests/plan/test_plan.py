@@ -12,8 +12,7 @@ from torch_plan.answers.problems import Refused
 from torch_plan.catalog.hardware import runs_on
 from torch_plan.dialogue.messages import old_system_notes
 from torch_plan.project.ci import jobs_of
-from torch_plan.project.plan import Plan, Source
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, Source, make_plan
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.defaults import complete
 

@@ -1,4 +1,4 @@
-"""What people are told of what a project lacks of the answers, and what changes that."""
+"""What people are told of a project: what it lacks of the answers, what is likely, what hurts."""
 
 from __future__ import annotations
 
