@@ -111,7 +111,7 @@ class Command(NamedTuple):
 def refuse_unasked(before: State, after: State, asked: Collection[str]) -> None:
     """Raise `Stop` where a platform changed that no mend was for, or something new is broken."""
     moved = [
-        f"another torch on {place.platform} (`{place.option}`)"
+        f"other versions on {place.platform} (`{place.option}`)"
         for old, new in zip(before.views, after.views, strict=True)
         for place in dict.fromkeys([*old.cells, *new.cells])
         if place.platform not in asked and old.essence(place) != new.essence(place)

@@ -134,14 +134,11 @@ class View:
         return text
 
     def constrain(self, name: str, bounds: str, release: str, places: list[Place]) -> list[Edit]:
-        """Return the constraint for what stands beside a release of torch in some cells.
-
-        uv's constraints know platforms, and no extras or groups: there is none where one platform
-        has several releases. Nor does it help against a pin.
-        """
+        """Return the constraint on what stands beside a release of torch, if one can help."""
         platforms = platforms_in(places)
         releases = {one.torch.public for one in self.seen if one.place.platform in platforms}
         is_pinned = any(line.is_exact for line in self.project.of(name))
+        # uv's constraints know platforms, and no extras or groups.
         if not bounds or is_pinned or releases != {release}:
             return []
         others = [name for name in self.platforms if name not in platforms]
@@ -236,7 +233,7 @@ def _no_wheel(view: View) -> Iterator[Finding]:
         wheels = {one: view.facts.pythons(name, got.public, build, one) for one in view.platforms}
         if having := [one for one in places if one.python in wheels[one.platform]]:
             wrong = f"uv locked {name} {got.version} for {view.victims(having)}"
-            text = f"{wrong}, which is a wheel of other platforms: {got.public} exists there."
+            text = f"{wrong}, which is a wheel of other platforms; there is one for these."
             way = "Name each platform exactly in `environments`."
             yield Finding(BROKEN, text, way, view.platforms, [*_name_platforms(view)])
             continue
@@ -273,10 +270,7 @@ def _is_served_otherwise(view: View, place: Place) -> bool:
 
 
 def _mend_no_wheel(view: View, name: str, got: Got, places: Sequence[Place]) -> list[Edit]:
-    """Let a package come from PyPI where its index has no wheel; or not at all if nobody has.
-
-    torch is never left out.
-    """
+    """Take from PyPI what its index lacks, and leave out what nobody has, unless it is torch."""
     facts, platforms = view.facts, platforms_in(places)
     limit = edit.without(platforms, view.platforms)
     if not limit:
@@ -397,9 +391,9 @@ def _through_others(view: View) -> Iterator[Finding]:
         why = "a source holds only where torch is required by name"
         text = f"Another package brings torch, from PyPI, on {view.victims(places)}: {why}."
         way = "A group can be the default, an extra cannot: layout=groups" if is_chosen else ""
-        is_named = any(view.sources_at(TORCH, place) for place in places)
+        has_source = any(view.sources_at(TORCH, place) for place in places)
         mend = Edit(view.project.manifest.path, BASE, None, TORCH)
-        yield Finding(BROKEN, text, way, view.platforms, [mend] * is_named)
+        yield Finding(BROKEN, text, way, view.platforms, [mend] * has_source)
 
 
 # --- Pairs that do not work -----------------------------------------------------------------------

@@ -66,15 +66,11 @@ Whatever else happens, a full disk say, uv itself tells well enough.
 
 
 class Stopped(Exception):
-    """A step that could not be done; the text is a plain sentence that says why.
+    """A step that could not be done; a plain sentence that says why, and what uv printed."""
 
-    `instead` is the command that helps, where it is another than that for the same step; `printed`
-    what uv said.
-    """
-
-    def __init__(self, reason: str, printed: str = "", instead: list[str] | None = None) -> None:
+    def __init__(self, reason: str, printed: str = "") -> None:
         super().__init__(reason)
-        self.printed, self.instead = printed, instead
+        self.printed = printed
 
 
 def main() -> None:
@@ -196,10 +192,7 @@ def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
 
     The caller's settings may be needed to reach the indexes, so they are heeded.
     """
-    try:
-        run_uv(uv, lock_command(settings), settings)
-    except Stopped as stopped:
-        raise doubted(stopped.printed, settings) or stopped from None
+    run_uv(uv, lock_command(settings), settings)
     if not Path("uv.lock").is_file():
         raise Stopped("uv succeeded, but left no uv.lock in the project.")
     refuse_strays(settings, old)
@@ -266,27 +259,6 @@ def find_strays(lock: str, sources: dict[str, tuple[list[str], list[str]]]) -> l
             if not (served and known and {url, ""} & {*indexes}):
                 strays.append(f"{name} {version} from {url}")
     return strays
-
-
-def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
-    """Return what to do where uv did not find a build that is only likely, None where it is not so.
-
-    uv names the platforms that it could not serve where it looked at some of them alone. An index
-    that wants a login may have the build.
-    """
-    other = r"exclude-newer|401 Unauthorized|403 Forbidden"
-    if "No solution found" not in printed or re.search(other, printed):
-        return None
-    split = re.search(r"for split \(markers: (.+?)\):? (cause:|\u2570)", printed)
-    likely = settings["likely"]
-    named = [host for host in likely if split and all(word in split[1] for word in host.split())]
-    for where in [*named, *likely][:1]:
-        platform, command = likely[where]
-        return Stopped(
-            f"Nobody has confirmed the build that {platform} was to get, and uv did not find it.",
-            instead=command,
-        )
-    return None
 
 
 def sync(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
@@ -446,12 +418,10 @@ def say_commit(settings: dict[str, Any]) -> None:
 
 
 def say_kept(stopped: Stopped, settings: dict[str, Any]) -> None:
-    """Say why a step could not be done, and the command that does it later, or another instead."""
-    step = "make it again without that build" if stopped.instead else "complete it"
-    command = stopped.instead or next_command(settings)
-    say(f"{stopped} The project is kept. To {step}, run:", command)
+    """Say why a step could not be done, and the command that does it later."""
+    say(f"{stopped} The project is kept. To complete it, run:", next_command(settings))
     say_commit(settings)
-    for advice in {text for host, text in settings["ways_on"].items() if host in str(stopped)}:
+    for advice in {text for part, text in settings["ways_on"].items() if part in str(stopped)}:
         say(advice)
 
 

@@ -175,7 +175,7 @@ def test_what_nobody_asked_for_stops_the_command(is_asked: bool, shop: Shop) -> 
     shop.patch.setattr(command, "find", find)
     said = shop.run("--write")
     assert said.status == 2
-    reason = "A new fault." if is_asked else "another torch on linux-x86_64 (`uv sync`)"
+    reason = "A new fault." if is_asked else "other versions on linux-x86_64 (`uv sync`)"
     assert reason in said.error
     assert path.read_bytes() == before
 

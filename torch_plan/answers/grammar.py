@@ -42,9 +42,11 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
     reader.check_slug()
     reader.check_release()
     python, python_end = reader.read_python()
-    chosen = {key: reader.read_choice(key) for key in choices()}
-    yes_or_no = [key for key, default in fixed_defaults().items() if default in (YES, NO)]
-    agreed = {key: reader.read_yes(key) for key in yes_or_no}
+    for key in choices():
+        reader.check_choice(key)
+    for key, default in fixed_defaults().items():
+        if default in (YES, NO):
+            reader.check_yes_or_no(key)
     variants = reader.read_variants()
     companions, optional = reader.read_companions()
     platforms, overrides = reader.read_platforms(variants)
@@ -59,11 +61,11 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
         optional=optional,
         platforms=platforms,
         overrides=overrides,
-        numpy_guard=chosen["numpy_guard"],
-        torch_pin=chosen["torch_pin"],
+        numpy_guard=reader.text("numpy_guard"),
+        torch_pin=reader.text("torch_pin"),
         pytorch_index=reader.mirror,
         package_index=reader.read_package_index(),
-        dockerfile=agreed["dockerfile"],
+        dockerfile=is_yes(reader.text("dockerfile")),
     )
     return answers, reader.problems
 
@@ -89,19 +91,16 @@ class _AnswerReader(Reader):
         if objection := slug_problem(slug, name, self.facts):
             self.refuse(("project_slug",), *objection, near=1)
 
-    def read_choice(self, key: str) -> str:
+    def check_choice(self, key: str) -> None:
         value, options = self.text(key), choices()[key]
         if value not in options:
             near = suggest.close(value.lower(), options, cutoff=0.5)
             reason = f"the choices are: {', '.join(options)}."
             self.refuse((key,), reason, [*near, *options], near=len(near))
-        return value
 
-    def read_yes(self, key: str) -> bool:
-        value = self.text(key).lower()
-        if value not in (*YES_WORDS, *NO_WORDS):
+    def check_yes_or_no(self, key: str) -> None:
+        if self.text(key).lower() not in (*YES_WORDS, *NO_WORDS):
             self.refuse((key,), "the answer is yes or no.", [fixed_defaults()[key], YES, NO])
-        return value in YES_WORDS
 
     def read_package_index(self) -> PackageIndex | None:
         """Return the index in the place of PyPI, None for PyPI itself."""

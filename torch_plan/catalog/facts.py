@@ -13,22 +13,15 @@ from torch_plan.catalog.wheels import Wheels
 BUILDS_PATH = Path(__file__).with_name("builds.json")
 
 
-class Triton(NamedTuple):
-    """A package of the PyTorch index that the ROCm or XPU build of a release requires."""
+class Requirement(NamedTuple):
+    """A package that builds of torch require, and what it has wheels for."""
 
     name: str
     version: str
     """Empty where no version is documented; torch's own requirement then pins it."""
     platforms: tuple[str, ...]
     pythons: tuple[str, ...]
-    """The Pythons that it has wheels for; on others torch does without."""
-
-
-class Numpy(NamedTuple):
-    """The Pythons and platforms that a major version of NumPy has wheels for."""
-
-    pythons: tuple[str, ...]
-    platforms: tuple[str, ...]
+    """On others torch does without triton."""
 
 
 class Facts(Wheels):
@@ -88,10 +81,7 @@ class Facts(Wheels):
     def companion_index(
         self, companion: str, version: str, backend: str, platform: str, python: str
     ) -> str:
-        """Return the index that a companion of a build comes from: its own, the CPU's, or PyPI.
-
-        A CPU wheel serves the CPU build, and of some companions every build that has none itself.
-        """
+        """Return the index that a companion of a build comes from: its own, the CPU's, or PyPI."""
         indexes, first = [backend], self._data["cpu_goes_with_any"].get(companion)
         if backend == CPU or (first and version_key(version) >= version_key(first)):
             # The last version whose wheel on PyPI is a CPU build, whatever its torch is.
@@ -109,11 +99,8 @@ class Facts(Wheels):
         return self.build(release, PYPI, platform)
 
     @cache
-    def triton(self, release: str, backend: str) -> Triton | None:
-        """Return the triton package that a build requires from the index, if it does.
-
-        If a release's own package is not known, it has the name of the previous one and no version.
-        """
+    def triton(self, release: str, backend: str) -> Requirement | None:
+        """Return the triton that a build requires from the index, if unknown the previous one."""
         family = family_of(backend)
         for known in reversed(self.releases):
             entry = self._data["releases"][known].get("triton", {}).get(family)
@@ -123,15 +110,15 @@ class Facts(Wheels):
                 if known != release:
                     version, tags = "", "py3"
                 platforms = tuple(entry["platforms"].split())
-                return Triton(name, version, platforms, self.minors(tags.split()))
+                return Requirement(name, version, platforms, self.minors(tags.split()))
         return None
 
-    def requires(self, release: str, backend: str) -> tuple[Triton, ...]:
+    def requires(self, release: str, backend: str) -> tuple[Requirement, ...]:
         """Return what a build requires from its index: triton, and AMD's packages."""
         triton = self.triton(release, backend)
         return (*filter(None, [triton]), *self.amd_packages(backend))
 
-    def amd_packages(self, build: str) -> tuple[Triton, ...]:
+    def amd_packages(self, build: str) -> tuple[Requirement, ...]:
         """Return AMD's packages that a ROCm build requires from its index, from ROCm 7.14 on.
 
         The kernels of each card are a package, and torch requires all, in any patch of its ROCm.
@@ -140,9 +127,8 @@ class Facts(Wheels):
         if family_of(build) != "rocm" or version_key(build) < version_key(entry["since"]):
             return ()
         version, platforms = f"{build.removeprefix('rocm')}.*", tuple(entry["platforms"].split())
-        return tuple(
-            Triton(name, version, platforms, self.all_pythons) for name in entry["names"].split()
-        )
+        names, pythons = entry["names"].split(), self.all_pythons
+        return tuple(Requirement(name, version, platforms, pythons) for name in names)
 
     def hosts_of(self, build: str) -> tuple[str, ...]:
         """Return the hosts that an index of PyTorch links to for what a build requires."""
@@ -165,10 +151,11 @@ class Facts(Wheels):
         """Return the companions with a wheel that requires `numpy<2`, on whatever platform."""
         return tuple(self._release(release).get("requires_numpy_1", "").split())
 
-    def numpy(self, major: int) -> Numpy:
-        """Return what a major version of NumPy has wheels for."""
+    def numpy(self, major: int) -> Requirement:
+        """Return a major version of NumPy."""
         entry = self._data[f"numpy_{major}"]
-        return Numpy(self.minors(entry["python_tags"].split()), tuple(entry["platforms"].split()))
+        pythons = self.minors(entry["python_tags"].split())
+        return Requirement("numpy", f"{major}", tuple(entry["platforms"].split()), pythons)
 
     def may_depend_on(self, distribution: str) -> bool:
         """Tell whether a project of this template may depend on a distribution of this name."""

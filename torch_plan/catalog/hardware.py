@@ -33,10 +33,7 @@ class Gpu(NamedTuple):
     description: str
     driver: str = ""
     cards: tuple[str, ...] = ()
-    """NVIDIA's compute capability (`9.0`) or AMD's name (`gfx90a`) of each kind of card.
-
-    Empty where that is not known.
-    """
+    """The compute capability (`9.0`) or AMD's name (`gfx90a`) of each kind; empty if not known."""
 
 
 class Hardware:
@@ -89,10 +86,9 @@ class Hardware:
         return driver
 
     def compiled_for(self, release: str, build: str, platform: str) -> tuple[str, ...]:
-        """Return the GPUs that a build holds code for: `9.0`, `gfx90a`.
+        """Return the GPUs that a build holds code for: `9.0`, `gfx90a`; empty if not known.
 
-        Empty where the facts do not say. Those of CUDA change with a release and hold until the
-        next entry; they do not differ between systems, only between machines.
+        Those of CUDA change with a release and hold until the next entry.
         """
         if family_of(build) == "rocm":
             names: list[str] = []

@@ -40,8 +40,7 @@ _TAG_STARTS = {"linux": ("manylinux", "linux_"), "darwin": ("macosx_",), "win32"
 def platform_of(platform_tag: str) -> str:
     """Return the platform that a wheel's platform tag is for (`win_amd64`: `windows-x86_64`).
 
-    A compressed set (`manylinux_2_17_x86_64.manylinux2014_x86_64`) counts as its last tag. Empty
-    for a platform that the template does not name, such as s390x.
+    A compressed set counts as its last tag. Empty for one that has no name here, such as s390x.
     """
     tag = platform_tag.rpartition(".")[2]
     for name, entry in PLATFORMS.items():

@@ -26,8 +26,7 @@ class Wheels:
     its companions (`0.29.*`): torchvision 0.29 has the stable ABI, and goes with torch 2.14 to 2.16
     (release notes of 2.14). An empty version stands for whichever belongs to a new major.
 
-    Wheels that nobody has seen, but that very likely exist, count among the others, and
-    `is_likely` tells them apart. An expected release has only likely wheels.
+    Wheels that very likely exist count among those that were seen; `is_likely` tells them apart.
     """
 
     def __init__(self, data: Mapping[str, Any]) -> None:
@@ -109,7 +108,7 @@ class Wheels:
         return self.indexes(TORCH, release)
 
     def may_have(self, release: str, backend: str) -> bool:
-        """Tell whether an expected release may have a build that the newest known one has not.
+        """Tell whether an expected release may have a build that the newest known one lacks.
 
         Such a build is newer than all of its family, or the newest known has none of the family.
         """
@@ -126,7 +125,8 @@ class Wheels:
 
     def last_release(self, backend: str) -> str:
         """Return the newest release that has a backend, empty where none has it."""
-        return ["", *(name for name in self.releases if backend in self.backends(name))][-1]
+        having = (name for name in reversed(self.releases) if backend in self.backends(name))
+        return next(having, "")
 
     def wheels(self, package: str, version: str, index: str) -> Tags:
         """Return platform tag -> CPython tags of the wheels on an index, empty for none."""

@@ -37,7 +37,6 @@ class Invocation(NamedTuple):
     config_defaults: Mapping[str, Any]
     """The `default_context` of the user's configuration file, which all templates share."""
     prompts: bool
-    """Whether a person is asked."""
     recorded: Mapping[str, Any] = MappingProxyType({})
     """The answers of a project that is updated, with those that were given to change them."""
     template_root: str = ""
@@ -105,10 +104,7 @@ def asked_key() -> str:
 
 
 def find_invocation() -> Invocation:
-    """Return what is known of the command that is running; nothing is certain to be found.
-
-    Variables are read under the names that they have in cookiecutter 2.7 and cruft 2.16.
-    """
+    """Return what is known of the command, by the names of cookiecutter 2.7 and cruft 2.16."""
     running: dict[str, Mapping[str, Any]] = {}
     cruft_command = ""
     for frame, _ in walk_stack(currentframe()):

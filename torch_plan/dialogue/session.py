@@ -22,8 +22,7 @@ from torch_plan.dialogue.commands import Commands, unknown_keys
 from torch_plan.dialogue.invocation import Invocation, find_invocation
 from torch_plan.dialogue.messages import say, say_once
 from torch_plan.machine.system import host_platform, host_system
-from torch_plan.project.plan import Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution import defaults
 from torch_plan.resolution.check import find_problems, settled
 from torch_plan.text import listed, shell_line
@@ -33,10 +32,7 @@ OLDEST_COOKIECUTTER = "2.7.0"
 
 
 class Session:
-    """What cookiecutter's templates call, in one of its Jinja environments.
-
-    There are two in each run: one renders the questions, the other the files of the project.
-    """
+    """What templates call in a Jinja environment: one renders questions, another the files."""
 
     def __init__(self, facts: Facts, invocation: Invocation | None = None) -> None:
         self.facts = facts
@@ -143,10 +139,7 @@ class Session:
         return ""
 
     def check(self, context: MutableMapping[str, Any]) -> str:
-        """Refuse answers that cannot be served.
-
-        This is the last answer that cookiecutter renders before it writes anything.
-        """
+        """Refuse answers that cannot be served, before cookiecutter writes anything."""
         understood = defaults.understand(texts_of(context), self.facts)
         for note in understood.notes:
             say_once(note)
@@ -170,14 +163,11 @@ class Session:
         return defaults.understand(texts_of(context), self.facts).answers
 
     def plan_of(self, context: Mapping[str, Any]) -> Plan:
-        """Return the plan for cookiecutter's answers, which `check` has accepted.
-
-        A replay renders no check, so answers that are refused end in the same message here.
-        """
+        """Return the plan for cookiecutter's answers."""
         answers = self.answers_of(context)
         try:
             return make_plan(answers, self.facts)
-        except Refused:
+        except Refused:  # a replay renders no `check`
             self.refuse(answers)
 
     def default_of(self, context: Mapping[str, Any], key: str) -> str:
@@ -223,10 +213,8 @@ class Session:
 
 
 def texts_of(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return cookiecutter's answers as text, without space around them, none of its own variables.
-
-    A replay of an older project may lack some that nobody is asked for; it gets their defaults.
-    """
+    """Return cookiecutter's answers as text without space around it, and no private variables."""
+    # A replay of an older project may lack some that nobody is asked for.
     answers = {**unasked(), **context}
     texts = {key: as_text(answers[key]) for key in fixed_defaults() if key in answers}
     return {key: text if key in FREE_TEXT else text.strip() for key, text in texts.items()}

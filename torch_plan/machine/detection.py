@@ -55,10 +55,7 @@ def _gpu_here(*_environment: str) -> Gpu:
 
 
 def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
-    """Return the newest build of the GPU's family that works on it, or `cpu` and why.
-
-    Without a release it is one of the two years before the newest known one.
-    """
+    """Return the newest build of the GPU's family that works on it, or `cpu`, and why."""
     if platform.startswith("macos"):
         sentence = "This is macOS: the default build is cpu, which uses the GPU by Metal (mps)."
         return Detected(release, CPU, sentence)
@@ -69,7 +66,7 @@ def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
     names = facts.hardware.cards(platform)
     known = "; ".join(names[card] for card in gpu.cards if card in names)
     finding = f"Found {gpu.description}{f' ({known})' if known else ''}"
-    finder = _Finder(facts.published, gpu, platform)
+    finder = _Finder(facts, gpu, platform)
     chosen = finder.best(releases)
     if chosen:
         why = f"{finder.why(chosen)}{finder.why_not(releases, chosen.cards, chosen)}"
@@ -89,20 +86,17 @@ def _recent(facts: Facts) -> list[str]:
 
 
 class _Finder:
-    """Finds the build for a GPU, and says why it is this one.
+    """Finds the build for a GPU, and says why it is this one."""
 
-    Builds that nobody has seen do not count: a default has to hold.
-    """
-
-    def __init__(self, published: Facts, gpu: Gpu, platform: str) -> None:
-        self.facts, self.gpu, self.platform = published, gpu, platform
+    def __init__(self, facts: Facts, gpu: Gpu, platform: str) -> None:
+        # Builds that nobody has seen do not count: a default has to hold.
+        self.facts, self.gpu, self.platform = facts.published, gpu, platform
         self.family = FAMILIES[gpu.family]
 
     def best(self, releases: Sequence[str]) -> Candidate | None:
         """Choose for all cards at once; where no build runs on all, for the newest card served.
 
-        A build of which it is not known whether it runs, or that is reported to hurt, comes after
-        all that are known to run.
+        A build that is in doubt comes after all others.
         """
         groups = [self.gpu.cards, *((card,) for card in reversed(self.gpu.cards))]
         rows = (row for cards in groups for row in self.candidates(releases, cards))

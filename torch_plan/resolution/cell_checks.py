@@ -100,21 +100,21 @@ class _Checks:
 
     def torch(self, cell: Cell) -> Iterator[Problem]:
         """Refuse a cell whose wheel of torch does not exist, or does not work."""
-        is_lacking, broken = TORCH in cell.lacking, ""
-        if not is_lacking and not cell.url:
-            broken = self.facts.hardware.why_broken(cell.release, cell.backend, cell.platform)
-        if is_lacking or broken:
-            reason, ways = (
-                f"{cell.lacking.get(TORCH)} {cell.platform}.",
-                self.ways.other_cells(cell),
-            )
-            if broken:
-                reason = f"PyTorch publishes this build, but it does not work: {broken}."
-                on_cpu = self.ways.with_override([cell], CPU)
-                ways = [*self.ways.other_backends(cell.variant), on_cpu, ways[-1]]
-            key = ("platforms", cell.platform, self.position(cell.variant))
-            heading = self.heading(cell.variant, cell.backend, [cell.platform], cell.release)
-            yield Problem(key, heading, reason, tuple(ways))
+        broken = self.facts.hardware.why_broken(cell.release, cell.backend, cell.platform)
+        if TORCH in cell.lacking:
+            reason, ways = f"{cell.lacking[TORCH]} {cell.platform}.", self.ways.other_cells(cell)
+        elif broken and not cell.url:
+            reason = f"PyTorch publishes this build, but it does not work: {broken}."
+            ways = [
+                *self.ways.other_backends(cell.variant),
+                self.ways.with_override([cell], CPU),
+                self.ways.without_platforms({cell.platform}),
+            ]
+        else:
+            return
+        key = ("platforms", cell.platform, self.position(cell.variant))
+        heading = self.heading(cell.variant, cell.backend, [cell.platform], cell.release)
+        yield Problem(key, heading, reason, tuple(ways))
 
     def companion(self, name: str, cells: Sequence[Cell]) -> Problem:
         """Refuse a companion in cells of one variant, which lack it."""
@@ -145,7 +145,7 @@ class _Checks:
     def numpy_guard(self) -> Iterator[Problem]:
         """Refuse `numpy<2` where NumPy 1 has no wheels."""
         answers, guarded = self.answers, self.cells.guarded
-        pythons, platforms = self.facts.numpy(1)
+        _, _, platforms, pythons = self.facts.numpy(1)
         if {*guarded} <= {*platforms} and (answers.python in pythons or not guarded):
             return
         ways: list[Way] = [
@@ -167,7 +167,9 @@ class _Checks:
 
         uv has one list of constraints for the whole project, whatever extra or group is chosen.
         """
-        for platform in self.answers.platforms if self.answers.torch_pin == MINIMUM else ():
+        if self.answers.torch_pin != MINIMUM:
+            return
+        for platform in self.answers.platforms:
             cells = (cell for cell in self.cells.all if cell.platform == platform)
             releases = list(dict.fromkeys(cell.release for cell in cells))
             if len(releases) > 1:
@@ -198,8 +200,9 @@ class _Checks:
         return str(self.answers.variants.index(variant))
 
     def asked_release(self, release: str) -> str:
-        """Return the answer that asks for a release; a word of a list asks for a torch."""
-        return f"{'torch_version=' if release == self.answers.release else 'torch '}{release}"
+        """Return what asks for a release: an answer, or a word of a list for a torch."""
+        answer = "torch_version=" if release == self.answers.release else "torch "
+        return f"{answer}{release}"
 
     def heading(
         self, variant: Variant, backend: str, platforms: Sequence[str], release: str = ""

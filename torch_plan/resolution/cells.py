@@ -141,10 +141,6 @@ class Cells:
                     packages[name] = package
         return packages
 
-    def missing(self, name: str) -> list[Cell]:
-        """Return the cells without a companion that was chosen."""
-        return [cell for cell in self.all if name in cell.lacking]
-
     def version(self, package: str, release: str) -> str:
         """Return the version of torch or a companion that goes with a release.
 
@@ -238,10 +234,7 @@ class Cells:
 
     @cached_property
     def pythons(self) -> tuple[str, ...]:
-        """The Pythons from the chosen one on that have every wheel on every platform.
-
-        They end before the first one that lacks a wheel: `requires-python` has no gaps.
-        """
+        """The Pythons from the chosen one to before the first that lacks a wheel: without gaps."""
         packages = [package for cell in self.all for package in cell.packages]
         wheels = [package.wheels for package in packages if package.pythons is None]
         if self.guarded:

@@ -46,8 +46,8 @@ def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
         lacking = [problem for problem in problems if problem.key[0] == "companions"]
         if lacking and _are_default_platforms(answers, facts):
             # What no platform has is refused all the same.
-            had = {name for name in read.companions if len(cells.missing(name)) < len(cells.all)}
-            told = [problem for problem in lacking if problem.key[1] in had]
+            all_lack = set.intersection(*(set(cell.lacking) for cell in cells.all))
+            told = [problem for problem in lacking if problem.key[1] not in all_lack]
             problems = [problem for problem in problems if problem not in told]
             optional = read.optional.union(problem.key[1] for problem in told)
             cells = Cells(read._replace(optional=optional), facts)
@@ -85,7 +85,7 @@ def default_platforms(
 ) -> tuple[str, ...]:
     """Return those of some platforms that torch has wheels for, in each build; all if none has.
 
-    No companion moves a platform. Answers that are asked for after `platforms` do not count.
+    No companion moves a platform.
     """
     torch = ProperAnswers({**with_platforms(answers, among), "companions": NO_COMPANIONS})
     cells = read_cells(torch, facts)

@@ -14,10 +14,7 @@ def refusal_text(
     find_problems: FindProblems,
     command: Callable[[Mapping[str, str]], str],
 ) -> str:
-    """Say why answers are refused, what works instead, and a command that does it.
-
-    `command` writes the command line for answers. Every change that the text names was tried.
-    """
+    """Say why answers are refused, what works instead, and the command that does it."""
     search = Search(given, find_problems)
     way_out = search.way_out_or_less()
     answers = way_out.answers if way_out else given

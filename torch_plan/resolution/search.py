@@ -10,17 +10,11 @@ from torch_plan.answers.problems import FindProblems, Key, Problem, Way, with_ch
 OFFERED = 3
 """How many ways out one problem names."""
 _TRIALS = 120
-"""How many sets of answers are tried at most. One takes some milliseconds, and a person waits.
-
-What the next trial would have found is missed then: the message ends without a command.
-"""
+"""How many sets of answers are tried at most. One takes some milliseconds, and a person waits."""
 
 
 class WayOut(NamedTuple):
-    """Answers that are accepted, and the problems that were met on the way to them.
-
-    One problem may hide another: what a word leads to shows only when it is spelt right.
-    """
+    """Answers that are accepted, and the problems met on the way: one may hide another."""
 
     answers: dict[str, str]
     met: tuple[Problem, ...]
@@ -92,10 +86,7 @@ class Search:
                 yield with_changes(given, way), left
 
     def _tried(self, given: Mapping[str, str], way: Way) -> Sequence[Problem] | None:
-        """Return what is wrong with the answers that a way leads to.
-
-        None if that is not tried: the number of trials is bounded, since a person waits.
-        """
+        """Return what is wrong with the answers that a way leads to, None if there is no time."""
         changed = with_changes(given, way)
         is_known = len(self.tried) < _TRIALS or frozenset(changed.items()) in self.tried
         return self.problems_of(changed) if is_known else None

@@ -13,10 +13,7 @@ from torch_plan.resolution.cells import Cell, Cells
 
 
 class Ways:
-    """Finds changes that may help, the nearest first. They change the answers word by word.
-
-    A change that is impossible is returned as an empty one.
-    """
+    """Finds changes of words that may help, the nearest first; one that cannot be is empty."""
 
     def __init__(self, cells: Cells, raw: Mapping[str, str]) -> None:
         self.cells, self.raw = cells, raw
