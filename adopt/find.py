@@ -117,11 +117,6 @@ class View:
         lines = [line for line in self.project.required(place.option) if line.name == name]
         return [line for line in lines if holds(line.requirement.marker, *place[1:])]
 
-    def build_of(self, source: Source) -> str:
-        """Return the build of the index of a source; empty for one not PyTorch's."""
-        index = self.project.index_named(source.entry.get("index", ""))
-        return build_of_url(index.url, self.facts) if index else ""
-
     def victims(self, places: Iterable[Place]) -> str:
         """Return whom places are: platforms, and options and Pythons where they are not all."""
         options = {f"`{place.option}`": None for place in places}
@@ -312,19 +307,20 @@ def _passed_over(view: View, seen: Seen) -> Iterator[Fault]:
     """A source for GPUs leaves out a cell that could have its build, and has that for the CPU."""
     place, torch = seen.place, seen.torch
     for source in view.project.sources_of(TORCH, place.option) if seen.build == CPU else ():
-        build, marker = view.build_of(source), source.entry.get("marker", "")
+        index = view.project.index_named(source.entry.get("index", ""))
+        build = build_of_url(index.url, view.facts) if index else ""
         if build == CPU or not view.facts.pythons(TORCH, torch.public, build, place.platform):
             continue
-        index, mend = source.entry["index"], partial(_widen, view, source)
+        name, mend = source.entry["index"], partial(_widen, view, source)
         would_hold = holds(source.marker, *place[1:], platform_machine="x86_64")
         if place.platform == "windows-x86_64" and would_hold > holds(source.marker, *place[1:]):
             why = "Windows says AMD64, and the source x86_64"
-            text = f"The CPU build of torch is installed on {HERE}, and not that of {index}: {why}."
+            text = f"The CPU build of torch is installed on {HERE}, and not that of {name}: {why}."
             way = "Let it hold for `platform_machine == 'AMD64'` too, and that of the CPU not."
             yield BROKEN, text, way, mend
         # Who names machines, or PyPI's build in words, has thought of the others.
-        elif is_pypi(torch) and marker and "machine" not in marker:
-            why = f"{index} has one for GPUs there, and its marker leaves it out"
+        elif is_pypi(torch) and "machine" not in source.entry.get("marker", "machine"):
+            why = f"{name} has one for GPUs there, and its marker leaves it out"
             yield ADVICE, f"PyPI's CPU build of torch is installed on {HERE}; {why}.", "", mend
 
 

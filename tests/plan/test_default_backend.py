@@ -183,7 +183,7 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ),
         ("2.9.1", nvidia("535.54", 89), "linux-x86_64", "cu128", "not cu130: driver 580 needed"),
         ("2.7.0", nvidia("580.65.06", 120), "linux-x86_64", "cu128", "newest CUDA build that runs"),
-        ("2.7.0", nvidia("535.54", 90), "linux-x86_64", "cu128", "build that runs here"),
+        ("2.7.0", nvidia("535.54", 90), "linux-x86_64", "cu128", "build that runs with it"),
         ("2.7.0", nvidia("535.54", 70), "linux-x86_64", "cu126", "capability 7.0"),
         ("2.6.0", nvidia("580.65.06", 90), "linux-x86_64", "cu124", "wheels for linux-x86_64 are"),
         ("2.6.0", nvidia("580.65.06", 90), "windows-x86_64", "cu124", "not cu126: its wheels for"),
@@ -196,14 +196,14 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ),
         ("2.9.1", nvidia("470.82"), "linux-x86_64", CPU, "is cu118 of torch 2.7.1."),
         ("2.9.1", nvidia("390.10", 61), "linux-x86_64", CPU, "driver 525.60.13 needed)"),
-        ("2.9.1", nvidia("528.02", 89), "linux-x86_64", "cu128", "build that runs here"),
+        ("2.9.1", nvidia("528.02", 89), "linux-x86_64", "cu128", "build that runs with it"),
         ("2.9.1", nvidia("528.02", 89), "windows-x86_64", CPU, "driver 528.33 needed"),
         ("2.15.0", nvidia("580.65.06", 61), "linux-x86_64", CPU, "is cu126 of torch 2.14.1."),
         ("2.8.0", nvidia("535.54", 90), "linux-aarch64", "cu129", "is not known"),
-        ("2.9.1", nvidia("580.65.06", 121), "linux-aarch64", "cu130", "build that runs here"),
-        ("2.10.0", nvidia("550.144"), "linux-x86_64", "cu129", "runs here (not cu130: driver"),
-        ("2.11.0", nvidia("580.65.06", 75, 90), "linux-x86_64", "cu130", "build that runs here"),
-        ("2.11.0", nvidia("580.65.06", 61, 90), "linux-x86_64", "cu126", "build that runs here"),
+        ("2.9.1", nvidia("580.65.06", 121), "linux-aarch64", "cu130", "build that runs with it"),
+        ("2.10.0", nvidia("550.144"), "linux-x86_64", "cu129", "runs with it (not cu130: driver"),
+        ("2.11.0", nvidia("580.65.06", 75, 90), "linux-x86_64", "cu130", "build that runs with it"),
+        ("2.11.0", nvidia("580.65.06", 61, 90), "linux-x86_64", "cu126", "build that runs with it"),
         (
             "2.11.0",
             nvidia("580.65.06", 61, 120),
@@ -218,7 +218,7 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
         ("2.14.1", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "newest ROCm build"),
         ("2.14.0", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "not rocm7.14: it is reported"),
         ("2.15.0", Gpu("rocm", "AMD"), "linux-x86_64", CPU, "2.15.0 has no published ROCm build"),
-        ("2.13.0", amd("gfx1100"), "linux-x86_64", "rocm7.2", "newest ROCm build that runs here."),
+        ("2.13.0", amd("gfx1100"), "linux-x86_64", "rocm7.2", "ROCm build that runs with it."),
         ("2.13.0", amd("gfx803"), "linux-x86_64", CPU, "not compiled for gfx803)."),
         ("2.5.1", amd("gfx1201"), "linux-x86_64", CPU, "is rocm7.2 of torch 2.14.1."),
         ("2.13.0", amd("gfx1036", "gfx1100"), "linux-x86_64", "rocm7.2", "on gfx1100, and none"),
@@ -320,7 +320,7 @@ def test_the_default_is_the_newest_that_driver_and_card_can_run(
         (Gpu("xpu", "Intel"), "linux-x86_64", "2.13.0 xpu", "; not xpu of torch 2.14.1: it is"),
         (Gpu("xpu", "Intel"), "windows-x86_64", "2.13.0 xpu", "no published XPU build for windows"),
         (Gpu("xpu", "Intel"), "linux-aarch64", " cpu", "published XPU build for linux-aarch64)."),
-        (nvidia("580.65", 61, 90), "linux-x86_64", "2.14.1 cu126", "CUDA build that runs here ("),
+        (nvidia("580.65", 61, 90), "linux-x86_64", "2.14.1 cu126", "build that runs with it ("),
         (nvidia("580.65", 61, 120), "linux-x86_64", "2.15.0 cu132", ", and none runs on all."),
         (nvidia("470.82", 37), "linux-x86_64", " cpu", "newest that does is cu117 of torch 2.0.1"),
         (Gpu("", "nothing"), "linux-x86_64", " cpu", "Found nothing, so"),
@@ -337,18 +337,18 @@ def test_the_sentence_says_what_was_found_what_was_chosen_and_why() -> None:
     host = fake_host({SYS: "535.54.03"}, {smi(): "535.54.03, 8.9\n"})
     assert detect("2.7.0", FACTS, find_gpu(host), "linux-x86_64").sentence == (
         "Found NVIDIA driver 535.54.03, compute capability 8.9 (RTX 40, L4, L40): "
-        "cu128 of torch 2.7.0 is the newest CUDA build that runs here."
+        "cu128 of torch 2.7.0 is the newest CUDA build that runs with it."
     )
     pascal = fake_host({}, {smi(): "580.65.06, 6.1\n"})
     assert detect("2.15.0", FACTS, find_gpu(pascal), "linux-x86_64").sentence == (
         "Found NVIDIA driver 580.65.06, compute capability 6.1 (GTX 10, P40): the default build is "
-        "cpu, since no CUDA build of torch 2.15.0 runs here (not cu130 and cu132: not compiled for "
-        "compute capability 6.1); the newest that does is cu126 of torch 2.14.1."
+        "cpu, since no CUDA build of torch 2.15.0 runs with it (not cu130 and cu132: not compiled "
+        "for compute capability 6.1); the newest that does is cu126 of torch 2.14.1."
     )
     assert detect("", FACTS, find_gpu(pascal), "linux-x86_64").sentence == (
         "Found NVIDIA driver 580.65.06, compute capability 6.1 (GTX 10, P40): cu126 of torch "
-        "2.14.1 is the newest CUDA build that runs here (not cu130 and cu132 of torch 2.15.0: not "
-        "compiled for compute capability 6.1)."
+        "2.14.1 is the newest CUDA build that runs with it (not cu130 and cu132 of torch 2.15.0: "
+        "not compiled for compute capability 6.1)."
     )
     plain = fake_host()
     assert detect("2.15.0", FACTS, find_gpu(plain), "linux-x86_64").sentence == (

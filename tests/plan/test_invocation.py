@@ -91,11 +91,7 @@ def test_an_update_refuses_no_answer_that_is_gone() -> None:
 
 
 def test_nothing_is_known_of_a_plain_call() -> None:
-    assert find_invocation() == Invocation(
-        *("", {}, {}),
-        prompts=False,
-        missing=("extra_context", "config_dict", "no_input"),
-    )
+    assert find_invocation() == Invocation("", {}, {}, prompts=False)
 
 
 @pytest.mark.parametrize(("value", "text"), [(True, "yes"), (False, "no"), ("cpu", "cpu")])

@@ -23,9 +23,6 @@ _OPTIONS = (
 )
 """Parameters of the running function, each given by an option of its name, here and in cruft."""
 
-_READ = ("extra_context", "config_dict", "no_input")
-"""The variables without which it is not known what a person typed."""
-
 
 class Invocation(NamedTuple):
     """What is known of the command, or of the call, that is running."""
@@ -41,8 +38,6 @@ class Invocation(NamedTuple):
     """The answers of a project that is updated, with those that were given to change them."""
     template_root: str = ""
     """The folder that the template was found in, empty where nothing tells."""
-    missing: tuple[str, ...] = ()
-    """The variables of cookiecutter or cruft that were not found under their names."""
 
     @property
     def given(self) -> dict[str, str]:
@@ -117,7 +112,6 @@ def find_invocation() -> Invocation:
     context = running.get("generate_cookiecutter_context", {})  # cruft's
     prompting = running.get("prompt_for_config", {})
     config = command.get("config_dict") or context.get("config_dict") or {}
-    found = {*command, *context, *prompting}
     return Invocation(
         cruft_command,
         parameters=command,
@@ -127,5 +121,4 @@ def find_invocation() -> Invocation:
         template_root=str(
             context.get("cookiecutter_template_dir") or command.get("repo_dir") or ""
         ),
-        missing=tuple(name for name in _READ if name not in found),
     )

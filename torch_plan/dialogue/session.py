@@ -25,7 +25,7 @@ from torch_plan.machine.system import host_platform, host_system
 from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution import defaults
 from torch_plan.resolution.check import find_problems, settled
-from torch_plan.text import listed, shell_line
+from torch_plan.text import shell_line
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
@@ -88,11 +88,10 @@ class Session:
                 f"cookiecutter {installed} is too old. This template needs {OLDEST_COOKIECUTTER} "
                 "or newer; `uvx cookiecutter@latest` runs the newest."
             )
-        if self.invocation.missing and not self.invocation.is_update:
+        if "extra_context" not in self.invocation.parameters and not self.invocation.is_update:
             say(
-                f"This template cannot find {listed(self.invocation.missing)} in cookiecutter "
-                f"{installed}, and so takes answers with misspelt names without a word. Check the "
-                "names of your answers."
+                f"This template cannot read the command line of cookiecutter {installed}, and so "
+                "takes answers with misspelt names without a word. Check the names of your answers."
             )
 
     def ask_again(self, context: MutableMapping[str, Any], key: str) -> str:
@@ -130,8 +129,7 @@ class Session:
                 break
             say(again.text)
             context[key] = read_user_variable(key, again.default, prompts, prefix)
-        typed = {name: value for name, value in texts_of(context).items() if name in context}
-        understood = defaults.understand(settled(key, typed), self.facts)
+        understood = defaults.understand(settled(key, texts_of(context)), self.facts)
         if key == "torch_version":
             context["torch_backend"] = understood.answers["torch_backend"]
         for note in understood.notes:

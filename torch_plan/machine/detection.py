@@ -72,7 +72,7 @@ def detect(release: str, facts: Facts, gpu: Gpu, platform: str) -> Detected:
         why = f"{finder.why(chosen)}{finder.why_not(releases, chosen.cards, chosen)}"
         return Detected(chosen.release, chosen.build, f"{finding}: {why}.")
     of = f"torch {release}" if release else "the last two years"
-    why = f"no {finder.family} build of {of} runs here{finder.why_not(releases, gpu.cards)}"
+    why = f"no {finder.family} build of {of} runs with it{finder.why_not(releases, gpu.cards)}"
     if older := finder.best(facts.releases[::-1]):
         why += f"; the newest that does is {older.build} of torch {older.release}"
     return Detected(release, CPU, f"{finding}: the default build is cpu, since {why}.")
@@ -136,7 +136,7 @@ class _Finder:
         text = f"{chosen.build} of torch {chosen.release} is the newest {self.family} build that"
         text += " may run " if chosen.doubt else " runs "
         is_for_all = chosen.cards == self.gpu.cards
-        text += "here" if is_for_all else f"on {cards_text(chosen.cards)}, and none runs on all"
+        text += "with it" if is_for_all else f"on {cards_text(chosen.cards)}, and none runs on all"
         if chosen.doubt:
             text += f", although {chosen.doubt}"
         if self.gpu.family == "cu" and not self.gpu.driver:

@@ -155,10 +155,10 @@ class Cells:
         if (package, release) not in self._versions:
             # The newest may lack wheels that an older one has, of a build or for an old Python, and
             # one cell without wheels refuses the whole project.
-            cells = [cell[1:] for cell in self._wanted if cell[2].release == release]
+            builds = [build for build in self._wanted if build[2].release == release]
 
             def wheels(version: str) -> tuple[int, int]:
-                packages = [self._package(package, version, *cell) for cell in cells]
+                packages = [self._package(package, version, *build[1:]) for build in builds]
                 having = [item for item in packages if self.answers.python in item.wheels]
                 return sum(not item.is_stand_in for item in having), len(having)
 

@@ -74,12 +74,6 @@ def find_problems(answers: ProperAnswers, facts: Facts) -> list[Problem]:
     return [*examine(answers, facts).problems]
 
 
-def read_cells(answers: ProperAnswers, facts: Facts) -> Cells | None:
-    """Return the cells of answers, None if one that decides them is wrong; nothing is checked."""
-    read, problems = read_answers(answers, facts)
-    return None if _decides_cells(problems) else Cells(read, facts)
-
-
 def default_platforms(
     answers: ProperAnswers, facts: Facts, among: Iterable[str] = DEFAULT_PLATFORMS
 ) -> tuple[str, ...]:
@@ -88,8 +82,9 @@ def default_platforms(
     No companion moves a platform.
     """
     torch = ProperAnswers({**with_platforms(answers, among), "companions": NO_COMPANIONS})
-    cells = read_cells(torch, facts)
-    lacking = {cell.platform for cell in cells.all if cell.lacking} if cells else ()
+    read, problems = read_answers(torch, facts)
+    cells = () if _decides_cells(problems) else Cells(read, facts).all
+    lacking = {cell.platform for cell in cells if cell.lacking}
     return tuple(platform for platform in among if platform not in lacking) or tuple(among)
 
 
