@@ -1,8 +1,8 @@
 """Measure what uv installs of PyTorch in a project, and mend as little of it as it needs.
 
-`parse` takes the files apart, `measure` asks uv what each platform gets, `find` compares the two,
-`edit` and `answers` say what is to be written instead, `document` writes it into the text, `files`
-reads and replaces files, `report` lays out what people read, `__main__` is the command.
+`document` is a TOML file, `parse` takes it apart, `measure` asks uv what each platform gets, `find`
+compares the two, `edit` and `answers` say what is to be written instead, `report` lays out what
+people read, `__main__` is the command.
 """
 
 

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import tomlrt
+
 from adopt.document import rewrite
-from adopt.files import BOM, parsed
-from adopt.parse import (
-    BASE,
-    CONSTRAINTS,
-    SOURCES,
-    UV,
-    Keys,
-    Line,
-    Project,
-    Source,
-    value_at,
-)
+from adopt.parse import BASE, CONSTRAINTS, INDEXES, SOURCES, Keys, Line, Project, Source
 from torch_plan.project.markers import split
 
 
@@ -40,37 +31,58 @@ class Edit(NamedTuple):
 
 def apply(texts: Mapping[Path, str], edits: Iterable[Edit]) -> dict[Path, str]:
     """Return texts with edits; one whose old item is not there any more is left out."""
-    wanted = {path: parsed(path, text) for path, text in texts.items()}
+    new = dict(texts)
     for edit in edits:
-        put(wanted[edit.path], edit.keys, edit)
-    return {
-        path: text
-        if wanted[path] == parsed(path, text)
-        else BOM * text.startswith(BOM) + rewrite(text.removeprefix(BOM), wanted[path])
-        for path, text in texts.items()
-    }
+        new[edit.path] = rewrite(new[edit.path], partial(carry_out, edit.keys, edit))
+    return new
 
 
-def put(table: dict[str, Any], keys: Sequence[str], edit: Edit) -> None:
+def carry_out(keys: Sequence[str], edit: Edit, table: Any) -> None:
     """Carry out an edit at the end of keys; settings that say nothing any more go."""
     key, *rest = keys
     if rest:
-        put(table.setdefault(key, {}), rest, edit)
+        carry_out(rest, edit, table.setdefault(key, tomlrt.Table.section()))
+    elif edit.whole:
+        put(table, key, edit.new)
+    elif edit.keys[:-1] == SOURCES and not isinstance(table.get(key), list):
+        put(table, key, one_source(table.get(key), edit))
     else:
-        table[key] = deepcopy(edit.new) if edit.whole else exchanged(table.get(key), edit)
+        empty = tomlrt.AoT() if edit.keys == INDEXES else tomlrt.Array()
+        exchange(table.setdefault(key, empty), edit)
     # A list of dependencies may be empty; an extra or a group that lost its last one is none.
-    if table[key] is None or table[key] == {} or (table[key] == [] and edit.keys != BASE):
+    if key in table and (table[key] == {} or (table[key] == [] and edit.keys != BASE)):
         del table[key]
 
 
-def exchanged(value: Any, edit: Edit) -> Any:
-    """Return a list, or the one source in the place of a list, with an item exchanged."""
-    is_one = edit.keys[:-1] == SOURCES and not isinstance(value, list)
-    items = list(value) if isinstance(value, list) else [value] * (value is not None)
-    at = items.index(edit.old) if edit.old in items else len(items)
-    if edit.old in items or (edit.old is None and edit.new not in items):
-        items[at : at + 1] = [deepcopy(edit.new)] * (edit.new is not None)
-    return items[0] if is_one and len(items) == 1 else items
+def one_source(value: Any, edit: Edit) -> Any:
+    """Return what takes the place of the one source of a package, or of none."""
+    if value in (edit.old, edit.new):
+        return edit.new
+    return value if edit.old else [value, edit.new]
+
+
+def exchange(items: Any, edit: Edit) -> None:
+    """Exchange an item of a list."""
+    if edit.old is None and edit.new not in items:
+        items.append(edit.new)
+    elif edit.old in items and edit.new is None:
+        items.remove(edit.old)
+    elif edit.old in items:
+        put(items, items.index(edit.old), edit.new)
+
+
+def put(place: Any, key: Any, new: Any) -> None:
+    """Put a value into a table or a list, None for nothing; what is there already stays."""
+    old = place.get(key) if isinstance(place, dict) else place[key]
+    if new is None:
+        place.pop(key, None)
+    elif isinstance(old, dict) and isinstance(new, dict):
+        for name in {**old, **new}:
+            put(old, name, new.get(name))
+    elif old != new:
+        place[key] = new
+        if isinstance(new, list):
+            place[key].set_multiline(multiline=len(new) > 1)
 
 
 def without(platforms: Collection[str], among: Sequence[str]) -> str:
@@ -116,16 +128,3 @@ def add_sources(project: Project, package: str, entries: Iterable[Mapping[str, A
 def constrain(project: Project, text: str) -> Edit:
     """Add a constraint, which requires nothing by itself."""
     return Edit(project.root.path, CONSTRAINTS, None, text)
-
-
-def exclude_each_other(project: Project, names: Iterable[tuple[str, str]], old: Any = None) -> Edit:
-    """Let extras and groups exclude each other."""
-    is_member = project.root.path != project.manifest.path
-    name = value_at(project.manifest.data, ("project", "name"))
-    package = {"package": name} if is_member else {}
-    return Edit(
-        project.root.path,
-        (*UV, "conflicts"),
-        old,
-        [{**package, kind: option} for kind, option in names],
-    )

@@ -9,12 +9,12 @@ import subprocess
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import Package, Pylock, PylockValidationError
@@ -22,8 +22,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from adopt.edit import Edit, apply
-from adopt.parse import INDEXES, UV, Manifest, Option, Project, build_of_url, holds
+from adopt.parse import Option, Project, holds
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
@@ -42,14 +41,6 @@ LARGEST = 1_000_000
 _SET_ASIDE = ("FROZEN", "LOCKED", "NO_SOURCES", "PROJECT", "WORKING_DIR", "PROJECT_ENVIRONMENT")
 """Variables of uv's that would make it lock something else, or nothing, or elsewhere."""
 
-_VERSIONS = (
-    "SETUPTOOLS_SCM_PRETEND_VERSION",
-    "PDM_BUILD_SCM_VERSION",
-    "UV_DYNAMIC_VERSIONING_BYPASS",
-    "POETRY_DYNAMIC_VERSIONING_BYPASS",
-)
-"""Variables that give a version to a copy which has no history."""
-
 _WITHOUT_GIT = re.compile(
     r".*\.(toml|cfg|py|pyi|md|rst|txt|in|lock|whl|c|cc|cpp|cu|h|pyx)|LICEN[CS]E.*|\.python-version"
 )
@@ -57,20 +48,8 @@ _WITHOUT_GIT = re.compile(
 
 _SKIPPED = re.compile(r"\..+|node_modules|__pycache__|build|dist|venv|wandb|.*\.egg-info")
 
-_NO_CHOICE: Any = {
-    "extras": frozenset(),
-    "dependency_groups": frozenset(),
-    "platform_release": "",
-    "platform_version": "",
-}
-"""What an export does not ask: it was made for one choice."""
-
 NO_DATE = "is missing an upload date"
 """What uv says of a wheel that a cooldown refuses, since its index gives no dates."""
-
-_DATE_WARNINGS = re.compile(rf"(?m)((^warning: .*{NO_DATE}.*\n)(?:^warning: .*{NO_DATE}.*\n)*)")
-
-_REFUSED = "403 Forbidden"
 
 
 class Got(NamedTuple):
@@ -128,39 +107,33 @@ class UvFailed(Exception):
     """uv ended with an error; the text is what it said."""
 
 
-class Uv(NamedTuple):
-    """uv in a copy of a project, until a point in time."""
-
-    copy: Path
-    deadline: float
-
-    def run(self, *words: str) -> str:
-        """Run uv and return what it printed. Raises `UvFailed`."""
-        uv = os.environ.get("UV") or shutil.which("uv")
-        if not uv:
-            raise UvFailed("uv is neither in $UV nor on PATH.")
-        # With COLUMNS uv breaks its lines, and what it says is read.
-        aside = {"VIRTUAL_ENV", "COLUMNS", *(f"UV_{name}" for name in _SET_ASIDE)}
-        kept = {name: value for name, value in os.environ.items() if name not in aside}
-        try:
-            done = subprocess.run(
-                [uv, *words],
-                cwd=self.copy,
-                env=kept | dict.fromkeys(_VERSIONS, "0.0.0") | {"NO_COLOR": "1"},
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=max(self.deadline - time.monotonic(), 0.1),
-            )
-        except subprocess.TimeoutExpired:
-            raise UvFailed(f"uv took longer than {SECONDS} seconds in all.") from None
-        except OSError as error:
-            raise UvFailed(f"uv cannot be started: {error}") from None
-        # uv warns of each wheel of an index without dates.
-        said = _DATE_WARNINGS.sub(r"\2", done.stderr.decode("utf-8", "replace"))
-        # uv warns of a setting that it cannot read, drops it with its neighbours, and ends with 0.
-        if done.returncode or "Failed to parse" in said:
-            raise UvFailed(said.strip() or f"uv ended with {done.returncode}.")
-        return done.stdout.decode("utf-8", "replace")
+def run_uv(copy: Path, deadline: float, *words: str) -> str:
+    """Run uv in a copy of a project, and return what it printed. Raises `UvFailed`."""
+    # With COLUMNS uv breaks its lines, and what it says is read.
+    aside = {"VIRTUAL_ENV", "COLUMNS", *(f"UV_{name}" for name in _SET_ASIDE)}
+    kept = {name: value for name, value in os.environ.items() if name not in aside}
+    versions = ("SETUPTOOLS_SCM_PRETEND_VERSION", "UV_DYNAMIC_VERSIONING_BYPASS")
+    no_history = dict.fromkeys(versions, "0.0.0")
+    try:
+        done = subprocess.run(
+            [os.environ.get("UV") or shutil.which("uv") or "uv", *words],
+            cwd=copy,
+            env=kept | no_history | {"NO_COLOR": "1"},
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=max(deadline - time.monotonic(), 0.1),
+        )
+    except subprocess.TimeoutExpired:
+        raise UvFailed(f"uv took longer than {SECONDS} seconds in all.") from None
+    except OSError as error:
+        raise UvFailed(f"uv cannot be started from $UV or PATH: {error}") from None
+    # uv warns of each wheel of an index without dates; one line is enough.
+    said = done.stderr.decode("utf-8", "replace")
+    said = re.sub(rf"(?m)(^warning: .*{NO_DATE}.*\n)+", r"\1", said)
+    # uv warns of a setting that it cannot read, drops it with its neighbours, and ends with 0.
+    if done.returncode or "Failed to parse" in said:
+        raise UvFailed(said.strip() or f"uv ended with {done.returncode}.")
+    return done.stdout.decode("utf-8", "replace")
 
 
 @contextmanager
@@ -213,121 +186,77 @@ def git(folder: Path, *words: str) -> str:
 
 
 def measure(
-    projects: Sequence[Project],
-    facts: Facts,
-    copy: Path,
-    *,
-    is_changed: bool,
-    locked: bool,
-    is_eased: bool = False,
+    projects: Sequence[Project], facts: Facts, copy: Path, *, is_changed: bool, locked: bool
 ) -> Table:
     """Measure projects of one workspace, in a copy that gets their texts.
 
     `locked` reads uv.lock as it is and asks no index. A project that `is_changed` is locked anew.
-    Where a copy of PyTorch's index refuses what it lacks, it is tried again, and `is_eased`.
     """
-    uv, root = Uv(copy, time.monotonic() + SECONDS), projects[0].root.path.parent
+    uv = partial(run_uv, copy, time.monotonic() + SECONDS)
+    root = projects[0].root.path.parent
     for one in (one for project in projects for one in (project.manifest, project.root)):
         place = copy / one.path.relative_to(root)
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes((eased(one, facts) if is_eased else one.text).encode("utf-8"))
+        place.write_bytes(one.text.encode("utf-8"))
     try:
-        lock = make_lock(uv, is_changed=is_changed, locked=locked)
+        is_there = (copy / "uv.lock").exists() and not is_changed
+        lock = make_lock(uv, is_there=is_there, locked=locked)
     except UvFailed as failed:
-        table = Table({}, {"": str(failed).replace(str(copy), str(root))})
-        if is_eased or _REFUSED not in str(failed):
-            return table
-        options = {"is_changed": is_changed, "locked": locked, "is_eased": True}
-        again = measure(projects, facts, copy, **options)
-        return table if again.why_nothing else again
-    told = ", with 403 of an index taken for `not here`" if is_eased else ""
-    return read_lock(projects, facts, uv, f"{lock}{told}")
+        return Table({}, {"": str(failed).replace(str(copy), str(root))})
+    return read_lock(uv, lock, projects, facts)
 
 
-def eased(manifest: Manifest, facts: Facts) -> str:
-    """Return a text in which a copy of PyTorch's index may answer 403 for what it lacks.
-
-    uv takes it so from PyTorch's own, which is a bucket that does not say what it has.
-    """
-    edits = []
-    for old in manifest.uv.get("index", []):
-        if build_of_url(old["url"], facts):
-            new = {"ignore-error-codes": [403], **old}
-            edits.append(Edit(manifest.path, INDEXES, old, new))
-    for url in manifest.uv.get("extra-index-url", []):
-        if build_of_url(url, facts):
-            edits.append(Edit(manifest.path, (*UV, "extra-index-url"), url, None))
-            new = {"url": url, "ignore-error-codes": [403]}
-            edits.append(Edit(manifest.path, INDEXES, None, new))
-    return apply({manifest.path: manifest.text}, edits)[manifest.path]
-
-
-def make_lock(uv: Uv, *, is_changed: bool, locked: bool) -> str:
+def make_lock(uv: Callable[..., str], *, is_there: bool, locked: bool) -> str:
     """Lock a copy, and say whose lock it is. Raises `UvFailed`."""
-    lock, told = uv.copy / "uv.lock", "a lock made just now"
-    if locked:
-        if lock.exists():
-            return "uv.lock, not compared with pyproject.toml"
+    if locked and not is_there:
         raise UvFailed("There is no uv.lock. `uv lock` makes it.")
-    if lock.exists() and not is_changed:
-        try:
-            uv.run("lock", "--check")
-        except UvFailed as failed:
-            told += ", since uv.lock does not belong to pyproject.toml"
-            if "Failed to parse `uv.lock`" in str(failed):
-                lock.unlink()
-        else:
+    if locked:
+        return "uv.lock, not compared with pyproject.toml"
+    if is_there:
+        with suppress(UvFailed):
+            uv("lock", "--check")
             return "uv.lock"
-    try:
-        uv.run("lock")
-    except UvFailed as failed:
-        is_usable = lock.exists() and not is_changed
-        if not is_usable or is_unsolvable(str(failed)):
-            raise
-        cause = " ".join(re.findall(r"(?m)^error.*", str(failed)))
-        return f"uv.lock as it is, since uv could not lock: {cause[:200]}"
-    return told
+    uv("lock")
+    why = ", since uv.lock does not belong to pyproject.toml"
+    return f"a lock made just now{why if is_there else ''}"
 
 
-def is_unsolvable(said: str) -> bool:
-    """Tell whether uv says that the requirements contradict each other, all indexes answering."""
-    return "No solution found" in said and not re.search(r"40[13] |offline|network", said)
-
-
-def read_lock(projects: Sequence[Project], facts: Facts, uv: Uv, lock: str) -> Table:
+def read_lock(
+    uv: Callable[..., str], lock: str, projects: Sequence[Project], facts: Facts
+) -> Table:
     """Read what each option of each project gets of a lock, first of those that name torch."""
     table = Table({}, {}, lock)
     pairs = [(project, option) for project in projects for option in project.options]
     names = {TORCH, *facts.all_companions}
     counts = {option: sum(line.name in names for line in p.required(option)) for p, option in pairs}
     order = sorted(counts, key=lambda option: (option.kind != "", -counts[option]))
+    why = f"{MOST_OPTIONS} extras and groups are measured at most."
+    table.unmeasured.update((str(option), why) for option in order[MOST_OPTIONS:])
     for project, option in [pair for pair in pairs if pair[1] in order[:MOST_OPTIONS]]:
         try:
             exported = export(uv, option)
         except UvFailed as failed:
             table.unmeasured[str(option)] = str(failed)
             continue
-        pythons = pythons_of(project, exported, facts)
-        for platform, python in product(platforms_of(project), pythons):
-            place = Place(option, platform, python)
-            table.cells[place] = select(exported, platform, python)
-    why = f"{MOST_OPTIONS} extras and groups are measured at most."
-    table.unmeasured.update((str(option), why) for option in order[MOST_OPTIONS:])
+        bounds = project.requires_python & (exported.requires_python or SpecifierSet())
+        for platform, python in product(platforms_of(project), facts.all_pythons):
+            # Where a project names none, uv takes the Python that locks for the oldest.
+            if any(bounds.contains(f"{python}.{patch}") for patch in (0, 99)):
+                place = Place(option, platform, python)
+                table.cells[place] = select(exported, platform, python)
     return table
 
 
-def export(uv: Uv, option: Option) -> Pylock:
+def export(uv: Callable[..., str], option: Option) -> Pylock:
     """Return what uv would install for an option on all platforms. Raises `UvFailed`."""
     words = ["export", "--frozen", "--quiet", "--no-header", "--format", "pylock.toml"]
-    words += ["--no-emit-project", "--package", option.package]
-    words += option.words
+    words += ["--no-emit-project", "--package", option.package, *option.words]
     try:
-        data = tomllib.loads(uv.run(*words))
+        data = tomllib.loads(uv(*words))
         for package in data.get("packages", []):
             # An override such as `sys_platform == 'never'` leaves a package without any file.
             if not {"wheels", "sdist", "archive", "directory", "vcs"} & package.keys():
-                name = f"{package['name'].replace('-', '_')}-{package['version']}-cp00-no-no.whl"
-                package["wheels"] = [{"name": name, "path": name, "hashes": {"none": "0"}}]
+                package["archive"] = {"path": "none.whl", "hashes": {"none": "0"}}
         return Pylock.from_dict(data)
     except (PylockValidationError, ValueError) as error:
         raise UvFailed(f"What uv exports cannot be read: {error}") from None
@@ -340,64 +269,38 @@ def platforms_of(project: Project) -> list[str]:
     markers += [line.requirement.marker for line in project.of(TORCH)]
     markers += [source.marker for source in project.sources_of(TORCH)]
     words = [{*re.findall(r"== [\"'](\w+)[\"']", str(marker))} for marker in markers]
-    named = {
-        name
-        for name in PLATFORMS
-        for system in ("sys_platform", "platform_system")
-        if any(
-            {compared(name, "3.12")[key] for key in (system, "platform_machine")} <= one
-            for one in words
-        )
-    }
-    return [name for name in PLATFORMS if name in {*DEFAULT_PLATFORMS, *named}]
 
+    def is_named(platform: str) -> bool:
+        values = compared(platform, "3.12")
+        systems, machine = {values["sys_platform"], values["platform_system"]}, "platform_machine"
+        return any(values[machine] in named and systems & named for named in words)
 
-def pythons_of(project: Project, exported: Pylock, facts: Facts) -> list[str]:
-    """Return the Pythons that a project and its lock are for, of those that PyTorch serves.
-
-    Where a project names none, uv takes that which locks for the oldest.
-    """
-    bounds = project.requires_python & (exported.requires_python or SpecifierSet())
-    return [
-        python
-        for python in facts.all_pythons
-        if any(bounds.contains(f"{python}.{patch}") for patch in (0, 99))
-    ]
+    return [name for name in PLATFORMS if name in DEFAULT_PLATFORMS or is_named(name)]
 
 
 def select(exported: Pylock, platform: str, python: str) -> Cell:
     """Return what a platform gets of an export; `Pylock.select` would stop at a missing wheel."""
     markers = [holds(marker, platform, python) for marker in exported.environments or ()]
-    if markers and not any(markers):
-        return Cell({}, {}, is_locked=False)
-    cell = Cell({}, {})
-    environment = {**compared(platform, python), "implementation_version": python, **_NO_CHOICE}
-    for package in exported.packages:
-        if not package.marker or package.marker.evaluate(environment, context="lock_file"):
-            is_there = is_installable(package, platform, python)
+    cell = Cell({}, {}, is_locked=any(markers) or not markers)
+    for package in exported.packages if cell.is_locked else ():
+        if holds(package.marker, platform, python):
+            files = files_of(package)
+            is_there = any(fits(name, platform, python) for name in files)
+            # A wheel that stands by its URL has its version there.
+            version = package.version or "".join("".join(files[:1]).split("-")[1:2])
             kept = cell.packages if is_there else cell.missing
-            kept[str(package.name)] = Got(version_of(package), package.index or "")
+            kept[str(package.name)] = Got(str(version), package.index or "")
     return cell
 
 
-def version_of(package: Package) -> str:
-    """Return the version of a package; a wheel that stands by its URL has it there."""
-    return str(package.version or "".join((wheels_of(package) or [""])[0].split("-")[1:2]))
-
-
-def is_installable(package: Package, platform: str, python: str) -> bool:
-    """Tell whether a package has a wheel for a platform, or something else that uv installs."""
-    wheels = wheels_of(package)
-    return wheels is None or any(fits(name, platform, python) for name in wheels)
-
-
-def wheels_of(package: Package) -> list[str] | None:
-    """Return the files of the wheels of a package, None where uv has something else of it."""
-    if package.archive:
-        name = unquote(urlsplit(package.archive.url or "").path).rpartition("/")[2]
-        return [name] if name.endswith(".whl") else None
-    is_source = package.vcs or package.directory or package.sdist
-    return None if is_source else [wheel.filename for wheel in package.wheels or ()]
+def files_of(package: Package) -> list[str]:
+    """Return the names of the wheels of a package, an empty one where uv can build it."""
+    archive = package.archive and (package.archive.url or package.archive.path)
+    name = unquote(urlsplit(archive or "").path).rpartition("/")[2]
+    if name.endswith(".whl"):
+        return [name]
+    is_source = package.archive or package.vcs or package.directory or package.sdist
+    return [""] if is_source else [wheel.filename for wheel in package.wheels or ()]
 
 
 @cache
@@ -406,7 +309,7 @@ def fits(wheel: str, platform: str, python: str) -> bool:
     try:
         tags = parse_wheel_filename(wheel)[3]
     except InvalidWheelFilename:
-        return False
+        return not wheel
     machine, known = platform.rpartition("-")[2], interpreters(python)
     fitting = [one.platform for one in tags if (one.interpreter, one.abi) in known]
     names = {name.replace("universal2", machine) for name in fitting}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
+from packaging.dependency_groups import DependencyGroupResolver
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from adopt import Stop
-from adopt.files import parsed, read_text
+from adopt.document import parsed, read_text
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.mirrors import BUILD_PLACE
 from torch_plan.catalog.versions import PYPI
@@ -34,11 +34,10 @@ CONSTRAINTS: Keys = (*UV, "constraint-dependencies")
 KINDS: Mapping[str, Keys] = {"extra": ("project", "optional-dependencies"), "group": GROUPS}
 """How uv names what a person can choose -> where that stands."""
 
-_AGAIN = "then run this again."
 _WAYS = {
-    "requirements.txt": "`uv init --bare`, then `uv add -r requirements.txt --frozen` writes it;",
+    "requirements.txt": "`uv init --bare`, then `uv add -r requirements.txt --frozen` writes it",
     "setup.*": "setup.py is Python: run `uv init --bare`, then `uv add --frozen NAME` for each "
-    "name in its `install_requires`;",
+    "name in its `install_requires`",
 }
 """What a folder has -> how to get a pyproject.toml from it."""
 
@@ -88,11 +87,8 @@ class Line(NamedTuple):
     keys: Keys
     text: str
     requirement: Requirement
-
-    @property
-    def name(self) -> str:
-        """The package."""
-        return canonicalize_name(self.requirement.name)
+    name: str
+    """The package."""
 
     @property
     def is_setting(self) -> bool:
@@ -123,14 +119,10 @@ class Source:
     path: Path
     key: str
     """The package, as the file spells it."""
+    name: str
     entry: Mapping[str, Any]
     marker: Marker | None
     """Where it holds, None for everywhere."""
-
-    @property
-    def name(self) -> str:
-        """The package."""
-        return canonicalize_name(self.key)
 
     def is_for(self, option: Option) -> bool:
         """Tell whether it holds for an option, on the platforms of its marker."""
@@ -149,22 +141,17 @@ class Index(NamedTuple):
     entry: Mapping[str, Any]
     """Its table, empty for the other settings."""
 
-    @property
-    def is_open(self) -> bool:
-        """Whether any package may come from it."""
-        return not self.entry.get("explicit")
-
 
 class Project(NamedTuple):
     """A package of a workspace, or the only one there is, with what its root says."""
 
     manifest: Manifest
     root: Manifest
-    lines: tuple[Line, ...]
+    lines: Sequence[Line]
     """The requirements of all packages, constraints and overrides among them."""
-    sources: tuple[Source, ...]
-    indexes: tuple[Index, ...]
-    options: tuple[Option, ...]
+    sources: Sequence[Source]
+    indexes: Sequence[Index]
+    options: Sequence[Option]
     requires_python: SpecifierSet
 
     def of(self, name: str) -> list[Line]:
@@ -205,13 +192,11 @@ def default_groups(project: Project) -> list[str]:
 
 def included(manifest: Manifest, names: list[str]) -> list[str]:
     """Return groups and those that they include, directly or not, as the file spells them."""
-    groups = value_at(manifest.data, GROUPS) or {}
-    resolver = DependencyGroupResolver(groups)
-    spelt = {canonicalize_name(name): name for name in groups}
-    names = [*names]
+    groups, names = value_at(manifest.data, GROUPS) or {}, [*names]
     for name in names:
-        items = [one for one in resolver.lookup(name) if isinstance(one, DependencyGroupInclude)]
-        names += [spelt[canonicalize_name(one.include_group)] for one in items]
+        tables = [item for item in groups[name] if not isinstance(item, str)]
+        wanted = {canonicalize_name(table["include-group"]) for table in tables}
+        names += [one for one in groups if canonicalize_name(one) in wanted]
     return names
 
 
@@ -224,27 +209,24 @@ def read_projects(path: Path) -> list[Project]:
     root = workspace_root(manifest)
     others = [read_manifest(one) for one in members(root)] if root.path == manifest.path else []
     projects = [read_project(one, root) for one in (manifest, *others) if "project" in one.data]
-    if projects:
-        return projects
-    if value_at(manifest.data, ("tool", "poetry")) is not None:
-        raise Stop(
-            f"{manifest.path} has its dependencies in Poetry's tables and no [project] table. "
-            f"`uvx migrate-to-uv` brings them there; {_AGAIN}"
-        )
-    raise Stop(f"{manifest.path} has no [project] table. {_way_to_a_file(manifest.path)}")
+    if not projects:
+        raise Stop(f"{manifest.path} has no [project] table. {_way_to_a_file(manifest)}")
+    return projects
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read a pyproject.toml. Raises `Stop` where there is none, or none that can be read."""
     if not path.exists() and not path.is_symlink():
-        raise Stop(f"There is no {path}. {_way_to_a_file(path)}")
+        raise Stop(f"There is no {path}. {_way_to_a_file(Manifest(path, '', {}))}")
     text = read_text(path)
     return Manifest(path, text, parsed(path, text))
 
 
-def _way_to_a_file(path: Path) -> str:
-    ways = [f"{way} {_AGAIN}" for name, way in _WAYS.items() if any(path.parent.glob(name))]
-    return "".join(ways[:1]) or "`uv init --bare` makes one."
+def _way_to_a_file(manifest: Manifest) -> str:
+    ways = [way for name, way in _WAYS.items() if any(manifest.path.parent.glob(name))]
+    if value_at(manifest.data, ("tool", "poetry")) is not None:
+        ways = ["`uvx migrate-to-uv` brings them there from Poetry's tables"]
+    return f"{ways[0]}; then run this again." if ways else "`uv init --bare` makes one."
 
 
 def workspace_root(manifest: Manifest) -> Manifest:
@@ -274,18 +256,11 @@ def read_project(manifest: Manifest, root: Manifest) -> Project:
         groups = value_at(manifest.data, GROUPS) or {}
         for group in groups:
             DependencyGroupResolver(groups).resolve(group)
-        project = Project(
-            manifest=manifest,
-            root=root,
-            lines=tuple(read_lines(manifest, root)),
-            sources=tuple(read_sources(manifest, root)),
-            indexes=tuple(read_indexes(manifest, root)),
-            options=(),
-            requires_python=SpecifierSet(
-                value_at(manifest.data, ("project", "requires-python")) or ""
-            ),
-        )
-        return project._replace(options=tuple(read_options(project)))
+        python = SpecifierSet(value_at(manifest.data, ("project", "requires-python")) or "")
+        sources = [*read_sources(manifest, root)]
+        lines, indexes = [*read_lines(manifest, root)], [*read_indexes(manifest, root)]
+        project = Project(manifest, root, lines, sources, indexes, (), python)
+        return project._replace(options=[*read_options(project)])
     except (ValueError, AttributeError, KeyError, TypeError, ExceptionGroup) as error:
         cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
         raise Stop(f"{manifest.path} cannot be read as uv reads it: {cause}") from None
@@ -300,20 +275,22 @@ def read_lines(manifest: Manifest, root: Manifest) -> Iterator[Line]:
         for item in value_at(source.data, keys) or []:
             # Groups include others by a table; uv takes constraints as tables too.
             if isinstance(item, str):
-                yield Line(source.path, keys, item, Requirement(item))
+                requirement = Requirement(item)
+                name = canonicalize_name(requirement.name)
+                yield Line(source.path, keys, item, requirement, name)
 
 
 def read_sources(manifest: Manifest, root: Manifest) -> Iterator[Source]:
     """Yield the sources of a package; its own take the place of those of its root."""
     tables = {
-        canonicalize_name(name): (one.path, name, value)
+        canonicalize_name(key): (one.path, key, value)
         for one in (root, manifest)
-        for name, value in one.uv.get("sources", {}).items()
+        for key, value in one.uv.get("sources", {}).items()
     }
-    for path, name, value in tables.values():
+    for name, (path, key, value) in tables.items():
         for entry in value if isinstance(value, list) else [value]:
             marker = Marker(entry["marker"]) if entry.get("marker") else None
-            yield Source(path, name, entry, marker)
+            yield Source(path, key, name, entry, marker)
 
 
 def read_indexes(manifest: Manifest, root: Manifest) -> Iterator[Index]:
@@ -329,21 +306,17 @@ def read_indexes(manifest: Manifest, root: Manifest) -> Iterator[Index]:
 
 def read_options(project: Project) -> Iterator[Option]:
     """Yield what can be installed of a package: it alone, then with each extra and group."""
-    yield Option(project.manifest.name)
+    package, files = project.manifest.name, (project.manifest, project.root)
+    yield Option(package)
+    entries = [entry for one in files for entry in one.uv.get("conflicts", [])]
+    conflicts = [chosen_in(entry, package) for entry in entries]
     defaults = {("group", canonicalize_name(name)): name for name in default_groups(project)}
     for kind, keys in KINDS.items():
         for name in value_at(project.manifest.data, keys) or {}:
             chosen = (kind, canonicalize_name(name))
-            others = [one - {chosen} for one in conflicts(project) if chosen in one]
-            without = [defaults[one] for one in defaults if any(one in other for other in others)]
-            yield Option(project.manifest.name, kind, name, tuple(without))
-
-
-def conflicts(project: Project) -> list[set[tuple[str, str]]]:
-    """Return the sets of extras and groups of a package that uv takes to exclude each other."""
-    files = {one.path: one for one in (project.manifest, project.root)}.values()
-    entries = [entry for one in files for entry in one.uv.get("conflicts", [])]
-    return [chosen_in(entry, project.manifest.name) for entry in entries]
+            others = {other for one in conflicts if chosen in one for other in one - {chosen}}
+            without = tuple(name for other, name in defaults.items() if other in others)
+            yield Option(package, kind, name, without)
 
 
 def chosen_in(conflict: list[Mapping[str, str]], package: str) -> set[tuple[str, str]]:
@@ -358,8 +331,10 @@ def chosen_in(conflict: list[Mapping[str, str]], package: str) -> set[tuple[str,
 
 def holds(marker: Marker | None, platform: str, python: str, **others: str) -> bool:
     """Tell whether a marker holds on a platform with a Python (`3.12`), or with other values."""
-    compares = {**compared(platform, python), "extra": "", **others}
-    return marker is None or marker.evaluate(compares)
+    values = {**compared(platform, python), "implementation_version": python, **others}
+    # Nobody knows the release of another machine.
+    values |= {"platform_release": "", "platform_version": ""}
+    return marker is None or marker.evaluate(values, context="lock_file")
 
 
 def build_of_url(url: str, facts: Facts) -> str:

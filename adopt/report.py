@@ -1,89 +1,105 @@
-"""What people and programs read: what each platform gets, and what is wrong with that."""
+"""What people and programs read: what each platform gets, what is wrong, and what is changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from difflib import unified_diff
 from itertools import groupby
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from adopt.find import LEVELS, Finding, View, is_pypi
+from adopt.find import LEVELS, Finding, View, grouped, is_pypi
 from adopt.measure import Cell, Got, Table
-from adopt.parse import Option
+from adopt.parse import Option, Project
 from torch_plan.catalog.versions import TORCH
 from torch_plan.urls import masked, written
 
-_EMPTY = ("no torch", "not in the lock")
+
+class State(NamedTuple):
+    """Projects, what was measured of them, and what is wrong."""
+
+    projects: Sequence[Project]
+    table: Table
+    views: Sequence[View]
+    findings: Sequence[Finding]
+
+    @property
+    def texts(self) -> dict[Path, str]:
+        """The files of the projects."""
+        files = [one for project in self.projects for one in (project.root, project.manifest)]
+        return {one.path: one.text for one in files}
+
+    def more_than(self, other: State) -> list[Finding]:
+        """Return what is found here, and was not there."""
+        known = {finding.text for finding in other.findings}
+        return [finding for finding in self.findings if finding.text not in known]
 
 
-def table_lines(title: str, table: Table, views: Sequence[View]) -> Iterator[str]:
+def text_lines(
+    today: State, after: State, mends: Collection[str], notes: Sequence[str]
+) -> Iterator[str]:
+    """Yield both tables, what was found, and the difference of the files."""
+    yield from (*table_lines("Today", today), "")
+    yield from finding_lines(today.findings, mends)
+    if difference := difference_lines(today, after):
+        yield from ("", *difference, "", *table_lines("After", after), "", *notes)
+        known = {finding.text for finding in today.findings}
+        yield from (f"mended on the way: {text}" for text in mends if text not in known)
+        yield from finding_lines(after.more_than(today), ())
+
+
+def difference_lines(today: State, after: State) -> list[str]:
+    """Return the difference of the files."""
+    lines = list[str]()
+    for path, text in today.texts.items():
+        old, new = text.splitlines(), after.texts[path].splitlines()
+        lines += unified_diff(old, new, path.name, path.name, lineterm="")
+    return lines
+
+
+def table_lines(title: str, state: State) -> Iterator[str]:
     """Yield a table: options that give the same are told together."""
-    if table.why_nothing:
+    if why := state.table.why_nothing:
         yield f"{title}: nothing was measured. uv says:"
-        yield from (f"  {line}" for line in masked(table.why_nothing).splitlines())
+        yield from (f"  {line}" for line in masked(why).splitlines())
         return
-    yield f"{title} (of {table.lock}):"
-    empty = []
-    for names, texts in [row for view in views for row in view_rows(view, views)]:
-        if {*texts.values()} <= {*_EMPTY}:
-            empty.append(names)
-            continue
-        width = max(map(len, texts))
-        yield f"  {names}"
-        yield from (f"    {platform:<{width}}  {text}" for platform, text in texts.items())
-    yield from left_out(table, views, empty)
-
-
-def left_out(table: Table, views: Sequence[View], empty: Sequence[str]) -> Iterator[str]:
-    """Yield what has no torch, what was not measured, and how to get torch."""
-    if empty:
-        yield f"  Without torch: {', '.join(empty)}"
+    yield f"{title} (of {state.table.lock}):"
+    views, is_one = state.views, len(state.views) == 1
+    pairs = [(view, option) for view in views for option in view.project.options]
+    rows = grouped(
+        (tuple(option_rows(view, one)), f"{one}" if is_one else f"{one.package}: {one}")
+        for view, one in pairs
+    )
+    rows.pop((), None)
+    for row, names in rows.items():
+        width = max(len(platform) for platform, _ in row)
+        yield f"  {', '.join(names)}"
+        yield from (f"    {platform:<{width}}  {text}" for platform, text in row)
     if not any(view.project.of(TORCH) or view.seen for view in views):
         yield "  Nothing here requires torch. An answer such as torch_backend=cu128 adds it."
-    for name, why in table.unmeasured.items():
+    for name, why in state.table.unmeasured.items():
         yield f"  {name}: not measured. {masked(why).strip()}"
-
-
-def view_rows(view: View, views: Sequence[View]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield what the options of a project are, and what each platform gets; like ones at once."""
-    rows: dict[tuple[tuple[str, str], ...], list[Option]] = {}
-    for option in view.project.options:
-        rows.setdefault(tuple(option_rows(view, option)), []).append(option)
-    yield from ((name_all(options, views), dict(row)) for row, options in rows.items() if row)
-
-
-def name_all(options: Sequence[Option], views: Sequence[View]) -> str:
-    """Return options as people choose them, with their package where there are several."""
-    is_one = len(views) <= 1
-    return ", ".join(f"{one}" if is_one else f"{one.package}: {one}" for one in options)
 
 
 def option_rows(view: View, option: Option) -> Iterator[tuple[str, str]]:
     """Yield platform and text for each platform of an option, nothing if it was not measured."""
     cells = [(place, cell) for place, cell in view.table.cells.items() if place.option == option]
     for platform, pairs in groupby(cells, lambda pair: pair[0].platform):
-        texts = [(cell_text(view, cell, platform), place.python) for place, cell in pairs]
-        spans = {
-            text: [python for _, python in group]
-            for text, group in groupby(texts, lambda pair: pair[0])
-        }
-        parts = [f"{view.facts.span(pythons)}: {text}" for text, pythons in spans.items()]
-        yield platform, "; ".join(parts if len(spans) > 1 else spans)
+        texts = grouped((cell_text(view, cell, platform), place.python) for place, cell in pairs)
+        parts = [f"{view.facts.span(pythons)}: {text}" for text, pythons in texts.items()]
+        yield platform, "; ".join(parts if len(texts) > 1 else texts)
 
 
 def cell_text(view: View, cell: Cell, platform: str) -> str:
     """Return what one platform gets with one Python."""
     if not cell.is_locked:
-        return _EMPTY[1]
+        return "not in the lock"
     if cell.missing:
         packages = [f"{name} {got.version}" for name, got in sorted(cell.missing.items())]
         return f"cannot be installed: no wheel of {', '.join(packages)}"
-    names = [TORCH, *sorted(view.family - {TORCH})]
-    parts = [
-        f"{name} {package_text(view, cell.packages[name], platform)}"
-        for name in names
-        if name in cell.packages
-    ]
-    return ", ".join(parts) or _EMPTY[0]
+    names = [name for name in (TORCH, *sorted(view.family - {TORCH})) if name in cell.packages]
+    parts = [f"{name} {package_text(view, cell.packages[name], platform)}" for name in names]
+    return ", ".join(parts) or "no torch"
 
 
 def package_text(view: View, got: Got, platform: str) -> str:
@@ -93,30 +109,26 @@ def package_text(view: View, got: Got, platform: str) -> str:
     return f"{got.version} ({', '.join(filter(None, [view.build(got, platform), where]))})"
 
 
-def finding_lines(findings: Iterable[Finding], mended: Iterable[str] = ()) -> Iterator[str]:
+def finding_lines(findings: Iterable[Finding], mended: Collection[str]) -> Iterator[str]:
     """Yield findings with their level, and what a person can do where nothing is mended."""
-    done = {*mended}
     for finding in findings:
         yield f"{finding.level}: {finding.text}"
-        if finding.way and finding.text not in done:
+        if finding.way and finding.text not in mended:
             yield f"  {finding.way}"
 
 
-def as_json(
-    tables: Mapping[str, tuple[Table, Sequence[View]]], findings: Sequence[Finding], **more: Any
-) -> dict[str, Any]:
+def as_json(today: State, after: State, notes: Sequence[str]) -> dict[str, Any]:
     """Return all of it for programs."""
-    keys = ("level", "text", "way")
+    difference, findings = difference_lines(today, after), today.findings
+    states = {"today": today} | ({"after": after} if difference else {})
     return {
-        **{name: [*json_cells(views)] for name, (_, views) in tables.items()},
-        "lock": tables["today"][0].lock,
-        "unmeasured": dict(tables["today"][0].unmeasured),
-        "findings": [
-            {**{key: getattr(one, key) for key in keys}, "mendable": bool(one.edits)}
-            for one in findings
-        ],
+        **{name: [*json_cells(state.views)] for name, state in states.items()},
+        "lock": today.table.lock,
+        "unmeasured": today.table.unmeasured,
+        "findings": [{**one._asdict(), "edits": bool(one.edits)} for one in findings],
         "counts": {level: sum(one.level == level for one in findings) for level in LEVELS},
-        **more,
+        "difference": difference,
+        "notes": notes,
     }
 
 
@@ -125,10 +137,9 @@ def json_cells(views: Iterable[View]) -> Iterator[dict[str, Any]]:
     for view in views:
         for place, cell in view.cells.items():
             yield {
-                "package": place.option.package,
+                **place._asdict(),
                 "option": f"{place.option}",
-                "platform": place.platform,
-                "python": place.python,
+                "package": place.option.package,
                 "packages": {
                     name: {
                         "version": got.version,

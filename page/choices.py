@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import (
     Environment,
@@ -33,8 +32,7 @@ from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, family_of
 from torch_plan.project.needs import CAPABILITIES
-from torch_plan.project.plan import Option, Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Option, Plan, make_plan
 from torch_plan.resolution.cells import Cell
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, default_release, understand
@@ -48,37 +46,14 @@ REPOSITORY = DOCS.removesuffix("/blob/main/docs")
 PROJECT = "{{cookiecutter.project_slug}}"
 """The folder of the files of a new project."""
 
-COMPILED = ROOT / "page/compiled"
-"""The templates as Python runs them, where `compile.mjs` has put them."""
-
-LISTS = ("torch_backend", "companions", "platforms")
-"""The answers that are words with spaces between them."""
-
 NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that every command and every link names: their defaults change with the time."""
-
-_CALLED = {"torch_version": "PyTorch", "python_version": "Python"}
-"""What answers are called on buttons, where that is not their key."""
-
-_TAKEN_OVER = ("[project]", "[project.optional-", "[dependency-groups]", "[tool.uv", "[[tool.uv")
-"""How the tables of pyproject.toml begin that a project that exists takes over."""
-
-_LEFT_OUT = {
-    "[project]": r"(name|version|description|readme|authors) =",
-    "[dependency-groups]": "dev =",
-}
-"""Table -> the lines of it that such a project has of its own."""
-
-_ADOPTED = ("layout", "companions", "platforms", "pytorch_index")
-"""The answers besides release and build that a project that exists is changed by, if given."""
 
 _SCRIPT = """
 import torch
 
 print(torch.__version__, torch.cuda.is_available())
 """
-
-_DEV = '# without "dev" where the project has no such group'
 
 
 def answers_of(choice: Mapping[str, str]) -> ProperAnswers:
@@ -112,81 +87,67 @@ def problems_of(choice: Mapping[str, str]) -> list[Problem]:
 def command_of(choice: Mapping[str, str]) -> list[str]:
     """Return the words that start a project, quoted for sh, cmd and PowerShell."""
     answers = answers_of(choice)
-    named = [key for key in answers if key in choice or key in NAMED]
-    words = ["uvx", "cookiecutter", TEMPLATE, "--no-input"]
-    return [shell_line([word]) for word in [*words, *(f"{key}={answers[key]}" for key in named)]]
+    words = [f"{key}={answers[key]}" for key in answers if key in choice or key in NAMED]
+    return [shell_line([word]) for word in ("uvx", "cookiecutter", TEMPLATE, "--no-input", *words)]
 
 
 def adopt_command_of(choice: Mapping[str, str]) -> str:
     """Return the command that changes a project that exists; its Pythons are its own."""
     answers = answers_of(choice)
-    named = ["torch_version", "torch_backend", *(key for key in _ADOPTED if key in choice)]
-    words = [f"{key}={answers[key]}" for key in named]
-    return shell_line(
-        ["uvx", "--from", f"git+{REPOSITORY}", "uv-torch-adopt", ".", *words, "--write"]
-    )
+    given = ("layout", "companions", "platforms", "pytorch_index")
+    named = ["torch_version", "torch_backend", *(key for key in given if key in choice)]
+    program = ("uvx", "--from", f"git+{REPOSITORY}", "uv-torch-adopt", ".")
+    return shell_line([*program, *(f"{key}={answers[key]}" for key in named), "--write"])
 
 
 def part_of(pyproject: str) -> str:
     """Return the part of a new pyproject.toml that a project that exists takes over.
 
-    A comment says of each table whether it goes into one that is there already.
+    What such a project has of its own is left out. A comment says of each table whether it goes
+    into one that is there already.
     """
+    taken = ("[project]", "[project.optional-", "[dependency-groups]", "[tool.uv", "[[tool.uv")
     parts = []
     for table in re.split(r"\n+(?=\[)", pyproject.strip()):
         header, *lines = table.splitlines()
-        left_out = _LEFT_OUT.get(header, "$.")
-        kept = [line for line in lines if not re.match(left_out, line)]
-        kept = [re.sub(r"^default-groups .*", rf"\g<0>  {_DEV}", line) for line in kept]
-        if kept and header.startswith(_TAKEN_OVER):
-            parts.append("\n".join([_merged(header), header, *kept]))
+        if header in ("[project]", "[dependency-groups]"):
+            own = r"(name|version|description|readme|authors|dev) ="
+            lines = [line for line in lines if not re.match(own, line)]
+        if lines and header.startswith(taken):
+            mark = "# New:" if header.startswith("[[") else "# New, or merge into yours:"
+            parts.append("\n".join([mark, header, *lines]))
     return "\n\n".join(parts)
 
 
-def _merged(header: str) -> str:
-    if header.startswith("[["):
-        return "# New:"
-    return "# Merge into yours:" if header == "[project]" else "# New, or merge into yours:"
+def alone(plan: Plan) -> list[tuple[str, str, str]]:
+    """Return each build of a choice as files without a project: its name, and both texts.
 
-
-class Alone(NamedTuple):
-    """One build of a choice in a file without a project."""
-
-    name: str
-    """The extra or group that it is in a project, empty where there is one build."""
-    requirements: str
-    """As `requirements.txt`, for pip and for uv."""
-    script: str
-    """As a script with its own metadata (PEP 723), for uv."""
-
-
-def alone(plan: Plan) -> list[Alone]:
-    """Return each build of a choice as files without a project.
-
-    pip knows no index of a single package, so in `requirements.txt` a label names the build.
+    One is `requirements.txt`, for pip and for uv, the other a script with its own metadata
+    (PEP 723). pip knows no index of a single package, so in the first a label names the build.
     """
     texts = []
     for option in plan.options:
-        labelled = plan.alone(option, option.labelled)
-        public = labelled if plan.is_library else plan.alone(option, option.requirements)
-        metadata = html("script.toml", plan=public)
-        lines = "\n".join(f"# {line}".rstrip() for line in metadata.splitlines())
-        script = f"# /// script\n{lines}\n# ///\n{_SCRIPT}"
-        requirements = html("requirements.txt", plan=labelled)
+        labelled = plan.alone(option, labelled=True)
+        public = labelled if plan.is_library else plan.alone(option)
+        lines = html("script.toml", plan=public).splitlines()
+        metadata = "\n".join(f"# {line}".rstrip() for line in lines)
+        script = f"# /// script\n{metadata}\n# ///\n{_SCRIPT}"
         name = option.name if plan.selector else ""
-        texts.append(Alone(name, requirements.strip(), script))
+        texts.append((name, html("requirements.txt", plan=labelled).strip(), script))
     return texts
 
 
 @cache
 def _environment() -> Environment:
+    # The templates as Python runs them, where `compile.mjs` has put them.
+    compiled = ROOT / "page/compiled"
     # As cookiecutter sets Jinja up; what it renders is no HTML.
     environment = Environment(
         loader=FileSystemLoader([ROOT, ROOT / "templates", ROOT / "page"]),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
-        bytecode_cache=FileSystemBytecodeCache(str(COMPILED)) if COMPILED.exists() else None,
+        bytecode_cache=FileSystemBytecodeCache(str(compiled)) if compiled.exists() else None,
     )
     environment.filters.update(code=code, markdown=markdown, toml=toml, toml_key=toml_key)
     environment.globals.update(author_of=author, needs_of=needs_of, toolkit=toolkit)
@@ -224,10 +185,9 @@ def files_of(choice: Mapping[str, str]) -> dict[str, str]:
         "template_version": VERSION,
         "torch_plan": lambda _: plan,
     }
-    for path in sorted(folder.rglob("*")):
-        place = environment.from_string(path.relative_to(folder).as_posix())
-        name = place.render(given)
-        if path.is_file() and not name.endswith("/") and name:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = environment.from_string(path.relative_to(folder).as_posix()).render(given)
+        if name and not name.endswith("/"):
             template = environment.get_template(path.relative_to(ROOT).as_posix())
             files[name] = template.render(given)
     return files
@@ -237,41 +197,23 @@ def said_of(choice: Mapping[str, str]) -> dict[str, Any]:
     """Return all answers, and what is said of the choice as HTML."""
     answers = answers_of(choice)
     if problems_of(choice):
-        cards, every = _refusal(choice, answers)
-        result = html("result.html", cards=cards, every=every)
-    else:
-        plan = make_plan(answers)
-        result = html(
-            "result.html",
-            plan=plan,
-            command=command_of(choice),
-            notes=[(note.text, _buttons(note.ways, answers)) for note in plan.notes],
-            adopt=adopt_command_of(choice),
-            part=part_of(pyproject_of(answers, plan)),
-            alone=alone(plan),
-            slug=answers["project_slug"],
-        )
+        return {"answers": answers, "html": html("result.html", **_refusal(choice, answers))}
+    plan = make_plan(answers)
+    result = html(
+        "result.html",
+        plan=plan,
+        command=command_of(choice),
+        notes=[(note.text, _buttons(note.ways, answers)) for note in plan.notes],
+        adopt=adopt_command_of(choice),
+        part=part_of(pyproject_of(answers, plan)),
+        alone=alone(plan),
+        slug=answers["project_slug"],
+    )
     return {"answers": answers, "html": result}
 
 
-class Button(NamedTuple):
-    """A change of the choice."""
-
-    way: str
-    """The answers that it changes, as JSON."""
-    label: str
-
-
-class Card(NamedTuple):
-    """One reason to refuse, and what leads out of everything that it is the reason of."""
-
-    heading: str
-    reason: str
-    buttons: Sequence[Button]
-
-
-def _refusal(choice: Mapping[str, str], answers: ProperAnswers) -> tuple[list[Card], list[Button]]:
-    """Return why a choice is refused, and the way out of all of it where that is one more way.
+def _refusal(choice: Mapping[str, str], answers: ProperAnswers) -> dict[str, Any]:
+    """Return a card for each reason, and the way out of all of them where that is one more way.
 
     What shows only when another problem is done away with is there too.
     """
@@ -286,33 +228,29 @@ def _refusal(choice: Mapping[str, str], answers: ProperAnswers) -> tuple[list[Ca
     for reason, alike in reasons.items():
         first, *others = [search.working_ways(one, problems, accepted) for one in alike]
         ways = [way for way in first if all(way in other for other in others)]
-        heading = _joined([problem.heading for problem in alike])
-        cards.append(Card(heading, reason, _buttons(ways, answers)[:OFFERED]))
+        heading = ", ".join(problem.heading for problem in alike)
+        cards.append((heading, reason, _buttons(ways, answers)[:OFFERED]))
     every = {key: value for key, value in accepted.items() if value != search.given.get(key)}
-    is_more = len(cards) > 1 or not cards[0].buttons
-    return cards, _buttons([every], answers) if is_more else []
+    is_one_more = len(cards) > 1 or not cards[0][-1]
+    return {"cards": cards, "every": _buttons([every], answers) if is_one_more else []}
 
 
-def _joined(headings: Sequence[str]) -> str:
-    """Return headings as one, with all the words of a place where they differ."""
-    columns = zip_longest(*(heading.split() for heading in headings), fillvalue="")
-    return " ".join(" ".join(dict.fromkeys(column)) for column in columns)
-
-
-def _buttons(ways: Iterable[Way], answers: Mapping[str, str]) -> list[Button]:
-    """Return a button for each way that changes something, once where two do the same."""
-    changes = [{key: value for key, value in way.items() if value != answers[key]} for way in ways]
-    distinct_changes = {json.dumps(change): change for change in changes if change}
-    return [
-        Button(way, ", ".join(_said(key, answers[key], value) for key, value in change.items()))
-        for way, change in distinct_changes.items()
-    ]
+def _buttons(ways: Iterable[Way], answers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the change that each way makes, as JSON, and what its button says; each once."""
+    labels = {}
+    for way in ways:
+        change = {key: value for key, value in way.items() if value != answers[key]}
+        said = [_said(key, answers[key], value) for key, value in change.items()]
+        if change:
+            labels[json.dumps(change)] = ", ".join(said)
+    return list(labels.items())
 
 
 def _said(key: str, before: str, after: str | None) -> str:
     """Return a change of an answer as a person makes it: of a list the words that change."""
-    if after is None or key not in LISTS:
-        return f"{_CALLED.get(key, key)} {after or 'as usual'}"
+    if after is None or key not in ("torch_backend", "companions", "platforms"):
+        called = {"torch_version": "PyTorch", "python_version": "Python"}
+        return f"{called.get(key, key)} {after or 'as usual'}"
     old, new = before.split(), after.split()
     added = [word for word in new if word not in old]
     removed = [word for word in old if word not in new]
@@ -333,7 +271,7 @@ def toolkit(build: str) -> str:
 def needs_of(option: Option, cell: Cell) -> list[str]:
     """Return what a build needs of a machine, with the names of NVIDIA's cards that it runs on."""
     hardware = load_facts().hardware
-    compiled = hardware.architectures(cell.release, cell.build, cell.platform)
+    compiled = hardware.compiled_for(cell.release, cell.build, cell.platform)
     cards = ", ".join(
         names
         for card, names in hardware.cards(cell.platform).items()
@@ -343,38 +281,30 @@ def needs_of(option: Option, cell: Cell) -> list[str]:
     return [cards if cards and need.startswith(CAPABILITIES) else need for need in needs]
 
 
-def have(request: str) -> str:
-    """Answer the page, in JSON: the release and build for a GPU that somebody names, and why.
-
-    The change of the choice is empty where the text names none.
-    """
+def have(text: str, platform: str) -> tuple[dict[str, str], str]:
+    """Return the choice for a GPU that somebody names, nothing if the text names none; and why."""
     # Imported where it is needed: most choices ask for nothing of it.
     from torch_plan.catalog.hardware import Gpu
     from torch_plan.machine.detection import detect
     from torch_plan.machine.named import named_gpu
 
-    text, platform = json.loads(request)
     facts = load_facts()
     is_mac = platform.startswith("macos")
     gpu = Gpu("", "") if is_mac else named_gpu(text, facts.hardware, platform)
     if gpu is None:
-        return json.dumps([{}, "That names no card and no driver that is known here."])
+        return {}, "That names no card and no driver that is known here."
     detected = detect("", facts, gpu, platform)
     release = {"torch_version": detected.release} if detected.release else {}
     answers = answers_of({**release, "torch_backend": detected.backend})
-    return json.dumps([{key: answers[key] for key in NAMED}, detected.sentence])
+    return {key: answers[key] for key in NAMED}, detected.sentence
 
 
-def say(request: str) -> str:
-    """Answer the page, in JSON: what is said of a choice."""
-    return json.dumps(said_of(json.loads(request)))
-
-
-def files(request: str) -> str:
-    """Answer the page, in JSON: the files of a new project, as HTML."""
-    return json.dumps(html("files.html", files=files_of(json.loads(request))))
-
-
-def refused(request: str) -> str:
-    """Answer the page, in JSON: whether each of several choices would be refused."""
-    return json.dumps([bool(problems_of(choice)) for choice in json.loads(request)])
+def ask(name: str, request: str) -> str:
+    """Answer a question of the page; both are JSON."""
+    questions: dict[str, Callable[..., object]] = {
+        "say": said_of,
+        "have": have,
+        "files": lambda choice: html("files.html", files=files_of(choice)),
+        "refused": lambda *choices: [bool(problems_of(choice)) for choice in choices],
+    }
+    return json.dumps(questions[name](*json.loads(request)))

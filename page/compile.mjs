@@ -1,5 +1,6 @@
-// Compiles archives of Python, and the templates, by the very Python that will run them: half of the
-// time that passes until it is ready would go into that. Leaves out what no choice loads. `node compile.mjs PYODIDE RULES`, both as they are served.
+// Compiles archives of Python, and the templates, by the very Python that will run them: half of
+// the time that passes until it is ready would go into that. Leaves out what no choice loads.
+// `node compile.mjs PYODIDE RULES`, both as they are served.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -9,8 +10,8 @@ const python = await loadPyodide({ indexURL: pyodide });
 python.unpackArchive(new Uint8Array(readFileSync(rules)), "zip", { extractDir: "/rules" });
 
 const compile = python.runPython(`
-import ast
 import json
+import re
 import sys
 from importlib._bootstrap_external import _code_to_hash_pyc
 from importlib.util import source_hash
@@ -21,31 +22,23 @@ sys.path.insert(0, "/rules")
 Path("/rules/page/compiled").mkdir()
 from page import choices
 
-for choice in (
-    {},
-    {"torch_backend": "cu0", "project_name": "<100%>"},
-    {"torch_backend": "cpu cu130", "torch_version": "v2.13", "layout": "extras"},
-    {"torch_backend": "cpu cu130", "torch_version": "2.13.0", "layout": "groups"},
-    {"torch_pin": "minimum", "package_index": "tuna", "license": "MIT"},
-    {"pytorch_index": "https://ada:secret@example.org/whl", "author_name": "A <a@b.org>"},
-    {"companions": "torchcodec?", "platforms": "linux-x86_64=cu126@https://example.org/whl all"},
+several = {"torch_backend": "cpu cu130", "torch_version": "2.13.0", "layout": "extras"}
+for name, request in (
+    ("say", [{}]),
+    ("say", [several]),
+    ("say", [{"torch_backend": "cu0", "pytorch_index": "https://ada:secret@example.org/whl"}]),
+    ("files", [several]),
+    ("files", [{"license": "MIT", "dockerfile": "yes", "distributed": "yes", "agents": "yes"}]),
+    ("refused", [{}]),
+    ("have", ["RTX 4090, driver 550", "linux-x86_64"]),
 ):
-    choices.say(json.dumps(choice))
-choices.refused("[{}]")
-choices.files('{"license": "MIT", "dockerfile": "yes", "distributed": "yes", "agents": "yes"}')
-choices.files('{"torch_backend": "cpu cu130", "torch_version": "2.13.0", "layout": "extras"}')
-choices.have('["RTX 4090, driver 550", "linux-x86_64"]')
+    choices.ask(name, json.dumps(request))
 used = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
 
 # What is imported only where it is needed, maybe by no choice above.
 rules = [path for part in ("torch_plan", "page") for path in Path("/rules", part).rglob("*.py")]
-named = set()
-for path in rules:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            named.update(name.name.partition(".")[0] for name in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            named.add(node.module.partition(".")[0])
+imports = re.compile(r"^ *(?:from|import) (\\w+)", re.MULTILINE)
+named = {name for path in rules for name in imports.findall(path.read_text())}
 
 def compile_archive(path, place):
     """Put compiled modules in the place of their sources, and leave out those nobody loads."""
@@ -57,7 +50,8 @@ def compile_archive(path, place):
     with ZipFile(path, "w") as new:
         for name, content in files.items():
             if name.endswith(".py") and not name.startswith("{{"):
-                if not (f"{place}/{name}" in used or name.removesuffix(".py").partition("/")[0] in named):
+                module = name.removesuffix(".py").partition("/")[0]
+                if f"{place}/{name}" not in used and module not in named:
                     continue
                 code = compile(content, f"{place}/{name}", "exec", dont_inherit=True)
                 # Unchecked: there is no source beside it to compare it with.
@@ -67,7 +61,8 @@ def compile_archive(path, place):
 
 compile_archive`);
 
-for (const [archive, place] of [[`${pyodide}/python_stdlib.zip`, "/lib/python314.zip"], [rules, "/rules"]]) {
+const library = `${pyodide}/python_stdlib.zip`;
+for (const [archive, place] of [[library, "/lib/python314.zip"], [rules, "/rules"]]) {
   python.FS.writeFile("/archive.zip", readFileSync(archive));
   compile("/archive.zip", place);
   writeFileSync(archive, python.FS.readFile("/archive.zip"));

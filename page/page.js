@@ -1,13 +1,9 @@
 // The form, the address and the clicks. What is said of a choice comes from the worker, or of the
 // most common choices from a file that was written when the page was built.
 
-const form = document.querySelector("form");
-const result = document.querySelector("#result");
-const status = document.querySelector("#status");
-const bar = document.querySelector("#bar");
-const jump = document.querySelector("#jump");
-const system = document.querySelector("#system");
-const hardware = document.querySelector("#hardware");
+const [form, result, status, bar, jump, system, hardware] = [
+  "form", "#result", "#status", "#bar", "#jump", "#system", "#hardware",
+].map((selector) => document.querySelector(selector));
 const { common, named, worker: script } = document.body.dataset;
 const computed = ["project_slug", "platforms"]; // Their defaults depend on other answers.
 const defaults = JSON.parse(document.body.dataset.defaults);
@@ -21,26 +17,17 @@ let shown = new Set(); // The lines of the last plan, which the next one is comp
 
 // --- The worker ----------------------------------------------------------------------------------
 
-const waiting = new Map();
 const worker = new Worker(script, { type: "module" });
 const broken = new Promise((_, reject) => {
   worker.onerror = () => reject("the worker does not start");
 });
-worker.onmessage = ({ data: { id, said, error } }) => {
-  const { resolve, reject } = waiting.get(id);
-  waiting.delete(id);
-  if (error) reject(error);
-  else resolve(said);
-};
 
-let asked = 0;
-function ask(name, request) {
-  const answer = new Promise((resolve, reject) => {
-    asked += 1;
-    waiting.set(asked, { resolve, reject });
-    worker.postMessage({ id: asked, name, request });
-  });
-  return Promise.race([broken, answer]);
+function ask(name, ...request) {
+  const { port1: answer, port2 } = new MessageChannel();
+  worker.postMessage({ name, request }, [port2]);
+  return Promise.race([broken, new Promise((resolve, reject) => {
+    answer.onmessage = ({ data: { said, error } }) => (error ? reject(error) : resolve(said));
+  })]);
 }
 
 // --- Choices -------------------------------------------------------------------------------------
@@ -62,9 +49,10 @@ const linked = () => Object.fromEntries(new URLSearchParams(location.hash.slice(
 function after({ name, type, value, dataset: { platform } }, on) {
   let words = wordsOf(choice[name] ?? answers[name]);
   if (platform) {
+    const buildsOn = (row) => form.querySelector(`select[data-platform=${row}]`).value.split(" ");
     words = [...form.querySelectorAll("input[name=platforms]")]
       .filter((row) => (row.value === platform ? on : row.checked))
-      .flatMap(platformWords);
+      .flatMap(({ value: row }) => buildsOn(row).map((override) => row + override));
   } else if (type === "checkbox") {
     words = words.filter((word) => word !== value && word !== "none");
     if (on) words.push(value);
@@ -73,12 +61,6 @@ function after({ name, type, value, dataset: { platform } }, on) {
     words = [value.trim() || defaults[name]];
   }
   return tidy({ ...choice, [name]: words.join(" ") });
-}
-
-/** Return the words of a platform: its name, or one for each of its overrides. */
-function platformWords({ value }) {
-  const { value: overrides } = form.querySelector(`select[data-platform=${value}]`);
-  return overrides.split(" ").map((override) => value + override);
 }
 
 // --- The form ------------------------------------------------------------------------------------
@@ -95,7 +77,8 @@ function fill() {
   for (const control of form.elements) if (control.name) set(control);
   // An older release that is chosen stands with the others, unless it was just chosen there.
   const older = form.querySelector(".more [name=torch_version]:checked:not(:focus)");
-  if (older) form.querySelector("[name=torch_version]").closest(".chips").append(older.closest("label"));
+  const newer = form.querySelector("[name=torch_version]").closest(".chips");
+  if (older) newer.append(older.closest("label"));
 }
 
 function set(control) {
@@ -130,14 +113,13 @@ function add(name, word) {
 async function mark() {
   const mine = turn;
   const chips = chipsInSight();
-  const flags = [];
-  while (flags.length < chips.length) {
+  for (let at = 0; at < chips.length; at += 10) {
     // A few at a time: the next choice does not wait for the marks of this one.
-    const some = chips.slice(flags.length, flags.length + 10).map((chip) => after(chip, true));
-    flags.push(...(await ask("refused", some)));
+    const some = chips.slice(at, at + 10);
+    const flags = await ask("refused", ...some.map((chip) => after(chip, true)));
     if (mine !== turn) return;
+    some.forEach((chip, place) => strike(chip, flags[place] && !chip.checked));
   }
-  chips.forEach((chip, at) => strike(chip, flags[at] && !chip.checked));
   performance.mark("marked");
 }
 
@@ -159,7 +141,8 @@ async function show(given, { known = answers, isBack = false } = {}) {
   choice = tidy(given);
   answers = { ...known, ...choice };
   fill();
-  if (!isBack && `#${link(choice)}` !== location.hash) history.pushState(null, "", `#${link(choice)}`);
+  const hash = `#${link(choice)}`;
+  if (!isBack && hash !== location.hash) history.pushState(null, "", hash);
   result.ariaBusy = "true";
   result.inert = true;
   const wait = setTimeout(working, 100);
@@ -194,10 +177,9 @@ function announce() {
 }
 
 function failed(error) {
+  const textContent = `The rules of the template do not run in this browser: ${error}`;
   const message = document.createElement("p");
-  message.className = "problem";
-  message.role = "alert";
-  message.textContent = `The rules of the template do not run in this browser: ${error}`;
+  Object.assign(message, { className: "problem", role: "alert", textContent });
   result.querySelector("[role=alert]")?.remove();
   // Where nothing can be said of a choice, what was said of the last one goes.
   if (result.ariaBusy === "true") result.replaceChildren(message);
@@ -243,7 +225,7 @@ async function advise() {
   const why = document.querySelector("#why");
   if (!hardware.value.trim() && !system.value.startsWith("macos")) return;
   why.textContent = "Working it out …";
-  const [change, sentence] = await ask("have", [hardware.value, system.value]);
+  const [change, sentence] = await ask("have", hardware.value, system.value);
   why.textContent = sentence;
   if (change.torch_version) show({ ...choice, ...change });
 }
@@ -306,7 +288,5 @@ if (location.hash) {
   follow();
 } else {
   choice = tidy({});
-  shown = new Set([...result.querySelectorAll("[data-line]")].map((line) => line.textContent));
-  fill();
-  done();
+  display({ answers: defaults, html: result.innerHTML });
 }

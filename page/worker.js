@@ -1,4 +1,4 @@
-// Runs `choices.py` beside the page. Answers {id, name, request} with {id, said} or {id, error}.
+// Runs `choices.py` beside the page. Each question comes with a port for what is said, or an error.
 
 const { pyodide, rules } = Object.fromEntries(new URL(location).searchParams);
 const choices = start();
@@ -12,10 +12,10 @@ async function start() {
   return python.pyimport("page.choices");
 }
 
-onmessage = async ({ data: { id, name, request } }) => {
+onmessage = async ({ data: { name, request }, ports: [port] }) => {
   try {
-    postMessage({ id, said: JSON.parse((await choices)[name](JSON.stringify(request))) });
+    port.postMessage({ said: JSON.parse((await choices).ask(name, JSON.stringify(request))) });
   } catch (error) {
-    postMessage({ id, error: String(error) });
+    port.postMessage({ error: String(error) });
   }
 };

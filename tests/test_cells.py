@@ -150,7 +150,7 @@ def newer_facts() -> Facts:
 def test_a_release_newer_than_the_facts_is_planned_like_the_newest(
     bake: Bake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Replica(newer_facts(), likely=True) as newer:
+    with Replica(newer_facts()) as newer:
         serve(newer, monkeypatch)
         project = bake(
             torch_version=NEWER,
@@ -338,9 +338,9 @@ def test_the_next_companion_is_data_alone(bake: Bake, monkeypatch: pytest.Monkey
         },
     }
     more = Facts(data)
-    with Replica(more, likely=True) as smelling:
+    with Replica(more) as smelling:
         more.pytorch_mirrors["smelling"] = Mirror(smelling.url, flat=False, hosts=("127.0.0.1",))
-        for module in ("extension", "project.planning"):
+        for module in ("extension", "project.plan"):
             monkeypatch.setattr(f"torch_plan.{module}.load_facts", lambda: more)
         monkeypatch.setattr("tests.conftest.load_facts", lambda: more)
         project = bake(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PYTHON
 from tests.helpers.shells import printed_words
 from tools.demo import main
 from tools.lib.replica import Replica
@@ -20,10 +19,8 @@ def test_locks_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
     answers = ["torch_version=2.9.1", "python_version=3.11", "torch_backend=cpu gpu=cu128"]
     assert main([*answers, "layout=groups", f"--output-dir={tmp_path}"]) == 0
     printed = capfd.readouterr().out
-    tag = f"cp{PYTHON.replace('.', '')}"
-    wheel = f"torch-2.9.1+cu128-{tag}-{tag}-manylinux_2_28_x86_64.whl"
-    assert f"gpu  linux-x86_64    {wheel}" in printed
-    assert f"gpu  macos-arm64     torch-2.9.1-{tag}" in printed
+    assert "gpu  linux-x86_64    torch 2.9.1+cu128\n" in printed
+    assert "gpu  macos-arm64     torch 2.9.1\n" in printed
     assert "Nothing was installed" in printed.splitlines()[-1]
     assert "The next step" not in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("    uvx ")]
@@ -46,7 +43,7 @@ def test_an_index_that_answers_is_used(
         assert main([*words, f"--output-dir={tmp_path}"]) == 0
     printed = capfd.readouterr().out
     assert "stand-in" not in printed
-    assert "macos-arm64     torch-2.9.1-" in printed
+    assert "macos-arm64     torch 2.9.1\n" in printed
     locked = (tmp_path / "my-ml-project/uv.lock").read_text(encoding="utf-8")
     assert f"{replica.url}/cpu" in locked
 
@@ -59,7 +56,7 @@ def test_a_misspelt_answer_is_refused(tmp_path: Path, capfd: pytest.CaptureFixtu
 
 def test_refusal_is_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["torch_version=1.0", f"--output-dir={tmp_path}"]) == 1
-    assert "the oldest release that this template knows" in capfd.readouterr().err
+    assert "there is no such release" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -135,7 +135,7 @@ def test_two_ranks_add_up(project: Project) -> None:
     ended = project.torchrun(*MODULE)
     assert (ended.status, ended.problems) == (0, []), ended.err
     lines = ended.out.splitlines()
-    assert {f"torch: {RELEASE}+cpu", "build: cpu", "ranks: 2", "process_group: gloo"} < {*lines}
+    assert {f"torch: {RELEASE}+cpu", "build: cpu", "ranks: 2, by gloo"} < {*lines}
     assert [line for line in lines if line.startswith("passed: ")] == lines[-1:]
     assert lines[-1].endswith("adding numbers up by gloo")
 
@@ -147,7 +147,7 @@ def test_missing_rank_is_named(project: Project, rank: int) -> None:
     assert ended.status == 1
     (problem,) = ended.problems
     assert ended.err.splitlines() == [problem]
-    assert ("rank 1 did not come within 3 s" if rank == 0 else "that rank 0 can be") in problem
+    assert ("rank 1: did not come in time" if rank == 0 else "that rank 0 can be") in problem
     assert ended.seconds < 60
 
 
@@ -157,13 +157,13 @@ def test_missing_rank_is_named(project: Project, rank: int) -> None:
     [
         pytest.param(
             "all_reduce(given[0].mul_(7), **options)",
-            "a wrong number came from rank 1",
+            "a wrong number from rank 1",
             id="computes-wrongly",
         ),
         pytest.param(
-            "time.sleep(60)", "rank 0: waiting for the sum; rank 1: giving its number", id="hangs"
+            "time.sleep(60)", "rank 1: giving its number; rank 0: waiting for the sum", id="hangs"
         ),
-        pytest.param("os._exit(3)", "rank 1 did not come within 3 s", id="dies"),
+        pytest.param("os._exit(3)", "rank 1: did not come in time", id="dies"),
     ],
 )
 def test_other_rank_is_named_in_time(project: Project, script: Path, act: str, found: str) -> None:
@@ -207,19 +207,25 @@ class Store:
     ("others", "found"),
     [
         pytest.param({1: "cpu", 2: "cpu"}, "", id="alike"),
-        pytest.param({1: "cu128", 2: "cpu"}, "ranks 0, 2: cpu; rank 1: cu128", id="differ"),
-        pytest.param({1: "cpu"}, "rank 2 did not come within 0.1 s", id="one-is-missing"),
-        pytest.param({}, "ranks 1, 2 did not come within 0.1 s", id="two-are-missing"),
+        pytest.param({1: "cu128", 2: "cpu"}, "rank 0, 2: cpu; rank 1: cu128", id="differ"),
+        pytest.param(
+            {1: "cpu"}, "rank 0, 1: cpu; rank 2: did not come in time", id="one-is-missing"
+        ),
+        pytest.param({}, "rank 0: cpu; rank 1, 2: did not come in time", id="two-are-missing"),
     ],
 )
 def test_ranks_that_meet(
     module: Any, monkeypatch: pytest.MonkeyPatch, others: dict[int, str], found: str
 ) -> None:
     store = Store()
-    monkeypatch.setattr(module.Ranks, "connect", lambda self, serve=False: store)
+    stores = {"TCPStore": lambda *_, **__: None, "PrefixStore": lambda *_: store}
+    torch = SimpleNamespace(distributed=SimpleNamespace(**stores))
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
     for rank, word in others.items():
-        module.Ranks(None, rank, 3, 0.1).come("start", word)
-    first = module.Ranks(None, 0, 3, 0.1)
+        with suppress(module.smoke.Wrong):
+            module.Ranks(torch, rank, 3, 0.0).meet("start", word)
+    first = module.Ranks(torch, 0, 3, 0.1)
     with pytest.raises(module.smoke.Wrong, match=f"^{found}$") if found else nullcontext():
         first.meet("start", "cpu")
 
@@ -252,8 +258,8 @@ def test_more_ranks_than_devices(
         monkeypatch.setenv(name, value)
     assert module.main([]) == 1
     problem = capsys.readouterr().err.splitlines()[0]
-    assert problem.startswith("problem: rank 1: choosing a device for local rank 1 failed")
-    assert problem.endswith("torch finds 1 here, start one process for each")
+    assert problem.startswith("problem: rank 1: computing on the device of local rank 1 failed")
+    assert "torch finds 1 GPUs here, start one process for each" in problem
 
 
 @pytest.mark.parametrize("argv", [[], ["--timeout"], ["--timeout", "soon"]])

@@ -77,7 +77,7 @@ def served(release: str, backend: str, python: str, companions: str) -> tuple[st
     return tuple(
         platform
         for platform in PLATFORMS
-        if all(grid.is_served(grid.cell(variant, platform)) for variant in answers.variants)
+        if not any(cell.lacking for cell in grid.all if cell.platform == platform)
         and not any(
             (release, variant.backend, platform) in UNSUPPORTED for variant in answers.variants
         )

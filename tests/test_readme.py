@@ -108,7 +108,7 @@ def test_a_first_hour(tmp_path: Path) -> None:
     assert [status for status, _ in [*entered, plain, elsewhere]] == [0, 0, 0, 0], entered
     for _, printed in (plain, elsewhere):
         assert "Traceback" not in printed
-        assert "127.0.0.1:9 cannot be reached. The project is kept. To complete it" in printed
+        assert "from 127.0.0.1:9, as it says above. The project is kept. To complete it" in printed
         assert "uv run --only-group demo -m tools.demo" in printed
     assert project[0] != 0
     assert "127.0.0.1:9" in project[1]

@@ -146,12 +146,13 @@ def test_lock_takes_the_build_of_the_index(replica: Replica, tmp_path: Path) -> 
     assert "filelock" in packages
 
 
-def test_lock_takes_triton_from_the_index_root(replica: Replica, tmp_path: Path) -> None:
+def test_lock_takes_triton_from_the_index(replica: Replica, tmp_path: Path) -> None:
     dependencies = ["torch==2.9.1", "pytorch-triton-rocm==3.5.1"]
     packages = lock(tmp_path, f"{replica.url}/rocm6.4", dependencies, ["x86_64"])
     assert packages["torch"]["version"] == "2.9.1+rocm6.4"
     (wheel,) = (w for w in packages["pytorch-triton-rocm"]["wheels"] if "-cp311-" in w["url"])
-    assert wheel["url"] == (f"{replica.url}/pytorch_triton_rocm-3.5.1-cp311-cp311-linux_x86_64.whl")
+    name = "pytorch_triton_rocm-3.5.1-cp311-cp311-manylinux_2_28_x86_64.whl"
+    assert wheel["url"] == f"{replica.url}/rocm6.4/{name}"
 
 
 def test_lock_reads_the_flat_view(replica: Replica, tmp_path: Path) -> None:
@@ -182,7 +183,8 @@ def test_403_for_what_is_not_there(replica: Replica, path: str) -> None:
 
 
 def test_index_page_lists_its_packages(replica: Replica) -> None:
-    assert links(f"{replica.url}/cu128/").keys() >= {"torch", "torchvision", "triton-rocm"}
+    assert links(f"{replica.url}/cu128/").keys() >= {"torch", "torchvision"}
+    assert links(f"{replica.url}/rocm7.2/").keys() >= {"torch", "torchvision", "triton-rocm"}
     assert "torchaudio" in links(f"{replica.url}/cu128/")
     assert "torchaudio" not in links(f"{replica.url}/cu132/")
 
@@ -226,7 +228,7 @@ def test_metadata_of_a_build(replica: Replica) -> None:
         ("cpu", "torchvision-0.19.0+cpu-cp311-cp311-win_amd64.whl", "numpy<2"),
         ("cpu", "torchvision-0.19.0+cpu-cp311-cp311-linux_x86_64.whl", "numpy"),
         ("cpu", "torchvision-0.24.1-cp313-cp313-macosx_12_0_arm64.whl", "torch==2.9.1"),
-        ("cpu", "torchvision-0.24.0+e437e35-cp313-cp313-win_arm64.whl", "torch==2.9.0"),
+        ("cpu", "torchvision-0.24.1+d801a34-cp313-cp313-win_arm64.whl", "torch==2.9.1"),
         ("cpu", "torchvision-0.29.2+cpu-py3-none-win_amd64.whl", "torch>=2.14.0"),
         ("cpu", "torchaudio-2.9.1-cp311-cp311-manylinux_2_28_aarch64.whl", "torch==2.9.1"),
     ],
@@ -267,13 +269,13 @@ def test_facts_may_be_others() -> None:
         assert "torch-2.9.1+cu999-cp311-cp311-win_amd64.whl" in links(f"{replica.url}/cu999/torch/")
 
 
-@pytest.mark.parametrize("likely", [False, True])
-def test_likely_wheels_are_served_on_demand(likely: bool) -> None:
+@pytest.mark.parametrize(("facts", "likely"), [(None, False), (Facts(FULL), True)])
+def test_likely_wheels_are_served_on_demand(facts: Facts | None, likely: bool) -> None:
     names = {
         "torch": "torch-2.15.0+xpu-cp311-cp311-win_amd64.whl",
         "torchvision": "torchvision-0.29.2+xpu-py3-none-win_amd64.whl",
     }
-    with Replica(likely=likely) as replica:
+    with Replica(facts) as replica:
         for package, name in names.items():
             assert (name in links(f"{replica.url}/xpu/{package}/")) is likely
 

@@ -40,6 +40,9 @@ def nvidia(driver: str, *capabilities: str) -> dict[str, str]:
     }
 
 
+MACHINES = {"win32": "AMD64", "darwin": "arm64"}
+
+
 class Ran(NamedTuple):
     """What a run of `sync.py` did: the command that it started, and what it said."""
 
@@ -83,7 +86,7 @@ def sync(
             patch.setattr(subprocess, "run", answer)
             patch.setattr(subprocess, "call", call)
             patch.setattr(sys, "platform", host.sys_platform)
-            patch.setattr(platform, "machine", lambda: host.machine)
+            patch.setattr(platform, "machine", lambda: MACHINES.get(host.sys_platform, "x86_64"))
             patch.setattr(sys, "argv", ["sync.py", *words])
             for name in ("UV_CUDA_DRIVER_VERSION", "UV_AMD_GPU_ARCHITECTURE"):
                 patch.delenv(name, raising=False)
@@ -168,15 +171,13 @@ def others(bake: Bake) -> BakedProject:
             id="driver-override",
         ),
         pytest.param(
-            fake_host({}, nvidia("528.02", "8.9"), "win32", "AMD64"),
+            fake_host({}, nvidia("528.02", "8.9"), "win32"),
             "cpu",
             "needs NVIDIA driver 528.33",
             id="windows-has-drivers-of-its-own",
         ),
-        pytest.param(
-            fake_host({}, nvidia("528.33", "8.9"), "win32", "AMD64"), "cu126", "", id="windows"
-        ),
-        pytest.param(fake_host({}, {}, "darwin", "arm64"), "cpu", "", id="macos"),
+        pytest.param(fake_host({}, nvidia("528.33", "8.9"), "win32"), "cu126", "", id="windows"),
+        pytest.param(fake_host({}, {}, "darwin"), "cpu", "", id="macos"),
         pytest.param(
             fake_host({}, {ENUMERATOR: "gfx000\ngfx90a\n"}),
             "cpu",
@@ -234,7 +235,7 @@ def test_print_shows_the_command_alone(cuda: BakedProject, sync: Sync) -> None:
     [
         (fake_host({}, nvidia("470.82.01", "8.0")), "cu126 needs NVIDIA driver 525.60.13."),
         (fake_host(), "Found no GPU. No build of this project runs on linux-x86_64."),
-        (fake_host({}, {}, "linux", "riscv64"), "No build of this project runs on linux-riscv64."),
+        (fake_host({}, {}, "aix"), "No build of this project runs on aix-x86_64."),
     ],
 )
 def test_no_build_that_runs_is_an_error(bake: Bake, sync: Sync, host: Host, reason: str) -> None:

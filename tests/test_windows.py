@@ -199,7 +199,7 @@ def test_the_next_command_can_be_pasted(
     """What is quoted for Windows means the same to each of its shells."""
     monkeypatch.setattr(hook, "os", types.SimpleNamespace(name="nt"))
     for after in ("lock", "smoke"):
-        words = hook.next_command({**settings, "after_generation": after}, Path("work"))
+        words = hook.next_command({**settings, "after_generation": after})
         line = " ".join(hook.quote(word) for word in words)
         assert cmd_words(line) == words
         check_command(line)

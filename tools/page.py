@@ -5,7 +5,6 @@ It needs npm, which brings Pyodide. Jinja2 and MarkupSafe are those of this envi
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hashlib
 import json
@@ -13,10 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -31,7 +28,6 @@ from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import FAMILIES, PYPI, family_of
 
 HERE = ROOT / "page"
-SITE = ROOT / "site"
 
 PYODIDE = "314.0.7"
 PYODIDE_SHA512 = (
@@ -57,12 +53,8 @@ POLICY = (
 """Nothing comes from another host, and nothing goes to one. WebAssembly is what Pyodide is."""
 
 
-class Stopped(Exception):
-    """The page cannot be built; the argument says why."""
-
-
 def build(folder: Path) -> None:
-    """Write the page; what was in the folder is gone. Raises `Stopped` if npm or node fails."""
+    """Write the page; what was in the folder is gone. Exits where npm or node fails."""
     facts = load_facts()
     shutil.rmtree(folder, ignore_errors=True)
     pyodide, rules = folder / f"pyodide-{PYODIDE}", folder / "rules.zip"
@@ -72,51 +64,41 @@ def build(folder: Path) -> None:
     (folder / "common.json").write_text(json.dumps(common(facts)), encoding="utf-8")
     for name in ("style.css", "page.js", "worker.js"):
         shutil.copy(HERE / name, folder)
-    files = {path.name: renamed(path) for path in [*folder.iterdir()] if path.is_file()}
+    files = {}
+    for path in [path for path in folder.iterdir() if path.is_file()]:
+        # A browser may keep a file whose name changes with what is in it.
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        files[path.name] = path.rename(path.with_stem(f"{path.stem}.{digest}")).name
     parameters = urlencode({"pyodide": f"./{pyodide.name}/", "rules": f"./{files[rules.name]}"})
     files["worker.js"] += f"?{parameters}"
     shutil.copy(HERE / "icon.svg", folder)
-    loaded = [*pyodide.iterdir(), folder / files["rules.zip"]]
-    compressed = sum(len(zlib.compress(path.read_bytes())) for path in loaded)
-    page = index(facts, files, megabytes=round(compressed / 1e6))
+    page = index(facts, files)
     (folder / "index.html").write_text(page, encoding="utf-8")
 
 
-def renamed(path: Path) -> str:
-    """Give a file a name that changes with what is in it, and return it.
-
-    A browser may keep such a file, and never takes an old one for a new page.
-    """
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return path.rename(path.with_stem(f"{path.stem}.{digest}")).name
-
-
 def run(*command: str) -> None:
-    """Run a command. Raises `Stopped` if it is not there, or fails."""
+    """Run a command. Exits where it is not there, or fails."""
     try:
         program = shutil.which(command[0]) or command[0]  # On Windows npm is a script.
         done = subprocess.run([program, *command[1:]], capture_output=True, encoding="utf-8")
     except OSError as error:
-        raise Stopped(f"The page needs npm and node: {error}") from None
+        sys.exit(f"The page needs npm and node: {error}")
     if done.returncode:
-        raise Stopped(f"`{' '.join(command[:2])}` failed, which the page needs: {done.stderr}")
+        sys.exit(f"`{' '.join(command[:2])}` failed, which the page needs: {done.stderr}")
 
 
 def write_pyodide(folder: Path) -> None:
-    """Write what a browser needs of Pyodide. Raises `Stopped` if npm does not bring it."""
+    """Write what a browser needs of Pyodide. Exits where npm does not bring it."""
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as downloads:
-        run(
-            "npm", "pack", "--loglevel=error", "--pack-destination", downloads, f"pyodide@{PYODIDE}"
-        )
+        run("npm", "pack", "--pack-destination", downloads, f"pyodide@{PYODIDE}")
         (archive,) = Path(downloads).glob("*.tgz")
         digest = hashlib.sha512(archive.read_bytes()).digest()
         if digest != base64.b64decode(PYODIDE_SHA512):
-            raise Stopped(f"Pyodide {PYODIDE} from npm is not the archive whose hash stands here.")
-        with tarfile.open(archive) as files:
-            for name in PYODIDE_FILES:
-                with files.extractfile(f"package/{name}") as file:  # type: ignore[union-attr]
-                    (folder / name).write_bytes(file.read())
+            sys.exit(f"Pyodide {PYODIDE} from npm is not the archive whose hash stands here.")
+        shutil.unpack_archive(archive, downloads)
+        for name in PYODIDE_FILES:
+            shutil.copy(Path(downloads, "package", name), folder)
     # No package of Pyodide's own is loaded, so its list of 100 kB stays empty.
     lock = folder / "pyodide-lock.json"
     lock.write_text(json.dumps({**json.loads(lock.read_text()), "packages": {}}))
@@ -131,7 +113,7 @@ def write_rules(path: Path) -> None:
         *(*sorted(rules), ROOT / "torch_plan/catalog/builds.json", ROOT / "cookiecutter.json"),
         *sorted(path for path in (ROOT / PROJECT).rglob("*") if path.is_file()),
         *sorted(path for path in (ROOT / "templates").rglob("*") if path.is_file()),
-        *(HERE / "__init__.py", HERE / "choices.py", HERE / "result.html", HERE / "files.html"),
+        *(HERE / name for name in ("__init__.py", "choices.py", "result.html", "files.html")),
         *(HERE / "requirements.txt", HERE / "script.toml"),
     ]
     with zipfile.ZipFile(path, "w") as archive:
@@ -139,48 +121,42 @@ def write_rules(path: Path) -> None:
             archive.write(file, file.relative_to(ROOT))
         remote = re.sub(r"//[^/@]*@", "//", remote_of(ROOT))
         archive.writestr(".git/config", f'[remote "origin"]\nurl = {remote}\n')
-        for package in ("jinja2", "markupsafe"):
-            for part in metadata.files(package) or ():
-                if part.suffix == ".py" or part.name.startswith("LICENSE"):
-                    archive.write(part.locate(), part)
+        for part in (*(metadata.files("jinja2") or ()), *(metadata.files("markupsafe") or ())):
+            if part.suffix == ".py" or part.name.startswith("LICENSE"):
+                archive.write(part.locate(), part)
 
 
 def common(facts: Facts) -> dict[str, object]:
     """Return link -> what is said of each build of each release, all else being the default."""
-    choices = [
-        {"torch_version": release, "torch_backend": backend}
-        for release in facts.releases
-        for backend in facts.backends(release)
-    ]
-    # In the order of all answers, as the page writes a link.
-    answers = map(answers_of, choices)
-    named = [{key: each[key] for key in each if key in NAMED} for each in answers]
-    return {urlencode(choice): said_of(choice) for choice in named}
+    said: dict[str, object] = {}
+    for release in facts.releases:
+        for backend in facts.backends(release):
+            answers = answers_of({"torch_version": release, "torch_backend": backend})
+            # In the order of all answers, as the page writes a link.
+            choice = {key: answers[key] for key in answers if key in NAMED}
+            said[urlencode(choice)] = said_of(choice)
+    return said
 
 
-def index(facts: Facts, files: Mapping[str, str], megabytes: int) -> str:
-    """Return the page itself; `files` are the names of the others, `megabytes` those of Python."""
+def index(facts: Facts, files: Mapping[str, str]) -> str:
+    """Return the page itself; `files` are the names of the others."""
     default = said_of({})
     families: dict[str, list[str]] = {name: [] for name in FAMILIES.values()}
     for backend in reversed(facts.all_backends):
         families[FAMILIES[family_of(backend)]].append(backend)
     families[FAMILIES[PYPI]] = families.pop(FAMILIES[PYPI])
+    support = SUPPORT.read_text(encoding="utf-8").partition("\n")[2]
     return html(
         "index.html",
+        facts=facts,
         files=files,
-        megabytes=megabytes,
         policy=POLICY,
         named=NAMED,
         answers=default["answers"],
         defaults=json.dumps(default["answers"]),
         said=default["html"],
-        releases=facts.releases[::-1],
-        pythons=dict.fromkeys(facts.all_pythons, ""),
         families=families,
-        companions=dict.fromkeys(facts.all_companions, ""),
-        pytorch_indexes=dict.fromkeys(facts.pytorch_mirrors, ""),
-        package_indexes=dict.fromkeys(("pypi", *facts.package_mirrors), ""),
-        support=support_table(),
+        support=MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(support),
         cards=cards_of(facts),
         refused=lambda name, value: is_refused(default["answers"], name, value),
     )
@@ -188,9 +164,8 @@ def index(facts: Facts, files: Mapping[str, str], megabytes: int) -> str:
 
 def cards_of(facts: Facts) -> list[str]:
     """Return the names of cards, as somebody may type them."""
-    nvidia = [facts.hardware.cards(platform) for platform in ("linux-x86_64", "linux-aarch64")]
-    amd = {name: row for name, row in facts.hardware.amd_cards.items() if name.startswith("gfx")}
-    rows = [*(row for cards in nvidia for row in cards.values()), *amd.values()]
+    cards = [facts.hardware.cards(platform) for platform in ("linux-x86_64", "linux-aarch64")]
+    rows = [row for names in cards for row in names.values()]
     return list(dict.fromkeys(card for row in rows[::-1] for card in row.split(", ")))
 
 
@@ -204,21 +179,6 @@ def is_refused(answers: Mapping[str, str], name: str, value: str) -> bool:
     return bool(problems_of({**choice, name: " ".join([*words, value]) if is_added else value}))
 
 
-def support_table() -> str:
-    """Return `docs/support.md` as HTML, without its title: for those without JavaScript."""
-    text = SUPPORT.read_text(encoding="utf-8").partition("\n")[2]
-    return str(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text))
-
-
-def main() -> None:
-    """Build the page into `site`."""
-    argparse.ArgumentParser(description="Write the page into the folder site.").parse_args()
-    try:
-        build(SITE)
-    except Stopped as error:
-        sys.exit(str(error))
-    print(f"The page is in {SITE}.")
-
-
 if __name__ == "__main__":
-    main()
+    build(ROOT / "site")
+    print("The page is in the folder site.")

@@ -1,20 +1,13 @@
-"""Bring `builds.json` up to date from the PyTorch index and PyPI.
+"""Bring `builds.json` up to date from the PyTorch index and PyPI: `uv run -m tools.refresh`.
 
-Run it with `uv run -m tools.refresh`. What is read goes to stderr, a summary in Markdown to stdout.
-It exits 2 if no page at all could be read.
+What is read goes to stderr, a summary in Markdown to stdout. It exits 2 if no page could be read.
 
-How it merges:
 - What the facts have stays: tags are only added, and a page that cannot be read changes nothing.
   Where a page lacks what the facts have, the summary says so, and a person decides.
 - A release is added whole or not at all: day, the build behind each of PyPI's wheels, a version of
   each companion, and wheels on the `cpu` index. Pre-releases and post-releases are passed over.
 - A companion's version is the newest that requires exactly this torch. Where none does, it is the
-  newest whose requirement admits it, of those published before the next torch.
-- Where METADATA names no torch, but the README in it has a table of pairs (torchcodec), a release
-  has every version that the table pairs with it. A version that is newer than the table is paired
-  by a person.
-- What is likely becomes published where a page lists it. Where the page is whole and does not, it
-  is struck out. A page that lacks a version that the facts have there is not whole.
+  newest whose requirement admits it. A newer one that goes with no new release waits for a person.
 - Indexes are those that the facts know, those that the root page lists beside the packages
   (pytorch/test-infra, `s3_management/manage_v2.py`; a mirror may have none), and `--index`.
 """
@@ -27,19 +20,17 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain, takewhile
+from itertools import chain
 from typing import Any
 from urllib.parse import unquote
 
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from tools.lib.facts_file import Wheel, dump_facts, tables_of, tag_order, wheels_in
-from tools.lib.pages import INDEX_NAME, Repository, Wheels, active, cuda_build, exact, pairs_in
+from tools.lib.facts_file import dump_facts, tables_of, wheels_in
+from tools.lib.pages import INDEX_NAME, Repository, Wheels
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
-from torch_plan.catalog.platforms import PLATFORMS, platform_of
-from torch_plan.catalog.versions import CPU, PYPI, TORCH, backend_key, family_of, version_key
+from torch_plan.catalog.platforms import platform_of
+from torch_plan.catalog.versions import CPU, PYPI, TORCH, backend_key, version_key
 
 CHANGED = "Changed"
 BY_HAND = "To do by hand"
@@ -60,69 +51,61 @@ class Refresh:
         self.index = Repository(index_url, self.report[UNREAD])
         self.pypi = Repository(pypi_url, self.report[UNREAD])
         self.companions = self.old.all_companions
-        self.places = {
-            (package, index)
-            for package, versions in data["wheels"].items()
-            for tables in versions.values()
-            for index, _, _ in wheels_in(tables)
-        }
-        """Package and index, wherever the facts have wheels."""
         self.pages: dict[tuple[str, str], dict[str, Wheels]] = {}
         """Package and index -> what is listed there, by version."""
 
     def run(self, more_indexes: Iterable[str]) -> dict[str, Any]:
         """Return the new facts; `more_indexes` are looked for besides those that are known."""
         self.read_pages(more_indexes)
-        tables = {companion: self.table(companion) for companion in self.companions}
         pages = [page for (package, _), page in self.pages.items() if package == TORCH]
         for release in sorted({*chain(*pages)} - {*self.old.releases}, key=version_key):
             if version_key(release) > version_key(self.old.releases[0]):
-                self.add_release(release, [name for name, table in tables.items() if not table])
-        for companion, table in tables.items():
-            self.add_pairs(companion, table)
+                self.add_release(release)
         for release, entry in self.data["releases"].items():
             self.merge(TORCH, release)
             for companion, versions in entry["companions"].items():
                 for version in versions.split():
                     self.merge(companion, version)
+        for companion in self.companions:
+            newest = version_key(max(self.data["wheels"][companion], key=version_key))
+            late = [name for name in self.on_pypi(companion) if version_key(name) > newest]
+            lines = [f"{companion} {version}: the releases that it goes with" for version in late]
+            self.report[BY_HAND] += lines
         self.settle_likely()
         new, known = Facts(self.data), {*self.old.releases, *self.old.all_backends}
         if names := [name for name in (*new.releases, *new.all_backends) if name not in known]:
             text = "what `docs/releasing.md` says of new releases and indexes"
-            self.say(BY_HAND, f"{', '.join(names)}: {text}")
+            self.report[BY_HAND].append(f"{', '.join(names)}: {text}")
         return self.data
-
-    def say(self, title: str, line: str) -> None:
-        """Add a line to the report."""
-        self.report[title].append(line)
 
     def read_pages(self, more_indexes: Iterable[str]) -> None:
         """Read the pages of all packages, on PyPI and on every index."""
         named = filter(INDEX_NAME.fullmatch, self.index.names())
         indexes = {PYPI, *self.old.all_backends, *named, *more_indexes}
+        expected = {
+            (package, index)
+            for package, versions in self.data["wheels"].items()
+            for version in versions
+            for index in self.old.published.indexes(package, version)
+        }
         for index in sorted(indexes, key=backend_key):
-            for package in (TORCH, *self.companions):
+            for place in ((package, index) for package in (TORCH, *self.companions)):
                 repository = self.pypi if index == PYPI else self.index
-                page = repository.listing(index, package, (package, index) in self.places)
+                page = repository.listing(*place, place in expected)
                 if page is not None:
-                    self.pages[package, index] = page
+                    self.pages[place] = page
 
     def on_pypi(self, package: str) -> dict[str, Wheels]:
         """Return what PyPI lists of a package."""
         return self.pages.get((package, PYPI), {})
 
-    def add_release(self, release: str, companions: Iterable[str]) -> None:
-        """Add a release with a version of each of these companions, or report what it lacks."""
-        torch = self.on_pypi(TORCH)
-        day = uploaded(torch.get(release, {}))
-        until = min(
-            (later for later in map(uploaded, torch.values()) if later > day), default="9999"
-        )
-        paired = {name: self.companion(name, release, until) for name in companions}
-        builds = {
-            platform: "" if required is None else cuda_build(required)
-            for platform, required in self.pypi.requirements(torch.get(release, {})).items()
-        }
+    def add_release(self, release: str) -> None:
+        """Add a release with a version of each companion, or report what it lacks."""
+        wheels = self.on_pypi(TORCH).get(release, {})
+        times = [file.upload_time for file in wheels.values() if file.upload_time]
+        day = min(times).astimezone(UTC).date().isoformat() if times else ""
+        paired = {name: self.companion(name, release) for name in self.companions}
+        builds = self.pypi.builds(wheels)
         needed = {
             "the day of its upload to PyPI": day,
             "wheels on the `cpu` index": self.pages.get((TORCH, CPU), {}).get(release),
@@ -130,172 +113,82 @@ class Refresh:
             **{f"the build behind PyPI's wheel for {at}": build for at, build in builds.items()},
         }
         if lacks := [what for what, value in needed.items() if not value]:
-            self.say(WAITING, f"torch {release}: {', '.join(lacks)} could not be found")
+            self.report[WAITING].append(f"torch {release}: {', '.join(lacks)} could not be found")
             return
         entry = {"released": day, "companions": paired, "numpy_1": "", "pypi": builds}
         self.data["releases"] = by_version({**self.data["releases"], release: entry})
         those = " and ".join(f"{name} {version}" for name, version in paired.items())
-        self.say(CHANGED, f"torch {release} of {day}, with {those}")
+        self.report[CHANGED].append(f"torch {release} of {day}, with {those}")
 
-    def companion(self, companion: str, release: str, until: str) -> str:
+    def companion(self, companion: str, release: str) -> str:
         """Return the version of a companion for a new release, empty where there is none.
 
-        `until` is the day of the torch that comes next. Versions before the one of the release
-        before are not looked at.
+        Versions before the one of the newest known release are not looked at.
         """
-        releases = self.data["releases"]
-        older = [name for name in releases if version_key(name) < version_key(release)]
-        known = releases[older[-1]]["companions"].get(companion, "0").split()
+        known, *_ = self.old.companions(self.old.releases[-1]).get(companion, ("0",))
         admitted = ""
         for version, wheels in self.on_pypi(companion).items():
-            if version_key(version) < version_key(known[0]):
+            if version_key(version) < version_key(known):
                 break
-            metadata = self.pypi.metadata(wheels)
-            if metadata is None:
+            required = self.pypi.required(wheels)
+            if required is None:
                 return ""
-            needed = [entry for entry in metadata.requires_dist or () if entry.name == TORCH]
-            if release in map(exact, needed):
+            needed = [entry for entry in required if entry.name == TORCH]
+            if f"=={release}" in (str(entry.specifier) for entry in needed):
                 return version
-            is_admitted = all(release in requirement.specifier for requirement in needed)
-            if is_admitted and not admitted and uploaded(wheels) < until:
+            if not admitted and all(release in entry.specifier for entry in needed):
                 admitted = version
         return admitted
-
-    def table(self, companion: str) -> dict[str, str]:
-        """Return minor version -> torch (`>=2.11`), of a companion whose METADATA names none."""
-        newest = next(iter(self.on_pypi(companion).values()), None)
-        metadata = self.pypi.metadata(newest) if newest else None
-        if metadata is None or any(entry.name == TORCH for entry in metadata.requires_dist or ()):
-            return {}
-        return pairs_in(metadata.description or "", companion)
-
-    def add_pairs(self, companion: str, table: Mapping[str, str]) -> None:
-        """Add the versions that a table pairs with a release; none is ever lost."""
-        versions = self.on_pypi(companion) if table else {}
-        torch_of = {
-            version: SpecifierSet(torch)
-            for version in versions
-            for minor, torch in table.items()
-            if f"{version}.".startswith(f"{minor}.")
-        }
-        for release, entry in self.data["releases"].items():
-            known = entry["companions"].get(companion, "").split()
-            fitting = [version for version, torch in torch_of.items() if release in torch]
-            new = [version for version in fitting if version not in known]
-            if new:
-                every = sorted([*known, *new], key=version_key, reverse=True)
-                entry["companions"][companion] = " ".join(every)
-                self.say(CHANGED, f"torch {release}: {companion} {', '.join(new)}")
-        newest = max(self.data["releases"], key=version_key)
-        paired = self.data["releases"][newest]["companions"].get(companion, "").split()
-        for version in takewhile(lambda version: version not in torch_of, versions):
-            if version not in paired:
-                text = f"whether it goes with torch {newest}; the table in its README does not say"
-                self.say(BY_HAND, f"{companion} {version}: {text}")
 
     def merge(self, package: str, version: str) -> None:
         """Add the wheels of one version, and report those of the facts that no page lists."""
         versions = self.data["wheels"][package]
         known = wheels_in(versions.get(version, {}))
-        listed: set[Wheel] = set()
-        for (name, index), page in self.pages.items():
-            wheels = page.get(version, {}) if name == package else {}
-            is_new = index not in {wheel[0] for wheel in known}
-            if package != TORCH or self.add_triton(version, index, wheels, is_new):
-                listed |= {(index, *tags) for tags in wheels}
-            self.check_labels(package, version, index, wheels)
+        pages = {
+            index: page.get(version, {})
+            for (name, index), page in self.pages.items()
+            if name == package
+        }
+        listed = {(index, *tags) for index, wheels in pages.items() for tags in wheels}
         if listed - known:
             versions[version] = tables_of(known | listed)
             self.data["wheels"][package] = by_version(versions)
-        gone = {wheel for wheel in known - listed if (package, wheel[0]) in self.pages}
+        for index, wheels in pages.items():
+            for (tag, _), file in wheels.items():
+                platform = platform_of(tag)
+                label = self.old.label(package, version, index, platform)
+                if bool(label) != (f"+{index}-" in unquote(file.filename)):
+                    text = f"{package} {version} on `{index}`: `labelled_since` of {platform}"
+                    self.report[BY_HAND].append(text)
+        gone = {wheel for wheel in known - listed if wheel[0] in pages}
         for title, entries in ((CHANGED, listed - known), (GONE, gone)):
             for indexes, table in tables_of(entries).items():
                 text = "; ".join(f"{tags} for {pythons}" for tags, pythons in table.items())
-                self.say(title, f"{package} {version} on `{indexes}`: {text}")
-
-    def check_labels(self, package: str, version: str, index: str, wheels: Wheels) -> None:
-        """Report wheels that carry a label where the facts have none, or the other way round."""
-        for (tag, _), file in wheels.items():
-            platform = platform_of(tag)
-            label = self.old.label(package, version, index, platform)
-            if bool(label) != (f"+{index}-" in unquote(file.filename)):
-                line = f"{package} {version} on `{index}`: `labelled_since` of {platform}"
-                self.say(BY_HAND, line)
-
-    def add_triton(self, release: str, index: str, wheels: Wheels, is_new: bool) -> bool:
-        """Complete the triton package that the ROCm or XPU build of a release requires.
-
-        False where the build is new and nobody can read its METADATA: it may lack a package.
-        """
-        family, entry = family_of(index), self.data["releases"][release]
-        if not wheels or family not in ("rocm", "xpu"):
-            return True
-        known = entry.get("triton", {}).get(family, {"requirement": "", "platforms": ""})
-        platforms = {*known["platforms"].split()}
-        is_served = platforms.issuperset(platform_of(tag) for tag, _ in wheels)
-        is_whole = is_served and "==" in known["requirement"]
-        requirements = {} if is_whole and not is_new else self.index.requirements(wheels)
-        if is_new and None in requirements.values():
-            return False
-        # Plain `triton` is PyPI's.
-        needed = {
-            platform: requirement
-            for platform, required in requirements.items()
-            for requirement in required or ()
-            if canonicalize_name(requirement.name).endswith(f"triton-{family}")
-        }
-        pins = [(canonicalize_name(entry.name), exact(entry)) for entry in needed.values()]
-        names = [known["requirement"], *("==".join(filter(None, pin)) for pin in pins)]
-        name = next((name for name in names if "==" in name), names[-1])
-        ordered = " ".join(on for on in PLATFORMS if on in platforms | {*needed})
-        triton = {**known, "requirement": name, "platforms": ordered}
-        pythons = sorted({python for _, python in wheels}, key=lambda python: tag_order("", python))
-        served = [
-            python
-            for python in pythons
-            if any(active([requirement], on, python) for on, requirement in needed.items())
-        ]
-        if needed and served != pythons:
-            triton["python_tags"] = " ".join(tag for tag in served if not tag.endswith("t"))
-        if triton != known:
-            entry["triton"] = dict(sorted({**entry.get("triton", {}), family: triton}.items()))
-            self.say(CHANGED, f"torch {release}: {name} on {ordered}")
-        return True
+                self.report[title].append(f"{package} {version} on `{indexes}`: {text}")
 
     def settle_likely(self) -> None:
-        """Strike out what is likely on an index whose pages are whole: it is published, or not."""
-        old, new = self.old.published, Facts(self.data).published
-        open_still = []
+        """Strike out what was likely and is published."""
+        published, open_still = Facts(self.data).published, []
         for entry in self.data["likely"]:
             release, index = entry["release"], entry["index"]
-            page = self.pages.get((TORCH, index), {})
-            is_whole = all(place in self.pages for place in self.places if place[1] == index)
-            known = [name for name in old.releases if old.wheels(TORCH, name, index)]
-            if release not in old.releases or not is_whole or not page.keys() >= {*known}:
-                open_still.append(entry)
-                continue
-            lacking = {*entry["platforms"].split()} - {*new.platforms(TORCH, release, index)}
-            for platform in sorted(lacking):
-                line = f"torch {release} on `{index}`: none for {platform}, which was likely"
-                self.say(CHANGED, line)
+            there = published.platforms(TORCH, release, index)
+            lacking = " ".join(name for name in entry["platforms"].split() if name not in there)
+            if lacking:
+                open_still.append({**entry, "platforms": lacking})
+                if release in self.pages.get((TORCH, index), {}):
+                    line = f"torch {release} on `{index}`: none for {lacking}, which was likely"
+                    self.report[BY_HAND].append(line)
         self.data["likely"] = open_still
 
     def text(self) -> str:
         """Return what the run did and did not, in Markdown."""
-        parts = (
-            [] if self.report[CHANGED] else [f"Nothing to change after {len(self.pages)} pages."]
-        )
+        nothing = f"Nothing to change after {len(self.pages)} pages."
+        parts = [] if self.report[CHANGED] else [nothing]
         for title, entries in self.report.items():
             if entries:
                 lines = "\n".join(f"- {entry}" for entry in dict.fromkeys(entries))
                 parts.append(f"## {title}\n\n{lines}")
         return "\n\n".join(parts) + "\n"
-
-
-def uploaded(wheels: Wheels) -> str:
-    """Return the day on which a version came to PyPI, empty where it does not say."""
-    times = [file.upload_time for file in wheels.values() if file.upload_time]
-    return min(times).astimezone(UTC).date().isoformat() if times else ""
 
 
 def by_version(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -310,9 +203,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Bring builds.json up to date.")
     option = parser.add_argument
     option("--index-url", default=official, metavar="URL", help=f"instead of {official}")
-    option("--index", action="append", default=[], type=_index_name, help="one more: cu134")
+    option("--index", action="append", default=[], help="one more: cu134")
     option("--pypi-url", default=PYPI_SIMPLE_ENDPOINT, metavar="URL", help="a copy of PyPI's API")
     options = parser.parse_args(arguments)
+    for index in options.index:
+        if not INDEX_NAME.fullmatch(index):
+            parser.error(f"{index!r} is no index: cpu, xpu, cu134, rocm7.14")
     refresh = Refresh(data, options.index_url, options.pypi_url)
     after = refresh.run(options.index)
     if not refresh.pages:
@@ -323,12 +219,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         BUILDS_PATH.write_text(dump_facts(after), encoding="utf-8")
     print(refresh.text(), end="")
     return 0
-
-
-def _index_name(text: str) -> str:
-    if not INDEX_NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no index: cpu, xpu, cu134, rocm7.14")
-    return text
 
 
 if __name__ == "__main__":

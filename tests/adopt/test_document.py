@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
-from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,48 +12,44 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from adopt import Stop
-from adopt.document import rewrite
+from adopt.edit import Edit, apply
+from adopt.parse import INDEXES, SOURCES, UV, Keys
 
-Change = Callable[[dict[str, Any]], object]
+PATH = Path("pyproject.toml")
 
 
-def changed(text: str, change: Change) -> str:
-    """Rewrite a text after a change of what it says; what comes out says just that."""
-    wanted = tomllib.loads(text)
-    change(wanted)
-    new = rewrite(text, deepcopy(wanted))
-    assert tomllib.loads(new) == wanted
-    return new
+def edited(text: str, *edits: tuple[Keys, Any, Any]) -> str:
+    """Return a text with edits, each of keys, the old and the new item."""
+    return apply({PATH: text}, [Edit(PATH, *edit) for edit in edits])[PATH]
 
 
 def test_nothing_else_to_say() -> None:
     text = "# nothing\n\r\n[a]   # header\nb=[1 ,2]\n[[c]]\n\n[d]\n[[c]]"
-    assert rewrite(text, tomllib.loads(text)) == text
+    assert edited(text) == text
+    assert edited(text, (("x",), "gone", None), (("a", "b"), 1, 1)) == text
 
 
 def test_a_list_keeps_its_comments_its_quotes_and_its_indentation() -> None:
     text = "x = [\n\t'a',  # first\n\t# second\n\t'b',\n\t'c', # third\n]\n"
-    new = changed(text, lambda data: data.update(x=["a", "B", "B2", "c"]))
-    assert new == "x = [\n\t'a',  # first\n\t# second\n\t\"B\",\n\t\"B2\",\n\t'c', # third\n]\n"
+    new = edited(text, (("x",), "b", "B"), (("x",), None, "d"), (("x",), "none", "e"))
+    assert new == "x = [\n\t'a',  # first\n\t# second\n\t\"B\",\n\t'c', # third\n\t\"d\",\n]\n"
 
 
 def test_a_list_without_a_comma_at_its_end() -> None:
     text = 'x = [\n  "a" # first\n]\n'
-    assert changed(text, lambda data: data["x"].append("b")).startswith(
-        'x = [\n  "a", # first\n  "b"'
-    )
+    assert edited(text, (("x",), None, "b")).startswith('x = [\n  "a", # first\n  "b"')
 
 
-def test_remarks_stay_where_what_stands_below_them_leaves() -> None:
-    text = "x = [\n    # not 'c'\n    'a',\n    'b',\n]\n# not y\n\n[[z]]\n"
-    assert changed(text, lambda data: data.update(x=["b"], z=[])) == (
-        "x = [\n    # not 'c'\n    'b',\n]\n# not y\n\nz = []\n"
-    )
+def test_a_remark_goes_with_what_stands_right_below_it() -> None:
+    text = "x = [\n    # of 'a'\n    'a',\n    'b',\n]\n# not y\n\n[[z]]\na = 1\n"
+    new = edited(text, (("x",), "a", None), (("z",), {"a": 1}, None))
+    assert new == "x = [\n    'b',\n]\n# not y\n\n"
 
 
-def test_a_long_list_on_one_line_gets_more() -> None:
-    new = changed("x = ['a', 'b']\n", lambda data: data["x"].append("c" * 100))
-    assert new.splitlines()[:3] == ["x = [", "    'a',", "    'b',"]
+def test_a_list_in_a_list() -> None:
+    pair = [{"extra": "a"}, {"extra": "b"}]
+    new = edited("[tool.uv]\n", ((*UV, "conflicts"), None, pair))
+    assert new == '[tool.uv]\nconflicts = [[{ extra = "a" }, { extra = "b" }]]\n'
 
 
 SPLIT = """\
@@ -78,51 +73,44 @@ x = { index = "a" }"""
 
 
 def test_a_list_of_tables_that_is_split_over_the_file() -> None:
-    def change(data: dict[str, Any]) -> None:
-        data["tool"]["uv"]["index"] = [
-            {"name": "a", "explicit": True},
-            {"name": "c"},
-            {"name": "d"},
-        ]
-
-    new = changed(SPLIT, change)
+    new = edited(
+        SPLIT,
+        (INDEXES, {"name": "a"}, {"name": "a", "explicit": True}),
+        (INDEXES, {"name": "b"}, {"name": "c"}),
+        (INDEXES, None, {"name": "d"}),
+    )
     assert '[[tool.uv.index]]\nname = "a"  # ours\nexplicit = true\n\n[tool.ruff]' in new
     assert '# the other one\n[[tool.uv.index]]\nname = "c"\n\n[[tool.uv.index]]\nname = "d"' in new
     assert "\n\n# about mypy\n\n[tool.mypy]" in new
 
 
 def test_the_last_table_of_a_list_leaves_and_comments_on_others_stay() -> None:
-    new = changed(SPLIT, lambda data: data["tool"]["uv"].pop("index"))
+    new = edited(SPLIT, (INDEXES, {"name": "a"}, None), (INDEXES, {"name": "b"}, None))
     gone = SPLIT[SPLIT.index("# the other") : SPLIT.index("# about")]
-    assert new == SPLIT[SPLIT.index("[tool.ruff]") :].replace(gone, "")
+    left = SPLIT[SPLIT.index("[tool.ruff]") :].replace(gone, "")
+    assert new.replace("[tool.uv]\n\n", "") == left
 
 
 def test_a_table_comes_before_those_within_it() -> None:
-    new = changed(SPLIT, lambda data: data["tool"]["uv"].update(package=False))
-    assert new.startswith("[tool.uv]\npackage = false\n\n[[tool.uv.index]]")
+    new = edited(SPLIT, ((*UV, "environments"), None, "a"))
+    assert new.startswith('[tool.uv]\nenvironments = ["a"]\n\n[[tool.uv.index]]')
 
 
 def test_a_new_header_does_not_part_another_one_from_its_remarks() -> None:
     text = "[a]\n\n# of x\n[tool.uv.sources]\nx = 1\n"
-    new = changed(text, lambda data: data["tool"]["uv"].update(package=False))
-    assert new == text.replace("# of x", "[tool.uv]\npackage = false\n\n# of x")
+    new = edited(text, ((*UV, "environments"), None, "a"))
+    assert new == text.replace("# of x", '[tool.uv]\nenvironments = ["a"]\n\n# of x')
 
 
 def test_a_table_after_those_of_its_kind_in_a_file_without_a_newline_at_its_end() -> None:
-    new = changed('[project]\nname = "x"', lambda data: data["project"].update(urls={"a": "b"}))
-    assert new == '[project]\nname = "x"\n\n[project.urls]\na = "b"\n'
-
-
-def test_a_comment_behind_an_item_outlives_it() -> None:
-    text = 'x = [\n    "a",  # one\n    # two\n    "b",\n]\n'
-    new = changed(text, lambda data: data.update(x=["b"]))
-    assert new == 'x = [\n    # one\n    # two\n    "b",\n]\n'
+    new = edited('[project]\nname = "x"', (("project", "urls", "a"), None, "b"))
+    assert new == '[project]\nname = "x"\n\n[project.urls]\na = ["b"]\n'
 
 
 def test_windows_lines_stay_windows_lines() -> None:
     text = '[a]\r\nx = [\r\n  "b",\r\n]\r\n'
-    new = changed(text, lambda data: data["a"].update(x=["b", "c"], y={"z": 1}))
-    assert new.count("\r\n") == new.count("\n") == 8
+    new = edited(text, (("a", "x"), None, "c"), (("a", "y"), None, "z"))
+    assert new.count("\r\n") == new.count("\n") == 6
 
 
 @pytest.mark.parametrize(
@@ -130,7 +118,6 @@ def test_windows_lines_stay_windows_lines() -> None:
     [
         'tool.uv.sources.x = { index = "a" }\n',
         '[tool]\nuv.sources.x.index = "a"\n',
-        '[tool]\nuv = { sources = { x = { index = "a" } } }\n',
         '[tool.uv]\nsources.x = [{ index = "a" }]\n[tool.other]\n',
         '["tool".uv.sources]\n"x" = { index = "a" }\n',
         '[tool.uv]\nindex = [{ name = "a" }]\nsources = { x = { index = "a" } }\n',
@@ -139,19 +126,28 @@ def test_windows_lines_stay_windows_lines() -> None:
     ],
 )
 def test_however_the_tables_are_written(text: str) -> None:
-    def change(data: dict[str, Any]) -> None:
-        uv = data.setdefault("tool", {}).setdefault("uv", {})
-        uv["environments"] = ["sys_platform == 'linux'"]
-        uv.setdefault("sources", {})["y"] = [{"index": "a"}, {"index": "b"}]
-        uv["index"] = [{"name": "a", "url": "u"}, {"name": "b", "url": "v"}]
+    new = edited(
+        text,
+        ((*UV, "environments"), None, "sys_platform == 'linux'"),
+        ((*SOURCES, "y"), None, {"index": "a"}),
+        ((*SOURCES, "y"), None, {"index": "b"}),
+        (INDEXES, None, {"name": "b", "url": "v"}),
+    )
+    uv = tomllib.loads(new)["tool"]["uv"]
+    assert uv["environments"] == ["sys_platform == 'linux'"]
+    assert uv["sources"]["y"] == [{"index": "a"}, {"index": "b"}]
+    assert uv["index"][-1] == {"name": "b", "url": "v"}
 
-    changed(text, change)
+
+def test_no_header_within_a_line() -> None:
+    with pytest.raises(Stop, match="--check shows what is wrong"):
+        edited("[tool]\nuv = { package = false }\n", (INDEXES, None, {"name": "a"}))
 
 
 def test_what_came_out_wrong_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adopt.document._edit", lambda *_: None)
+    monkeypatch.setattr("tomlrt.dumps", lambda _: "[a]\n")
     with pytest.raises(Stop, match="cannot change"):
-        rewrite("[a]\n", {"a": {"b": 1}})
+        edited("[a]\n", (("a", "b"), None, "c"))
 
 
 VALUES = st.sampled_from(
@@ -193,16 +189,17 @@ def texts(draw: DrawFn) -> tuple[str, list[str]]:
 def test_only_what_is_meant_changes(drawn: tuple[str, list[str]], data: st.DataObject) -> None:
     """Whatever is set or taken away, all other lines are there, in their order."""
     text, others = drawn
-    wanted = tomllib.loads(text)
-    uv = wanted.setdefault("tool", {}).setdefault("uv", {})
+    uv = tomllib.loads(text).get("tool", {}).get("uv", {})
+    edits: list[tuple[Keys, Any, Any]] = [(INDEXES, None, {"name": "p", "url": "u"})]
     if data.draw(st.booleans()):
-        sources = [{"index": "p"}, [{"index": "p"}, {"index": "q", "marker": "m"}]]
-        uv.setdefault("sources", {})["torch"] = data.draw(st.sampled_from(sources))
+        edits.append(((*SOURCES, "torch"), None, {"index": "p"}))
+        if data.draw(st.booleans()):
+            edits.append(((*SOURCES, "torch"), None, {"index": "q", "marker": "m"}))
     if data.draw(st.booleans()):
-        uv["environments"] = ["one", "two"]
-    kept = uv.get("index", [])[data.draw(st.integers(0, 2)) :]
-    uv["index"] = [*kept, {"name": "p", "url": "u"}]
-    new = rewrite(text, wanted)
-    assert tomllib.loads(new) == wanted
+        edits.append(((*UV, "environments"), None, "one"))
+    gone = uv.get("index", [])[: data.draw(st.integers(0, 2))]
+    edits += [(INDEXES, index, None) for index in gone]
+    new = edited(text, *edits)
+    assert tomllib.loads(new)["tool"]["uv"]["index"][-1] == {"name": "p", "url": "u"}
     rest = iter(new.splitlines())
     assert [line for line in others if line.strip() and line not in rest] == []

@@ -202,7 +202,7 @@ def check_mend(shop: Shop, text: str) -> bool:
     said = shop.run("--write")
     if said.status:
         # What cannot be locked, or changes more than it is for, is not written.
-        reasons = ("Error: Nothing could be measured", "Error: The mend would ")
+        reasons = ("Error: uv would not lock this", "Error: The mend would ")
         assert said.error.startswith(reasons) or said.data["unmeasured"][""], (text, said)
         assert path.read_bytes() == written
         return False

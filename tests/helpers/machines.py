@@ -26,19 +26,14 @@ def fake_host(
     files: Mapping[str, str] | None = None,
     commands: Mapping[str, str] | None = None,
     system: str = "linux",
-    machine: str = "x86_64",
     **environ: str,
 ) -> Host:
     """Return a machine with these files and these commands (command line -> what it prints)."""
     present, printed = files or {}, commands or {}
     return Host(
         sys_platform=system,
-        machine=machine,
         environ=environ,
         read=lambda path: present.get(path, ""),
-        entries=lambda folder: sorted(
-            {path.rpartition("/")[0] for path in present if path.startswith(folder)}
-        ),
         run=lambda command: printed.get(" ".join(command), ""),
     )
 

@@ -12,8 +12,8 @@ from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 
 from tests.conftest import BakedProject
-from tools.lib.lock import locked_wheels, read_lock
-from tools.lib.wheel_names import parse_wheel_name
+from tools.lib.lock import read_lock
+from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.catalog.platforms import platform_of
 from torch_plan.catalog.versions import PYPI
 from torch_plan.resolution.cells import Cell
@@ -97,3 +97,14 @@ def check_pythons(project: BakedProject, cell: Cell, package: str, version: str)
     tags = {wheel.python for wheel in locked_wheels(project.path, package, version, cell.platform)}
     wanted = {f"cp{python.replace('.', '')}" for python in project.plan.pythons}
     assert "py3" in tags or wanted <= tags, (package, version, cell.platform, tags)
+
+
+def locked_wheels(project: Path, package: str, version: str, platform: str) -> list[WheelName]:
+    """Return the wheels of a locked version that fit a platform, whatever the Python."""
+    names = [
+        parse_wheel_name(wheel["url"].rpartition("/")[2])
+        for entry in read_lock(project)
+        if (entry["name"], entry["version"]) == (package, version)
+        for wheel in entry.get("wheels", [])
+    ]
+    return [name for name in names if name.platform == platform]

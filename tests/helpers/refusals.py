@@ -211,7 +211,7 @@ REFUSED = [
             "companions": "none",
             "platforms": "linux-x86_64 windows-arm64",
         },
-        "numpy<2 has no wheels for",
+        "numpy<2 has wheels for Python 3.8 to 3.12 on linux-x86_64",
         "numpy_guard=auto",
         id="numpy-guard-on-arm",
     ),

@@ -88,7 +88,7 @@ def test_a_machine_that_leaves_sources_out(
     project, printed = on_machine(setting)
     named = " and ".join(f"{stray} from {PYPI}" for stray in strays)
     assert f"\nuv locked {named}, which is not what this project asks for" in printed
-    assert " in /etc/uv/uv.toml. That lock is not kept." in printed
+    assert "of this machine. That lock is not kept." in printed
     assert "The project is in" not in printed
     assert next_step(printed)[3] == "lock"
     assert not (project / "uv.lock").exists()
@@ -122,7 +122,6 @@ def test_what_a_machine_leaves_in_the_lock_is_said(
 ) -> None:
     project, printed = on_machine(setting)
     assert f"uv.lock depends on your own settings of uv ({fact}" in printed
-    assert "so it was made without it" not in printed
     assert "The project is in" in printed
     check_registries(project)
 

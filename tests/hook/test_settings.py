@@ -11,25 +11,17 @@ from typing import Any
 
 import pytest
 import requests
-from click.testing import CliRunner
-from cookiecutter.cli import main as cookiecutter_cli
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from tests.conftest import PYTHON, Bake, BakedProject, empty_config
+from tests.conftest import PYTHON, Bake, BakedProject
 from tests.helpers.answers import ANSWERS
-from tests.helpers.elsewhere import generate
 from tests.helpers.hook import (
-    LOCKS,
-    FakeUv,
-    calls,
-    fails,
     next_step,
     said,
     take,
     uv_toml,
 )
 from tests.helpers.proof import check_locked
-from tests.helpers.shells import printed_words
 from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
 from tools.lib.server import Response, Server
@@ -48,17 +40,12 @@ class CompanyIndex(Server):
         return Response(came.status_code, "text/html", came.content)
 
 
-LOCKING = {
+TORN_BY = {
     "UV_PRERELEASE": "allow",
     "UV_FORK_STRATEGY": "fewest",
     "UV_RESOLUTION": "lowest",
     "UV_NO_SOURCES_PACKAGE": "torch",
     "UV_CONFIG_FILE": "{wheels}/uv.toml",
-}
-"""Variables with which uv would change even a lock that is there, with a value each."""
-
-TORN_BY = {
-    **LOCKING,
     "UV_PREVIEW": "1",
     "UV_FIND_LINKS": "{wheels}",
     "UV_NO_BINARY": "1",
@@ -68,16 +55,15 @@ TORN_BY = {
 }
 """Variables that would spoil a new lock, with a value each."""
 
-OVERRULING = [
-    'prerelease = "allow"',
-    'fork-strategy = "fewest"',
-    "preview = true",
-    'find-links = ["{wheels}"]',
-    "no-sources = true",
-    'no-sources-package = ["torch"]',
-    'dependency-metadata = [{{ name = "sympy", version = "1.14.0", requires-dist = [] }}]',
-]
-"""Settings in a user's uv.toml that would spoil the lock."""
+RECORDED = {
+    'prerelease = "allow"': "prerelease-mode",
+    'fork-strategy = "fewest"': "fork-strategy",
+    'find-links = ["{wheels}"]': "{wheels}",
+    'dependency-metadata = [{{ name = "sympy", version = "1.14.0", requires-dist = [] }}]': (
+        "dependency-metadata"
+    ),
+}
+"""Settings in a user's uv.toml, and what the lock records of them."""
 
 EXTRAS = {
     "companions": "torchvision",
@@ -146,15 +132,12 @@ def test_variables_are_set_aside(
     check_for_others(project)
     printed = said(capfd)
     assert f"Your environment sets {name}: uv ignores it here, so that" in printed
-    frozen = ["--frozen"] if name in LOCKING else []
-    assert next_step(printed)[3:] == ["uv", "sync", *frozen, "--extra", "cpu"]
-    if not re.search("NO_BINARY|_WORKING_DIR|PYTHON", name):  # with these uv cannot install
-        monkeypatch.setenv(name, TORN_BY[name].format(wheels=wheels))
+    assert next_step(printed)[3:] == ["uv", "sync", "--extra", "cpu"]
     check_next_step(project, printed)
 
 
-@pytest.mark.parametrize("setting", OVERRULING)
-def test_settings_of_the_user_are_kept_out(
+@pytest.mark.parametrize("setting", RECORDED)
+def test_settings_of_the_user_are_heeded_and_said(
     bake: Bake,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -164,46 +147,32 @@ def test_settings_of_the_user_are_kept_out(
 ) -> None:
     uv_toml(tmp_path, monkeypatch, setting.format(wheels=wheels))
     project = bake(**{**ANSWERS, **EXTRAS})
-    check_locked(project.path)
-    check_for_others(project)
     printed = said(capfd)
-    assert "A uv.toml of yours changes uv.lock" in printed
-    assert next_step(printed)[3:5] == ["uv", "sync"]
+    check_locked(project.path)
+    recorded = RECORDED[setting].format(wheels=wheels)
+    assert f"uv.lock depends on your own settings of uv ({recorded}" in printed
     check_next_step(project, printed)
 
 
 @pytest.mark.parametrize("setting", ["no-sources = true", 'no-sources-package = ["torch"]'])
-def test_settings_of_a_system_that_variables_name(
+@pytest.mark.parametrize("variable", ["XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"])
+def test_settings_that_overrule_the_project_are_refused(
     bake: Bake,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     setting: str,
+    variable: str,
 ) -> None:
-    uv_toml(tmp_path, monkeypatch, setting, ("XDG_CONFIG_DIRS",))
+    uv_toml(tmp_path, monkeypatch, setting, (variable,))
     project = bake(**{**ANSWERS, **EXTRAS})
-    check_locked(project.path)
     printed = said(capfd)
-    assert "A uv.toml of yours changes uv.lock" in printed
-    assert next_step(printed)[3:6] == ["uv", "sync", "--frozen"]
-
-
-def test_an_index_of_a_user_who_leaves_sources_out(
-    bake: Bake,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """Their index is not heeded then, but neither is PyPI's torch in the lock."""
-    with CompanyIndex() as company:
-        index = f'[[index]]\nurl = "http://me:hunter2@{company.host}/simple"\ndefault = true'
-        uv_toml(tmp_path, monkeypatch, f"no-sources = true\n{index}")
-        project = bake(**{**ANSWERS, "python_version": PYTHON})
-    printed = said(capfd)
+    assert "\nuv locked torch 2.13.0 from " in printed
+    assert "such as `no-sources` in a uv.toml of yours" in printed
+    assert not (project.path / "uv.lock").exists()
+    monkeypatch.delenv(variable)
+    take(next_step(printed))
     check_locked(project.path)
-    check_for_others(project)
-    assert "A uv.toml of yours changes uv.lock" in printed
-    assert "hunter2" not in printed
 
 
 @pytest.mark.parametrize("where", ["variable", "uv.toml"])
@@ -248,17 +217,6 @@ def test_a_cooldown_is_heeded_and_said(
     check_next_step(project, printed)
 
 
-def test_an_old_uv_is_told_before_it_locks(
-    bake: Bake, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Uv before 0.9.25 drops settings that it does not know, and `required-version` with them."""
-    record = fake_uv(LOCKS, version="0.9.20")
-    project = bake(**ANSWERS)
-    assert "This is uv 0.9.20, and the project needs 0.10.0 or newer; update it." in said(capfd)
-    assert calls(record) == []
-    assert not (project.path / "uv.lock").exists()
-
-
 def test_what_to_do_where_a_likely_build_does_not_exist(
     bake: Bake, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,22 +224,19 @@ def test_what_to_do_where_a_likely_build_does_not_exist(
     with Replica() as published:
         mirror = Mirror(published.url, flat=False, hosts=("127.0.0.1",))
         monkeypatch.setitem(facts.pytorch_mirrors, "published", mirror)
-        bake(
-            torch_version="2.15.0",
-            torch_backend="cu130",
-            python_version=PYTHON,
-            pytorch_index=published.url,
-            after_generation="lock",
-        )
+        given = {
+            "torch_version": "2.15.0",
+            "torch_backend": "cu130",
+            "python_version": PYTHON,
+            "pytorch_index": published.url,
+            "after_generation": "lock",
+        }
+        bake(**given)
         printed = said(capfd)
-        assert "Nobody has confirmed the build that linux-aarch64 was to get" in printed
-        words = next(printed_words(it) for it in printed.splitlines() if "cookiecutter " in it)
-        assert "--overwrite-if-exists" in words
-        given = dict(word.split("=", 1) for word in words if "=" in word)
-        assert given["platforms"] == "linux-x86_64 macos-arm64 windows-x86_64 linux-aarch64=cpu"
-        main = words[words.index("cookiecutter") + 1 :]
-        assert CliRunner().invoke(cookiecutter_cli, main).exit_code == 0
-        assert "The next step:" in said(capfd)
+        assert "\nuv finds no versions that fit, as it says above." in printed
+        assert "Nobody has confirmed the builds that linux-aarch64 was to get." in printed
+        platforms = f"linux-x86_64 {re.findall('such as (.+) among', printed)[0]}"
+        assert (bake(**given, project_slug="again", platforms=platforms).path / "uv.lock").exists()
 
 
 @pytest.mark.parametrize("where", ["variable", "uv.toml"])
@@ -300,9 +255,9 @@ def test_a_cooldown_does_not_hide_torch(
     project = bake(**{**ANSWERS, "python_version": PYTHON, "companions": "torchvision"})
     printed = said(capfd)
     check_locked(project.path)
-    assert "uv.lock records your cooldown: `uv sync --locked` fails wherever" in printed
-    advice = re.search(r"put `(exclude-newer = \"[^`]+)`\s+under \[tool.uv\]", printed)
+    advice = re.search(r"depends on your own settings of uv \((exclude-newer = [^,)]+)", printed)
     assert advice
+    assert "To set them for everybody, put them under [tool.uv] in pyproject.toml" in printed
     monkeypatch.delenv("UV_EXCLUDE_NEWER", raising=False)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     manifest = project.path / "pyproject.toml"
@@ -314,45 +269,16 @@ def test_a_cooldown_does_not_hide_torch(
     check_for_others(project)
 
 
-@pytest.mark.parametrize("host", ["127.1", "LOCALHOST", "0x7f.1"])
 def test_a_url_that_uv_writes_otherwise(
-    bake: Bake, replica: Replica, capfd: pytest.CaptureFixture[str], host: str
+    bake: Bake, replica: Replica, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    url = f"http://{host}:{replica.server_port}/whl"
+    url = f"http://LOCALHOST:{replica.server_port}/whl"
     project = bake(**{**ANSWERS, "python_version": PYTHON}, pytorch_index=url)
     assert "The project is in" in said(capfd)
     check_for_others(project)
     torch = [entry for entry in read_lock(project.path) if entry["name"] == "torch"]
     path = f":{replica.server_port}/whl/cpu"
     assert all(entry["source"]["registry"].endswith(path) for entry in torch)
-
-
-@pytest.mark.parametrize("old", [None, b"version = 1\r\n# kept as it is\n"])
-def test_a_lock_that_cannot_be_made_without_the_user_s_settings(
-    bake: Bake,
-    fake_uv: FakeUv,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    old: bytes | None,
-) -> None:
-    stale = fails("DEBUG Resolving despite existing lockfile due to change in pre-release mode", 1)
-    mine = "'XDG_CONFIG_HOME' not in os.environ"
-    fake_uv(
-        f"if '--check' in arguments: {stale}"
-        f"if {mine}: pathlib.Path('uv.lock').write_text('[options]\\na = 1\\n')\n"
-        f"else: {fails('cause: Connection refused')}"
-    )
-    lock = tmp_path / "my-ml-project/uv.lock"
-    if old is not None:
-        lock.parent.mkdir()
-        lock.write_bytes(old)
-    command = generate(None, f"--output-dir={tmp_path}", "--overwrite-if-exists")
-    environment = {**os.environ, "COOKIECUTTER_CONFIG": str(empty_config(tmp_path))}
-    environment.pop("XDG_CONFIG_HOME", None)
-    subprocess.run(command, env=environment, check=True)
-    printed = said(capfd)
-    assert "A uv.toml of yours changes uv.lock, and without it uv cannot lock: A server" in printed
-    assert (lock.read_bytes() if lock.exists() else None) == old
 
 
 @pytest.mark.parametrize(

@@ -103,10 +103,10 @@ def test_uv_too_old(
     bake: Bake, one_python: Path, fake_uv: FakeUv, capfd: pytest.CaptureFixture[str]
 ) -> None:
     newer = (one_python / "uv").resolve()
-    fake_uv(fails("error: Required uv version `>=0.8` does not match the running version `0.7.0`."))
+    fake_uv(LOCKS, version="0.9.20")
     project = bake(**ANSWERS)
     printed = said(capfd)
-    assert "\nThis uv is not >=0.8, as pyproject.toml or a uv.toml of yours demands;" in printed
+    assert "This is uv 0.9.20, and the project needs 0.10.0 or newer; update it." in printed
     assert not (project.path / "uv.lock").exists()
     (one_python / "uv").unlink()
     (one_python / "uv").symlink_to(newer)
@@ -152,7 +152,7 @@ def test_index_without_the_version(bake: Bake, capfd: pytest.CaptureFixture[str]
     with OldIndex() as old:
         project = bake(**ANSWERS, pytorch_index=old.url)
     printed = said(capfd)
-    assert "\nThe indexes do not have what the requirements ask for" in printed
+    assert "\nuv finds no versions that fit, as it says above." in printed
     assert next_step(printed) == lock_step(project)
     assert not (project.path / "uv.lock").exists()
 
@@ -179,53 +179,35 @@ def test_uv_gets_the_python_that_runs_this_where_it_finds_none(
     assert Path(step[step.index("--python") + 1]).resolve() == Path(sys.executable).resolve()
 
 
+NOT_LOADED = "uv cannot load what it needs from {}, as it says above."
+LOGIN = (
+    "index.org answers {}: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
+    " UV_INDEX_<NAME>_PASSWORD with the index's name in pyproject.toml, or lacks the file."
+)
+
+
 @pytest.mark.parametrize(
     ("printed_by_uv", "expected"),
     [
         pytest.param(
-            "error: failed to create file `uv.lock`: Permission denied (os error 13)",
-            "uv has no permission to write there.",
-            id="unwritable",
-        ),
-        pytest.param(
-            "error: failed to create file `uv.lock`: Access is denied. (os error 5)",
-            "uv has no permission to write there.",
-            id="unwritable-windows",
-        ),
-        pytest.param(
-            'error: Read-only file system (os error 30) at path "/project/.tmp1"',
-            "The file system is read-only.",
-            id="read-only",
-        ),
-        pytest.param(
             "error: Failed to fetch: http://a:b@index.org/whl/cpu/torch/\n"
             "  cause: HTTP status server error (503 Service Unavailable) for url"
             " (http://a:b@index.org/whl/cpu/torch/)",
-            "index.org answers 503 Service Unavailable.",
+            NOT_LOADED.format("index.org"),
             id="server-error",
-        ),
-        pytest.param(
-            "error: No solution found\n"
-            "  cause: Because torch was not found in the package registry\n"
-            "hint: An index (http://a:b@index.org/whl/cpu) returned a 401 Unauthorized error.",
-            "index.org answers 401 Unauthorized: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
-            " UV_INDEX_<NAME>_PASSWORD, with the index's name in pyproject.toml.",
-            id="login",
         ),
         pytest.param(
             "error: No solution found\n"
             "  cause: Because torch was not found in the package registry\n"
             "hint: An index URL (http://a:b@index.org/whl/cpu) could not be queried due to a lack\n"
             "      of valid authentication credentials (401\n      Unauthorized).",
-            "index.org answers 401 Unauthorized: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
-            " UV_INDEX_<NAME>_PASSWORD, with the index's name in pyproject.toml.",
+            LOGIN.format("401 Unauthorized"),
             id="login-0.10",
         ),
         pytest.param(
             "error: Failed to fetch: http://index.org/torch.whl\n"
             "  cause: HTTP status client error (401 Unauthorized) for url (http://index.org/t.whl)",
-            "index.org answers 401 Unauthorized: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
-            " UV_INDEX_<NAME>_PASSWORD, with the index's name in pyproject.toml.",
+            LOGIN.format("401 Unauthorized"),
             id="login-of-a-file",
         ),
         pytest.param(
@@ -233,78 +215,32 @@ def test_uv_gets_the_python_that_runs_this_where_it_finds_none(
             "  cause: Because torch was not found in the package registry\n"
             "hint: An index (http://index.org/whl/cpu) returned a 403 Forbidden error. Check that"
             " the index URL is correct and the credentials are valid.",
-            "index.org answers 403 Forbidden: it needs a login, or does not have the file.",
+            LOGIN.format("403 Forbidden"),
             id="forbidden",
         ),
         pytest.param(
             "error: Failed to download `torch==2.13.0+cpu`\n  cause: operation timed out",
-            "The server of torch==2.13.0+cpu does not answer in time.",
+            NOT_LOADED.format("a server"),
             id="wheel-times-out",
         ),
         pytest.param(
             "error: Request failed after 3 retries\n"
             "  cause: Failed to fetch: https://index.org/whl/cpu/torch/\n"
             "  cause: Connection reset by peer (os error 104)",
-            "index.org breaks off in the middle of an answer.",
+            NOT_LOADED.format("index.org"),
             id="reset",
-        ),
-        pytest.param(
-            "error: Failed to fetch: https://index.org/simple/numpy/\n"
-            "  cause: invalid peer certificate: UnknownIssuer",
-            "The certificate of index.org is not trusted.",
-            id="certificate",
-        ),
-        pytest.param(
-            "error: Failed to download `https://github.com/x.tar.gz`\n  cause: dns error",
-            "github.com cannot be reached.",
-            id="python-download",
-        ),
-        pytest.param(
-            "error: Failed to fetch: `http://index.org/whl/cpu/torch/`\n"
-            "  Caused by: Connection refused (os error 111)",
-            "index.org cannot be reached.",
-            id="uv-0.8",
         ),
         pytest.param(
             "error: No solution found\n  cause: Because six was not found\n"
             "hint: Packages were unavailable because the network was disabled.",
-            "uv is told to stay offline, by UV_OFFLINE or `offline` in a uv.toml of yours.",
+            "uv finds no versions that fit, as it says above.",
             id="offline",
         ),
         pytest.param(
-            "error: Failed to install: torch.whl\n  cause: failed to rename file from C:\\a to"
-            " C:\\b: Access is denied. (os error 5)",
-            "Another program, such as a virus scanner, holds a file that uv wants to rename;"
-            " try again.",
-            id="virus-scanner",
+            "error: failed to create file `uv.lock`: Permission denied (os error 13)",
+            "uv failed, as it says above.",
+            id="what-uv-tells-well-enough",
         ),
-        pytest.param(
-            "error: failed to hardlink file: The cloud operation cannot be performed on a file"
-            " with incompatible hardlinks. (os error 396)",
-            "A cloud folder cannot hold links; set UV_LINK_MODE=copy.",
-            id="cloud",
-        ),
-        pytest.param(
-            "error: Distribution `torch==2.13.0+cpu @ registry+http://a:b@index.org/whl/cpu` can't"
-            " be installed because it doesn't have a source distribution or wheel for the current"
-            " platform",
-            "torch==2.13.0+cpu has no wheel for this machine or its Python; `environments` in"
-            " pyproject.toml lists the platforms of the project.",
-            id="no-wheel",
-        ),
-        pytest.param(
-            "error: Failed to build `numpy==1.3.0`\n  cause: The build backend returned an error",
-            "numpy==1.3.0 cannot be built; `resolution`, `no-binary` or `prerelease` in a uv.toml"
-            " of yours can choose such versions.",
-            id="lowest",
-        ),
-        pytest.param(
-            "error: No solution found\nhint: A source distribution is required for `torch` because"
-            " using pre-built wheels is disabled for all packages (i.e., with `--no-binary`)",
-            "torch has wheels only, which `no-binary` in a uv.toml of yours forbids.",
-            id="no-binary",
-        ),
-        pytest.param("error: a riddle", "uv failed, as it says above.", id="unknown"),
     ],
 )
 def test_causes(

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -33,7 +32,6 @@ NVRM = "NVRM version: NVIDIA UNIX {}  Tue Feb  4\nGCC version:  gcc version 12.3
 CARDS = "--query-gpu=driver_version,compute_cap"
 DRIVER = "--query-gpu=driver_version"
 WSL = "/usr/lib/wsl/lib/nvidia-smi"
-SYSTEM32 = r"C:\Windows\System32\nvidia-smi.exe"
 NOTHING = "no GPU that PyTorch has builds for"
 
 
@@ -47,8 +45,8 @@ def smi(program: str = "nvidia-smi", query: str = CARDS) -> str:
 
 
 def pci(vendor: str, device_class: str) -> dict[str, str]:
-    slot = "/sys/bus/pci/devices/0000:00:02.0"
-    return {f"{slot}/vendor": f"{vendor}\n", f"{slot}/class": f"{device_class}\n"}
+    ids = f"v0000{vendor}d0000E20Bsv00001849sd00001001"
+    return {"/sys/bus/pci/devices/*/modalias": f"pci:{ids}bc{device_class}i00\n"}
 
 
 PNPUTIL = "pnputil /enum-devices /class Display /connected"
@@ -61,22 +59,23 @@ Class Name:                 Display
 
 def windows(displays: str) -> Host:
     """Return a machine with Windows and these displays."""
-    return fake_host({}, {PNPUTIL: displays}, "win32", "AMD64")
+    return fake_host({}, {PNPUTIL: displays}, "win32")
 
 
 def amd(*architectures: str) -> Gpu:
-    return Gpu("rocm", f"AMD {' and '.join(architectures)}", architectures=architectures)
+    return Gpu("rocm", f"AMD {' and '.join(architectures)}", cards=architectures)
 
 
 def nvidia(driver: str, *capabilities: int) -> Gpu:
-    return Gpu("cu", "a GPU", driver, capabilities)
+    cards = tuple(f"{number // 10}.{number % 10}" for number in capabilities)
+    return Gpu("cu", "a GPU", driver, cards)
 
 
 def id_of(value: object) -> str | None:
     """Return the id of a GPU in a table of cases: its family, driver and architectures."""
     if not isinstance(value, Gpu):
         return None
-    words = (value.family or "none", value.driver, *value.capabilities, *value.architectures)
+    words = (value.family or "none", value.driver, *value.cards)
     return "-".join(str(word) for word in words if word)
 
 
@@ -122,16 +121,7 @@ L40 = "NVIDIA driver 535.54.03, compute capability 8.9"
         ),
         pytest.param(fake_host({}, {smi(WSL): "535.54.03, 8.9"}), "cu", L40, id="wsl"),
         pytest.param(
-            fake_host({}, {smi(SYSTEM32): "535.54.03, 8.9\r\n"}, "win32", "AMD64"),
-            "cu",
-            L40,
-            id="windows",
-        ),
-        pytest.param(
-            fake_host({}, {smi(): "535.54.03, 8.9\r\n"}, "win32", "AMD64"),
-            "cu",
-            L40,
-            id="windows-path",
+            fake_host({}, {smi(): "535.54.03, 8.9\r\n"}, "win32"), "cu", L40, id="windows"
         ),
         pytest.param(
             fake_host({SYS: "535.54.03"}, UV_CUDA_DRIVER_VERSION="550.144"),
@@ -149,23 +139,23 @@ L40 = "NVIDIA driver 535.54.03, compute capability 8.9"
             fake_host({}, {ENUMERATOR: "gfx000\ngfx942\ngfx942\n"}), "rocm", "AMD gfx942", id="amd"
         ),
         pytest.param(fake_host({}, {ENUMERATOR: "gfx000\n"}), "", NOTHING, id="amd-cpu-only"),
-        pytest.param(fake_host(pci("0x8086", "0x030000")), "xpu", "Intel graphics", id="intel"),
-        pytest.param(fake_host(pci("0x8086", "0x038000")), "xpu", "Intel graphics", id="intel-3d"),
+        pytest.param(fake_host(pci("8086", "03sc00")), "xpu", "Intel graphics", id="intel"),
+        pytest.param(fake_host(pci("8086", "03sc80")), "xpu", "Intel graphics", id="intel-3d"),
         pytest.param(windows(DISPLAYS), "xpu", "Intel graphics", id="intel-on-windows"),
         pytest.param(windows(DISPLAYS.replace("8086", "1414")), "", NOTHING, id="other-on-windows"),
-        pytest.param(fake_host(pci("0x8086", "0x020000")), "", NOTHING, id="intel-network"),
-        pytest.param(fake_host(pci("0x1a03", "0x030000")), "", NOTHING, id="server-graphics"),
+        pytest.param(fake_host(pci("8086", "02sc00")), "", NOTHING, id="intel-network"),
+        pytest.param(fake_host(pci("1A03", "03sc00")), "", NOTHING, id="server-graphics"),
         pytest.param(
-            fake_host({SYS: "535.54.03", **pci("0x8086", "0x030000")}, {smi(): "535.54.03, 8.9"}),
+            fake_host({SYS: "535.54.03", **pci("8086", "03sc00")}, {smi(): "535.54.03, 8.9"}),
             "cu",
             L40,
             id="nvidia-next-to-intel",
         ),
-        pytest.param(fake_host({}, {}, "darwin", "arm64"), "", "macOS", id="macos"),
-        pytest.param(fake_host({}, {}, "freebsd14", "amd64"), "", NOTHING, id="freebsd"),
+        pytest.param(fake_host({}, {}, "darwin"), "", "macOS", id="macos"),
+        pytest.param(fake_host({}, {}, "freebsd14"), "", NOTHING, id="freebsd"),
         pytest.param(
             fake_host(
-                {SYS: "\0?", PROC: "NVRM version: none", **pci("?", "")},
+                {SYS: "\0?", PROC: "NVRM version: none", **pci("?", "03sc00")},
                 {smi(): "Failed to initialize NVML", smi(query=DRIVER): ",", ENUMERATOR: "gfx?"},
                 UV_CUDA_DRIVER_VERSION="9" * 5000,
                 UV_AMD_GPU_ARCHITECTURE="gfx-1",
@@ -181,21 +171,19 @@ def test_what_is_found(host: Host, family: str, found: str) -> None:
     assert (gpu.family, gpu.description) == (family, found)
 
 
-@pytest.mark.parametrize("system", ["win32", "darwin", "freebsd14"])
-def test_files_of_linux_are_not_asked_elsewhere(system: str) -> None:
-    def fail(path: str) -> NoReturn:
-        raise NotImplementedError(path)
-
-    assert not find_gpu(fake_host({}, {}, system)._replace(read=fail, entries=fail)).family
-
-
 @pytest.mark.parametrize(
     ("release", "gpu", "platform", "backend", "reason"),
     [
-        ("2.11.0", nvidia("580.65.06", 90), "linux-x86_64", "cu130", "this driver and this card"),
+        (
+            "2.11.0",
+            nvidia("580.65.06", 90),
+            "linux-x86_64",
+            "cu130",
+            "is the newest CUDA build that",
+        ),
         ("2.9.1", nvidia("535.54", 89), "linux-x86_64", "cu128", "not cu130: driver 580 needed"),
-        ("2.7.0", nvidia("580.65.06", 120), "linux-x86_64", "cu128", "newest CUDA build of torch"),
-        ("2.7.0", nvidia("535.54", 90), "linux-x86_64", "cu128", "this card"),
+        ("2.7.0", nvidia("580.65.06", 120), "linux-x86_64", "cu128", "newest CUDA build that runs"),
+        ("2.7.0", nvidia("535.54", 90), "linux-x86_64", "cu128", "build that runs with it"),
         ("2.7.0", nvidia("535.54", 70), "linux-x86_64", "cu126", "capability 7.0"),
         ("2.6.0", nvidia("580.65.06", 90), "linux-x86_64", "cu124", "wheels for linux-x86_64 are"),
         ("2.6.0", nvidia("580.65.06", 90), "windows-x86_64", "cu124", "not cu126: its wheels for"),
@@ -204,40 +192,40 @@ def test_files_of_linux_are_not_asked_elsewhere(system: str) -> None:
             nvidia("580.65.06", 100),
             "linux-x86_64",
             CPU,
-            f"is torch {FACTS.releases[-1]} (cu132)",
+            f"does is cu132 of torch {FACTS.releases[-1]}",
         ),
-        ("2.9.1", nvidia("470.82"), "linux-x86_64", CPU, "is torch 2.7.1 (cu118)"),
+        ("2.9.1", nvidia("470.82"), "linux-x86_64", CPU, "is cu118 of torch 2.7.1."),
         ("2.9.1", nvidia("390.10", 61), "linux-x86_64", CPU, "driver 525.60.13 needed)"),
-        ("2.9.1", nvidia("528.02", 89), "linux-x86_64", "cu128", "this card"),
+        ("2.9.1", nvidia("528.02", 89), "linux-x86_64", "cu128", "build that runs with it"),
         ("2.9.1", nvidia("528.02", 89), "windows-x86_64", CPU, "driver 528.33 needed"),
-        ("2.15.0", nvidia("580.65.06", 61), "linux-x86_64", CPU, "is torch 2.14.1 (cu126)"),
+        ("2.15.0", nvidia("580.65.06", 61), "linux-x86_64", CPU, "is cu126 of torch 2.14.1."),
         ("2.8.0", nvidia("535.54", 90), "linux-aarch64", "cu129", "is not known"),
-        ("2.9.1", nvidia("580.65.06", 121), "linux-aarch64", "cu130", "this card"),
-        ("2.10.0", nvidia("550.144"), "linux-x86_64", "cu129", "that this driver can run"),
-        ("2.11.0", nvidia("580.65.06", 75, 90), "linux-x86_64", "cu130", "these cards"),
-        ("2.11.0", nvidia("580.65.06", 61, 90), "linux-x86_64", "cu126", "these cards"),
-        ("2.11.0", nvidia("580.65.06", 61, 120), "linux-x86_64", "cu130", "12.0 can run; no"),
-        ("2.4.0", nvidia("580.65.06", 90), "linux-aarch64", CPU, "no CUDA build for linux-aarch64"),
-        ("2.9.1", nvidia("580.65.06", 90), "", CPU, "no CUDA build for this platform"),
-        ("9.9", nvidia("580.65.06", 90), "linux-x86_64", CPU, "torch 9.9 has no CUDA build"),
-        ("soon", nvidia("580.65.06", 90), "linux-x86_64", CPU, "torch soon has no CUDA build"),
-        ("2.14.1", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "newest ROCm build"),
+        ("2.9.1", nvidia("580.65.06", 121), "linux-aarch64", "cu130", "build that runs with it"),
+        ("2.10.0", nvidia("550.144"), "linux-x86_64", "cu129", "runs with it (not cu130: driver"),
+        ("2.11.0", nvidia("580.65.06", 75, 90), "linux-x86_64", "cu130", "build that runs with it"),
+        ("2.11.0", nvidia("580.65.06", 61, 90), "linux-x86_64", "cu126", "build that runs with it"),
         (
-            "2.14.0",
-            Gpu("rocm", "AMD"),
+            "2.11.0",
+            nvidia("580.65.06", 61, 120),
             "linux-x86_64",
-            "rocm7.2",
-            "not rocm7.14: it is reported",
+            "cu130",
+            "12.0, and none runs on all.",
         ),
-        ("2.15.0", Gpu("rocm", "AMD"), "linux-x86_64", CPU, "2.15.0 has no ROCm build;"),
-        ("2.13.0", amd("gfx1100"), "linux-x86_64", "rocm7.2", "newest ROCm build of torch 2.13.0."),
+        ("2.4.0", nvidia("580.65.06", 90), "linux-aarch64", CPU, "CUDA build for linux-aarch64)"),
+        ("2.9.1", nvidia("580.65.06", 90), "", CPU, "no published CUDA build for this platform"),
+        ("9.9", nvidia("580.65.06", 90), "linux-x86_64", CPU, "9.9 has no published CUDA build"),
+        ("soon", nvidia("580.65.06", 90), "linux-x86_64", CPU, "soon has no published CUDA build"),
+        ("2.14.1", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "newest ROCm build"),
+        ("2.14.0", Gpu("rocm", "AMD"), "linux-x86_64", "rocm7.2", "not rocm7.14: it is reported"),
+        ("2.15.0", Gpu("rocm", "AMD"), "linux-x86_64", CPU, "2.15.0 has no published ROCm build"),
+        ("2.13.0", amd("gfx1100"), "linux-x86_64", "rocm7.2", "ROCm build that runs with it."),
         ("2.13.0", amd("gfx803"), "linux-x86_64", CPU, "not compiled for gfx803)."),
-        ("2.5.1", amd("gfx1201"), "linux-x86_64", CPU, "is torch 2.14.1 (rocm7.2)"),
-        ("2.13.0", amd("gfx1036", "gfx1100"), "linux-x86_64", "rocm7.2", "that gfx1100 can run"),
+        ("2.5.1", amd("gfx1201"), "linux-x86_64", CPU, "is rocm7.2 of torch 2.14.1."),
+        ("2.13.0", amd("gfx1036", "gfx1100"), "linux-x86_64", "rocm7.2", "on gfx1100, and none"),
         ("2.3.0", amd("gfx942"), "linux-x86_64", "rocm6.0", "newest ROCm build"),
-        ("2.13.0", Gpu("rocm", "AMD"), "windows-x86_64", CPU, "no ROCm build for windows-x86_64"),
+        ("2.13.0", Gpu("rocm", "AMD"), "windows-x86_64", CPU, "ROCm build for windows-x86_64)"),
         ("2.13.0", Gpu("xpu", "Intel"), "linux-x86_64", "xpu", "newest XPU build"),
-        ("2.15.0", Gpu("xpu", "Intel"), "linux-x86_64", CPU, "is torch 2.13.0 (xpu)"),
+        ("2.15.0", Gpu("xpu", "Intel"), "linux-x86_64", CPU, "is xpu of torch 2.13.0."),
         ("2.14.1", Gpu("xpu", "Intel"), "linux-x86_64", "xpu", "although it is reported that it"),
         ("2.13.0", amd("gfx1100"), "linux-x86_64", "rocm7.2", "Found AMD gfx1100 (RX 7900): "),
         ("2.13.0", Gpu("", "macOS"), "macos-arm64", CPU, "uses the GPU by Metal"),
@@ -326,15 +314,15 @@ def test_the_default_is_the_newest_that_driver_and_card_can_run(
 @pytest.mark.parametrize(
     ("gpu", "platform", "chosen", "why"),
     [
-        (amd("gfx942"), "linux-x86_64", "2.14.1 rocm7.2", "(not 2.15.0, which has no ROCm build;"),
-        (amd("gfx942"), "windows-x86_64", " cpu", "torch has no ROCm build for windows-x86_64."),
-        (amd("gfx803"), "linux-x86_64", " cpu", "2.14.1 has rocm7.2 and rocm7.14: not compiled"),
-        (Gpu("xpu", "Intel"), "linux-x86_64", "2.13.0 xpu", "; not 2.14.1 with xpu: it is rep"),
-        (Gpu("xpu", "Intel"), "windows-x86_64", "2.13.0 xpu", "no XPU build that anybody has"),
-        (Gpu("xpu", "Intel"), "linux-aarch64", " cpu", "no XPU build for linux-aarch64."),
-        (nvidia("580.65", 61, 90), "linux-x86_64", "2.14.1 cu126", "these cards can run"),
-        (nvidia("580.65", 61, 120), "linux-x86_64", "2.15.0 cu132", "; no build runs on all."),
-        (nvidia("470.82", 37), "linux-x86_64", " cpu", "newest release with one is torch 2.0.1"),
+        (amd("gfx942"), "linux-x86_64", "2.14.1 rocm7.2", "(torch 2.15.0 has no published ROCm"),
+        (amd("gfx942"), "windows-x86_64", " cpu", "published ROCm build for windows-x86_64)."),
+        (amd("gfx803"), "linux-x86_64", " cpu", "not rocm7.2 and rocm7.14 of torch 2.14.1: not"),
+        (Gpu("xpu", "Intel"), "linux-x86_64", "2.13.0 xpu", "; not xpu of torch 2.14.1: it is"),
+        (Gpu("xpu", "Intel"), "windows-x86_64", "2.13.0 xpu", "no published XPU build for windows"),
+        (Gpu("xpu", "Intel"), "linux-aarch64", " cpu", "published XPU build for linux-aarch64)."),
+        (nvidia("580.65", 61, 90), "linux-x86_64", "2.14.1 cu126", "build that runs with it ("),
+        (nvidia("580.65", 61, 120), "linux-x86_64", "2.15.0 cu132", ", and none runs on all."),
+        (nvidia("470.82", 37), "linux-x86_64", " cpu", "newest that does is cu117 of torch 2.0.1"),
         (Gpu("", "nothing"), "linux-x86_64", " cpu", "Found nothing, so"),
     ],
     ids=id_of,
@@ -347,23 +335,23 @@ def test_the_default_without_a_release(gpu: Gpu, platform: str, chosen: str, why
 
 def test_the_sentence_says_what_was_found_what_was_chosen_and_why() -> None:
     host = fake_host({SYS: "535.54.03"}, {smi(): "535.54.03, 8.9\n"})
-    assert detect("2.7.0", FACTS, find_gpu(host), host.platform).sentence == (
+    assert detect("2.7.0", FACTS, find_gpu(host), "linux-x86_64").sentence == (
         "Found NVIDIA driver 535.54.03, compute capability 8.9 (RTX 40, L4, L40): "
-        "cu128 is the newest CUDA build of torch 2.7.0 that this driver and this card can run."
+        "cu128 of torch 2.7.0 is the newest CUDA build that runs with it."
     )
     pascal = fake_host({}, {smi(): "580.65.06, 6.1\n"})
-    assert detect("2.15.0", FACTS, find_gpu(pascal), pascal.platform).sentence == (
+    assert detect("2.15.0", FACTS, find_gpu(pascal), "linux-x86_64").sentence == (
         "Found NVIDIA driver 580.65.06, compute capability 6.1 (GTX 10, P40): the default build is "
-        "cpu, since no CUDA build of torch 2.15.0 runs here (not cu130 and cu132: not compiled for "
-        "compute capability 6.1); the newest release with one is torch 2.14.1 (cu126)."
+        "cpu, since no CUDA build of torch 2.15.0 runs with it (not cu130 and cu132: not compiled "
+        "for compute capability 6.1); the newest that does is cu126 of torch 2.14.1."
     )
-    assert detect("", FACTS, find_gpu(pascal), pascal.platform).sentence == (
-        "Found NVIDIA driver 580.65.06, compute capability 6.1 (GTX 10, P40): the newest torch "
-        "that this driver and this card can run is 2.14.1 with cu126 (not 2.15.0, which has cu130 "
-        "and cu132: not compiled for compute capability 6.1)."
+    assert detect("", FACTS, find_gpu(pascal), "linux-x86_64").sentence == (
+        "Found NVIDIA driver 580.65.06, compute capability 6.1 (GTX 10, P40): cu126 of torch "
+        "2.14.1 is the newest CUDA build that runs with it (not cu130 and cu132 of torch 2.15.0: "
+        "not compiled for compute capability 6.1)."
     )
     plain = fake_host()
-    assert detect("2.15.0", FACTS, find_gpu(plain), plain.platform).sentence == (
+    assert detect("2.15.0", FACTS, find_gpu(plain), "linux-x86_64").sentence == (
         "Found no GPU that PyTorch has builds for, so the default build is cpu."
     )
 
@@ -393,9 +381,7 @@ def test_a_real_command(tmp_path: Path, script: str, printed: str) -> None:
 def test_real_files(tmp_path: Path) -> None:
     (tmp_path / "version").write_bytes(b"535.54\xff")
     host = this_host()
-    assert host.entries(str(tmp_path)) == [str(tmp_path / "version")]
-    assert host.entries(str(tmp_path / "absent")) == []
-    assert host.read(str(tmp_path / "version")).startswith("535.54")
+    assert host.read(str(tmp_path / "*sion")).startswith("535.54")
     assert host.read(str(tmp_path)) == host.read(str(tmp_path / "absent")) == ""
 
 
@@ -441,7 +427,7 @@ def test_this_machine_is_looked_at_once(
     assert capsys.readouterr().err == ""
     known = Invocation("", {"extra_context": {"torch_version": "2.7.0"}}, {}, prompts=False)
     assert Session(FACTS, known).default_of({}, "torch_backend") == "cu128"
-    assert "cu128 is the newest CUDA build of torch 2.7.0" in capsys.readouterr().err
+    assert "cu128 of torch 2.7.0 is the newest CUDA build" in capsys.readouterr().err
     module._gpu_here.cache_clear()
 
 

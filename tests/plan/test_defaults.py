@@ -16,7 +16,7 @@ from torch_plan.catalog.hardware import Gpu
 from torch_plan.catalog.versions import CPU
 from torch_plan.dialogue.commands import made_with
 from torch_plan.machine.detection import detect
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import (
     complete,
@@ -63,7 +63,7 @@ def test_the_default_release_rests_on_no_likely_build() -> None:
     """As it would be if 2.14.1 were the newest: nobody has seen its cu126 for Linux on Arm."""
     assert default_release("cu126", until("2.14.1")) == "2.14.1"
     assert default_release("xpu", FACTS) < FACTS.last_release("xpu")
-    gpu = Gpu("cu", "a GPU", "550.54", (90,))
+    gpu = Gpu("cu", "a GPU", "550.54", ("9.0",))
     assert detect("", FACTS, gpu, "linux-x86_64")[:2] == ("2.14.1", "cu126")
     assert detect("", FACTS, gpu, "linux-aarch64")[:2] == ("2.13.0", "cu126")
 
@@ -95,10 +95,10 @@ def test_several_builds_are_groups_and_in_a_library_extras() -> None:
 
 GPUS = {
     "none": Gpu("", "no GPU"),
-    "old": Gpu("cu", "an old one", "550.54", (61,)),
-    "middle": Gpu("cu", "another", "570.86", (120,)),
-    "new": Gpu("cu", "a new one", "595.10", (90,)),
-    "amd": Gpu("rocm", "AMD", architectures=("gfx942",)),
+    "old": Gpu("cu", "an old one", "550.54", ("6.1",)),
+    "middle": Gpu("cu", "another", "570.86", ("12.0",)),
+    "new": Gpu("cu", "a new one", "595.10", ("9.0",)),
+    "amd": Gpu("rocm", "AMD", cards=("gfx942",)),
     "intel": Gpu("xpu", "Intel"),
 }
 
@@ -162,12 +162,12 @@ def test_an_index_of_others_gets_the_cpu_build_where_pytorch_has_no_other() -> N
     assert make_plan(named).default.build_on("linux-aarch64") == "cu128"
 
 
-@pytest.mark.parametrize("capability", [61, 70, 86, 89, 90, 120])
+@pytest.mark.parametrize("card", ["6.1", "7.0", "8.6", "8.9", "9.0", "12.0"])
 @pytest.mark.parametrize("release", FACTS.releases)
 def test_what_is_detected_is_accepted(
-    release: str, capability: int, monkeypatch: pytest.MonkeyPatch
+    release: str, card: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gpu = Gpu("cu", "NVIDIA driver 595.10", driver="595.10", capabilities=(capability,))
+    gpu = Gpu("cu", "NVIDIA driver 595.10", driver="595.10", cards=(card,))
     found = detect(release, FACTS, gpu, "linux-x86_64")
     monkeypatch.setattr("torch_plan.machine.detection.detect_here", lambda *_: found)
     answers = complete({"torch_version": release}, FACTS)

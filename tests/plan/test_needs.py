@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers.refusals import FACTS
-from torch_plan.project.needs import _capability_patterns
-from torch_plan.project.plan import Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution.defaults import complete
 
 
@@ -17,37 +15,17 @@ def plan(**given: str) -> Plan:
 
 def test_demands_say_which_build_runs_where_the_cpu_build_last() -> None:
     made = plan(layout="extras", torch_backend="cpu gpu=cu128 amd=rocm6.4 intel=xpu")
-    amd = FACTS.hardware.amd_architectures("2.9.1", "rocm6.4")
+    amd = FACTS.hardware.compiled_for("2.9.1", "rocm6.4", "linux-x86_64")
     cuda = ("7.?", "8.?", "9.?", "10.?", "12.?")
-    usual = ("linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64")
+    everywhere = ("linux-x86_64", "linux-aarch64", "darwin-arm64", "win32-AMD64")
     assert [tuple(demand) for demand in made.demands] == [
         (("--extra", "gpu"), "cu128", "525.60.13", cuda, ("linux-x86_64",)),
         (("--extra", "gpu"), "cu128", "525.60.13", (), ("linux-aarch64",)),
-        (("--extra", "gpu"), "cu128", "528.33", cuda, ("windows-x86_64",)),
+        (("--extra", "gpu"), "cu128", "528.33", cuda, ("win32-AMD64",)),
         (("--extra", "amd"), "rocm6.4", "", amd, ("linux-x86_64",)),
-        (("--extra", "intel"), "xpu", "", ("*",), ("linux-x86_64", "windows-x86_64")),
-        (("--extra", "cpu"), "cpu", "", ("*",), usual),
+        (("--extra", "intel"), "xpu", "", ("*",), ("linux-x86_64", "win32-AMD64")),
+        (("--extra", "cpu"), "cpu", "", ("*",), everywhere),
     ]
-    assert made.demands[-1].machines == (
-        "linux-x86_64",
-        "linux-aarch64",
-        "darwin-arm64",
-        "win32-AMD64",
-    )
-
-
-@pytest.mark.parametrize(
-    ("compiled", "patterns"),
-    [
-        (("7.0", "7.5"), ("7.?",)),
-        (("7.5", "7.0"), ("7.?",)),
-        (("8.9", "8.6", "9.0"), ("8.[6-9]", "9.?")),
-    ],
-)
-def test_a_build_runs_from_the_least_minor_version_on(
-    compiled: tuple[str, ...], patterns: tuple[str, ...]
-) -> None:
-    assert _capability_patterns(compiled) == patterns
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import pytest
 from torch_plan.answers.problems import Note, with_changes
 from torch_plan.answers.records import DEFAULT_PLATFORMS
 from torch_plan.catalog.facts import load_facts
-from torch_plan.project.plan import Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution.check import find_problems, settled
 from torch_plan.resolution.defaults import complete
 

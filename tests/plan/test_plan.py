@@ -8,16 +8,13 @@ from fnmatch import fnmatch
 import pytest
 
 from tests.helpers.refusals import FACTS, refused
-from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Refused
-from torch_plan.catalog.hardware import capability, runs_on
+from torch_plan.catalog.hardware import runs_on
 from torch_plan.dialogue.messages import old_system_notes
 from torch_plan.project.ci import jobs_of
-from torch_plan.project.plan import Plan, Source
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, Source, make_plan
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.defaults import complete
-from torch_plan.resolution.likely import without_likely
 
 
 def plan(**given: str) -> Plan:
@@ -134,26 +131,26 @@ def test_needs_list_the_cards() -> None:
 @pytest.mark.parametrize(
     ("release", "build", "card", "runs"),
     [
-        ("2.0.0", "cu117", 35, False),
-        ("2.0.0", "cu117", 37, True),
-        ("2.9.1", "cu128", 61, False),
-        ("2.9.1", "cu128", 70, True),
-        ("2.9.1", "cu128", 89, True),
-        ("2.9.1", "cu128", 103, True),
-        ("2.9.1", "cu128", 110, False),
-        ("2.9.1", "cu128", 130, False),
-        pytest.param("2.9.1", "cu129", 90, False, id="nothing-is-known"),
+        ("2.0.0", "cu117", "3.5", False),
+        ("2.0.0", "cu117", "3.7", True),
+        ("2.9.1", "cu128", "6.1", False),
+        ("2.9.1", "cu128", "7.0", True),
+        ("2.9.1", "cu128", "8.9", True),
+        ("2.9.1", "cu128", "10.3", True),
+        ("2.9.1", "cu128", "11.0", False),
+        ("2.9.1", "cu128", "13.0", False),
+        pytest.param("2.9.1", "cu129", "9.0", False, id="nothing-is-known"),
     ],
 )
 def test_a_build_runs_on_a_major_version_from_its_oldest_minor_on(
-    release: str, build: str, card: int, runs: bool
+    release: str, build: str, card: str, runs: bool
 ) -> None:
     """So say the default for this machine, and the patterns that `sync.py` reads."""
     platform = "linux-x86_64"
     answers = {"torch_version": release, "torch_backend": build, "platforms": platform}
     (demand,) = plan(**answers, python_version="3.10", companions="none").demands
-    compiled = FACTS.hardware.architectures(release, build, platform)
-    assert any(fnmatch(capability(card), pattern) for pattern in demand.gpus) == runs
+    compiled = FACTS.hardware.compiled_for(release, build, platform)
+    assert any(fnmatch(card, pattern) for pattern in demand.gpus) == runs
     assert any(runs_on(binary, card) for binary in compiled) == runs
 
 
@@ -267,73 +264,6 @@ def test_a_platform_s_own_index_is_likely_and_needs_what_nobody_knows() -> None:
     assert made.releases == ("2.9.1", "2.8.0")
 
 
-@pytest.mark.parametrize(
-    ("given", "platform", "changed"),
-    [
-        pytest.param(
-            {"torch_version": "2.15.0", "torch_backend": "cu130"},
-            "linux-aarch64",
-            {"platforms": "linux-x86_64 macos-arm64 windows-x86_64 linux-aarch64=cpu"},
-            id="likely",
-        ),
-        pytest.param(
-            {"torch_version": FACTS.expected_releases[1], "torch_backend": "cu132"},
-            "linux-x86_64",
-            {"torch_version": FACTS.releases[-1]},
-            id="newer-release",
-        ),
-        pytest.param(
-            {"torch_version": FACTS.expected_releases[1], "torch_backend": "cu999"},
-            "linux-x86_64",
-            {"torch_version": FACTS.releases[-1], "torch_backend": "cu132"},
-            id="newer-build-of-a-newer-release",
-        ),
-        pytest.param(
-            {"torch_version": FACTS.expected_releases[1], "torch_backend": "cpu rocm99.1 xpu"}
-            | {"layout": "extras", "platforms": "linux-x86_64"},
-            "linux-x86_64",
-            {"torch_version": FACTS.releases[-1], "torch_backend": "cpu"},
-            id="families-that-the-newest-release-lacks",
-        ),
-        pytest.param(
-            {"torch_backend": "cpu", "platforms": "linux-x86_64=2.16.0+cu134 linux-aarch64=cu130"},
-            "linux-x86_64",
-            {"platforms": "linux-x86_64=2.15.0+cpu linux-aarch64=cpu"},
-            id="newer-build-in-a-word",
-        ),
-        pytest.param(
-            {"torch_version": "2.14.1", "torch_backend": "cpu"},
-            "linux-aarch64",
-            {"platforms": "linux-x86_64 macos-arm64 windows-x86_64"},
-            id="cpu",
-        ),
-        pytest.param(
-            {
-                "torch_version": "2.9.1",
-                "torch_backend": "cu131",
-                "platforms": "linux-x86_64 windows-x86_64=cpu",
-                "pytorch_index": "own:https://host.example/whl",
-            },
-            "linux-x86_64",
-            {"platforms": "windows-x86_64=cpu linux-x86_64=cpu"},
-            id="index-of-others",
-        ),
-    ],
-)
-def test_what_can_be_had_without_a_likely_build(
-    given: dict[str, str], platform: str, changed: dict[str, str]
-) -> None:
-    raw = complete({"python_version": "3.12", **given}, FACTS)
-    cells, problems, _ = examine(raw, FACTS)
-    assert not problems
-    without = without_likely(cells, raw, platform)
-    assert {key: value for key, value in without.items() if value != raw[key]} == changed
-    again, problems, _ = examine(ProperAnswers(without), FACTS)
-    assert not problems
-    assert not any(cell.is_likely for cell in again.all if cell.platform == platform)
-    assert len(make_plan(raw).notes) >= 1
-
-
 def test_a_library_is_refused_where_a_platform_has_several_releases() -> None:
     given = {"torch_backend": "cuda=2.7.1+cu128 cpu=2.6.0+cpu", "layout": "extras"}
     with pytest.raises(Refused, match="at only one release for each platform"):
@@ -370,15 +300,6 @@ def test_an_extra_of_the_cpu_keeps_its_build() -> None:
 def test_a_build_that_pytorch_broke_may_be_had_elsewhere() -> None:
     word = f"linux-x86_64=2.6.0+cu126@{JETSON}"
     assert plan(companions="none", platforms=word).default.build_on("linux-x86_64") == "cu126"
-
-
-def test_a_platform_s_own_index_that_is_only_likely_is_replaced_by_the_cpu_build() -> None:
-    platforms = f"linux-x86_64 linux-aarch64=cpu@{JETSON}"
-    raw = complete(
-        {"torch_version": "2.9.1", "python_version": "3.11", "platforms": platforms}, FACTS
-    )
-    changed = without_likely(examine(raw, FACTS)[0], raw, "linux-aarch64")
-    assert changed["platforms"] == "linux-x86_64 linux-aarch64=cpu"
 
 
 def test_an_index_may_serve_a_platform_that_pytorch_does_not() -> None:
@@ -527,7 +448,7 @@ def test_what_an_index_that_nobody_knows_may_have_is_likely() -> None:
     linux, mac = made.default.cells
     assert (linux.backend, mac.backend) == ("cu131", "cpu")
     assert (linux.torch.is_likely, mac.torch.is_likely) == (True, False)
-    assert linux.torch.wheels == FACTS.pythons_anywhere("torch", "2.9.1", "linux-x86_64")
+    assert linux.torch.wheels == FACTS.pythons_of("2.9.1")
     (intel,) = plan(**elsewhere, torch_backend="cpu", platforms="macos-x86_64").default.cells
     assert intel.torch.is_likely
     with pytest.raises(Refused, match="on PyPI for macos-x86_64"):
@@ -538,7 +459,7 @@ def test_an_index_of_a_platform_s_own_may_have_what_the_platform_has() -> None:
     made = plan(companions="torchcodec", platforms=f"linux-x86_64=cu126@{JETSON}")
     torch, codec = made.default.cells[0].packages
     assert (torch.version, codec.version) == ("2.9.1", "0.9.1")
-    assert codec.wheels == FACTS.pythons_anywhere("torchcodec", codec.version, "linux-x86_64")
+    assert codec.wheels == FACTS.pythons_of(codec.version, "torchcodec")
     assert made.companions == ("torchcodec",)
 
 

@@ -11,10 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.catalog.platforms import PLATFORMS
-
-_ADDED = re.compile(r"^ \+ ([\w.-]+)==(\S+)", re.MULTILINE)
 
 
 class UvError(Exception):
@@ -33,9 +30,8 @@ def run_uv(project: Path, *arguments: str, **environment: str) -> str:
 
     uv only warns about settings it cannot read and then drops them, so such a warning fails too.
     """
-    inherited = dict(os.environ)
-    for name in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT"):
-        inherited.pop(name, None)
+    foreign = ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
+    inherited = {key: value for key, value in os.environ.items() if key not in foreign}
     done = subprocess.run(
         [find_uv(), *arguments],
         cwd=project,
@@ -43,7 +39,6 @@ def run_uv(project: Path, *arguments: str, **environment: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        check=False,
     )
     printed = done.stdout + done.stderr
     if done.returncode or "Failed to parse" in printed:
@@ -66,21 +61,10 @@ def installed(project: Path, platform: str, *options: str) -> dict[str, str]:
             MACOSX_DEPLOYMENT_TARGET="14.0",
             UV_PROJECT_ENVIRONMENT=str(Path(nothing) / "venv"),
         )
-    return dict(_ADDED.findall(printed))
+    return dict(re.findall(r"^ \+ ([\w.-]+)==(\S+)", printed, re.MULTILINE))
 
 
 def read_lock(project: Path) -> list[dict[str, Any]]:
     """Return the packages of uv.lock."""
     lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
     return list(lock["package"])
-
-
-def locked_wheels(project: Path, package: str, version: str, platform: str) -> list[WheelName]:
-    """Return the wheels of a locked version that fit a platform, whatever the Python."""
-    names = [
-        parse_wheel_name(wheel["url"].rpartition("/")[2])
-        for entry in read_lock(project)
-        if (entry["name"], entry["version"]) == (package, version)
-        for wheel in entry.get("wheels", [])
-    ]
-    return [name for name in names if name.platform == platform]

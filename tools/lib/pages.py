@@ -13,14 +13,14 @@ import requests
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name
-from pypi_simple import DistributionPackage, PyPISimple
+from pypi_simple import DistributionPackage, NoSuchProjectError, PyPISimple
 from requests.adapters import HTTPAdapter
 
 from tools.lib.facts_file import tag_order
 from tools.lib.template import PYTHON
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
-from torch_plan.catalog.versions import CPU, PYPI, TORCH, version_key
+from torch_plan.catalog.versions import CPU, PYPI, version_key
 from torch_plan.project.markers import compared
 from torch_plan.urls import masked
 
@@ -44,17 +44,15 @@ class Repository:
     def __init__(self, url: str, unread: list[str]) -> None:
         self._unread, self._is_down = unread, False
         self._root = PyPISimple(url)
-        self._root.s.hooks["response"].append(_check)
         for scheme in ("http://", "https://"):
             self._root.s.mount(scheme, HTTPAdapter(max_retries=1))
 
     def names(self) -> list[str]:
         """Return what the root page lists: packages, and on the PyTorch index folders as well."""
-        root = self._root
-        page = self._read(root.endpoint, lambda: root.get_index_page(TIMEOUT), False)
+        page = self._read(self._root.endpoint, lambda: self._root.get_index_page(TIMEOUT), False)
         return page.projects if page else []
 
-    def listing(self, index: str, package: str, expected: bool) -> dict[str, Wheels] | None:
+    def listing(self, package: str, index: str, expected: bool) -> dict[str, Wheels] | None:
         """Return version -> wheels of a package on an index, None where its page cannot be read.
 
         A page that is not there is recorded only if it was `expected`.
@@ -65,36 +63,34 @@ class Repository:
         def get() -> dict[str, Wheels]:
             files = client.get_project_page(package, TIMEOUT).packages
             if not any(file.filename.endswith(".whl") for file in files):
-                raise FileNotFoundError("no wheel is listed")
+                raise ValueError("no wheel is listed")
             return listing(files, package, index)
 
         return self._read(client.get_project_url(package), get, expected)
 
-    def metadata(self, wheels: Wheels) -> Metadata | None:
-        """Return the METADATA of the first wheel, None if it is not given, or not with its hash.
+    def required(self, wheels: Wheels) -> list[Requirement] | None:
+        """Return what the first wheel requires, None if its METADATA is not given with its hash.
 
         Half of it would read as fewer requirements.
         """
         file = wheels[_first(wheels)]
 
-        def get() -> Metadata:
+        def get() -> list[Requirement]:
             text = self._root.get_package_metadata(file, timeout=TIMEOUT)
-            return Metadata.from_email(text, validate=False)
+            return Metadata.from_email(text, validate=False).requires_dist or []
 
         return self._read(file.metadata_url, get, True)
 
-    def requirements(self, wheels: Wheels) -> dict[str, list[Requirement] | None]:
-        """Return platform -> what is required there, None where METADATA is not given."""
-        requirements: dict[str, list[Requirement] | None] = {}
+    def builds(self, wheels: Wheels) -> dict[str, str]:
+        """Return platform -> the build behind its wheel, empty where METADATA does not tell."""
+        builds = {}
         for platform in PLATFORMS:
             here = {tags: wheels[tags] for tags in wheels if platform_of(tags[0]) == platform}
             if here:
-                metadata, (_, python) = self.metadata(here), _first(here)
-                needed = metadata.requires_dist or () if metadata else None
-                requirements[platform] = (
-                    None if needed is None else active(needed, platform, python)
-                )
-        return requirements
+                required = self.required(here)
+                needed = active(required or (), platform, _first(here)[1])
+                builds[platform] = "" if required is None else cuda_build(needed)
+        return builds
 
     def _read(self, url: str, get: Callable[[], Answer], expected: bool) -> Answer | None:
         if self._is_down:
@@ -105,24 +101,15 @@ class Repository:
         # Whatever a page does to its parser, the other pages are read.
         except Exception as error:  # noqa: BLE001
             self._is_down = isinstance(error, (requests.ConnectionError, requests.Timeout))
-            if expected or not isinstance(error, FileNotFoundError):
+            # The PyTorch index says 403 of what is not there.
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            is_missing = status in (403, 404) or isinstance(error, NoSuchProjectError)
+            if expected or not is_missing:
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
                 rest = "; nothing was asked for after that" if self._is_down else ""
                 said = reason if url in reason else f"{url}: {reason}"
                 self._unread.append(masked(f"{said}{rest}"))
             return None
-
-
-def _check(response: requests.Response, **_: object) -> None:
-    """Raise `FileNotFoundError` for a page that is not there, `EOFError` for HTML that breaks off.
-
-    The PyTorch index says 403 of what is not there. A parser of HTML passes over a missing end.
-    """
-    if response.status_code in (403, 404):
-        raise FileNotFoundError(f"HTTP {response.status_code}")
-    is_html = response.status_code == 200 and "html" in response.headers.get("Content-Type", "")
-    if is_html and b"</html" not in response.content.lower():
-        raise EOFError("the page breaks off")
 
 
 def listing(files: Iterable[DistributionPackage], package: str, index: str) -> dict[str, Wheels]:
@@ -172,36 +159,14 @@ def active(requirements: Iterable[Requirement], platform: str, python: str) -> l
     ]
 
 
-def exact(requirement: Requirement) -> str:
-    """Return the version that a requirement pins, empty for any other."""
-    pin = re.fullmatch(r"==([^,*]+)", str(requirement.specifier))
-    return pin[1] if pin else ""
-
-
 def cuda_build(requirements: Iterable[Requirement]) -> str:
     """Return the build behind a wheel of PyPI: `cu132` for `cuda-toolkit==13.2.2`, else `cpu`.
 
-    Until torch 2.10 the wheels pin `nvidia-cuda-runtime-cu12`, since 2.11 `cuda-toolkit`. Empty
-    where there is something of NVIDIA's, and neither of the two is pinned.
+    Empty where there is something of NVIDIA's, and no `cuda-toolkit`, which PyPI's wheels pin since
+    torch 2.11.
     """
-    names = {canonicalize_name(requirement.name): requirement for requirement in requirements}
-    for name, requirement in names.items():
-        if name == "cuda-toolkit" or name.startswith("nvidia-cuda-runtime"):
-            numbers = exact(requirement).split(".")
-            return f"cu{numbers[0]}{numbers[1]}" if len(numbers) > 1 else ""
+    names: dict[str, Requirement] = {canonicalize_name(one.name): one for one in requirements}
+    if "cuda-toolkit" in names:
+        pin = re.match(r"==(\d+)\.(\d+)", str(names["cuda-toolkit"].specifier))
+        return f"cu{pin[1]}{pin[2]}" if pin else ""
     return "" if any(name.startswith("nvidia-") for name in names) else CPU
-
-
-def pairs_in(readme: str, companion: str) -> dict[str, str]:
-    """Return minor version -> torch (`>=2.11`, `==2.10.*`) of the tables of pairs in a README."""
-    pairs, is_table = {}, False
-    for line in readme.splitlines():
-        cells = [cell.strip(" `") for cell in line.strip().strip("|").split("|")][:2]
-        if cells == [companion, TORCH]:
-            is_table = True
-        elif "|" not in line:
-            is_table = False
-        elif is_table and (row := re.fullmatch(r"([\d.]+)\|(>=)?([\d.]+)", "|".join(cells))):
-            minor, at_least, torch = row.groups()
-            pairs[minor] = f">={torch}" if at_least else f"=={torch}.*"
-    return pairs

@@ -12,11 +12,7 @@ PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def empty_config(folder: Path) -> Path:
-    """Write a cookiecutter configuration into a folder, and return its path.
-
-    With it in `COOKIECUTTER_CONFIG`, cookiecutter reads no defaults of the user's and writes its
-    replays and clones into the folder.
-    """
+    """Write a configuration with which cookiecutter reads and writes nothing of the user's."""
     config = folder / "cookiecutter.yaml"
     config.write_text(
         f"replay_dir: {folder / 'replay'}\ncookiecutters_dir: {folder / 'clones'}\n",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
@@ -10,21 +10,17 @@ from torch_plan.catalog.platforms import platform_of
 from torch_plan.catalog.versions import labelled
 
 
-@dataclass(frozen=True)
-class WheelName:
-    """What a wheel file name says.
-
-    `python` is the tag that tells CPythons apart in `builds.json`: `cp312`, `cp313t` for a
-    free-threaded build, `py3` for a wheel that serves every Python 3. `platform_tag` is the last
-    part of the name as it stands, compressed sets (`manylinux_2_17_x86_64.manylinux2014_x86_64`)
-    included. `label` is the local version (`cu128`), empty where there is none.
-    """
+class WheelName(NamedTuple):
+    """What a wheel file name says."""
 
     package: str
     version: str
     label: str
+    """The local version (`cu128`), empty where there is none."""
     python: str
+    """What tells CPythons apart in `builds.json`: `cp312`, `cp313t`, `py3` for every Python 3."""
     platform_tag: str
+    """The last part of the name as it stands, `manylinux_2_17_x86_64.manylinux2014_x86_64` too."""
 
     def __str__(self) -> str:
         tags = (self.python.removesuffix("t"), self.python)

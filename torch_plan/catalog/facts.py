@@ -1,10 +1,9 @@
 """The facts of `builds.json`: which wheels exist, for whom, under which label."""
 
 import json
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch_plan.catalog.hardware import Hardware
 from torch_plan.catalog.mirrors import Mirror
@@ -14,22 +13,15 @@ from torch_plan.catalog.wheels import Wheels
 BUILDS_PATH = Path(__file__).with_name("builds.json")
 
 
-class Triton(NamedTuple):
-    """A package of the PyTorch index that the ROCm or XPU build of a release requires."""
+class Requirement(NamedTuple):
+    """A package that builds of torch require, and what it has wheels for."""
 
     name: str
     version: str
     """Empty where no version is documented; torch's own requirement then pins it."""
     platforms: tuple[str, ...]
     pythons: tuple[str, ...]
-    """The Pythons that it has wheels for; on others torch does without."""
-
-
-class Numpy(NamedTuple):
-    """The Pythons and platforms that a major version of NumPy has wheels for."""
-
-    pythons: tuple[str, ...]
-    platforms: tuple[str, ...]
+    """On others torch does without triton."""
 
 
 class Facts(Wheels):
@@ -39,10 +31,10 @@ class Facts(Wheels):
     order: package, version or release, index, backend or build, platform.
     """
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        super().__init__(data)
-        self.hardware = Hardware(data)
-        self._tritons: dict[tuple[str, str], Triton | None] = {}
+    @cached_property
+    def hardware(self) -> Hardware:
+        """What the builds need of a machine."""
+        return Hardware(self._data)
 
     @cached_property
     def published(self) -> "Facts":
@@ -57,33 +49,26 @@ class Facts(Wheels):
         return index if version_key(version) >= version_key(since) else ""
 
     def build(self, release: str, backend: str, platform: str) -> str:
-        """Return the build behind a backend: PyPI's differs by platform, any other is its name.
-
-        Empty where PyPI has no wheel for the platform.
-        """
-        if backend != PYPI:
-            return backend
-        build: str = self._release(release)["pypi"].get(platform, "")
-        return build
+        """Return the build behind a backend: PyPI's differs by platform, empty for no wheel."""
+        if backend == PYPI:
+            backend = self._release(release)["pypi"].get(platform, "")
+        return backend
 
     def pair_bounds(self, companion: str, release: str) -> str:
         """Return the bounds that keep a companion beside a release: `>=2.9.1,<2.11.0`.
 
         There is an upper end only where nothing else keeps a newer version away: the metadata of
-        most versions names the torch that they were made for. Of an expected release the bound is
-        that of the newest known. Empty where the release has no such companion.
+        most versions names the torch that they were made for. Empty where there is no companion.
         """
         versions = self.companions(release if release in self.releases else self.releases[-1])
-        pairs = versions.get(companion)
+        pairs, first = versions.get(companion), self._data["names_no_torch"].get(companion)
         if not pairs:
             return ""
-        first = self._data["names_no_torch"].get(companion)
         newer = [
             version
-            for version in self._data["wheels"][companion]
-            if version_key(version) > version_key(pairs[0])
-            and first
-            and version_key(version) >= version_key(first)
+            for version in (self._data["wheels"][companion] if first else ())
+            if version_key(version) >= version_key(first)
+            and version_key(version) > version_key(pairs[0])
         ]
         end = f",<{min(newer, key=version_key)}" if newer else ""
         return f">={pairs[-1]}{end}"
@@ -96,20 +81,15 @@ class Facts(Wheels):
     def companion_index(
         self, companion: str, version: str, backend: str, platform: str, python: str
     ) -> str:
-        """Return the index that a companion of a build comes from: its own, the CPU's, or PyPI.
-
-        A CPU wheel serves the CPU build, and of some companions every build that has none itself.
-        """
+        """Return the index that a companion of a build comes from: its own, the CPU's, or PyPI."""
         indexes, first = [backend], self._data["cpu_goes_with_any"].get(companion)
         if backend == CPU or (first and version_key(version) >= version_key(first)):
-            indexes += [CPU, *([PYPI] if self._pypi_is_cpu(companion, version, platform) else [])]
+            # The last version whose wheel on PyPI is a CPU build, whatever its torch is.
+            last = self._data["cpu_on_pypi"].get(companion, {}).get(platform)
+            is_cpu = last == "" or (last and version_key(version) <= version_key(last))
+            indexes += [CPU, PYPI] if is_cpu else [CPU]
         wheels = {index: self.pythons(companion, version, index, platform) for index in indexes}
         return next((index for index in indexes if python in wheels[index]), backend)
-
-    def _pypi_is_cpu(self, companion: str, version: str, platform: str) -> bool:
-        """Tell whether PyPI's wheel of a companion is a CPU build, whatever its torch is."""
-        last = self._data["cpu_on_pypi"].get(companion, {}).get(platform)
-        return last is not None and (not last or version_key(version) <= version_key(last))
 
     def pypi_build(self, companion: str, version: str, platform: str) -> str:
         """Return the build of torch that PyPI's wheel of a companion demands, empty for any."""
@@ -118,51 +98,37 @@ class Facts(Wheels):
             return ""
         return self.build(release, PYPI, platform)
 
-    def triton(self, release: str, backend: str) -> Triton | None:
-        """Return the triton package that a build requires from the index, if it does.
+    @cache
+    def triton(self, release: str, backend: str) -> Requirement | None:
+        """Return the triton that a build requires from the index, if unknown the previous one."""
+        family = family_of(backend)
+        for known in reversed(self.releases):
+            entry = self._data["releases"][known].get("triton", {}).get(family)
+            if entry and version_key(known) <= version_key(release):
+                name, _, version = entry["requirement"].partition("==")
+                tags = entry.get("python_tags", "py3")
+                if known != release:
+                    version, tags = "", "py3"
+                platforms = tuple(entry["platforms"].split())
+                return Requirement(name, version, platforms, self.minors(tags.split()))
+        return None
 
-        If a release's own package is not known, it has the name of the previous one and no version.
-        """
-        asked = release, family_of(backend)
-        if asked not in self._tritons:
-            self._tritons[asked] = self._triton(*asked)
-        return self._tritons[asked]
-
-    def _triton(self, release: str, family: str) -> Triton | None:
-        current = self._data["releases"].get(release, {}).get("triton", {})
-        before = [
-            self._data["releases"][earlier].get("triton", {})
-            for earlier in reversed(self.releases)
-            if version_key(earlier) < version_key(release)
-        ]
-        entry = next((tritons[family] for tritons in (current, *before) if family in tritons), None)
-        if entry is None:
-            return None
-        name, _, version = entry["requirement"].partition("==")
-        tags = entry.get("python_tags", "").split()
-        if family not in current:
-            version, tags = "", []
-        pythons = self.minors(tags) if tags else self.all_pythons
-        return Triton(name, version, tuple(entry["platforms"].split()), pythons)
-
-    def requires(self, release: str, backend: str) -> tuple[Triton, ...]:
+    def requires(self, release: str, backend: str) -> tuple[Requirement, ...]:
         """Return what a build requires from its index: triton, and AMD's packages."""
         triton = self.triton(release, backend)
         return (*filter(None, [triton]), *self.amd_packages(backend))
 
-    def amd_packages(self, build: str) -> tuple[Triton, ...]:
+    def amd_packages(self, build: str) -> tuple[Requirement, ...]:
         """Return AMD's packages that a ROCm build requires from its index, from ROCm 7.14 on.
 
-        The kernels of each card are a package of their own, and torch requires all of them, in
-        whatever patch of its own ROCm: `7.14.*`.
+        The kernels of each card are a package, and torch requires all, in any patch of its ROCm.
         """
         entry = self._data["rocm"]["packages"]
         if family_of(build) != "rocm" or version_key(build) < version_key(entry["since"]):
             return ()
         version, platforms = f"{build.removeprefix('rocm')}.*", tuple(entry["platforms"].split())
-        return tuple(
-            Triton(name, version, platforms, self.all_pythons) for name in entry["names"].split()
-        )
+        names, pythons = entry["names"].split(), self.all_pythons
+        return tuple(Requirement(name, version, platforms, pythons) for name in names)
 
     def hosts_of(self, build: str) -> tuple[str, ...]:
         """Return the hosts that an index of PyTorch links to for what a build requires."""
@@ -172,11 +138,10 @@ class Facts(Wheels):
     @cached_property
     def all_tritons(self) -> frozenset[str]:
         """The packages that the ROCm and XPU builds of any release require from the index."""
-        tables = [self._data["releases"][release].get("triton", {}) for release in self.releases]
-        tritons = {
-            entry["requirement"].partition("==")[0] for table in tables for entry in table.values()
-        }
-        return frozenset(tritons.union(self._data["rocm"]["packages"]["names"].split()))
+        tables = [release.get("triton", {}) for release in self._data["releases"].values()]
+        entries = [entry for table in tables for entry in table.values()]
+        names = {entry["requirement"].partition("==")[0] for entry in entries}
+        return frozenset(names.union(self._data["rocm"]["packages"]["names"].split()))
 
     def numpy_1_platforms(self, release: str) -> tuple[str, ...]:
         """Return the platforms whose wheels were compiled against NumPy 1."""
@@ -186,19 +151,11 @@ class Facts(Wheels):
         """Return the companions with a wheel that requires `numpy<2`, on whatever platform."""
         return tuple(self._release(release).get("requires_numpy_1", "").split())
 
-    @cached_property
-    def numpy_1(self) -> Numpy:
-        """What NumPy 1 has wheels for."""
-        return self._numpy("numpy_1")
-
-    @cached_property
-    def numpy_2(self) -> Numpy:
-        """What NumPy 2 has wheels for."""
-        return self._numpy("numpy_2")
-
-    def _numpy(self, key: str) -> Numpy:
-        entry = self._data[key]
-        return Numpy(self.minors(entry["python_tags"].split()), tuple(entry["platforms"].split()))
+    def numpy(self, major: int) -> Requirement:
+        """Return a major version of NumPy."""
+        entry = self._data[f"numpy_{major}"]
+        pythons = self.minors(entry["python_tags"].split())
+        return Requirement("numpy", f"{major}", tuple(entry["platforms"].split()), pythons)
 
     def may_depend_on(self, distribution: str) -> bool:
         """Tell whether a project of this template may depend on a distribution of this name."""
@@ -231,7 +188,7 @@ class Facts(Wheels):
         return dict(self._data["indexes"]["packages"])
 
 
-@lru_cache(maxsize=1)
+@cache
 def load_facts() -> Facts:
     """Read `builds.json`."""
     return Facts(json.loads(BUILDS_PATH.read_text(encoding="utf-8")))

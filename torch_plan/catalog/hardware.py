@@ -4,21 +4,25 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch_plan.catalog.versions import family_of, version_key
+from torch_plan.text import listed
 
 
-def capability(number: int) -> str:
-    """Return a compute capability as NVIDIA writes it: `9.0` for 90."""
-    return f"{number // 10}.{number % 10}"
+def runs_on(code: str, card: str) -> bool:
+    """Return whether what was compiled for one GPU runs on another: `8.6` on 8.9, 9.0 not on 10.0.
 
-
-def runs_on(binary: int, card: int) -> bool:
-    """Return whether code for one compute capability runs on a card of another.
-
-    It does on the same major version and the same or a later minor one (CUDA C++ Programming
-    Guide, "Binary Compatibility"): 8.6 on 8.9, 9.0 not on 10.0. The smoke test of a project has a
-    rule of its own: it knows what its torch was compiled for more exactly, PTX included.
+    On NVIDIA's it does on the same major version and the same or a later minor one (CUDA C++
+    Programming Guide, "Binary Compatibility"). The smoke test of a project has a rule of its own:
+    it knows what its torch was compiled for more exactly, PTX included.
     """
-    return binary // 10 == card // 10 and binary % 10 <= card % 10
+    major, dot, minor = code.partition(".")
+    return code == card or (card.startswith(f"{major}{dot}") and bool(dot) and minor <= card[-1])
+
+
+def cards_text(cards: Sequence[str]) -> str:
+    """Return `compute capability 9.0`, `compute capabilities 7.5 and 9.0`, or `gfx90a`."""
+    if cards[0].startswith("gfx"):
+        return listed(cards)
+    return f"compute capabilit{'y' if len(cards) == 1 else 'ies'} {listed(cards)}"
 
 
 class Gpu(NamedTuple):
@@ -28,10 +32,8 @@ class Gpu(NamedTuple):
     """`cu`, `rocm`, `xpu`; empty for no GPU that has builds of its own."""
     description: str
     driver: str = ""
-    capabilities: tuple[int, ...] = ()
-    """The compute capability of each kind of NVIDIA card (90 for 9.0), empty if not known."""
-    architectures: tuple[str, ...] = ()
-    """AMD's name of each kind of its GPUs (`gfx90a`), empty if not known."""
+    cards: tuple[str, ...] = ()
+    """The compute capability (`9.0`) or AMD's name (`gfx90a`) of each kind; empty if not known."""
 
 
 class Hardware:
@@ -55,27 +57,19 @@ class Hardware:
         self, release: str, build: str, platform: str, pythons: Collection[str] = ()
     ) -> list[Mapping[str, Any]]:
         """Return the rows of what people reported of a build, for projects of these Pythons."""
-        asked = {
-            "releases": {release},
-            "builds": {build},
-            "platforms": {platform},
-            "pythons": {*pythons},
-        }
+        asked = {"releases": release, "builds": build, "platforms": platform}
         return [
             row
             for row in self.all_reports
-            if all(
-                not values.isdisjoint(row[key].split())
-                for key, values in asked.items()
-                if key in row
-            )
+            if all(value in row[key].split() for key, value in asked.items() if key in row)
+            and ("pythons" not in row or {*pythons} & {*row["pythons"].split()})
         ]
 
     def why_avoided(self, release: str, build: str) -> str:
         """Return why a build is no default where another accelerated one serves, else nothing."""
-        for row in self.all_reports:
-            is_here = release in row["releases"].split() and build in row.get("builds", "").split()
-            if is_here and "avoided" in row:
+        avoided = [row for row in self.all_reports if "avoided" in row]
+        for row in avoided:
+            if release in row["releases"].split() and build in row["builds"].split():
                 return f"it is reported that {row['what']}"
         return ""
 
@@ -91,37 +85,29 @@ class Hardware:
         driver: str = self._data["cuda"]["min_driver"].get(system, {}).get(major, "")
         return driver
 
-    def architectures(self, release: str, build: str, platform: str) -> tuple[int, ...]:
-        """Return the compute capabilities (90 for 9.0) that a CUDA build was compiled for.
+    def compiled_for(self, release: str, build: str, platform: str) -> tuple[str, ...]:
+        """Return the GPUs that a build holds code for: `9.0`, `gfx90a`; empty if not known.
 
-        Empty where the facts do not say. They change with a release and hold until the next entry.
-        They do not differ between systems, only between machines.
+        Those of CUDA change with a release and hold until the next entry.
         """
+        if family_of(build) == "rocm":
+            names: list[str] = []
+            for entry in self._data["rocm"]["architectures"]:
+                reached = version_key(entry["since"]) <= version_key(release)
+                if reached and version_key(entry.get("from", "")) <= version_key(build):
+                    names += entry["added"].split()
+            return tuple(sorted(names, key=lambda name: (len(name), name)))
         entries = self._data["cuda"]["architectures"].get(build, {})
-        reached = [first for first in entries if version_key(first) <= version_key(release)]
-        if not reached:
-            return ()
-        machines = entries[max(reached, key=version_key)]
-        machine = "aarch64" if platform == "linux-aarch64" else "x86_64"
-        return tuple(int(number) for number in machines.get(machine, "").split())
+        since = [first for first in entries if version_key(first) <= version_key(release)]
+        machines = entries[max(since, key=version_key)] if since else {}
+        numbers = machines.get(_machine(platform), "").split()
+        return tuple(f"{number[:-1]}.{number[-1]}" for number in numbers)
 
-    def cards(self, platform: str) -> dict[int, str]:
-        """Return compute capability -> the NVIDIA cards that have it, on this kind of machine."""
-        machine = "aarch64" if platform == "linux-aarch64" else "x86_64"
-        names = self._data["cuda"]["cards"][machine]
-        return {int(number.replace(".", "")): cards for number, cards in names.items()}
+    def cards(self, platform: str) -> dict[str, str]:
+        """Return `9.0` or `gfx90a` -> the cards that have it, on this kind of machine."""
+        rows = {**self._data["cuda"]["cards"][_machine(platform)], **self._data["rocm"]["cards"]}
+        return {name: cards for name, cards in rows.items() if name != "source"}
 
-    @property
-    def amd_cards(self) -> Mapping[str, str]:
-        """AMD's name of a GPU -> the cards that have it."""
-        cards: Mapping[str, str] = self._data["rocm"]["cards"]
-        return cards
 
-    def amd_architectures(self, release: str, build: str) -> tuple[str, ...]:
-        """Return AMD's names of the GPUs that a ROCm build holds kernels for: `gfx90a`."""
-        architectures: list[str] = []
-        for entry in self._data["rocm"]["architectures"]:
-            reached = version_key(entry["since"]) <= version_key(release)
-            if reached and version_key(entry.get("from", "")) <= version_key(build):
-                architectures += entry["added"].split()
-        return tuple(sorted(architectures, key=lambda name: (len(name), name)))
+def _machine(platform: str) -> str:
+    return "aarch64" if platform == "linux-aarch64" else "x86_64"

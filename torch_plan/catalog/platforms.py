@@ -14,100 +14,37 @@ class Platform(NamedTuple):
     """As the PEP 508 marker of this name, and `platform.machine()`."""
     system: str
     """The operating system as people write it."""
-    tag_starts: tuple[str, ...]
-    """How the platform tags of its wheels begin; they end with `tag_end`."""
-    tag_end: str
     uv_name: str
     """uv's name for it (`uv sync --help`, `--python-platform`)."""
     runner: str
     """The runner that GitHub has for it."""
 
 
-PLATFORMS = {
-    entry.name: entry
-    for entry in (
-        Platform(
-            name="linux-x86_64",
-            sys_platform="linux",
-            platform_machine="x86_64",
-            system="Linux",
-            tag_starts=("manylinux", "linux_"),
-            tag_end="_x86_64",
-            uv_name="x86_64-unknown-linux-gnu",
-            runner="ubuntu-latest",
-        ),
-        Platform(
-            name="linux-aarch64",
-            sys_platform="linux",
-            platform_machine="aarch64",
-            system="Linux",
-            tag_starts=("manylinux", "linux_"),
-            tag_end="_aarch64",
-            uv_name="aarch64-unknown-linux-gnu",
-            runner="ubuntu-24.04-arm",
-        ),
-        Platform(
-            name="macos-arm64",
-            sys_platform="darwin",
-            platform_machine="arm64",
-            system="macOS",
-            tag_starts=("macosx_",),
-            tag_end="_arm64",
-            uv_name="aarch64-apple-darwin",
-            runner="macos-latest",
-        ),
-        Platform(
-            name="macos-x86_64",
-            sys_platform="darwin",
-            platform_machine="x86_64",
-            system="macOS",
-            tag_starts=("macosx_",),
-            tag_end="_x86_64",
-            uv_name="x86_64-apple-darwin",
-            runner="macos-15-intel",
-        ),
-        Platform(
-            name="windows-x86_64",
-            sys_platform="win32",
-            platform_machine="AMD64",
-            system="Windows",
-            tag_starts=("win_",),
-            tag_end="_amd64",
-            uv_name="x86_64-pc-windows-msvc",
-            runner="windows-latest",
-        ),
-        Platform(
-            name="windows-arm64",
-            sys_platform="win32",
-            platform_machine="ARM64",
-            system="Windows",
-            tag_starts=("win_",),
-            tag_end="_arm64",
-            uv_name="aarch64-pc-windows-msvc",
-            runner="windows-11-arm",
-        ),
-    )
-}
+_ROWS = (
+    ("linux-x86_64", "linux", "x86_64", "Linux", "x86_64-unknown-linux-gnu", "ubuntu-latest"),
+    ("linux-aarch64", "linux", "aarch64", "Linux", "aarch64-unknown-linux-gnu", "ubuntu-24.04-arm"),
+    ("macos-arm64", "darwin", "arm64", "macOS", "aarch64-apple-darwin", "macos-latest"),
+    ("macos-x86_64", "darwin", "x86_64", "macOS", "x86_64-apple-darwin", "macos-15-intel"),
+    ("windows-x86_64", "win32", "AMD64", "Windows", "x86_64-pc-windows-msvc", "windows-latest"),
+    ("windows-arm64", "win32", "ARM64", "Windows", "aarch64-pc-windows-msvc", "windows-11-arm"),
+)
+
+PLATFORMS = {name: Platform(name, *names) for name, *names in _ROWS}
 """Every platform by name, in the order in which lists name them."""
+
+_TAG_STARTS = {"linux": ("manylinux", "linux_"), "darwin": ("macosx_",), "win32": ("win_",)}
+"""How the platform tags of a system's wheels begin; they end with the machine."""
 
 
 @cache
 def platform_of(platform_tag: str) -> str:
     """Return the platform that a wheel's platform tag is for (`win_amd64`: `windows-x86_64`).
 
-    A compressed set (`manylinux_2_17_x86_64.manylinux2014_x86_64`) counts as its last tag. Empty
-    for a platform that the template does not name, such as s390x.
+    A compressed set counts as its last tag. Empty for one that has no name here, such as s390x.
     """
     tag = platform_tag.rpartition(".")[2]
     for name, entry in PLATFORMS.items():
-        if tag.startswith(entry.tag_starts) and tag.endswith(entry.tag_end):
-            return name
-    return ""
-
-
-def platform_named(sys_platform: str, machine: str) -> str:
-    """Return the platform of `linux` and `x86_64`, empty if PyTorch has no wheels for it."""
-    for name, entry in PLATFORMS.items():
-        if (entry.sys_platform, entry.platform_machine) == (sys_platform, machine):
+        starts, end = _TAG_STARTS[entry.sys_platform], f"_{entry.platform_machine.lower()}"
+        if tag.startswith(starts) and tag.endswith(end):
             return name
     return ""

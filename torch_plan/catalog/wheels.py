@@ -1,11 +1,10 @@
-"""Which wheels there are: published ones, and those that are only likely."""
+"""The releases of torch and which wheels there are: published ones, and those only likely."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from torch_plan.catalog.platforms import PLATFORMS, platform_of
-from torch_plan.catalog.releases import Releases
 from torch_plan.catalog.versions import (
     CPU,
     TORCH,
@@ -19,50 +18,99 @@ from torch_plan.catalog.versions import (
 Tags = dict[str, tuple[str, ...]]
 """Platform tag -> CPython tags."""
 
-IndexAndPlatform = tuple[str, str]
 
+class Wheels:
+    """The releases of torch, and the wheels of torch and its companions.
 
-class Wheels(Releases):
-    """The wheels of torch and its companions.
+    A release that is expected next is assumed to be like the newest known one, with the lines of
+    its companions (`0.29.*`): torchvision 0.29 has the stable ABI, and goes with torch 2.14 to 2.16
+    (release notes of 2.14). An empty version stands for whichever belongs to a new major.
 
-    Wheels that nobody has seen, but that very likely exist, count among the others, and
-    `is_likely` tells them apart. A release that is expected next has only likely wheels.
+    Wheels that very likely exist count among those that were seen; `is_likely` tells them apart.
     """
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        super().__init__(data)
-        self._wheels: dict[tuple[str, str], dict[str, Tags]] = {}
-        self._likely: dict[tuple[str, str], frozenset[IndexAndPlatform]] = {}
-        self._pythons: dict[tuple[str, str, str, str], tuple[str, ...]] = {}
-        self._pythons_of: dict[str, tuple[str, ...]] = {}
+        self._data = data
+
+    @cached_property
+    def releases(self) -> tuple[str, ...]:
+        """Every torch release, oldest first."""
+        return tuple(sorted(self._data["releases"], key=version_key))
+
+    @cached_property
+    def expected_releases(self) -> tuple[str, ...]:
+        """The releases that may come next: a patch, one of three minors, or a major."""
+        major, minor, patch = version_key(self.releases[-1])
+        # A minor comes every two or three months, so facts half a year old still know what is
+        # asked for. A major has no rhythm: 2.0 came after 1.13.
+        minors = (f"{major}.{minor + step}.0" for step in (1, 2, 3))
+        return (f"{major}.{minor}.{patch + 1}", *minors, f"{major + 1}.0.0")
+
+    def is_expected(self, release: str) -> bool:
+        """Tell whether a release is not known yet, but may come next."""
+        return release in self.expected_releases
+
+    def _release(self, release: str) -> dict[str, Any]:
+        """Return the entry of a release; of an expected one, that of the newest known."""
+        known = self.releases[-1] if self.is_expected(release) else release
+        entry: dict[str, Any] = self._data["releases"][known]
+        return entry
+
+    def released(self, release: str) -> str:
+        """Return the day of a known release, as `2026-10-28`."""
+        day: str = self._data["releases"][release]["released"]
+        return day
+
+    @cached_property
+    def all_companions(self) -> tuple[str, ...]:
+        """Every package that is released in step with torch."""
+        return tuple(package for package in self._data["wheels"] if package != TORCH)
+
+    @cache
+    def companions(self, release: str) -> dict[str, tuple[str, ...]]:
+        """Return companion -> the versions that go with a release, the newest first."""
+        pairs = {
+            name: tuple(text.split()) for name, text in self._release(release)["companions"].items()
+        }
+        if not self.is_expected(release):
+            return pairs
+        if version_key(release)[0] > version_key(self.releases[-1])[0]:
+            return dict.fromkeys(pairs, ("",))
+        lines = {name: [line.rpartition(".")[0] for line in pairs[name]] for name in pairs}
+        return {name: tuple(dict.fromkeys(f"{line}.*" for line in lines[name])) for name in lines}
+
+    def _made_for(self, companion: str, version: str) -> str:
+        for release in self.releases:
+            if version in self.companions(release).get(companion, ()):
+                return release
+        return ""
 
     @cached_property
     def all_pythons(self) -> tuple[str, ...]:
         """Every Python that any wheel of torch is for, oldest first."""
-        texts = {text for _, table in self._torch_tables() for text in table.values()}
-        minors = {_minor(tag) for text in texts for tag in text.split()}
-        return tuple(sorted(minors, key=version_key))
+        tables = self._data["wheels"][TORCH].values()
+        entries = [entry for table in tables for entry in table.values()]
+        tags = {tag for entry in entries for text in entry.values() for tag in text.split()}
+        return tuple(sorted({_minor(tag) for tag in tags}, key=version_key))
 
     @cached_property
     def all_backends(self) -> tuple[str, ...]:
         """Every backend that any release of torch has."""
-        names = {name for indexes, _ in self._torch_tables() for name in indexes.split()}
-        return tuple(sorted(names, key=backend_key))
+        return tuple(sorted(self._all_indexes(TORCH), key=backend_key))
 
-    def _torch_tables(self) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Yield the indexes and the wheels of each entry of the file for torch."""
-        for entries in self._data["wheels"][TORCH].values():
-            yield from entries.items()
+    def _all_indexes(self, package: str) -> set[str]:
+        """Return the indexes that carry any version of a package."""
+        entries = self._data["wheels"].get(package, {}).values()
+        return {index for tables in entries for indexes in tables for index in indexes.split()}
 
     def backends(self, release: str) -> tuple[str, ...]:
         """Return the backends of a release: `pypi`, `cpu`, CUDA, ROCm and XPU, in this order."""
         return self.indexes(TORCH, release)
 
     def may_have(self, release: str, backend: str) -> bool:
-        """Tell whether a release may have a build that no known release has, or lost again.
+        """Tell whether an expected release may have a build that the newest known one lacks.
 
-        Nothing is known against it of a release that is expected next, where the build is newer
-        than all of its family, or where the newest known release has none of the family.
+        Such a build is newer than all of its family, or the newest known has none of the family.
         """
         family = [name for name in self.all_backends if family_of(name) == family_of(backend)]
         is_named = family and (is_build(backend) or backend in family)
@@ -77,14 +125,14 @@ class Wheels(Releases):
 
     def last_release(self, backend: str) -> str:
         """Return the newest release that has a backend, empty where none has it."""
-        return next(
-            (name for name in reversed(self.releases) if backend in self.backends(name)), ""
-        )
+        having = (name for name in reversed(self.releases) if backend in self.backends(name))
+        return next(having, "")
 
     def wheels(self, package: str, version: str, index: str) -> Tags:
         """Return platform tag -> CPython tags of the wheels on an index, empty for none."""
         return self._tables(package, version).get(index, {})
 
+    @cache
     def _tables(self, package: str, version: str) -> dict[str, Tags]:
         """Return index -> wheels of a version, the likely ones among them."""
         newest = self.releases[-1]
@@ -94,37 +142,29 @@ class Wheels(Releases):
             paired = self.companions(newest).get(package, ())
             known = next((name for name in paired if name.startswith(version[:-1])), None)
             return self._tables(package, known) if known else {}
-        if (package, version) not in self._wheels:
-            entries = self._data["wheels"].get(package, {}).get(version, {})
-            tables = {
-                index: _split_tags(table)
-                for indexes, table in entries.items()
-                for index in indexes.split()
+        tables = self._published(package, version)
+        for index, platform in self._likely_places(package, version):
+            wheels = tables.get(index, {})
+            if platform not in map(platform_of, wheels):
+                model = self._model(package, version, index, platform)
+                tables = {**tables, index: {**wheels, **model}} if model else tables
+        return tables
+
+    @cache
+    def _published(self, package: str, version: str) -> dict[str, Tags]:
+        """Return index -> published wheels of a version."""
+        entries = self._data["wheels"].get(package, {}).get(version, {})
+        return {
+            index: {
+                platform_tag: tuple(python_tags.split())
+                for platform_tags, python_tags in table.items()
+                for platform_tag in platform_tags.split()
             }
-            likely = set()
-            for index, platform in self._likely_places(package, version):
-                if platform not in map(platform_of, tables.get(index, {})):
-                    # Wheels on another index come first: they are of this very version, and so for
-                    # its Pythons. Those of an earlier release may be for older ones.
-                    model = _model(tables, index, platform) or self._earlier(
-                        package, version, index, platform
-                    )
-                    if model:
-                        tables[index] = {**tables.get(index, {}), **model}
-                        likely.add((index, platform))
-            self._wheels[package, version] = tables
-            self._likely[package, version] = frozenset(likely)
-        return self._wheels[package, version]
+            for indexes, table in entries.items()
+            for index in indexes.split()
+        }
 
-    def _earlier(self, package: str, version: str, index: str, platform: str) -> Tags:
-        """Return the wheels of the release of torch before this one that has some there."""
-        releases = [name for name in self.releases if version_key(name) < version_key(version)]
-        for release in reversed(releases if package == TORCH else []):
-            if wheels := _for_platform(self.wheels(TORCH, release, index), platform):
-                return wheels
-        return {}
-
-    def _likely_places(self, package: str, version: str) -> Iterator[IndexAndPlatform]:
+    def _likely_places(self, package: str, version: str) -> Iterator[tuple[str, str]]:
         """Yield where a version is said to be likely: a companion where its torch is."""
         release = version if package == TORCH else self._made_for(package, version)
         for entry in self._data["likely"]:
@@ -132,48 +172,45 @@ class Wheels(Releases):
                 for platform in entry["platforms"].split():
                     yield entry["index"], platform
 
-    def _all_indexes(self, package: str) -> set[str]:
-        """Return the indexes that carry any version of a package."""
-        entries = self._data["wheels"].get(package, {}).values()
-        return {index for tables in entries for indexes in tables for index in indexes.split()}
+    def _model(self, package: str, version: str, index: str, platform: str) -> Tags:
+        """Return the wheels for a platform that likely ones are like.
 
+        Those on another index come first: they are of this very version, and so for its Pythons.
+        Those of an earlier release of torch may be for older ones.
+        """
+        tables = self._published(package, version)
+        others = [name for name in tables if name != index]
+        others.sort(key=lambda name: (family_of(name) != family_of(index), name != CPU))
+        models = [tables[name] for name in others]
+        if package == TORCH:
+            earlier = self.releases[: self.releases.index(version)]
+            models += [self.wheels(TORCH, release, index) for release in reversed(earlier)]
+        here = (_for_platform(wheels, platform) for wheels in models)
+        return next(filter(None, here), {})
+
+    @cache
     def is_likely(self, package: str, version: str, index: str, platform: str) -> bool:
-        """Tell whether wheels are only likely: nobody has seen them yet."""
-        tables = self._tables(package, version)
-        if is_open(version) or (package == TORCH and self.is_expected(version)):
-            return platform in map(platform_of, tables.get(index, {}))
-        return (index, platform) in self._likely[package, version]
+        """Tell whether there are wheels, but only likely ones: nobody has seen them yet."""
+        seen = self._published(package, version).get(index, {})
+        is_there = platform in self.platforms(package, version, index)
+        return is_there and platform not in map(platform_of, seen)
 
     def platforms(self, package: str, version: str, index: str) -> tuple[str, ...]:
         """Return the platforms that an index has wheels of this version for."""
         names = {platform_of(tag) for tag in self.wheels(package, version, index)}
         return tuple(name for name in PLATFORMS if name in names)
 
+    @cache
     def pythons(self, package: str, version: str, index: str, platform: str) -> tuple[str, ...]:
         """Return the Pythons of those wheels on one platform, free-threaded builds left out."""
-        asked = package, version, index, platform
-        if asked not in self._pythons:
-            wheels = _for_platform(self.wheels(package, version, index), platform)
-            self._pythons[asked] = self.minors(tag for tags in wheels.values() for tag in tags)
-        return self._pythons[asked]
+        wheels = _for_platform(self.wheels(package, version, index), platform)
+        return self.minors(tag for tags in wheels.values() for tag in tags)
 
-    def pythons_of(self, release: str) -> tuple[str, ...]:
-        """Return the Pythons that any wheel of torch is for in a release."""
-        if release not in self._pythons_of:
-            tables = self._tables(TORCH, release).values()
-            tags = (tag for table in tables for tags in table.values() for tag in tags)
-            self._pythons_of[release] = self.minors(tags)
-        return self._pythons_of[release]
-
-    def pythons_anywhere(self, package: str, version: str, platform: str) -> tuple[str, ...]:
-        """Return the Pythons of a version's wheels for a platform on any index.
-
-        Where there are none, those of all its wheels; where there are none at all, every Python.
-        """
-        wheels = [*self._tables(package, version).values()]
-        every = [(platform_of(tag), tags) for table in wheels for tag, tags in table.items()]
-        here = [tags for name, tags in every if name == platform] or [tags for _, tags in every]
-        return self.minors(tag for tags in here for tag in tags) or self.all_pythons
+    @cache
+    def pythons_of(self, version: str, package: str = TORCH) -> tuple[str, ...]:
+        """Return the Pythons that any wheel of a version is for."""
+        tables = self._tables(package, version).values()
+        return self.minors(tag for table in tables for tags in table.values() for tag in tags)
 
     def minors(self, python_tags: Iterable[str]) -> tuple[str, ...]:
         """Return the Pythons behind wheel tags: `cp312` is 3.12, `py3` every one, `cp313t` none."""
@@ -195,29 +232,9 @@ class Wheels(Releases):
         self, package: str, version: str, index: str, platform: str, pythons: Iterable[str]
     ) -> tuple[str, ...]:
         """Return the platform tags of the wheels that these Pythons would get."""
+        wheels = _for_platform(self.wheels(package, version, index), platform)
         wanted = set(pythons)
-        return tuple(
-            platform_tag
-            for platform_tag, tags in self.wheels(package, version, index).items()
-            if platform_of(platform_tag) == platform and wanted.intersection(self.minors(tags))
-        )
-
-
-def _split_tags(table: Mapping[str, str]) -> Tags:
-    """Return platform tag -> CPython tags for an entry of the file, which lists several at once."""
-    return {
-        platform_tag: tuple(python_tags.split())
-        for platform_tags, python_tags in table.items()
-        for platform_tag in platform_tags.split()
-    }
-
-
-def _model(tables: Mapping[str, Tags], index: str, platform: str) -> Tags:
-    """Return the wheels for a platform on another index: of the same family, CPU, or any."""
-    others = [name for name in tables if name != index]
-    others.sort(key=lambda name: (family_of(name) != family_of(index), name != CPU))
-    models = (_for_platform(tables[other], platform) for other in others)
-    return next(filter(None, models), {})
+        return tuple(tag for tag, tags in wheels.items() if wanted.intersection(self.minors(tags)))
 
 
 def _for_platform(wheels: Tags, platform: str) -> Tags:

@@ -19,9 +19,8 @@ from torch_plan.catalog.facts import Facts
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.project.readme import Wishes
 from torch_plan.resolution import defaults
-from torch_plan.resolution.check import default_platforms, examine, find_problems
+from torch_plan.resolution.check import default_platforms, find_problems
 from torch_plan.text import shell_line
-from torch_plan.urls import masked
 
 _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that a printed command names in any case: their defaults differ by day or machine."""
@@ -90,28 +89,6 @@ class Commands:
             if answer != defaults.complete(explicit, self.facts).get(key, answer):
                 explicit[key] = answer
         return explicit
-
-    def without_likely(self, answers: ProperAnswers) -> dict[str, list[str]]:
-        """Return platform -> the command that writes the project without what is likely there."""
-        cells = examine(answers, self.facts).cells
-        platforms = dict.fromkeys(cell.platform for cell in cells.all if cell.is_likely)
-        if not platforms:
-            return {}
-        # Imported where it is needed: few projects have such builds.
-        from torch_plan.resolution.likely import without_likely
-        from torch_plan.resolution.search import Search
-
-        parameters = {**self.invocation.parameters, "overwrite_if_exists": True}
-        overwriting = Commands(self.invocation._replace(parameters=parameters), self.facts)
-        commands = {}
-        for platform in platforms:
-            changed = without_likely(cells, answers, platform)
-            different = {key: value for key, value in changed.items() if value != answers[key]}
-            wanted = {**self.explicit_answers(answers), **different}
-            way_out = Search(wanted, overwriting.find_problems).way_out()
-            words = overwriting.command(way_out.answers if way_out else wanted)
-            commands[platform] = [*map(masked, words)]
-        return commands
 
 
 def unknown_keys(answers: Iterable[str]) -> list[str]:

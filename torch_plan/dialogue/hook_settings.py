@@ -22,7 +22,14 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
     builds = dict.fromkeys(cell.build for cell in plan.cells)
     # As the hook names the hosts of PyTorch's index.
     hosts = [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
-    without_likely = session.commands.without_likely(answers)
+    advice = dict.fromkeys(hosts, ways_on(plan.releases[0], session.facts))
+    if likely := dict.fromkeys(cell.platform for cell in plan.cells if cell.is_likely):
+        advice["no versions that fit"] = (
+            f"Nobody has confirmed the builds that {listed([*likely])} "
+            f"{'were' if len(likely) > 1 else 'was'} to get. If uv does not find them, make the "
+            f"project again with others there, such as {' '.join(f'{one}=cpu' for one in likely)} "
+            "among the platforms, or with another torch_version."
+        )
     settings = {
         "after_generation": answers["after_generation"],
         "is_cruft": "_commit" in context,
@@ -30,14 +37,13 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
         "git": is_yes(answers["git"]),
         "project": str(session.invocation.output_folder / answers["project_slug"]),
         "torch": f"torch {listed(plan.releases)} ({', '.join(builds)})",
-        "command": plan.smoke_target,
+        "command": plan.smoke_command.split(),
         "requires_python": plan.requires_python,
         "required_uv": plan.required_uv,
-        "likely": {_host(name): (name, command) for name, command in without_likely.items()},
         "sync": [*plan.default.sync],
         "expect": {_host(cell.platform): cell.build for cell in plan.default.cells},
         "sources": locked_sources(plan),
-        "ways_on": dict.fromkeys(hosts, ways_on(plan.releases[0], session.facts)),
+        "ways_on": advice,
     }
     return ascii(settings)
 

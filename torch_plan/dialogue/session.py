@@ -22,8 +22,7 @@ from torch_plan.dialogue.commands import Commands, unknown_keys
 from torch_plan.dialogue.invocation import Invocation, find_invocation
 from torch_plan.dialogue.messages import say, say_once
 from torch_plan.machine.system import host_platform, host_system
-from torch_plan.project.plan import Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution import defaults
 from torch_plan.resolution.check import find_problems, settled
 from torch_plan.text import shell_line

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-from torch_plan.catalog.platforms import platform_named
-from torch_plan.machine.system import host_machine
-
-if TYPE_CHECKING:
-    import subprocess
+from typing import NamedTuple
 
 _SECONDS = 1.5
 """How long all commands together may take; looking at the machine stays below 2 s with that."""
@@ -25,49 +20,27 @@ class Host(NamedTuple):
     """A machine, as far as detection looks at it; nothing here raises."""
 
     sys_platform: str
-    machine: str
     environ: Mapping[str, str]
     read: Callable[[str], str]
-    """The text of a file, empty if it cannot be read."""
-    entries: Callable[[str], Sequence[str]]
-    """The paths in a folder, none if it cannot be read."""
+    """The text of a file, or of all that a pattern finds; empty if none can be read."""
     run: Callable[[tuple[str, ...]], str]
     """What a command prints, empty if it is absent, fails, or takes too long."""
 
-    @property
-    def platform(self) -> str:
-        """The platform's name in the facts, empty if PyTorch has no wheels for it."""
-        return platform_named(self.sys_platform, self.machine)
 
-
-def this_host(seconds: float = _SECONDS) -> Host:
-    """Return the machine that this runs on.
-
-    All its commands together may take `seconds`, counted from this call.
-    """
-    deadline = time.monotonic() + seconds
+def this_host() -> Host:
+    """Return the machine that this runs on; the time of its commands counts from this call."""
+    deadline = time.monotonic() + _SECONDS
     return Host(
-        sys_platform=sys.platform,
-        machine=host_machine(),
-        environ=os.environ,
-        read=_read,
-        entries=_entries,
-        run=lambda command: _run(command, deadline - time.monotonic()),
+        sys.platform, os.environ, _read, lambda command: _run(command, deadline - time.monotonic())
     )
 
 
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _entries(folder: str) -> list[str]:
-    try:
-        return sorted(map(str, Path(folder).iterdir()))
-    except OSError:
-        return []
+def _read(pattern: str) -> str:
+    texts = []
+    for path in sorted(glob.glob(pattern)):  # noqa: PTH207  # of a whole path
+        with contextlib.suppress(OSError):
+            texts.append(Path(path).read_text(encoding="utf-8", errors="replace"))
+    return "".join(texts)
 
 
 def _run(command: tuple[str, ...], seconds: float) -> str:
@@ -78,39 +51,29 @@ def _run(command: tuple[str, ...], seconds: float) -> str:
     """
     # Imported where they are needed: the page looks at no machine.
     import shutil
+    import signal
     import subprocess
     import tempfile
 
     if seconds <= 0 or not shutil.which(command[0]):
         return ""
-    try:
-        with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            try:
-                status = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                _kill(process)
-                return ""
-            output.seek(0)
-            return output.read().decode(errors="replace") if status == 0 else ""
-    except (OSError, ValueError):
-        return ""
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a command and what it started, and wait briefly for its end."""
-    import signal
-    import subprocess
-
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        if sys.platform == "win32":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(_KILL_SECONDS)
+    with contextlib.suppress(OSError, ValueError), tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            if process.wait(seconds) == 0:
+                output.seek(0)
+                return output.read().decode(errors="replace")
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if sys.platform == "win32":
+                    process.kill()
+                else:
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait(_KILL_SECONDS)
+    return ""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from torch_plan.catalog.hardware import Gpu, Hardware
-from torch_plan.machine.gpus import capabilities_text
-from torch_plan.text import listed
+from torch_plan.catalog.hardware import Gpu, Hardware, cards_text
+from torch_plan.catalog.versions import version_key
 
 _DRIVER = re.compile(r"driver(?: version)?:?\s*(\d{3}(?:\.\d+)*)", re.IGNORECASE)
 _CAPABILITY = re.compile(r"(?:capability|compute_cap|sm_?|,)\s*:?\s*(\d{1,2})\.?(\d)\b")
@@ -22,21 +21,20 @@ def named_gpu(text: str, hardware: Hardware, platform: str) -> Gpu | None:
         text = f"driver {text}"
     elif re.match(r"\d{3,4}\b", text):
         text = f"GTX {text} RTX {text} RX {text}"
-    amd = hardware.amd_cards
-    names = [name for name in amd if name.startswith("gfx") and _is_named(amd[name], text)]
-    architectures = tuple(dict.fromkeys([*_GFX.findall(text), *names]))
-    if architectures:
-        return Gpu("rocm", f"AMD {listed(architectures)}", architectures=architectures)
-    cards = hardware.cards(platform)
-    known = {number for number, row in cards.items() if _is_named(row, text)}
-    known |= {int(major + minor) for major, minor in _CAPABILITY.findall(text)}
-    capabilities, driver = tuple(sorted(known)), _DRIVER.search(text)
-    if capabilities or driver:
-        which = f"driver {driver[1]}" if driver else "GPU with an up-to-date driver"
-        card = f", {capabilities_text(capabilities)}" if capabilities else ", card unknown"
-        number = driver[1] if driver else ""
-        number += ".999" * number.isdigit()  # any driver of that number
-        return Gpu("cu", f"NVIDIA {which}{card}", number, capabilities)
+    rows = hardware.cards(platform)
+    named = [*_GFX.findall(text), *(card for card in rows if _is_named(rows[card], text))]
+    amd = tuple(dict.fromkeys(card for card in named if card.startswith("gfx")))
+    if amd:
+        return Gpu("rocm", f"AMD {cards_text(amd)}", cards=amd)
+    capabilities = {*named, *(".".join(numbers) for numbers in _CAPABILITY.findall(text))}
+    cards, driver = tuple(sorted(capabilities, key=version_key)), _DRIVER.search(text)
+    if driver:
+        # Without a decimal point it is any driver of that number.
+        number = driver[1] if "." in driver[1] else f"{driver[1]}.999"
+        card = cards_text(cards) if cards else "card unknown"
+        return Gpu("cu", f"NVIDIA driver {driver[1]}, {card}", number, cards)
+    if cards:
+        return Gpu("cu", f"NVIDIA GPU with an up-to-date driver, {cards_text(cards)}", cards=cards)
     is_intel = re.search(r"\b(intel|arc|xpu)\b", text, re.IGNORECASE)
     return Gpu("xpu", "Intel graphics") if is_intel else None
 

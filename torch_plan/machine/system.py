@@ -3,21 +3,21 @@
 import os
 import sys
 
-from torch_plan.catalog.platforms import platform_named
-
-
-def host_machine() -> str:
-    """Return what `platform.machine()` returns, without its import, which takes milliseconds."""
-    if sys.platform != "win32":
-        return os.uname().machine
-    import platform
-
-    return platform.machine()
+from torch_plan.catalog.platforms import PLATFORMS
 
 
 def host_platform() -> str:
     """Return the platform that this runs on, empty if PyTorch has no wheels for it."""
-    return platform_named(sys.platform, host_machine())
+    if sys.platform == "win32":
+        import platform
+
+        machine = platform.machine()
+    else:
+        # The same without its import, which takes milliseconds.
+        machine = os.uname().machine
+    here = sys.platform, machine
+    names = (name for name in PLATFORMS if PLATFORMS[name][1:3] == here)
+    return next(names, "")
 
 
 def host_system() -> tuple[str, tuple[int, ...]] | None:

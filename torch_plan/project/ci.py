@@ -6,16 +6,6 @@ from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, family_of
 from torch_plan.project.plan import Option, Plan
 
-_CHEAPEST_FIRST = (
-    "linux-x86_64",
-    "linux-aarch64",
-    "windows-x86_64",
-    "macos-arm64",
-    "windows-arm64",
-    "macos-x86_64",
-)
-"""The platforms by what an hour of GitHub's runner costs."""
-
 _DOWNLOADS = {"cu": "about 3 GB", "rocm": "up to 5 GB", "xpu": "about 2 GB"}
 """Family of builds -> what one of them weighs, with the packages that it brings along.
 
@@ -25,30 +15,24 @@ GB of 2.0.0+rocm5.4.2; torch 2.6.0+xpu has 1.0 GB and needs 0.75 GB from Intel.
 
 
 class Job(NamedTuple):
-    """One job of CI: the platform it runs on, and the option that it installs there."""
+    """One job of CI: where it runs, and what it installs there."""
 
     platform: str
-    option: Option
+    name: str
+    """The system: `linux`."""
+    runner: str
+    """The runner that GitHub has for it."""
+    build: str
+    sync: tuple[str, ...]
+    """The options of `uv sync` that install it."""
+    download: str
+    """What a large build weighs, as people say it; empty for the CPU build."""
 
-    @property
-    def name(self) -> str:
-        """The system: `linux`."""
-        return PLATFORMS[self.platform].system.lower()
 
-    @property
-    def runner(self) -> str:
-        """The runner that GitHub has for it."""
-        return PLATFORMS[self.platform].runner
-
-    @property
-    def build(self) -> str:
-        """The build that it installs."""
-        return self.option.build_on(self.platform)
-
-    @property
-    def download(self) -> str:
-        """What a large build weighs, as people say it; empty for the CPU build."""
-        return _DOWNLOADS.get(family_of(self.build), "")
+def _job(platform: str, option: Option) -> Job:
+    entry, build = PLATFORMS[platform], option.build_on(platform)
+    download = _DOWNLOADS.get(family_of(build), "")
+    return Job(platform, entry.system.lower(), entry.runner, build, option.sync, download)
 
 
 def jobs_of(plan: Plan) -> tuple[Job, ...]:
@@ -60,11 +44,11 @@ def jobs_of(plan: Plan) -> tuple[Job, ...]:
     jobs = []
     for system in ("linux", "darwin", "win32"):
         cells = [
-            Job(platform, option)
-            for platform in _CHEAPEST_FIRST
-            if platform in plan.platforms and PLATFORMS[platform].sys_platform == system
+            _job(platform, option)
+            for platform, entry in PLATFORMS.items()
+            if platform in plan.platforms and entry.sys_platform == system
             for option in plan.options
         ]
         small = [job for job in cells if job.build == CPU]
         jobs += (small or (cells if system == "linux" else []))[:1]
-    return tuple(jobs) or (Job(plan.platforms[0], plan.options[0]),)
+    return tuple(jobs) or (_job(plan.platforms[0], plan.options[0]),)

@@ -12,13 +12,17 @@ from torch_plan.catalog.platforms import PLATFORMS
 _SystemAndMachine = tuple[str, str]
 """A system and a machine, as `sys_platform` and `platform_machine` name them."""
 
-_SYSTEMS = tuple(dict.fromkeys(platform.sys_platform for platform in PLATFORMS.values()))
-_MACHINE_NAMES = tuple(dict.fromkeys(platform.platform_machine for platform in PLATFORMS.values()))
+_PAIRS: dict[str, _SystemAndMachine] = {
+    name: (entry.sys_platform, entry.platform_machine) for name, entry in PLATFORMS.items()
+}
+_SYSTEMS, _MACHINES = (
+    tuple(dict.fromkeys(values)) for values in zip(*_PAIRS.values(), strict=True)
+)
 _NAMES = {"linux": ("Linux", "posix"), "darwin": ("Darwin", "posix"), "win32": ("Windows", "nt")}
 """`sys_platform` -> what `platform_system` and `os_name` call the same system."""
 _OTHER = "other"
 """Stands for every system or machine that no project names."""
-_EVERYWHERE = frozenset(product((*_SYSTEMS, _OTHER), (*_MACHINE_NAMES, _OTHER)))
+_EVERYWHERE = frozenset(product((*_SYSTEMS, _OTHER), (*_MACHINES, _OTHER)))
 
 
 class _Term(NamedTuple):
@@ -44,7 +48,7 @@ def environment(platform: str) -> str:
 
 def compared(platform: str, python: str) -> dict[str, str]:
     """Return what markers compare on a platform with a Python (`3.12`): variable -> value."""
-    system, machine = _compared_on(platform)
+    system, machine = _PAIRS[platform]
     platform_system, os_name = _NAMES[system]
     return {
         "sys_platform": system,
@@ -69,6 +73,14 @@ def split(groups: Iterable[Iterable[str]], among: Iterable[str]) -> list[str]:
     return list(_split(tuple(frozenset(group) for group in groups), frozenset(among)))
 
 
+def marked(texts: Iterable[tuple[str, str]], among: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each text once with the marker of its platforms, from pairs of text and platform."""
+    groups: dict[str, list[str]] = {}
+    for text, platform in texts:
+        groups.setdefault(text, []).append(platform)
+    return zip(groups, split(groups.values(), among), strict=True)
+
+
 @cache
 def _split(groups: Sequence[frozenset[str]], among: frozenset[str]) -> tuple[str, ...]:
     if groups == (among,):
@@ -89,10 +101,10 @@ def _plain(group: frozenset[str], among: frozenset[str]) -> _Term:
     """Name whole systems by the system, and other platforms exactly: no two groups overlap."""
     term = None
     for system in _SYSTEMS:
-        here = [name for name in PLATFORMS if name in among and _system(name) == system]
+        here = [name for name in PLATFORMS if name in among and _PAIRS[name][0] == system]
         ours = [name for name in here if name in group]
         whole = bool(ours) and ours == here
-        parts = [_compare("sys_platform", system)] if whole else [_exact(name) for name in ours]
+        parts = [_compare(0, system)] if whole else [_exact(name) for name in ours]
         for part in parts:
             term = term | part if term else part
     if term is None:
@@ -102,8 +114,8 @@ def _plain(group: frozenset[str], among: frozenset[str]) -> _Term:
 
 def _candidates(group: frozenset[str], among: frozenset[str]) -> list[_Term]:
     """Return every comparison, conjunction, and pair of them that is right among the platforms."""
-    known = frozenset(map(_compared_on, among))
-    wanted = frozenset(map(_compared_on, group))
+    known = frozenset(_PAIRS[name] for name in among)
+    wanted = frozenset(_PAIRS[name] for name in group)
     terms = [term for term in _terms() if term.holds & known]
     single = [term for term in terms if term.holds & known == wanted]
     if single:
@@ -117,32 +129,21 @@ def _candidates(group: frozenset[str], among: frozenset[str]) -> list[_Term]:
 
 @cache
 def _terms() -> tuple[_Term, ...]:
-    systems = list(_comparisons("sys_platform", _SYSTEMS))
-    machines = list(_comparisons("platform_machine", _MACHINE_NAMES))
+    """Return every comparison of a system, of a machine, and of one of each."""
+    systems, machines = (
+        [_compare(position, value, operator) for value in values for operator in ("==", "!=")]
+        for position, values in enumerate((_SYSTEMS, _MACHINES))
+    )
     return (*systems, *machines, *(first & second for first, second in product(systems, machines)))
 
 
-def _comparisons(variable: str, values: Iterable[str]) -> Iterator[_Term]:
-    for value in values:
-        equal = _compare(variable, value)
-        yield equal
-        yield _Term(equal.text.replace("==", "!="), _EVERYWHERE - equal.holds)
-
-
-def _compare(variable: str, value: str) -> _Term:
-    position = 0 if variable == "sys_platform" else 1
-    holds = frozenset(pair for pair in _EVERYWHERE if pair[position] == value)
-    return _Term(f"{variable} == '{value}'", holds)
+def _compare(position: int, value: str, operator: str = "==") -> _Term:
+    variable = ("sys_platform", "platform_machine")[position]
+    equal = frozenset(pair for pair in _EVERYWHERE if pair[position] == value)
+    holds = equal if operator == "==" else _EVERYWHERE - equal
+    return _Term(f"{variable} {operator} '{value}'", holds)
 
 
 def _exact(platform: str) -> _Term:
-    system, machine = _compared_on(platform)
-    return _compare("sys_platform", system) & _compare("platform_machine", machine)
-
-
-def _compared_on(name: str) -> _SystemAndMachine:
-    return _system(name), PLATFORMS[name].platform_machine
-
-
-def _system(name: str) -> str:
-    return PLATFORMS[name].sys_platform
+    system, machine = _PAIRS[platform]
+    return _compare(0, system) & _compare(1, machine)

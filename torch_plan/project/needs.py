@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.hardware import capability, runs_on
+from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU, family_of
-from torch_plan.resolution.cells import Cell
+from torch_plan.catalog.versions import CPU, family_of, version_key
+from torch_plan.resolution.cells import Cell, Cells
 
 CAPABILITIES = "GPU of compute capability"
 """Begins the sentence about NVIDIA's cards."""
@@ -41,129 +40,106 @@ class Demand(NamedTuple):
 
     Empty where nobody knows, `*` where there is no choice.
     """
-    platforms: tuple[str, ...]
-
-    @property
-    def machines(self) -> tuple[str, ...]:
-        """The platforms as Python names them: `sys.platform` and `platform.machine()`."""
-        entries = [PLATFORMS[platform] for platform in self.platforms]
-        return tuple(f"{entry.sys_platform}-{entry.platform_machine}" for entry in entries)
+    machines: tuple[str, ...]
+    """Where it is installed, as Python names it: `sys.platform` and `platform.machine()`."""
 
 
-class Needs:
-    """Tells what cells need, whose projects are for some Pythons."""
+def demands(
+    options: Iterable[tuple[tuple[str, ...], Iterable[Cell]]], cells: Cells
+) -> tuple[Demand, ...]:
+    """Return what each build of an option needs, once for all platforms that need the same.
 
-    def __init__(self, facts: Facts, pythons: Collection[str]) -> None:
-        self.facts, self.pythons = facts, pythons
-
-    def demands(
-        self, options: Iterable[tuple[tuple[str, ...], Iterable[Cell]]]
-    ) -> Iterator[Demand]:
-        """Yield what each build of an option needs, once for all platforms that need the same.
-
-        Each option is given as those of `uv sync`, and its cells. One is enough for a platform's
-        CPU build.
-        """
-        have_cpu: set[str] = set()
-        for sync, cells in options:
-            platforms: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
-            for cell in cells:
-                if cell.build != CPU or cell.platform not in have_cpu:
-                    driver = self.facts.hardware.min_driver(cell.build, cell.platform)
-                    key = (cell.build, driver, self.runs_on(cell))
-                    platforms.setdefault(key, []).append(cell.platform)
-            have_cpu.update(cell.platform for cell in cells if cell.build == CPU)
-            for (build, driver, gpus), names in platforms.items():
-                yield Demand(sync, build, driver, gpus, tuple(names))
-
-    def runs_on(self, cell: Cell) -> tuple[str, ...]:
-        """Return patterns of the GPUs that a build runs on, empty where nobody knows."""
-        family = family_of(cell.build)
-        if family == "cu":
-            return _capability_patterns(self.gpus(cell))
-        return self.gpus(cell) if family == "rocm" else ("*",)
-
-    def gpus(self, cell: Cell) -> tuple[str, ...]:
-        """Return the GPUs that a build is compiled for: `9.0` or `gfx90a`."""
-        if family_of(cell.build) == "rocm":
-            return self.facts.hardware.amd_architectures(cell.release, cell.build)
-        return tuple(
-            map(
-                capability,
-                self.facts.hardware.architectures(cell.release, cell.build, cell.platform),
-            )
-        )
-
-    def capabilities(self, cell: Cell) -> Iterator[str]:
-        """Yield the ranges of compute capability that a CUDA build runs on, ends with cards."""
-        hardware = self.facts.hardware
-        cards = hardware.cards(cell.platform)
-        compiled = hardware.architectures(cell.release, cell.build, cell.platform)
-        known = sorted({*cards, *compiled})
-        for runs, group in groupby(
-            known, lambda card: any(runs_on(code, card) for code in compiled)
-        ):
-            if runs:
-                numbers = [*group]
-                ends = dict.fromkeys([numbers[0], numbers[-1]])
-                yield " to ".join(_named(capability(card), cards.get(card)) for card in ends)
-
-    def sentences(self, cell: Cell) -> Iterator[str]:
-        """Yield what a build asks of the machine: driver and card, glibc or macOS.
-
-        Of the builds of an index of the platform's own nothing is known.
-        """
-        if cell.url:
-            yield f"what the builds of {cell.url} need"
-            return
-        facts = self.facts
-        driver = facts.hardware.min_driver(cell.build, cell.platform)
-        if driver:
-            yield f"NVIDIA driver {driver} or newer"
-        if family_of(cell.build) == "rocm":
-            yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
-            cards = facts.hardware.amd_cards
-            yield f"AMD GPU {', '.join(_named(gpu, cards.get(gpu)) for gpu in self.gpus(cell))}"
-        elif capabilities := [*self.capabilities(cell)]:
-            yield f"{CAPABILITIES} {', '.join(capabilities)}"
-        if cell.build == "xpu":
-            yield "Intel GPU with its driver"
-        floor = self.floor(cell)
-        if floor:
-            yield str(floor)
-
-    def floor(self, cell: Cell) -> Floor | None:
-        """Return the oldest system for a cell, None where its wheels name none, or are not known.
-
-        A compressed set of platform tags is content with the oldest version in it.
-        """
-        floors = []
-        for package in cell.packages:
-            if package.pythons is None and not cell.url:
-                for tag in self.facts.platform_tags(
-                    package.name, package.version, package.origin, cell.platform, self.pythons
-                ):
-                    versions = re.findall(r"(?:macosx|manylinux)_(\d+)_(\d+)_", tag)
-                    if versions:
-                        floors.append(min((int(major), int(minor)) for major, minor in versions))
-        system = "macOS" if PLATFORMS[cell.platform].sys_platform == "darwin" else "glibc"
-        return Floor(system, max(floors)) if floors else None
-
-
-def _named(architecture: str, cards: str | None) -> str:
-    """Return an architecture with the cards that have it, if their names are known."""
-    return f"{architecture} ({cards})" if cards else architecture
-
-
-def _capability_patterns(compiled: Iterable[str]) -> tuple[str, ...]:
-    """Return patterns of the compute capabilities that code for some of them runs on.
-
-    Each runs on its major version from its minor one on, as `runs_on` has it.
+    Each option is given as those of `uv sync`, and its cells. One is enough for a platform's CPU
+    build, and the CPU builds come last.
     """
+    needed: dict[tuple[tuple[str, ...], str, str, tuple[str, ...]], list[str]] = {}
+    have_cpu: set[str] = set()
+    for sync, of_option in options:
+        for cell in of_option:
+            if cell.build != CPU or cell.platform not in have_cpu:
+                driver = cells.facts.hardware.min_driver(cell.build, cell.platform)
+                where = PLATFORMS[cell.platform]
+                machines = needed.setdefault((sync, cell.build, driver, _gpus(cell, cells)), [])
+                machines.append(f"{where.sys_platform}-{where.platform_machine}")
+        have_cpu.update(cell.platform for cell in of_option if cell.build == CPU)
+    every = (Demand(*key, tuple(machines)) for key, machines in needed.items())
+    return tuple(sorted(every, key=lambda demand: demand.build == CPU))
+
+
+def _gpus(cell: Cell, cells: Cells) -> tuple[str, ...]:
+    """Return patterns of the GPUs that a build runs on, empty where nobody knows."""
+    family = family_of(cell.build)
+    compiled = cells.facts.hardware.compiled_for(cell.release, cell.build, cell.platform)
+    if family != "cu":
+        return compiled if family == "rocm" else ("*",)
+    # Each runs on its major version from its minor one on, as `runs_on` has it.
     least: dict[str, str] = {}
-    for name in compiled:
-        major, minor = name.split(".")
-        least[major] = min(minor, least.get(major, minor))
-    return tuple(
-        f"{major}.?" if minor == "0" else f"{major}.[{minor}-9]" for major, minor in least.items()
-    )
+    for code in sorted(compiled, key=version_key):
+        major, _, minor = code.partition(".")
+        least.setdefault(major, "?" if minor == "0" else f"[{minor}-9]")
+    return tuple(f"{major}.{minors}" for major, minors in least.items())
+
+
+def needs(cell: Cell, cells: Cells) -> Iterator[str]:
+    """Yield what a build asks of the machine, and what of the answers a platform does not get.
+
+    Of the builds of an index of the platform's own nothing is known.
+    """
+    if cell.url:
+        yield f"what the builds of {cell.url} need"
+    else:
+        yield from _gpu_needs(cell, cells)
+        if oldest := floor(cell, cells):
+            yield str(oldest)
+    if cell in cells.fallbacks:
+        yield f"there is no {cell.variant.backend} build for it"
+        if nearest := cells.nearest(cell):
+            yield f"the nearest build is {nearest}"
+    for name in cell.lacking:
+        yield f"there is no {name} for it"
+
+
+def _gpu_needs(cell: Cell, cells: Cells) -> Iterator[str]:
+    hardware, family = cells.facts.hardware, family_of(cell.build)
+    cards = hardware.cards(cell.platform)
+    compiled = hardware.compiled_for(cell.release, cell.build, cell.platform)
+    if driver := hardware.min_driver(cell.build, cell.platform):
+        yield f"NVIDIA driver {driver} or newer"
+    if family == "rocm":
+        yield f"a driver for ROCm {cell.build.removeprefix('rocm')}"
+        yield f"AMD GPU {', '.join(_named(gpu, cards) for gpu in compiled)}"
+    elif family == "xpu":
+        yield "Intel GPU with its driver"
+    elif compiled:
+        known = groupby(
+            sorted({*cards, *compiled}, key=version_key),
+            lambda card: any(runs_on(code, card) for code in compiled),
+        )
+        spans = [[*span] for runs, span in known if runs]
+        # Of each range of cards that it runs on, the first and the last.
+        ends = [dict.fromkeys([span[0], span[-1]]) for span in spans]
+        named = (" to ".join(_named(card, cards) for card in pair) for pair in ends)
+        yield f"{CAPABILITIES} {', '.join(named)}"
+
+
+def _named(gpu: str, cards: Mapping[str, str]) -> str:
+    """Return a GPU with the cards that have it, if their names are known."""
+    return f"{gpu} ({cards[gpu]})" if gpu in cards else gpu
+
+
+def floor(cell: Cell, cells: Cells) -> Floor | None:
+    """Return the oldest system for a cell, None where its wheels name none, or are not known.
+
+    A compressed set of platform tags is content with the oldest version in it.
+    """
+    floors = []
+    for package in cell.packages if not cell.url else ():
+        if package.pythons is None:
+            for tag in cells.facts.platform_tags(
+                package.name, package.version, package.origin, cell.platform, cells.pythons
+            ):
+                versions = re.findall(r"(?:macosx|manylinux)_(\d+)_(\d+)_", tag)
+                if versions:
+                    floors.append(min((int(major), int(minor)) for major, minor in versions))
+    system = "macOS" if PLATFORMS[cell.platform].sys_platform == "darwin" else "glibc"
+    return Floor(system, max(floors)) if floors else None

@@ -1,4 +1,4 @@
-"""What people are told of what a project lacks of the answers, and what changes that."""
+"""What people are told of a project: what it lacks of the answers, what is likely, what hurts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import NamedTuple
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Note, Way, with_changes
 from torch_plan.answers.records import DEFAULT_PLATFORMS, NO_COMPANIONS, OPTIONAL
-from torch_plan.catalog.versions import CPU
+from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.resolution.cells import Cell, Cells
 from torch_plan.resolution.check import Examination, default_platforms, examine, settled
 from torch_plan.resolution.search import OFFERED
@@ -52,21 +53,21 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
     ways, answers = Ways(cells, raw), cells.answers
     if {*named} == {*default_platforms(raw, cells.facts)}:
         for platform in [name for name in DEFAULT_PLATFORMS if name not in named]:
-            cell = cells.with_build(answers.variants[0], platform, CPU)
+            there = [cells.with_build(variant, platform, CPU) for variant in answers.variants]
+            cell = next(cell for cell in there if TORCH in cell.lacking)
             more = {"platforms": " ".join([*named, platform])}
             others: list[Way] = [{**more, **way} for way in ways.other_cells(cell)]
-            reason = cells.why_missing(cell.torch, cell)
-            yield _Lack(f"{platform} is left out: {reason} it.", others)
+            yield _Lack(f"{platform} is left out: {cell.lacking[TORCH]} it.", others)
     if answers.release not in {variant.release for variant in answers.variants}:
         text = f"No build is of torch {answers.release}: each names a release of its own."
         yield _Lack(text, [{"torch_version": answers.variants[0].release}])
     for cell in cells.fallbacks:
         torch, backend = f"torch {cell.release}", cell.variant.backend
-        others = [ways.with_override(cell, nearest)] if (nearest := cells.nearest(cell)) else []
+        others = [ways.with_override([cell], nearest)] if (nearest := cells.nearest(cell)) else []
         reason = f"{torch} has no {backend} build for it"
         if cells.facts.is_expected(cell.release):
             reason = f"nobody has said that {torch} has a {backend} build for it"
-            others.insert(0, ways.with_override(cell, backend))
+            others.insert(0, ways.with_override([cell], backend))
         yield _Lack(f"{cell.platform} gets cpu: {reason}.", others)
     for problem in examination.told:
         name = problem.key[1]
@@ -79,9 +80,9 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
             builds = listed([*dict.fromkeys(cell.backend for cell in on_cpu)])
             version = cells.version(name, on_cpu[0].release)
             reason = f"{version} has no wheel for {builds} and Python {answers.python}"
-            others = [ways.with_cpu(on_cpu), *ways.other_backends(on_cpu[0].variant)]
+            others = [ways.with_override(on_cpu, CPU), *ways.other_backends(on_cpu[0].variant)]
             text = f"{name} is for the CPU on {platforms}: {reason}."
-            others.append(ways.without_companion(name))
+            others.append(ways.with_companion(name))
             yield _Lack(text, others, partial(_missed, name, True))
     yield from _pythons(cells, ways)
 
@@ -94,7 +95,8 @@ def _stand_ins(name: str, cells: Cells) -> list[Cell]:
 def _missed(name: str, on_cpu: bool, cells: Cells) -> int:
     """Return how many platforms go without a companion, or get that for the CPU."""
     stand_ins = _stand_ins(name, cells) if on_cpu else []
-    return len({cell.platform for cell in (*cells.missing(name), *stand_ins)})
+    lacking = [cell for cell in cells.all if name in cell.lacking]
+    return len({cell.platform for cell in (*lacking, *stand_ins)})
 
 
 def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
@@ -114,3 +116,51 @@ def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
         kept = [word for word in words if word.removesuffix(OPTIONAL) not in names]
         others = [{"companions": " ".join(kept) or NO_COMPANIONS}]
         yield _Lack(text, others, lambda cells: -len(cells.pythons))
+
+
+def likely_notes(cells: Cells) -> tuple[str, ...]:
+    """Return a sentence for each reason why builds are only likely, and which builds these are."""
+    groups: dict[str, dict[str, dict[str, None]]] = {}
+    for cell in cells.all:
+        if cell.is_likely:
+            builds = groups.setdefault(_reason(cell, cells.facts), {})
+            platforms = builds.setdefault(f"{cell.backend} of torch {cell.release}", {})
+            platforms[cell.platform] = None
+    sentences = []
+    for reason, builds in groups.items():
+        parts = (f"{build} for {listed([*platforms])}" for build, platforms in builds.items())
+        sentences.append(f"{reason}: {'; '.join(parts)}. uv finds out when it locks.")
+    return tuple(sentences)
+
+
+def _reason(cell: Cell, facts: Facts) -> str:
+    is_invented = not facts.pythons(TORCH, cell.release, cell.backend, cell.platform)
+    if cell.url:
+        return f"This template does not know what {cell.url} has"
+    if facts.is_expected(cell.release):
+        newest = facts.releases[-1]
+        rest = "not these builds" if is_invented else "plans newer ones like it"
+        return f"This template knows releases up to torch {newest}, and {rest}"
+    if is_invented:
+        return "PyTorch does not publish these builds, so your index has to have them"
+    return "These builds very likely exist, but nobody has seen them yet"
+
+
+def known_to_hurt(cells: Cells) -> tuple[str, ...]:
+    """Return a sentence for each report of a build, and one for the advisories of each release.
+
+    `docs/support.md` has their sources.
+    """
+    hardware, sentences = cells.facts.hardware, dict[str, None]()
+    for cell in cells.all:
+        asked = cell.release, cell.build, cell.platform, cells.pythons
+        for row in [] if cell.url else hardware.reported(*asked):
+            build = f"{cell.build} of " if "builds" in row else ""
+            mended = f"; torch {row['fixed']} mends it" if row["fixed"] else ""
+            sentences[f"Reported of {build}torch {cell.release}: {row['what']}{mended}."] = None
+    for release in dict.fromkeys(cell.release for cell in cells.all):
+        if rows := hardware.advisories(release):
+            named = listed([f"{row['id']} ({row['what']})" for row in rows])
+            mended = f"torch {rows[-1]['fixed']} mends what is known"
+            sentences[f"torch {release} has known vulnerabilities: {named}; {mended}."] = None
+    return tuple(sentences)

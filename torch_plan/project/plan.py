@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from torch_plan.answers.problems import Note
-from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.problems import Note, Refused
+from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, Variant, WantedBuild
+from torch_plan.answers.slugs import package_name
+from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import TORCH, family_of
-from torch_plan.project.markers import environment
-from torch_plan.project.needs import Demand, Floor
-from torch_plan.resolution.cells import Cell
+from torch_plan.catalog.versions import PYPI, TORCH, family_of
+from torch_plan.project.markers import environment, marked
+from torch_plan.project.needs import Floor, demands, floor, needs
+from torch_plan.project.notes import known_to_hurt, likely_notes, notes
+from torch_plan.project.requirements import Requirements, next_minor
+from torch_plan.resolution.cells import Cell, Cells
+from torch_plan.resolution.check import examine
+from torch_plan.urls import host_of
 
 REQUIRED_UV = ">=0.10.0"
 """The uv that a rendered project asks for; the tests lock and sync with it."""
 
 IMAGE_UV = "0.13.9"
 """The uv that builds an image: the newest that the tests ran with."""
-
-_SELECTORS = {MARKERS: "", EXTRAS: "extra", GROUPS: "group"}
-"""Layout -> what chooses a build: the word of uv's option, and of a source."""
 
 
 class Source(NamedTuple):
@@ -46,8 +51,6 @@ class Option(NamedTuple):
 
     name: str
     requirements: tuple[str, ...]
-    labelled: tuple[str, ...]
-    """The same of exactly these versions, with labels, which name the build to any installer."""
     cells: tuple[Cell, ...]
     needs: Mapping[str, tuple[str, ...]]
     """Platform -> what its build needs of the machine."""
@@ -63,75 +66,146 @@ class Option(NamedTuple):
         return next((cell.build for cell in self.cells if cell.platform == platform), "")
 
 
-class Plan(NamedTuple):
-    """All that the templates lay out."""
+class Plan:
+    """All that the templates lay out, of the cells that the answers lead to."""
 
-    python: str
-    """The oldest Python, which `.python-version` names."""
-    python_end: str
-    """The newest that was asked for, empty for none: a library leaves the end open then."""
-    pythons: tuple[str, ...]
-    layout: str
-    platforms: tuple[str, ...]
-    dependencies: tuple[str, ...]
-    constraints: tuple[str, ...]
-    """What holds the lock at exact versions where the requirements leave them open."""
-    partial: tuple[str, ...]
-    """The unchosen companions that only some platforms have, as `uv add` takes them there."""
-    gate: tuple[str, ...]
-    """What the default group `torch` requires, so that its sources bind nobody else.
+    required_uv = REQUIRED_UV
+    image_uv = IMAGE_UV
 
-    Empty where the project is no library, or has its builds as extras or groups.
-    """
-    options: tuple[Option, ...]
-    sources: Mapping[str, tuple[Source, ...]]
-    indexes: tuple[Index, ...]
-    companions: tuple[str, ...]
-    guarded_platforms: tuple[str, ...]
-    """The platforms that get `numpy<2`."""
-    hosts: tuple[str, ...]
-    """The hosts that a firewall must let through for the PyTorch index."""
-    torch_pin: str
-    package: str
-    """The name to import."""
-    smoke_command: str
-    demands: tuple[Demand, ...]
-    """What each build needs, in the order of the options, the CPU builds last."""
-    notes: tuple[Note, ...]
-    """What people should know: platforms that get another build, builds that are likely or hurt."""
-    warnings: tuple[str, ...]
-    """Those of the notes that say what is known to hurt."""
-    tied: Mapping[str, str]
-    """Other packages that go with some torch alone -> which of their minors with which torch."""
-    last_releases: Mapping[str, str]
-    """Build -> the last release that has it, of those that newer releases do not have."""
-    required_uv: str = REQUIRED_UV
-    image_uv: str = IMAGE_UV
+    def __init__(self, cells: Cells, lacks: tuple[Note, ...]) -> None:
+        answers, self._cells, self._requirements = cells.answers, cells, Requirements(cells)
+        self.cells, self.pythons, self.guarded_platforms = cells.all, cells.pythons, cells.guarded
+        self.python, self.platforms, self.layout = answers.python, answers.platforms, answers.layout
+        self.torch_pin, self.is_library = answers.torch_pin, answers.torch_pin == MINIMUM
+        # What chooses a build, of uv's options and in sources.
+        self.selector = "" if self.layout == MARKERS else self.layout.removesuffix("s")
+        self.options = tuple(map(self._option, answers.variants))
+        self.default = self.options[0]
+        shared = () if self.selector else self.default.requirements
+        self.dependencies = (*shared, *self._requirements.numpy())
+        self.constraints = tuple(self._requirements.constraints())
+        self.demands = demands([(option.sync, option.cells) for option in self.options], cells)
+        self.extras = self.options if self.layout == EXTRAS else ()
+        self.groups = self.options if self.layout == GROUPS else ()
+        self.conflicts = len(self.options) > 1
+        self.releases = tuple(dict.fromkeys(cell.release for cell in cells.all))
+        self.reaches_cuda = any(family_of(cell.build) == "cu" for cell in cells.all)
+        names = dict.fromkeys(package.name for cell in cells.all for package in cell.packages)
+        self.companions = tuple(name for name in answers.companions if name in names)
+        # Only PyTorch's index has these, and builds require them.
+        self.tritons = tuple(name for name in names if name not in (TORCH, *self.companions))
+        self.package, self.tied = package_name(answers.project_slug), cells.facts.tied
+        module = f"python -m {self.package}.smoke"
+        self.smoke_command = module if self.is_library else f"{answers.project_slug}-smoke"
+        self.warnings = known_to_hurt(cells)
+        self.notes = (*lacks, *map(Note, (*likely_notes(cells), *self.warnings)))
 
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """The cells of all options."""
-        return tuple(cell for option in self.options for cell in option.cells)
-
-    @property
-    def releases(self) -> tuple[str, ...]:
-        """The releases of torch, that of the first cell first."""
-        return tuple(dict.fromkeys(cell.release for cell in self.cells))
-
-    @property
-    def local_pins(self) -> bool:
-        """Whether versions are pinned with their labels."""
-        return self.torch_pin == LOCAL
+    def _option(self, variant: Variant) -> Option:
+        answers, cells = self._cells.answers, self._cells.of(variant)
+        first, sync = answers.variants[0].name, tuple[str, ...]()
+        if self.layout == EXTRAS:
+            sync = ("--extra", variant.name)
+        elif self.layout == GROUPS and variant.name != first:
+            sync = ("--no-group", first, "--group", variant.name)
+        floors = {cell.platform: floor(cell, self._cells) for cell in cells}
+        return Option(
+            name=variant.name,
+            requirements=self._requirements.of(cells, self._requirements.requirement),
+            cells=cells,
+            needs={cell.platform: tuple(needs(cell, self._cells)) for cell in cells},
+            bounds=tuple(
+                self._requirements.spare(self._requirements.apart, cells, variant.release)
+            ),
+            floors={platform: oldest for platform, oldest in floors.items() if oldest},
+            sync=sync,
+        )
 
     @property
-    def is_library(self) -> bool:
-        """Whether the requirements are for others too, and the lock alone is exact."""
-        return self.torch_pin == MINIMUM
+    def partial(self) -> tuple[str, ...]:
+        """The unchosen companions that only some platforms have, as `uv add` takes them there."""
+        spare = self._requirements.spare(self._cells.facts.all_companions, self.cells)
+        return tuple(line for line in spare if ";" in line)
+
+    @cached_property
+    def gate(self) -> tuple[str, ...]:
+        """What the default group `torch` of a library requires, so that its sources bind no other.
+
+        uv takes the sources of a library from git or a path as its user's own, and refuses a user
+        with another CUDA. Of a library's groups it takes none, and so none of their sources.
+        """
+        if not self.is_library or self.selector:
+            return ()
+        return self._requirements.of(
+            self.cells, lambda package: package.name if package.origin != PYPI else ""
+        )
+
+    @cached_property
+    def sources(self) -> dict[str, tuple[Source, ...]]:
+        """Package -> its sources, none for what comes from PyPI everywhere.
+
+        With one build per platform they hold for companions too that only others require. uv takes
+        no source of an extra or a group for a package that this does not name.
+        """
+        gated = {line.split()[0] for line in self.gate}
+        sources: dict[str, tuple[Source, ...]] = {}
+        for variant in self._cells.answers.variants:
+            for name, packages in self._requirements.by_package(self._sourced(variant)).items():
+                extra = variant.name if self.layout == EXTRAS else ""
+                group = variant.name if self.layout == GROUPS else TORCH * (name in gated)
+                origins = ((package.origin, platform) for platform, package in packages)
+                entries = tuple(
+                    Source(_index_name(origin), marker, extra, group)
+                    for origin, marker in marked(origins, self.platforms)
+                    if origin != PYPI
+                )
+                if entries:
+                    sources[name] = sources.get(name, ()) + entries
+        return sources
+
+    def _sourced(self, variant: Variant) -> tuple[Cell, ...]:
+        """Return the cells of a variant with all packages that a source may serve there."""
+        cells = self._cells.of(variant)
+        if self.selector:
+            return cells
+        return tuple(
+            cell._replace(packages=(*cell.packages, *self._cells.spare(cell).values()))
+            for cell in cells
+        )
+
+    @cached_property
+    def indexes(self) -> tuple[Index, ...]:
+        """The indexes of PyTorch, and what takes PyPI's place."""
+        answers, indexes = self._cells.answers, dict[str, Index]()
+        for variant in answers.variants:
+            for cell in self._sourced(variant):
+                for origin in {package.origin: None for package in cell.packages}:
+                    url = cell.url or answers.pytorch_index.url_of(origin)
+                    is_flat = answers.pytorch_index.flat and not cell.url
+                    indexes.setdefault(origin, Index(_index_name(origin), url, is_flat))
+        indexes.pop(PYPI, None)
+        other = answers.package_index
+        return *indexes.values(), *([Index(other.name, other.url, default=True)] if other else [])
 
     @property
-    def smoke_target(self) -> str:
-        """The smoke test as the one word that `uv run` takes."""
-        return f"src/{self.package}/smoke.py" if self.is_library else self.smoke_command
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that a firewall must let through for the PyTorch index."""
+        facts, mirror = self._cells.facts, self._cells.answers.pytorch_index
+        hosts = dict[str, None]()
+        for cell in self.cells:
+            if cell.url:
+                hosts[host_of(cell.url)] = None
+            elif any(package.origin != PYPI for package in cell.packages):
+                hosts.update(dict.fromkeys((*mirror.hosts, *facts.hosts_of(cell.backend))))
+        return tuple(hosts)
+
+    @property
+    def last_releases(self) -> dict[str, str]:
+        """Build -> the last release that has it, of those that newer releases do not have."""
+        facts = self._cells.facts
+        builds = dict.fromkeys(cell.backend for cell in self.cells if not cell.url)
+        last_releases = {build: facts.last_release(build) for build in builds}
+        unended = ("", facts.releases[-1])
+        return {build: last for build, last in last_releases.items() if last not in unended}
 
     @property
     def image_command(self) -> tuple[str, ...]:
@@ -152,7 +226,7 @@ class Plan(NamedTuple):
         A library leaves the end open unless one was asked for; its lock ends there all the same.
         """
         oldest = f">={self.pythons[0]}"
-        is_open = self.is_library and not self.python_end
+        is_open = self.is_library and not self._cells.answers.python_end
         return oldest if is_open else f"{oldest},<{next_minor(self.pythons[-1])}"
 
     @property
@@ -161,14 +235,6 @@ class Plan(NamedTuple):
         until = f" and python_full_version < '{next_minor(self.pythons[-1])}'"
         end = until if self.is_library else ""
         return tuple(f"{environment(platform)}{end}" for platform in self.platforms)
-
-    @property
-    def explicit_packages(self) -> tuple[str, ...]:
-        """The packages that come from an index of PyTorch, on some platform at least.
-
-        Its mirrors tell no upload dates, and it dates older wheels anew.
-        """
-        return tuple(self.sources)
 
     @property
     def part_marker(self) -> str:
@@ -182,70 +248,45 @@ class Plan(NamedTuple):
         return f"platform_machine == '{first.platform_machine}'" if others else ""
 
     @property
-    def default(self) -> Option:
-        """The option of a bare `uv sync`; with extras, the one the README names first."""
-        return self.options[0]
-
-    @property
-    def selector(self) -> str:
-        """What chooses a build: `extra` or `group`, empty in the layout `markers`."""
-        return _SELECTORS[self.layout]
-
-    @property
-    def extras(self) -> tuple[Option, ...]:
-        """The options that are extras."""
-        return self.options if self.layout == EXTRAS else ()
-
-    @property
-    def groups(self) -> tuple[Option, ...]:
-        """The options that are dependency groups."""
-        return self.options if self.layout == GROUPS else ()
-
-    @property
-    def conflicts(self) -> bool:
-        """Whether there are builds that exclude each other."""
-        return len(self.options) > 1
-
-    @property
     def docker_options(self) -> tuple[str, ...]:
         """The options of `uv sync` in the Dockerfile, where `$BACKEND` chooses the build."""
         default = "--no-default-groups" if self.layout == GROUPS else "--no-dev"
         return (default, f"--{self.selector}", '"$BACKEND"') if self.selector else (default,)
 
-    @property
-    def tritons(self) -> tuple[str, ...]:
-        """The packages that only PyTorch's index has, and the builds require."""
-        names = dict.fromkeys(package.name for cell in self.cells for package in cell.packages)
-        return tuple(name for name in names if name not in (TORCH, *self.companions))
+    def alone(self, option: Option, *, labelled: bool = False) -> Plan:
+        """Return the plan of one build that nothing chooses, as a file without extras has it.
 
-    @property
-    def reaches_cuda(self) -> bool:
-        """Whether any platform gets a CUDA build."""
-        return any(family_of(cell.build) == "cu" for cell in self.cells)
-
-    def alone(self, option: Option, requirements: tuple[str, ...]) -> Plan:
-        """Return the plan of one build that nothing chooses, as a file without extras has it."""
-        shared = self.dependencies[0 if self.selector else len(option.requirements) :]
-        chooses = self.selector
-        sources = {
-            package: tuple(
-                entry._replace(extra="", group="")
-                for entry in entries
-                if not chooses or option.name == getattr(entry, chooses)
-            )
-            for package, entries in self.sources.items()
-        }
-        names = {entry.index_name for entries in sources.values() for entry in entries}
-        return self._replace(
+        With labels, which name the build to any installer, its versions are exact.
+        """
+        answers = self._cells.answers._replace(
             layout=MARKERS,
-            options=(option,),
-            dependencies=(*requirements, *shared),
-            sources={package: entries for package, entries in sources.items() if entries},
-            indexes=tuple(one for one in self.indexes if one.default or one.name in names),
+            variants=(option.cells[0].variant,),
+            overrides={
+                (cell.platform, ""): WantedBuild(cell.release, cell.backend, cell.url)
+                for cell in option.cells
+            },
+            torch_pin=LOCAL if labelled else self.torch_pin,
         )
+        return Plan(Cells(answers, self._cells.facts), ())
 
 
-def next_minor(python: str) -> str:
-    """Return `3.15` for `3.14`."""
-    major, minor = python.split(".")
-    return f"{major}.{int(minor) + 1}"
+def make_plan(answers: ProperAnswers, facts: Facts | None = None) -> Plan:
+    """Plan a project from all answers, as text under the keys of cookiecutter.json.
+
+    Raises `Refused` with every problem at once if the answers cannot be served.
+    """
+    return _made_plan(tuple(answers.items()), facts or load_facts())
+
+
+# The check, each of the templates and the hook ask for the plan of the same answers.
+@lru_cache(maxsize=8)
+def _made_plan(items: tuple[tuple[str, str], ...], facts: Facts) -> Plan:
+    answers = ProperAnswers(dict(items))
+    examination = examine(answers, facts)
+    if examination.problems:
+        raise Refused(examination.problems)
+    return Plan(examination.cells, tuple(notes(examination, answers)))
+
+
+def _index_name(origin: str) -> str:
+    return f"pytorch-{origin}"

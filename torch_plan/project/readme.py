@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from torch_plan.addresses import DOCS
+from torch_plan.answers.records import LOCAL
 from torch_plan.catalog.versions import PYPI
 from torch_plan.project.plan import Plan
 from torch_plan.text import listed
 
-_WITHOUT_SYNC = "`uv run --no-sync`"
-
-
-class Advice(NamedTuple):
-    """The paragraphs, as Markdown."""
-
-    switch: str
-    """How to take another build, empty where there is none."""
-    adding: str
-    """How to add a package that needs torch."""
-    adding_shortly: str
-    """The same on one line."""
-    notebook: str
-    """How to use the project in a notebook."""
-    upgrade: str
-    """How to raise torch and what goes with it."""
-    remarks: tuple[str, ...]
-    """What to know of newer releases, and of security updates."""
-    elsewhere: tuple[str, ...]
-    """What whoever installs the project from somewhere else has to know."""
+Advice = Mapping[str, str | Sequence[str]]
+"""What is advised -> its paragraphs, as Markdown."""
 
 
 class Wishes(NamedTuple):
@@ -44,29 +27,31 @@ class Wishes(NamedTuple):
 
 def advice(plan: Plan, wishes: Wishes) -> Advice:
     """Return what the README advises."""
-    elsewhere = (*_library(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes))
-    return Advice(
-        switch=switch_advice(plan, wishes.page),
-        adding=adding_advice(plan),
-        adding_shortly=" ".join(_adding(plan).split()),
-        notebook=notebook_advice(plan),
-        upgrade=upgrade_advice(plan),
-        remarks=tuple(upgrade_remarks(plan)),
-        elsewhere=elsewhere,
-    )
+    sync = " ".join(["uv sync", *plan.default.sync])
+    return {
+        "switch": _switch(plan, wishes.page),
+        "adding": _adding(plan),
+        "notebook": (
+            f"For notebooks, run `uv add --no-sync --dev ipykernel` and `{sync}`, then choose the "
+            f"kernel of `.venv`;\n[Jupyter, Colab, Kaggle]({DOCS}/recipes.md#notebooks)."
+        ),
+        "upgrade": _upgrade(plan),
+        "remarks": tuple(_remarks(plan)),
+        "elsewhere": (*_library(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes)),
+    }
 
 
-def switch_advice(plan: Plan, page: str) -> str:
+def _switch(plan: Plan, page: str) -> str:
     """Return how to take another build, empty for a project of Macs alone: they have one."""
     if plan.extras:
         way = (
-            "There is no default extra: name one each time, or run "
-            f"{_WITHOUT_SYNC}. A bare `uv sync` installs none of\nthese builds."
+            "There is no default extra: name one each time, or run `uv run --no-sync`. A bare "
+            "`uv sync` installs none of\nthese builds."
         )
     elif plan.groups:
         way = (
             f"A bare `uv sync` and a bare `uv run` install {plan.default.name}, even after you "
-            f"chose another build.\nTo keep yours, run {_WITHOUT_SYNC}, or set `UV_NO_SYNC=1`."
+            f"chose another build.\nTo keep yours, run `uv run --no-sync`, or set `UV_NO_SYNC=1`."
         )
     elif all(platform.startswith("macos") for platform in plan.platforms):
         return ""
@@ -83,53 +68,36 @@ def switch_advice(plan: Plan, page: str) -> str:
     return f"{way}{cards if plan.reaches_cuda else ''}"
 
 
-def adding_advice(plan: Plan) -> str:
-    """Return how to add a package that needs torch."""
-    if not plan.extras:
-        return _adding(plan)
-    commands = "\n".join(
-        f"uv add --no-sync --optional {option.name} NAME" for option in plan.extras
-    )
-    return (
-        f"```console\n{commands}\n```\n\n{_adding(plan)}\n\nIf every sync is to have a torch, you "
-        f"want groups for the builds: [`layout=groups`]({DOCS}/answers.md#layout)."
-    )
-
-
 def _adding(plan: Plan) -> str:
+    """Return how to add a package that needs torch."""
+    if not plan.selector:
+        return (
+            "`uv add NAME`: if the package needs torch, it gets the build that each platform has "
+            "here."
+        )
     lacking = [name for name in ("torchvision", "torchaudio") if name not in plan.companions]
+    where = (
+        "`uv add NAME`: the package uses the torch of the group that is installed. Without any "
+        "of the groups\n(`--no-default-groups`) it brings PyPI's."
+    )
+    groups = ""
     if plan.extras:
         where = (
             "Add what needs torch to each extra, with `--optional`. In `dependencies` it brings "
             "PyPI's torch, made for CUDA,\nto a bare `uv sync`."
         )
-    elif plan.groups:
-        where = (
-            "`uv add NAME`: the package uses the torch of the group that is installed. Without any "
-            "of the groups\n(`--no-default-groups`) it brings PyPI's."
-        )
-    else:
-        return (
-            "`uv add NAME`: if the package needs torch, it gets the build that each platform has "
-            "here."
+        groups = (
+            "\n\nIf every sync is to have a torch, you want groups for the builds: "
+            f"[`layout=groups`]({DOCS}/answers.md#layout)."
         )
     also = (
         f" For what needs {listed(lacking, 'or')},\n[name that too]"
         f"({DOCS}/recipes.md#a-package-that-needs-torch-too) beside torch."
     )
-    return f"{where}{also if lacking else ''}"
+    return f"{where}{also if lacking else ''}{groups}"
 
 
-def notebook_advice(plan: Plan) -> str:
-    """Return how to use the project in a notebook."""
-    sync = " ".join(["uv sync", *plan.default.sync])
-    return (
-        f"For notebooks, run `uv add --no-sync --dev ipykernel` and `{sync}`, then choose the "
-        f"kernel of `.venv`;\n[Jupyter, Colab, Kaggle]({DOCS}/recipes.md#notebooks)."
-    )
-
-
-def upgrade_advice(plan: Plan) -> str:
+def _upgrade(plan: Plan) -> str:
     """Return how to raise torch and what goes with it."""
     packages = ["torch", *plan.companions, *_some(plan.tritons)]
     if plan.is_library:
@@ -137,14 +105,14 @@ def upgrade_advice(plan: Plan) -> str:
             "Raise the numbers in `constraint-dependencies` of `pyproject.toml`, then run "
             "`uv lock`. Raise the bounds in\n`dependencies` only when your code needs it."
         )
-    if plan.selector or plan.local_pins or len(plan.releases) > 1 or plan.tritons:
+    if plan.selector or plan.torch_pin == LOCAL or len(plan.releases) > 1 or plan.tritons:
         numbers = listed(packages)
         return f"Raise the numbers of {numbers} in `pyproject.toml`, then run `uv lock`."
     pins = " ".join(f"{name}==X.Y.Z" for name in packages)
     return f"```console\nuv add --no-sync {pins}\n```"
 
 
-def upgrade_remarks(plan: Plan) -> Iterator[str]:
+def _remarks(plan: Plan) -> Iterator[str]:
     """Yield which builds newer releases do not have, and what to do with security updates."""
     for build, last in plan.last_releases.items():
         yield f"The last release with {build} is {last}."
@@ -196,7 +164,7 @@ def _wheel(plan: Plan, slug: str) -> Iterator[str]:
             f"It requires {listed(_some(plan.tritons))}, which only PyTorch's own index has. Other "
             "installers than uv\n  look on PyPI, where that name has other versions or no owner."
         )
-    if plan.local_pins:
+    if plan.torch_pin == LOCAL:
         yield (
             "It requires versions with a label, which only PyTorch's indexes have. You can publish "
             "it on PyPI, but nobody\n  could install it from there: before publishing, pin "

@@ -6,11 +6,10 @@ Every problem is collected before any is reported. The ways out are candidates, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from torch_plan.answers.problems import Key, Problem, Way
-from torch_plan.answers.records import DEFAULT_PLATFORMS, MARKERS, MINIMUM, Variant
-from torch_plan.answers.words import BackendWord, PlatformWord
+from torch_plan.answers.problems import Problem, Way
+from torch_plan.answers.records import DEFAULT_PLATFORMS, MARKERS, MINIMUM, OPTIONAL, Variant
 from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.resolution.cells import Cell, Cells
 from torch_plan.resolution.ways import Ways
@@ -20,190 +19,150 @@ from torch_plan.text import listed
 def check_cells(cells: Cells, raw: Mapping[str, str]) -> list[Problem]:
     """Return why these cells cannot be had; the ways out change `raw` word by word."""
     checks = _Checks(cells, raw)
-    if checks.check_pythons():
-        for variant in cells.answers.variants:
-            if checks.check_backend(variant):
-                for cell in cells.of(variant):
-                    checks.check_torch(cell)
-                checks.check_companions(variant)
-        checks.check_numpy_guard()
-        checks.check_minimum()
-        checks.check_dockerfile()
-    return checks.problems
+    return [*(checks.pythons() or checks.others())]
 
 
 class _Checks:
-    """Collects problems. A check that later ones depend on returns True if it found none."""
+    """Finds problems in cells."""
 
     def __init__(self, cells: Cells, raw: Mapping[str, str]) -> None:
         self.cells, self.raw = cells, raw
         self.answers, self.facts = cells.answers, cells.facts
         self.ways = Ways(cells, raw)
-        self.problems: list[Problem] = []
 
-    def refuse(self, key: Key, *, heading: str, reason: str, ways: Iterable[Way]) -> None:
-        """Note a problem, without the ways out that change nothing."""
-        distinct = [way for way in ways if any(self.raw.get(name) != way[name] for name in way)]
-        self.problems.append(Problem(key, heading, reason, tuple(distinct)))
+    def others(self) -> Iterator[Problem]:
+        """Yield what is wrong where every release has the Python."""
+        for variant in self.answers.variants:
+            lacking = [*self.backend(variant)]
+            yield from lacking or self.builds(variant)
+        yield from self.numpy_guard()
+        yield from self.minimum()
+        yield from self.dockerfile()
 
-    def check_pythons(self) -> bool:
+    def pythons(self) -> list[Problem]:
         """Refuse a Python that one of the releases has no wheel of torch for at all."""
-        answers, problems_before = self.answers, len(self.problems)
+        answers, facts, problems = self.answers, self.facts, []
         releases = [answers.release, *(variant.release for variant in answers.variants)]
         releases += [override.release for override in answers.overrides.values()]
         for release in dict.fromkeys(filter(None, releases)):
-            self.check_python(release)
-        return len(self.problems) == problems_before
+            pythons = facts.pythons_of(release)
+            if answers.python not in pythons:
+                known = {name: facts.pythons_of(name) for name in facts.releases}
+                serving = [name for name in known if answers.python in known[name]]
+                key = ("python_version", *([] if release == answers.release else [release]))
+                heading = f"python_version={answers.python} with {self.asked_release(release)}"
+                reason = f"torch {release} has wheels for Python {facts.span(pythons)}."
+                ways = self.ways.other_pythons(pythons) + self.ways.other_releases(release, serving)
+                problems.append(Problem(key, heading, reason, tuple(ways)))
+        return problems
 
-    def check_python(self, release: str) -> None:
-        """Refuse a Python that a release has no wheel of torch for at all."""
-        facts, python = self.facts, self.answers.python
-        pythons = facts.pythons_of(release)
-        if python not in pythons:
-            serving = [name for name in facts.releases if python in facts.pythons_of(name)]
-            self.refuse(
-                ("python_version", *([] if release == self.answers.release else [release])),
-                heading=f"python_version={python} with {self.asked_release(release)}",
-                reason=f"torch {release} has wheels for Python {facts.span(pythons)}.",
-                ways=[
-                    *self.ways.other_pythons(pythons),
-                    *self.ways.other_releases(release, serving),
-                ],
-            )
-
-    def check_backend(self, variant: Variant) -> bool:
+    def backend(self, variant: Variant) -> Iterator[Problem]:
         """Refuse a backend that the release lacks, or that no chosen platform would get."""
-        answers, facts, backend = self.answers, self.facts, variant.backend
-        release, python = variant.release, answers.python
-        options = facts.backends(release)
-        exists = any(self.cells.exists(release, backend, name) for name in answers.platforms)
-        if backend not in options and not exists:
-            self.refuse(
-                ("torch_backend", self.position(variant), "release"),
-                heading=f"torch_backend={backend} with {self.asked_release(release)}",
-                reason=f"torch {release} has: {' '.join(options)}.",
-                ways=[
-                    *self.ways.releases_with(variant)[:1],
-                    *(self.ways.own_release(variant) if len(answers.variants) > 1 else ()),
-                    *self.ways.other_backends(variant),
-                    *self.ways.relabelled(variant),
-                ],
-            )
-            return False
-        if exists or any(self.cells.override(variant, name) for name in answers.platforms):
-            return True
-        served = {
-            platform: facts.pythons(TORCH, release, backend, platform)
-            for platform in facts.platforms(TORCH, release, backend)
-        }
-        served_texts = [f"{name} (Python {facts.span(served[name])})" for name in served]
-        elsewhere = [name for name in served if self.cells.exists(release, backend, name)]
-        here = [python for name in answers.platforms for python in served.get(name, ())]
-        self.refuse(
-            ("torch_backend", self.position(variant), "platforms"),
-            heading=f"torch_backend={backend} for platforms={' '.join(answers.platforms)} "
-            f"with {self.asked_release(release)} and python_version={python}",
-            reason=f"none of these platforms has {backend} wheels for this Python; "
-            f"torch {release} has them for {'; '.join(served_texts)}.",
-            ways=[
-                *self.ways.other_pythons(here),
-                *self.ways.other_backends(variant),
-                *({"platforms": f"{name} {self.raw['platforms']}"} for name in elsewhere),
-            ],
-        )
-        return False
-
-    def check_torch(self, cell: Cell) -> None:
-        """Refuse a cell whose wheel of torch does not exist, or does not work."""
-        reason = self.cells.why_missing(cell.torch, cell)
-        if reason:
-            self.refuse(
-                ("platforms", cell.platform, self.position(cell.variant)),
-                heading=self.heading(cell),
-                reason=f"{reason} {cell.platform}.",
-                ways=self.ways.other_cells(cell),
-            )
+        facts, release, backend = self.facts, variant.release, variant.backend
+        options, asked = facts.backends(release), self.answers.platforms
+        has_override = any(self.cells.override(variant, name) for name in asked)
+        exists = any(self.cells.exists(release, backend, name) for name in asked)
+        if exists or (has_override and backend in options):
             return
-        reason = self.facts.hardware.why_broken(cell.release, cell.backend, cell.platform)
-        if reason and not cell.url:
-            self.refuse(
-                ("broken", cell.platform, self.position(cell.variant)),
-                heading=self.heading(cell),
-                reason=f"PyTorch publishes this build, but it does not work: {reason}.",
-                ways=[
-                    *self.ways.other_backends(cell.variant),
-                    self.ways.with_override(cell, CPU),
-                    self.ways.without_platforms({cell.platform}),
-                ],
+        platforms = facts.platforms(TORCH, release, backend)
+        served = {name: facts.pythons(TORCH, release, backend, name) for name in platforms}
+        about, heading = "release", f"torch_backend={backend} with {self.asked_release(release)}"
+        reason = f"torch {release} has: {' '.join(options)}."
+        if backend in options:
+            about, heading = "platforms", self.heading(variant, backend, asked)
+            texts = [f"{name} (Python {facts.span(served[name])})" for name in served]
+            reason = (
+                f"none of these platforms has {backend} wheels for this Python; "
+                f"torch {release} has them for {'; '.join(texts)}."
             )
+        here = [python for name in asked for python in served.get(name, ())]
+        elsewhere = [name for name in served if self.answers.python in served[name]]
+        ways = [
+            *self.ways.other_pythons(here),
+            *self.ways.releases_with(variant)[:1],
+            *self.ways.own_release(variant),
+            *self.ways.other_backends(variant),
+            *({"platforms": f"{name} {self.raw['platforms']}"} for name in elsewhere),
+            self.ways.relabelled(variant),
+        ]
+        key = ("torch_backend", self.position(variant), about)
+        yield Problem(key, heading, reason, tuple(ways))
 
-    def check_companions(self, variant: Variant) -> None:
-        """Refuse the companions that a variant cannot have, each once for all of its platforms."""
+    def builds(self, variant: Variant) -> Iterator[Problem]:
+        """Refuse cells whose torch cannot be had, and companions, each for all its platforms."""
+        cells = self.cells.of(variant)
+        for cell in cells:
+            yield from self.torch(cell)
         for name in self.answers.companions:
-            lacking: dict[str, list[Cell]] = {}
-            for cell in self.cells.of(variant):
-                reason = self.cells.why_lacking(name, cell)
-                if reason and not self.cells.why_missing(cell.torch, cell):
-                    lacking.setdefault(reason, []).append(cell)
+            lacking = [cell for cell in cells if name in cell.lacking and TORCH not in cell.lacking]
             if lacking and name not in self.answers.optional:
-                self.refuse_companion(name, lacking)
+                yield self.companion(name, lacking)
 
-    def refuse_companion(self, name: str, lacking: Mapping[str, list[Cell]]) -> None:
-        """Refuse a companion in cells of one variant: reason -> the cells that lack it for that."""
-        cells = [cell for group in lacking.values() for cell in group]
+    def torch(self, cell: Cell) -> Iterator[Problem]:
+        """Refuse a cell whose wheel of torch does not exist, or does not work."""
+        broken = self.facts.hardware.why_broken(cell.release, cell.backend, cell.platform)
+        if TORCH in cell.lacking:
+            reason, ways = f"{cell.lacking[TORCH]} {cell.platform}.", self.ways.other_cells(cell)
+        elif broken and not cell.url:
+            reason = f"PyTorch publishes this build, but it does not work: {broken}."
+            ways = [
+                *self.ways.other_backends(cell.variant),
+                self.ways.with_override([cell], CPU),
+                self.ways.without_platforms({cell.platform}),
+            ]
+        else:
+            return
+        key = ("platforms", cell.platform, self.position(cell.variant))
+        heading = self.heading(cell.variant, cell.backend, [cell.platform], cell.release)
+        yield Problem(key, heading, reason, tuple(ways))
+
+    def companion(self, name: str, cells: Sequence[Cell]) -> Problem:
+        """Refuse a companion in cells of one variant, which lack it."""
         variant, facts = cells[0].variant, self.facts
-        own = {cell for cell in self.cells.of(variant) if cell.backend == variant.backend}
+        platforms = [cell.platform for cell in cells]
+        reasons: dict[str, list[str]] = {}
+        for cell in cells:
+            reasons.setdefault(cell.lacking[name], []).append(cell.platform)
+        said = (f"{reason} {listed(reasons[reason])}" for reason in reasons)
         serving = [release for release in facts.releases if name in facts.companions(release)]
-        backends, on_cpu = self.ways.other_backends(variant), self.ways.with_cpu(cells)
+        backends, on_cpu = self.ways.other_backends(variant), self.ways.with_override(cells, CPU)
+        own = {cell.platform for cell in self.cells.of(variant) if cell.backend == variant.backend}
         # Where no platform has it for the build, another build is nearer.
-        builds = [*backends, on_cpu] if own <= {*cells} else [on_cpu, *backends]
-        said = (
-            f"{reason} {listed([cell.platform for cell in group])}"
-            for reason, group in lacking.items()
-        )
-        self.refuse(
-            ("companions", name, self.position(variant)),
-            heading=f"companions={name} and {self.heading(*cells)}",
-            reason=f"{'; '.join(said)}.",
-            ways=[
-                builds[0],
-                self.ways.optional_companion(name),
-                self.ways.without_companion(name),
-                *self.ways.other_pythons(facts.all_pythons),
-                *builds[1:],
-                *self.ways.other_releases(cells[0].release, serving),
-                self.ways.without_platforms({cell.platform for cell in cells}),
-            ],
-        )
+        builds = [*backends, on_cpu] if own <= {*platforms} else [on_cpu, *backends]
+        ways = [
+            builds[0],
+            self.ways.with_companion(name, f"{name}{OPTIONAL}"),
+            self.ways.with_companion(name),
+            *self.ways.other_pythons(facts.all_pythons),
+            *builds[1:],
+            *self.ways.other_releases(cells[0].release, serving),
+            self.ways.without_platforms(platforms),
+        ]
+        asked = self.heading(variant, cells[0].backend, platforms, cells[0].release)
+        key = ("companions", name, self.position(variant))
+        return Problem(key, f"companions={name} and {asked}", f"{'; '.join(said)}.", tuple(ways))
 
-    def check_numpy_guard(self) -> None:
+    def numpy_guard(self) -> Iterator[Problem]:
         """Refuse `numpy<2` where NumPy 1 has no wheels."""
         answers, guarded = self.answers, self.cells.guarded
-        pythons, platforms = self.facts.numpy_1
-        if guarded and answers.python not in pythons:
-            self.refuse(
-                ("numpy_guard", "python"),
-                heading=f"numpy_guard={answers.numpy_guard} with python_version={answers.python}",
-                reason=f"numpy<2 has wheels for Python {self.facts.span(pythons)}.",
-                ways=[
-                    *self.ways.other_pythons(pythons),
-                    {"numpy_guard": "auto"},
-                    {"numpy_guard": "never"},
-                ],
-            )
-        unserved = [platform for platform in guarded if platform not in platforms]
-        if unserved:
-            self.refuse(
-                ("numpy_guard", "platforms"),
-                heading=f"numpy_guard={answers.numpy_guard} for platforms={' '.join(unserved)}",
-                reason="numpy<2 has no wheels for these platforms.",
-                ways=[
-                    {"numpy_guard": "auto"},
-                    *(self.ways.without_platforms({name}) for name in unserved),
-                ],
-            )
+        _, _, platforms, pythons = self.facts.numpy(1)
+        if {*guarded} <= {*platforms} and (answers.python in pythons or not guarded):
+            return
+        ways: list[Way] = [
+            *([] if answers.python in pythons else self.ways.other_pythons(pythons)),
+            {"numpy_guard": "auto"},
+            {"numpy_guard": "never"},
+            *(self.ways.without_platforms({name}) for name in guarded if name not in platforms),
+        ]
+        yield Problem(
+            ("numpy_guard",),
+            f"numpy_guard={answers.numpy_guard} with python_version={answers.python} "
+            f"for platforms={' '.join(guarded)}",
+            f"numpy<2 has wheels for Python {self.facts.span(pythons)} on {listed(platforms)}.",
+            tuple(ways),
+        )
 
-    def check_minimum(self) -> None:
+    def minimum(self) -> Iterator[Problem]:
         """Refuse `torch_pin=minimum` where one platform has several releases.
 
         uv has one list of constraints for the whole project, whatever extra or group is chosen.
@@ -214,26 +173,26 @@ class _Checks:
             cells = (cell for cell in self.cells.all if cell.platform == platform)
             releases = list(dict.fromkeys(cell.release for cell in cells))
             if len(releases) > 1:
-                self.refuse(
+                yield Problem(
                     ("torch_pin", platform),
-                    heading=f"torch_pin={MINIMUM} for platforms={platform}",
-                    reason=f"its builds are of torch {listed(releases)}, but uv.lock can be held "
+                    f"torch_pin={MINIMUM} for platforms={platform}",
+                    f"its builds are of torch {listed(releases)}, but uv.lock can be held "
                     f"at only one release for each platform with torch_pin={MINIMUM}.",
-                    ways=[{"torch_pin": "public"}],
+                    ({"torch_pin": "public"},),
                 )
 
-    def check_dockerfile(self) -> None:
+    def dockerfile(self) -> Iterator[Problem]:
         """Refuse a Dockerfile for a project without a Linux platform."""
         has_linux = any(platform.startswith("linux") for platform in self.answers.platforms)
         if self.answers.dockerfile and not has_linux:
-            self.refuse(
+            yield Problem(
                 ("dockerfile",),
-                heading=f"dockerfile=yes for platforms={' '.join(self.answers.platforms)}",
-                reason="a container runs Linux, and none of the platforms is Linux.",
-                ways=[
+                f"dockerfile=yes for platforms={' '.join(self.answers.platforms)}",
+                "a container runs Linux, and none of the platforms is Linux.",
+                (
                     {"dockerfile": "no"},
                     {"platforms": f"{DEFAULT_PLATFORMS[0]} {self.raw['platforms']}"},
-                ],
+                ),
             )
 
     def position(self, variant: Variant) -> str:
@@ -241,20 +200,17 @@ class _Checks:
         return str(self.answers.variants.index(variant))
 
     def asked_release(self, release: str) -> str:
-        """Return the answer that asks for a release; of a list, the word that does."""
-        if release == self.answers.release:
-            return f"torch_version={release}"
-        for key, kind in (("torch_backend", BackendWord), ("platforms", PlatformWord)):
-            for text in self.raw[key].split():
-                if kind.parse(text).release == release:
-                    return f"{key}={text}"
-        raise KeyError(release)
+        """Return what asks for a release: an answer, or a word of a list for a torch."""
+        answer = "torch_version=" if release == self.answers.release else "torch "
+        return f"{answer}{release}"
 
-    def heading(self, cell: Cell, *others: Cell) -> str:
-        """Return what was asked of cells of one variant."""
-        name = "" if self.answers.layout == MARKERS else f" ({cell.variant.name})"
-        platforms = " ".join(cell.platform for cell in (cell, *others))
+    def heading(
+        self, variant: Variant, backend: str, platforms: Sequence[str], release: str = ""
+    ) -> str:
+        """Return what was asked of a variant on some platforms."""
+        name = "" if self.answers.layout == MARKERS else f" ({variant.name})"
         return (
-            f"torch_backend={cell.backend}{name} for platforms={platforms} "
-            f"with {self.asked_release(cell.release)} and python_version={self.answers.python}"
+            f"torch_backend={backend}{name} for platforms={' '.join(platforms)} with "
+            f"{self.asked_release(release or variant.release)} "
+            f"and python_version={self.answers.python}"
         )

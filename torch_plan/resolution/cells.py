@@ -1,13 +1,13 @@
 """Which build each platform gets from each variant: answers held against facts."""
 
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from itertools import dropwhile, takewhile
+from itertools import dropwhile, product, takewhile
 from typing import NamedTuple
 
 from torch_plan.answers.records import MAIN_PLATFORM, MARKERS, Answers, Variant, WantedBuild
 from torch_plan.answers.suggest import nearest
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, family_of, labelled
 
 
@@ -46,10 +46,9 @@ class Cell(NamedTuple):
     build: str
     """What torch was compiled for; empty where PyPI has no wheel for the platform."""
     packages: tuple[Package, ...]
-    """Torch first, then the companions, then what ROCm and XPU require of the index.
-
-    A companion that the release does not have is left out; one that lacks wheels here has none.
-    """
+    """Torch first, then the companions that there are, then what ROCm and XPU require."""
+    lacking: Mapping[str, str]
+    """Torch or a companion -> why it cannot be had. A list of platforms ends each sentence."""
     url: str = ""
     """The index of the platform's own, empty where it has none."""
 
@@ -74,101 +73,79 @@ class Cells:
     def __init__(self, answers: Answers, facts: Facts) -> None:
         self.answers, self.facts = answers, facts
         self._versions: dict[tuple[str, str], str] = {}
-        self._cells: dict[tuple[Variant, str, WantedBuild], Cell] = {}
 
     @cached_property
     def all(self) -> tuple[Cell, ...]:
         """Every cell, variant by variant."""
-        return tuple(cell for variant in self.answers.variants for cell in self.of(variant))
+        return tuple(self._cell(*wanted) for wanted in self._wanted)
+
+    @cached_property
+    def _wanted(self) -> list[tuple[Variant, str, WantedBuild]]:
+        """What each cell gets: the override, else the variant's backend if it exists, else CPU."""
+        wanted = []
+        for variant, platform in product(self.answers.variants, self.answers.platforms):
+            build = self.override(variant, platform)
+            if build is None:
+                release, backend = variant.release, variant.backend
+                # An index of others has no more than PyTorch's, but for one platform, or where it
+                # is said.
+                is_main = platform == MAIN_PLATFORM or MAIN_PLATFORM not in self.answers.platforms
+                may_be = is_main or self.facts.pythons(TORCH, release, backend, platform)
+                exists = may_be and self.exists(release, backend, platform)
+                build = WantedBuild(release, backend if exists else CPU)
+            build = build._replace(release=build.release or variant.release)
+            wanted.append((variant, platform, build))
+        return wanted
 
     def of(self, variant: Variant) -> tuple[Cell, ...]:
         """Return the cells of a variant, one for each platform."""
-        return tuple(self.cell(variant, platform) for platform in self.answers.platforms)
+        return tuple(cell for cell in self.all if cell.variant == variant)
 
-    def cell(self, variant: Variant, platform: str) -> Cell:
-        """Return the cell with the override, else the variant's backend if it exists, else CPU."""
-        return self._cell(variant, platform, self._wanted(variant, platform))
-
-    def with_build(self, variant: Variant, platform: str, backend: str, release: str = "") -> Cell:
-        """Return the cell that a platform would have with a backend, or a release too."""
-        return self._cell(variant, platform, WantedBuild(release or variant.release, backend))
-
-    def _wanted(self, variant: Variant, platform: str) -> WantedBuild:
-        """Return what a cell gets, its release filled in."""
-        override = self.override(variant, platform)
-        if override:
-            return override._replace(release=override.release or variant.release)
-        release, backend = variant.release, variant.backend
-        # An index of others has no more than PyTorch's, but for one platform, or where it is said.
-        is_main = platform == MAIN_PLATFORM or MAIN_PLATFORM not in self.answers.platforms
-        may_be = is_main or self.facts.pythons(TORCH, release, backend, platform)
-        exists = may_be and self.exists(release, backend, platform)
-        return WantedBuild(release, backend if exists else CPU)
+    def with_build(self, variant: Variant, platform: str, backend: str) -> Cell:
+        """Return the cell that a platform would have with a backend."""
+        return self._cell(variant, platform, WantedBuild(variant.release, backend))
 
     def _cell(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
-        asked = variant, platform, wanted
-        if asked not in self._cells:
-            self._cells[asked] = self._fill(*asked)
-        return self._cells[asked]
-
-    def _fill(self, variant: Variant, platform: str, wanted: WantedBuild) -> Cell:
-        """Return a cell with its packages: torch, the companions as answered, then triton.
-
-        The requirements and sources of a project keep this order. An optional companion is taken
-        out last, since it is held against the build of the whole cell.
-        """
+        """Return a cell; the requirements and sources of a project keep the order of packages."""
         facts, release, backend = self.facts, wanted.release, wanted.backend
-        pairs = facts.companions(release)
-        names = [TORCH, *(name for name in self.answers.companions if name in pairs)]
-        packages = [
-            self._package(name, self.version(name, release), platform, wanted) for name in names
-        ]
+        build = facts.build(release, backend, platform)
+        packages: list[Package] = []
+        lacking: dict[str, str] = {}
+        for name in (TORCH, *self.answers.companions):
+            if name != TORCH and name not in facts.companions(release):
+                lacking[name] = f"there is no {name} for torch {release} on"
+                continue
+            package = self._package(name, self.version(name, release), platform, wanted)
+            if reason := self._why_missing(package, platform, build):
+                lacking[name] = reason
+            if name == TORCH or not reason:
+                packages.append(package)
         for triton in facts.requires(release, backend):
             if platform in triton.platforms:
                 version = "" if wanted.url else triton.version
                 index, pythons = _index(platform, wanted), triton.pythons
                 packages.append(Package(triton.name, version, index, pythons, pythons=pythons))
-        build = facts.build(release, backend, platform)
-        cell = Cell(variant, platform, release, backend, build, tuple(packages), wanted.url)
-        optional = [package for package in packages if package.name in self.answers.optional]
-        missing = [package for package in optional if self.why_missing(package, cell)]
-        return cell._replace(packages=tuple(item for item in packages if item not in missing))
+        every = tuple(packages)
+        return Cell(variant, platform, release, backend, build, every, lacking, wanted.url)
 
     def spare(self, cell: Cell) -> dict[str, Package]:
         """Return the companions that were not chosen, but exist for a cell."""
-        packages = {}
+        wanted, packages = WantedBuild(cell.release, cell.backend, cell.url), {}
         for name in self.facts.companions(cell.release):
-            package = self.companion(name, cell)
-            pythons = self.facts.pythons(name, package.version, package.origin, cell.platform)
-            is_there = (cell.url or pythons) and not self.why_missing(package, cell)
-            if is_there and name not in self.answers.companions:
-                packages[name] = package
+            if name not in self.answers.companions:
+                version = self.version(name, cell.release)
+                package = self._package(name, version, cell.platform, wanted)
+                known = self.facts.pythons(name, version, package.origin, cell.platform)
+                missing = self._why_missing(package, cell.platform, cell.build)
+                if (cell.url or known) and not missing:
+                    packages[name] = package
         return packages
-
-    def companion(self, name: str, cell: Cell) -> Package:
-        """Return a companion of a cell's release as the cell would get it."""
-        wanted = WantedBuild(cell.release, cell.backend, cell.url)
-        return self._package(name, self.version(name, cell.release), cell.platform, wanted)
-
-    def lacks(self, cell: Cell) -> tuple[str, ...]:
-        """Return the companions that were chosen and that a cell cannot get."""
-        return tuple(name for name in self.answers.companions if self.why_lacking(name, cell))
-
-    def missing(self, name: str) -> tuple[Cell, ...]:
-        """Return the cells without a companion that was chosen."""
-        return tuple(cell for cell in self.all if name in self.lacks(cell))
-
-    def why_lacking(self, name: str, cell: Cell) -> str:
-        """Return why a companion cannot be had in a cell, empty if it can."""
-        if name not in self.facts.companions(cell.release):
-            return f"there is no {name} for torch {cell.release} on"
-        return self.why_missing(self.companion(name, cell), cell)
 
     def version(self, package: str, release: str) -> str:
         """Return the version of torch or a companion that goes with a release.
 
-        If several do, it is the one with wheels of the very build for the most cells, of those the
-        one with any wheels for the most, and the newest of those.
+        Of several it is the one with wheels of the very build for the most cells, then the one with
+        any wheels for the most, then the newest.
         """
         if package == TORCH:
             return release
@@ -178,15 +155,10 @@ class Cells:
         if (package, release) not in self._versions:
             # The newest may lack wheels that an older one has, of a build or for an old Python, and
             # one cell without wheels refuses the whole project.
-            cells = [
-                (platform, wanted)
-                for variant in self.answers.variants
-                for platform in self.answers.platforms
-                if (wanted := self._wanted(variant, platform)).release == release
-            ]
+            builds = [build for build in self._wanted if build[2].release == release]
 
             def wheels(version: str) -> tuple[int, int]:
-                packages = [self._package(package, version, *cell) for cell in cells]
+                packages = [self._package(package, version, *build[1:]) for build in builds]
                 having = [item for item in packages if self.answers.python in item.wheels]
                 return sum(not item.is_stand_in for item in having), len(having)
 
@@ -194,7 +166,6 @@ class Cells:
         return self._versions[package, release]
 
     def _package(self, name: str, version: str, platform: str, wanted: WantedBuild) -> Package:
-        """Return torch or a companion as a platform gets it, with the wheels that there are."""
         answers = self.answers
         known, python = answers.pytorch_index.known, answers.python
         return _package(self.facts, name, version, platform, wanted, known, python)
@@ -210,15 +181,15 @@ class Cells:
             for cell in self.all
             if cell.backend == CPU != cell.variant.backend
             and not self.override(cell.variant, cell.platform)
-            and PLATFORMS[cell.platform].sys_platform != "darwin"
+            and not cell.platform.startswith("macos")
         )
 
     def nearest(self, cell: Cell) -> str:
         """Return the nearest build of a family that has everything on a platform, or nothing."""
-        for backend in self.alike(cell.variant):
-            if self.is_served(self.with_build(cell.variant, cell.platform, backend)):
-                return backend
-        return ""
+        alike = self.alike(cell.variant)
+        others = (self.with_build(cell.variant, cell.platform, backend) for backend in alike)
+        optional = self.answers.optional
+        return next((cell.backend for cell in others if cell.lacking.keys() <= optional), "")
 
     def alike(self, variant: Variant) -> list[str]:
         """Return the other backends of the release that are of the same family, nearest first."""
@@ -244,68 +215,43 @@ class Cells:
         torch = self._package(TORCH, release, platform, WantedBuild(release, backend))
         return self.answers.python in torch.wheels
 
-    def is_served(self, cell: Cell) -> bool:
-        """Tell whether torch and the companions have wheels for a cell."""
-        return not any(self.why_missing(package, cell) for package in cell.packages)
-
-    def why_missing(self, package: Package, cell: Cell) -> str:
-        """Return why torch or a companion cannot be had in a cell, empty if it can.
-
-        A list of platforms ends the sentence.
-        """
+    def _why_missing(self, package: Package, platform: str, build: str) -> str:
+        """Return why torch or a companion cannot be had with a build of torch, empty if it can."""
         name = f"{package.name} {package.version}".strip()
         place = "on PyPI" if package.origin == PYPI else f"on the {package.origin} index"
         if not package.wheels:
             return f"there is no {name} {place} for"
-        if package.pythons is None and self.answers.python not in package.wheels:
+        if self.answers.python not in package.wheels:
             span = self.facts.span(package.wheels)
             return f"{name} {place} has wheels for Python {span} on"
-        foreign = self._foreign_build(package, cell.platform, cell.build)
-        if foreign:
-            return f"PyPI's {name} is a {foreign} build, and its torch a {cell.build} build, for"
+        if package.name != TORCH and package.origin == PYPI:
+            # Only one version of a companion is on PyPI for several releases of torch, and it was
+            # built for the first of them.
+            other = self.facts.pypi_build(package.name, package.version, platform)
+            if other not in ("", build):
+                return f"PyPI's {name} is a {other} build, and its torch a {build} build, for"
         return ""
-
-    def _foreign_build(self, package: Package, platform: str, build: str) -> str:
-        """Return the build of PyPI's wheel of a companion where it is not that of its torch.
-
-        Only one version of a companion is on PyPI for several releases of torch, and it was built
-        for the first of them.
-        """
-        if package.name == TORCH or package.origin != PYPI:
-            return ""
-        other = self.facts.pypi_build(package.name, package.version, platform)
-        return other if other != build else ""
 
     @cached_property
     def pythons(self) -> tuple[str, ...]:
-        """The Pythons from the chosen one on that have every wheel on every platform.
-
-        They end before the first one that lacks a wheel: `requires-python` has no gaps.
-        """
-        common = set(self.facts.all_pythons)
-        for package in (package for cell in self.all for package in cell.packages):
-            if package.pythons is None:
-                common.intersection_update(package.wheels)
+        """The Pythons from the chosen one to before the first that lacks a wheel: without gaps."""
+        packages = [package for cell in self.all for package in cell.packages]
+        wheels = [package.wheels for package in packages if package.pythons is None]
         if self.guarded:
-            common.intersection_update(self.facts.numpy_1.pythons)
+            wheels.append(self.facts.numpy(1).pythons)
         order, end = self.facts.all_pythons, self.answers.python_end
         until = order.index(end) + 1 if end in order else len(order)
         newer = dropwhile(lambda python: python != self.answers.python, order[:until])
-        return tuple(takewhile(common.__contains__, newer))
+        return tuple(takewhile(lambda python: all(python in have for have in wheels), newer))
 
     @cached_property
     def guarded(self) -> tuple[str, ...]:
         """The chosen platforms that get `numpy<2`."""
-        if self.answers.numpy_guard == "never":
-            return ()
-        if self.answers.numpy_guard == "always":
-            return self.answers.platforms
-        compiled = {
-            cell.platform
-            for cell in self.all
-            if cell.platform in self.facts.numpy_1_platforms(cell.release)
-        }
-        return tuple(platform for platform in self.answers.platforms if platform in compiled)
+        platforms, old = self.answers.platforms, self.facts.numpy_1_platforms
+        if self.answers.numpy_guard != "auto":
+            return platforms if self.answers.numpy_guard == "always" else ()
+        compiled = {cell.platform for cell in self.all if cell.platform in old(cell.release)}
+        return tuple(platform for platform in platforms if platform in compiled)
 
 
 # Choices that are tried one after another, as for a refusal, have most packages in common.
@@ -319,30 +265,24 @@ def _package(
     is_known: bool,
     python: str,
 ) -> Package:
-    """Return a package from PyTorch's index, one that mirrors it, or one that nobody knows."""
+    """Return torch or a companion, from PyTorch's index or one that nobody knows."""
     index = _index(platform, wanted)
     if wanted.url:
-        wheels = facts.pythons_anywhere(name, version, platform)
+        wheels = facts.pythons_of(version, name) or facts.all_pythons
         return Package(name, version, index, wheels, is_likely=True)
     if name != TORCH:
         index = facts.companion_index(name, version, wanted.backend, platform, python)
     wheels = facts.pythons(name, version, index, platform)
-    label = facts.label(name, version, index, platform)
     is_likely = facts.is_likely(name, version, index, platform)
-    may_be_there = not is_known or facts.may_have(wanted.release, wanted.backend)
-    if not wheels and may_be_there and _may_exist(index, platform):
-        wheels, is_likely = facts.pythons_anywhere(name, version, platform), True
+    # Somebody else's index may have builds that PyTorch does not publish, but none has CUDA, ROCm
+    # or XPU for macOS.
+    may_be_there = index == CPU or not (index == PYPI or platform.startswith("macos"))
+    is_open = not is_known or facts.may_have(wanted.release, wanted.backend)
+    if not wheels and may_be_there and is_open:
+        wheels, is_likely = facts.pythons_of(version, name) or facts.all_pythons, True
+    label = facts.label(name, version, index, platform)
     is_stand_in = index != wanted.backend != CPU
     return Package(name, version, index, wheels, label, is_likely, is_stand_in)
-
-
-def _may_exist(index: str, platform: str) -> bool:
-    """Tell whether somebody else's index may have builds that PyTorch does not publish.
-
-    There is no CUDA, ROCm or XPU on macOS.
-    """
-    is_macos = PLATFORMS[platform].sys_platform == "darwin"
-    return index != PYPI and (index == CPU or not is_macos)
 
 
 def _index(platform: str, wanted: WantedBuild) -> str:

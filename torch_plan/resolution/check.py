@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
-from itertools import repeat
 from typing import NamedTuple
 
 from torch_plan.answers.grammar import read_answers
 from torch_plan.answers.indexes import OWN
 from torch_plan.answers.meaning import ProperAnswers, with_platforms
-from torch_plan.answers.problems import Problem
+from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.records import DEFAULT_PLATFORMS, NO_COMPANIONS, OPTIONAL
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.resolution.cell_checks import check_cells
 from torch_plan.resolution.cells import Cells
-
-BUILD_ANSWERS = (
-    "torch_version",
-    "python_version",
-    "torch_backend",
-    "layout",
-    "companions",
-    "platforms",
-)
-"""The answers that decide the cells."""
-
-
-_BY_DEFAULT = (DEFAULT_PLATFORMS, tuple(PLATFORMS))
-"""The platforms that the default, and `all`, are chosen among."""
 
 
 class Examination(NamedTuple):
@@ -45,8 +30,7 @@ class Examination(NamedTuple):
 def examine(answers: ProperAnswers, facts: Facts) -> Examination:
     """Read answers and look at their cells; the same answers are read once.
 
-    The cells are checked even if the name of the project or an index is refused, so that one
-    message says everything.
+    The cells are checked even if a name or an index is refused: one message says everything.
     """
     return _examine(tuple(answers.items()), facts)
 
@@ -59,26 +43,30 @@ def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
     cells, told = Cells(read, facts), list[Problem]()
     if not _decides_cells(problems):
         problems += check_cells(cells, answers)
-        named = {*answers["platforms"].split()}
         lacking = [problem for problem in problems if problem.key[0] == "companions"]
-        # Platforms that are the default were named by nobody, also where a project recorded them.
-        defaults = (default_platforms(answers, facts, names) for names in _BY_DEFAULT)
-        if lacking and any(named == {*default} for default in defaults):
+        if lacking and _are_default_platforms(answers, facts):
             # What no platform has is refused all the same.
-            had = {name for name in read.companions if len(cells.missing(name)) < len(cells.all)}
-            told = [problem for problem in lacking if problem.key[1] in had]
+            all_lack = set.intersection(*(set(cell.lacking) for cell in cells.all))
+            told = [problem for problem in lacking if problem.key[1] not in all_lack]
             problems = [problem for problem in problems if problem not in told]
             optional = read.optional.union(problem.key[1] for problem in told)
             cells = Cells(read._replace(optional=optional), facts)
     if read.pytorch_index.known and "://" in answers["pytorch_index"]:
-        problems = [*map(_with_own_index, problems, repeat(answers))]
+        # One more way out: the URL may be of an index with its own builds.
+        own: Way = {"pytorch_index": f"{OWN}{answers['pytorch_index']}"}
+        problems = [
+            problem._replace(ways=(*problem.ways[:1], own, *problem.ways[1:]))
+            for problem in problems
+        ]
     return Examination(cells, tuple(problems), tuple(told))
 
 
-def _with_own_index(problem: Problem, raw: Mapping[str, str]) -> Problem:
-    """Return a problem with one more way out: the URL may be of an index with its own builds."""
-    way = {"pytorch_index": f"{OWN}{raw['pytorch_index']}"}
-    return problem._replace(ways=(*problem.ways[:1], way, *problem.ways[1:]))
+def _are_default_platforms(answers: ProperAnswers, facts: Facts) -> bool:
+    """Tell whether platforms are the default, or `all`: nobody named them, if they are recorded."""
+    defaults = (
+        default_platforms(answers, facts, among) for among in (DEFAULT_PLATFORMS, PLATFORMS)
+    )
+    return {*answers["platforms"].split()} in map(set, defaults)
 
 
 def find_problems(answers: ProperAnswers, facts: Facts) -> list[Problem]:
@@ -86,25 +74,17 @@ def find_problems(answers: ProperAnswers, facts: Facts) -> list[Problem]:
     return [*examine(answers, facts).problems]
 
 
-def read_cells(answers: ProperAnswers, facts: Facts) -> Cells | None:
-    """Return the cells that the answers lead to, None where an answer that decides them is wrong.
-
-    Whether the cells can be had is not looked at.
-    """
-    read, problems = read_answers(answers, facts)
-    return None if _decides_cells(problems) else Cells(read, facts)
-
-
 def default_platforms(
-    answers: ProperAnswers, facts: Facts, among: Sequence[str] = DEFAULT_PLATFORMS
+    answers: ProperAnswers, facts: Facts, among: Iterable[str] = DEFAULT_PLATFORMS
 ) -> tuple[str, ...]:
     """Return those of some platforms that torch has wheels for, in each build; all if none has.
 
-    No companion moves a platform. Answers that are asked for after `platforms` do not count.
+    No companion moves a platform.
     """
     torch = ProperAnswers({**with_platforms(answers, among), "companions": NO_COMPANIONS})
-    cells = read_cells(torch, facts)
-    lacking = {cell.platform for cell in cells.all if not cells.is_served(cell)} if cells else ()
+    read, problems = read_answers(torch, facts)
+    cells = () if _decides_cells(problems) else Cells(read, facts).all
+    lacking = {cell.platform for cell in cells if cell.lacking}
     return tuple(platform for platform in among if platform not in lacking) or tuple(among)
 
 
@@ -117,4 +97,5 @@ def settled(answers: ProperAnswers, facts: Facts) -> ProperAnswers:
 
 def _decides_cells(problems: Iterable[Problem]) -> bool:
     """Tell whether any problem is about an answer that decides the cells."""
-    return any(problem.key[0] in BUILD_ANSWERS for problem in problems)
+    builds = {"torch_version", "python_version", "torch_backend", "layout", "companions"}
+    return any(problem.key[0] in {*builds, "platforms"} for problem in problems)

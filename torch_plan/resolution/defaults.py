@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import TYPE_CHECKING
 
 from torch_plan.answers.meaning import Machine, Meaning, ProperAnswers, meaning, with_platforms
 from torch_plan.answers.problems import Note
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.answers.records import (
-    DEFAULT_PLATFORMS,
-    EXTRAS,
-    GROUPS,
-    MAIN_PLATFORM,
-    MARKERS,
-    MINIMUM,
-)
+from torch_plan.answers.records import DEFAULT_PLATFORMS, EXTRAS, GROUPS, MAIN_PLATFORM, MINIMUM
 from torch_plan.answers.slugs import default_slug
 from torch_plan.answers.words import BackendWord
 from torch_plan.catalog.facts import Facts
@@ -34,12 +28,11 @@ def default_release(backends: str, facts: Facts) -> str:
     """Return the newest release that has all builds of an answer, the same on every machine.
 
     A build counts where it is published for Linux x86_64, or else for any platform, and comes last
-    where it is reported to hurt. A word with a release of its own asks for nothing, and where all
-    have one, it is the first of those; a build that no release has is refused later.
+    where it is reported to hurt. Where all words have a release of their own it is the first.
     """
-    builds, published = _asking(backends), facts.published
-    for word in [] if builds else backends.split():
-        return str(BackendWord.parse(word).release)
+    words, builds, published = backends.split(), _asking(backends), facts.published
+    if words and not builds:
+        return str(BackendWord.parse(words[0]).release)
     builds = builds or [CPU]
 
     def shortcomings(release: str) -> tuple[bool, ...]:
@@ -71,17 +64,6 @@ def newest_notes(release: str, backends: str, facts: Facts) -> Iterator[Note]:
     )
 
 
-def default_layout(backends: str, torch_pin: str) -> str:
-    """Return `markers` for one build without a name; for several `groups`, or `extras`.
-
-    What is added to a project with groups gets the build that is chosen, by a bare `uv sync` too. A
-    library leaves the choice to its users, and they see only extras.
-    """
-    if " " not in backends and BackendWord.parse(backends).name is None:
-        return MARKERS
-    return EXTRAS if torch_pin == MINIMUM else GROUPS
-
-
 def default_python(release: str, facts: Facts) -> str:
     """Return the Python that runs this if the release has wheels for it, else the newest it has.
 
@@ -92,17 +74,13 @@ def default_python(release: str, facts: Facts) -> str:
     if release not in facts.releases and not facts.is_expected(release):
         return running
     companion = fixed_defaults()["companions"]
-    packages = {TORCH: release, companion: facts.companions(release)[companion][0]}
-    supported = set(facts.all_pythons)
-    for platform in DEFAULT_PLATFORMS:
-        for package, version in packages.items():
-            wheels = facts.pythons(package, version, CPU, platform)
-            # A platform that the release is not published for does not count.
-            if wheels:
-                supported.intersection_update(wheels)
-    if running in supported:
-        return running
-    return max(supported, key=facts.all_pythons.index)
+    packages = ((TORCH, release), (companion, facts.companions(release)[companion][0]))
+    asked = product(packages, DEFAULT_PLATFORMS)
+    wheels = (facts.pythons(*package, CPU, platform) for package, platform in asked)
+    # A platform that the release is not published for does not count.
+    needed = [*filter(None, wheels)]
+    served = [python for python in facts.all_pythons if all(python in have for have in needed)]
+    return running if running in served else served[-1]
 
 
 def default_backend(release: str, facts: Facts) -> Detected:
@@ -122,19 +100,14 @@ def _backend_for(text: str, release: str, facts: Facts) -> tuple[str, str] | Non
     words = {*re.split(r"[\s,]+", text.lower())}
     if re.search("[=+]", text) or words & {*facts.all_backends}:
         return None
-    # Imported where it is needed: most answers name a build.
+    # Imported where they are needed: most answers name a build.
+    from torch_plan.machine.detection import detect
     from torch_plan.machine.named import named_gpu
 
     for platform in DEFAULT_PLATFORMS[:2]:
         if gpu := named_gpu(text, facts.hardware, platform):
-            try:
-                # Imported where it is needed: most answers name a build.
-                from torch_plan.machine.detection import detect
-            except ImportError:  # the page has builds to choose, and no machine
-                return None
             detected = detect(release, facts, gpu, platform)
-            why = detected.sentence.partition(": ")[2].rstrip(".")
-            return detected.backend, f": {why}"
+            return detected.backend, f": {detected.sentence.partition(': ')[2].rstrip('.')}"
     return None
 
 
@@ -144,7 +117,7 @@ def understand(answers: Mapping[str, str], facts: Facts) -> Meaning:
         backend=lambda release: default_backend(release, facts).backend,
         release=lambda backends: default_release(backends, facts),
         hardware=lambda text, release: _backend_for(text, release, facts),
-        all_platforms=lambda proper: " ".join(default_platforms(proper, facts, tuple(PLATFORMS))),
+        all_platforms=lambda proper: " ".join(default_platforms(proper, facts, PLATFORMS)),
     )
     return meaning(answers, facts, machine)
 
@@ -153,7 +126,7 @@ def complete(answers: Mapping[str, str], facts: Facts) -> ProperAnswers:
     """Return all answers in their proper form: those given, and the defaults of those left out.
 
     The build and its release are found on this machine where neither is given, else the one by the
-    other. Nothing is looked up, on this machine or in the facts, for an answer that is given.
+    other. For an answer that is given nothing is looked up.
     """
     given, known = understand(answers, facts).answers, dict(fixed_defaults())
     known.update(given)
@@ -163,12 +136,14 @@ def complete(answers: Mapping[str, str], facts: Facts) -> ProperAnswers:
     backends = known["torch_backend"]
     if "torch_version" not in given:
         known["torch_version"] = release or default_release(backends, facts)
-    computed: dict[str, Callable[[], str]] = {
-        "project_slug": lambda: default_slug(known["project_name"]),
-        "python_version": lambda: default_python(known["torch_version"], facts),
-        "layout": lambda: default_layout(backends, known["torch_pin"]),
-    }
-    known.update({key: default() for key, default in computed.items() if key not in given})
+    if "project_slug" not in given:
+        known["project_slug"] = default_slug(known["project_name"])
+    if "python_version" not in given:
+        known["python_version"] = default_python(known["torch_version"], facts)
+    if "layout" not in given and (" " in backends or "=" in backends):
+        # What is added to a project with groups gets the build that is chosen, by a bare `uv sync`
+        # too. A library leaves the choice to its users, and they see only extras.
+        known["layout"] = EXTRAS if known["torch_pin"] == MINIMUM else GROUPS
     known = understand(known, facts).answers
     if "platforms" in given:
         return known

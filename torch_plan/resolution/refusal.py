@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from torch_plan.answers.problems import FindProblems, Way, change
+from torch_plan.answers.problems import FindProblems, change
 from torch_plan.resolution.search import OFFERED, Search, distinct
 from torch_plan.urls import masked
 
@@ -14,10 +14,7 @@ def refusal_text(
     find_problems: FindProblems,
     command: Callable[[Mapping[str, str]], str],
 ) -> str:
-    """Say why answers are refused, what works instead, and a command that does it.
-
-    `command` writes the command line for answers. Every change that the text names was tried.
-    """
+    """Say why answers are refused, what works instead, and the command that does it."""
     search = Search(given, find_problems)
     way_out = search.way_out_or_less()
     answers = way_out.answers if way_out else given
@@ -32,10 +29,6 @@ def refusal_text(
         return masked("\n".join([*lines, "", "Nothing was written."]))
     changed = {key: answers.get(key) for key in {**given, **answers}}
     changed = {key: value for key, value in changed.items() if value != given.get(key)}
-    lines += ["", f"Nothing was written. To run it again {_with(changed)}:"]
-    lines += ["", f"  {command(answers)}"]
+    how = f"{'' if set(changed.values()) == {None} else 'with '}{change(changed)}"
+    lines += ["", f"Nothing was written. To run it again {how}:", "", f"  {command(answers)}"]
     return masked("\n".join(lines))
-
-
-def _with(way: Way) -> str:
-    return change(way) if all(value is None for value in way.values()) else f"with {change(way)}"

@@ -10,27 +10,18 @@ from torch_plan.answers.problems import FindProblems, Key, Problem, Way, with_ch
 OFFERED = 3
 """How many ways out one problem names."""
 _TRIALS = 120
-"""How many sets of answers are tried at most. One takes some milliseconds, and a person waits.
-
-What the next trial would have found is missed then: the message ends without a command.
-"""
+"""How many sets of answers are tried at most. One takes some milliseconds, and a person waits."""
 
 
 class WayOut(NamedTuple):
-    """Answers that are accepted, and the problems that were met on the way to them.
-
-    One problem may hide another: what a word leads to shows only when it is spelt right.
-    """
+    """Answers that are accepted, and the problems met on the way: one may hide another."""
 
     answers: dict[str, str]
     met: tuple[Problem, ...]
 
 
 class Search:
-    """Looks for changes of the answers given that are accepted.
-
-    `allows` tells of answers and a way whether the way may be taken there.
-    """
+    """Looks for changes of the answers given that are accepted; `allows` tells which to try."""
 
     def __init__(
         self,
@@ -52,71 +43,53 @@ class Search:
         return self.tried[identity]
 
     def way_out(self) -> WayOut | None:
-        """Return the nearest answers that are accepted, None if none were found.
-
-        Only what some problem is about is changed.
-        """
-        return self._solve(self.given, self.problems, set())
+        """Return the nearest answers that are accepted, None if none were found."""
+        return self._solve(self.given, self.problems, [])
 
     def furthest(self) -> Sequence[Problem]:
         """Return the problems that are left once every problem with a way out is solved.
 
-        They include problems that others had hidden. No step is taken back, so this can miss a way
-        out of all of them.
+        They include those that others had hidden. No step is taken back.
         """
         given, problems = self.given, self.problems
         seen: list[Mapping[str, str]] = []
         while given not in seen:
             seen.append(given)
-            steps = (
-                (changed, left)
-                for problem in problems
-                for changed, left in self._changes(given, self._allowed(given, problem))
-                if problem.key not in _keys(left) and changed not in seen
-            )
-            given, problems = next(steps, (given, problems))
+            steps = (step for problem in problems for step in self._steps(given, problem))
+            new = (step for step in steps if step[0] not in seen)
+            given, problems = next(new, (given, problems))
         return problems
 
-    def _allowed(self, given: Mapping[str, str], problem: Problem) -> Iterator[Way]:
-        return (way for way in problem.ways if self.allows(given, way))
-
     def _solve(
-        self,
-        given: dict[str, str],
-        problems: Sequence[Problem],
-        seen: set[frozenset[tuple[str, str]]],
+        self, given: dict[str, str], problems: Sequence[Problem], seen: list[Mapping[str, str]]
     ) -> WayOut | None:
         """Solve the first problem, then those that are left; go back if that fails."""
         if not problems:
             return WayOut(given, ())
-        first = problems[0]
-        steps = [
-            (changed, left)
-            for changed, left in self._changes(given, self._allowed(given, first))
-            if first.key not in _keys(left)
-        ]
         # A change without new problems is better than a nearer one that causes some.
-        steps.sort(key=lambda step: len(_keys(step[1]) - _keys(problems)))
-        for changed, left in steps:
-            identity = frozenset(changed.items())
-            if identity not in seen:
-                seen.add(identity)
-                solved = self._solve(changed, left, seen)
-                if solved:
+        known = _keys(problems)
+        steps = self._steps(given, problems[0])
+        for changed, left in sorted(steps, key=lambda step: len(_keys(step[1]) - known)):
+            if changed not in seen:
+                seen.append(changed)
+                if solved := self._solve(changed, left, seen):
                     return WayOut(solved.answers, (*problems, *solved.met))
         return None
 
-    def _changes(
-        self, given: Mapping[str, str], ways: Iterable[Way]
+    def _steps(
+        self, given: Mapping[str, str], problem: Problem
     ) -> Iterator[tuple[dict[str, str], Sequence[Problem]]]:
-        """Yield the answers that each way leads to, and what is wrong with them.
+        """Yield the answers that solve a problem, and what is wrong with them."""
+        for way in problem.ways:
+            left = self._tried(given, way) if self.allows(given, way) else None
+            if left is not None and problem.key not in _keys(left):
+                yield with_changes(given, way), left
 
-        The number of trials is bounded, since a person waits for the message.
-        """
-        for way in ways:
-            changed = with_changes(given, way)
-            if len(self.tried) < _TRIALS or frozenset(changed.items()) in self.tried:
-                yield changed, self.problems_of(changed)
+    def _tried(self, given: Mapping[str, str], way: Way) -> Sequence[Problem] | None:
+        """Return what is wrong with the answers that a way leads to, None if there is no time."""
+        changed = with_changes(given, way)
+        is_known = len(self.tried) < _TRIALS or frozenset(changed.items()) in self.tried
+        return self.problems_of(changed) if is_known else None
 
     def working_ways(
         self, problem: Problem, problems: Sequence[Problem], fixed: Mapping[str, str]
@@ -126,24 +99,23 @@ class Search:
         Where none does, the accepted answers (`fixed`) to the same questions are tried.
         """
         keys = dict.fromkeys(key for way in problem.ways for key in way)
-        fixed_way = {key: fixed.get(key) for key in keys}
-        return self._working(problem, problems, problem.ways) or self._working(
-            problem, problems, [fixed_way]
-        )
-
-    def _working(
-        self, problem: Problem, problems: Sequence[Problem], ways: Sequence[Way]
-    ) -> list[Way]:
         known = _keys(problems) - {problem.key}
         working: list[Way] = []
-        trials = ((way, left) for way in ways for _, left in self._changes(self.given, [way]))
-        for way, left in trials:
-            changed = {key: value for key, value in way.items() if value != self.given.get(key)}
-            # An answer with two wrong words is shown with both of them right, or not at all.
-            is_right = _keys(left) <= known and not any(key[0] in way for key in _keys(left))
-            if is_right and changed and changed not in working:
-                working.append(changed)
+        for way in problem.ways:
+            changes = self._working(way, known)
+            if changes and changes not in working:
+                working.append(changes)
+        if not working and (changes := self._working({key: fixed.get(key) for key in keys}, known)):
+            working.append(changes)
         return working
+
+    def _working(self, way: Way, known: set[Key]) -> Way:
+        """Return what a way changes, nothing where another problem comes of it than those known."""
+        left = self._tried(self.given, way)
+        # An answer with two wrong words is shown with both of them right, or not at all.
+        if left is None or not _keys(left) <= known or any(key[0] in way for key in _keys(left)):
+            return {}
+        return {key: value for key, value in way.items() if value != self.given.get(key)}
 
     def way_out_or_less(self) -> WayOut | None:
         """Return the way out; where none was found, that of the answers that no problem is about.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from torch_plan.answers.problems import Way
 from torch_plan.answers.records import MARKERS, NO_COMPANIONS, OPTIONAL, Variant
@@ -13,21 +13,14 @@ from torch_plan.resolution.cells import Cell, Cells
 
 
 class Ways:
-    """Finds changes that may help, the nearest first. They change the answers word by word.
-
-    A change that is impossible is returned as an empty one.
-    """
+    """Finds changes of words that may help, the nearest first; one that cannot be is empty."""
 
     def __init__(self, cells: Cells, raw: Mapping[str, str]) -> None:
         self.cells, self.raw = cells, raw
         self.answers, self.facts = cells.answers, cells.facts
 
     def other_cells(self, cell: Cell) -> list[Way]:
-        """Return the ways out for one cell.
-
-        They are another build, Python or release for its platform, another release for all, and
-        leaving the platform out.
-        """
+        """Take another build, Python or release for one cell, or leave its platform out."""
         facts, platform = self.facts, cell.platform
         backends = facts.backends(cell.release)
         published = [name for name in backends if self.cells.exists(cell.release, name, platform)]
@@ -38,55 +31,42 @@ class Ways:
         ]
         serving = [name for name in facts.releases if facts.pythons(TORCH, name, CPU, platform)]
         near = nearest(cell.release, serving, facts.releases)
-        moves = sorted((self.moved(cell, release) for release in near), key=len)
+        moves = [self.moved(cell, release) for release in near]
         return [
-            *(self.with_override(cell, name) for name in reversed(published)),
+            *(self.with_override([cell], name) for name in reversed(published)),
             *self.other_pythons(pythons),
-            *(self.apart(cell, release) for release in near[:1]),
-            *moves[:2],
+            *(apart for _, apart in moves[:1]),
+            *sorted((together for together, _ in moves), key=len)[:2],
             self.without_platforms({platform}),
         ]
 
-    def apart(self, cell: Cell, release: str) -> Way:
-        """Take another release for one platform alone: its CPU build, with a Python that it has."""
-        pythons = self.facts.pythons(TORCH, release, CPU, cell.platform)
-        return {**self.python_among(pythons), **self.with_override(cell, CPU, release)}
-
-    def moved(self, cell: Cell, release: str) -> Way:
-        """Take another release, and what a platform needs there: another Python, the CPU build."""
+    def moved(self, cell: Cell, release: str) -> tuple[Way, Way]:
+        """Take another release for all, or for one platform, with what that platform has there."""
         pythons = self.facts.pythons(TORCH, release, cell.backend, cell.platform)
-        other_build: Way = {}
-        if not pythons:
-            pythons = self.facts.pythons(TORCH, release, CPU, cell.platform)
-            other_build = self.with_override(cell, CPU)
-        moved = self.with_release(cell.release, release)
-        return {**moved, **self.python_among(pythons), **other_build}
-
-    def python_among(self, pythons: Iterable[str]) -> Way:
-        """Keep the Python if it is one of these, else take the nearest."""
-        return {} if self.answers.python in pythons else next(iter(self.other_pythons(pythons)), {})
+        backend = cell.backend if pythons else CPU
+        pythons = pythons or self.facts.pythons(TORCH, release, CPU, cell.platform)
+        other_pythons = [] if self.answers.python in pythons else self.other_pythons(pythons)
+        python = next(iter(other_pythons), {})
+        build = {} if backend == cell.backend else self.with_override([cell], CPU)
+        apart = self.with_override([cell], backend, release)
+        return {**self.with_release(cell.release, release), **python, **build}, {**python, **apart}
 
     def other_backends(self, variant: Variant) -> list[Way]:
         """Return ways to another build: of this family, of another release, or the CPU build."""
         has_cpu = any(other.backend == CPU for other in self.answers.variants)
         return [
-            *(self.with_backend(variant, name) for name in self.cells.alike(variant)[:3]),
+            *(self.with_variant(variant, backend=name) for name in self.cells.alike(variant)[:3]),
             *self.releases_with(variant),
-            *([] if has_cpu else [self.with_backend(variant, CPU)]),
+            *([] if has_cpu else [self.with_variant(variant, backend=CPU)]),
             self.without_variant(variant),
         ]
 
     def releases_with(self, variant: Variant) -> list[Way]:
-        """Take a release that has this build for some platform of the project.
-
-        The nearest comes too if it lacks the Python: one that was not given changes with it.
-        """
+        """Take a release that has this build for some platform, best one with the Python too."""
         serving = self.serving(variant)
-        with_python = [
-            release for release in serving if self.answers.python in self.facts.pythons_of(release)
-        ]
-        near = [*self.other_releases(variant.release, with_python)]
-        return [*near, *self.other_releases(variant.release, serving)[: 2 - len(near)]]
+        python = self.answers.python
+        with_python = [name for name in serving if python in self.facts.pythons_of(name)]
+        return self.other_releases(variant.release, with_python or serving)
 
     def serving(self, variant: Variant) -> list[str]:
         """Return the releases that have a build for some platform of the project."""
@@ -97,21 +77,22 @@ class Ways:
         ]
 
     def own_release(self, variant: Variant) -> list[Way]:
-        """Give a variant the newest release that has its build; the others keep theirs."""
+        """Give one of several variants the newest release that has its build."""
+        serving = self.serving(variant)[-1:] if len(self.answers.variants) > 1 else []
+        return [self.with_variant(variant, release=release) for release in serving]
+
+    def relabelled(self, variant: Variant) -> Way:
+        """Name a build of the release beside it: what a person types after another build."""
+        near = [*self.cells.alike(variant), CPU]
+        is_one = len(self.answers.variants) == 1
+        return {"torch_version": f"{variant.release}+{near[0]}"} if is_one else {}
+
+    def with_variant(self, variant: Variant, **changes: str) -> Way:
+        """Give a variant another backend or release; it keeps the name that it was given."""
         words = [BackendWord.parse(text) for text in self.raw["torch_backend"].split()]
         position = self.answers.variants.index(variant)
-        ways: list[Way] = []
-        for release in self.serving(variant)[-1:]:
-            words[position] = words[position]._replace(release=release)
-            ways.append({"torch_backend": " ".join(map(str, words))})
-        return ways
-
-    def relabelled(self, variant: Variant) -> list[Way]:
-        """Name a build of the release beside it: what a person types after another build."""
-        if len(self.answers.variants) > 1 or variant.release != self.answers.release:
-            return []
-        near = [*self.cells.alike(variant), CPU]
-        return [{"torch_version": f"{variant.release}+{near[0]}"}]
+        words[position] = words[position]._replace(**changes)
+        return {"torch_backend": " ".join(dict.fromkeys(map(str, words)))}
 
     def without_variant(self, variant: Variant) -> Way:
         """Leave out a variant; empty where it is the only one."""
@@ -119,34 +100,22 @@ class Ways:
         del words[self.answers.variants.index(variant)]
         return {"torch_backend": " ".join(words)} if words else {}
 
-    def with_backend(self, variant: Variant, backend: str) -> Way:
-        """Give a variant another backend, and keep the name that it was given."""
-        words = [BackendWord.parse(text) for text in self.raw["torch_backend"].split()]
-        position = self.answers.variants.index(variant)
-        words[position] = words[position]._replace(backend=backend)
-        return {"torch_backend": " ".join(dict.fromkeys(map(str, words)))}
-
-    def with_override(self, cell: Cell, backend: str, release: str | None = None) -> Way:
-        """Override the build of one cell, in the place of what its platform says now.
-
-        The release stays the one that the cell has, unless another is given.
-        """
-        variant = None if self.answers.layout == MARKERS else cell.variant.name
-        # A word without a release follows its variant, also to the release that another way takes.
-        kept_release = None if cell.release == cell.variant.release else cell.release
-        word = PlatformWord(cell.platform, variant, backend, release or kept_release)
-        kept = [
-            text
-            for text in self.raw["platforms"].split()
-            if not self.decides(PlatformWord.parse(text), cell)
-        ]
-        return {"platforms": " ".join([*kept, str(word)])}
+    def with_override(self, cells: Sequence[Cell], backend: str, release: str | None = None) -> Way:
+        """Override the build of cells, each in the place of what its platform says now."""
+        words = self.raw["platforms"].split()
+        for cell in cells:
+            variant = None if self.answers.layout == MARKERS else cell.variant.name
+            # Without a release a word follows its variant, also to one that another way takes.
+            kept_release = None if cell.release == cell.variant.release else cell.release
+            word = PlatformWord(cell.platform, variant, backend, release or kept_release)
+            words = [text for text in words if not self.decides(PlatformWord.parse(text), cell)]
+            words.append(str(word))
+        return {"platforms": " ".join(words)}
 
     def decides(self, word: PlatformWord, cell: Cell) -> bool:
         """Tell whether a word of `platforms` says nothing but which backend a cell gets.
 
-        An override without a name may hold for other variants too, and stays: one with a name comes
-        before it.
+        An override without a name may hold for other variants too, and stays.
         """
         if word.platform != cell.platform:
             return False
@@ -154,43 +123,25 @@ class Ways:
             return True
         return normalized(word.variant or "") == normalized(cell.variant.name)
 
-    def with_cpu(self, cells: Iterable[Cell]) -> Way:
-        """Override the build of several cells with the CPU's."""
-        changed = dict(self.raw)
-        for cell in cells:
-            way = Ways(self.cells, changed).with_override(cell, CPU)
-            changed["platforms"] = str(way["platforms"])
-        return {"platforms": changed["platforms"]}
-
     def without_platforms(self, platforms: Collection[str]) -> Way:
         """Leave out platforms; empty where there are no others."""
         words = self.raw["platforms"].split()
         kept = [text for text in words if PlatformWord.parse(text).platform not in platforms]
         return {"platforms": " ".join(kept)} if kept else {}
 
-    def without_companion(self, companion: str) -> Way:
-        """Leave out a companion."""
+    def with_companion(self, companion: str, word: str = "") -> Way:
+        """Write another word for a companion, or leave it out."""
         words = self.raw["companions"].split()
-        kept = [word for word in words if word.removesuffix(OPTIONAL) != companion]
-        return {"companions": " ".join(kept) or NO_COMPANIONS}
-
-    def optional_companion(self, companion: str) -> Way:
-        """Take a companion only where it has wheels."""
-        words = self.raw["companions"].split()
-        changed = [f"{word}{OPTIONAL}" if word == companion else word for word in words]
-        return {"companions": " ".join(changed)}
+        changed = [word if text.removesuffix(OPTIONAL) == companion else text for text in words]
+        return {"companions": " ".join(filter(None, changed)) or NO_COMPANIONS}
 
     def other_pythons(self, pythons: Iterable[str]) -> list[Way]:
         """Take one of the nearest Pythons, up to the newest that was asked for."""
         order, end = self.facts.all_pythons, self.answers.python_end
         near = nearest(self.answers.python, pythons, order)
-        until = f"-{end}" if end else ""
-        ways: list[Way] = [
-            {"python_version": f"{python}{until}"}
-            for python in near
-            if not end or order.index(python) <= order.index(end)
-        ]
-        return ways[:2]
+        if end:
+            near = [python for python in near if order.index(python) <= order.index(end)]
+        return [{"python_version": f"{python}-{end}" if end else python} for python in near[:2]]
 
     def other_releases(self, release: str, releases: Iterable[str]) -> list[Way]:
         """Take one of those that are nearest to a release, wherever it is asked for."""
@@ -198,10 +149,7 @@ class Ways:
         return [self.with_release(release, other) for other in near[:2]]
 
     def with_release(self, release: str, other: str) -> Way:
-        """Take another release where this one is asked for: for all, or in single words.
-
-        A word that names the release of all by itself keeps it.
-        """
+        """Take another release where this one is asked for: for all, or in single words."""
         if release == self.answers.release:
             return {"torch_version": other}
         changed: dict[str, str] = {}

@@ -1,4 +1,3 @@
-{%- set operators = ["torchvision", "torchaudio"] -%}
 {%- set plan = torch_plan(cookiecutter) -%}
 """Which PyTorch is installed here, which build of it, and does it work?
 
@@ -22,18 +21,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-COMPANIONS = ("torchvision", "torchaudio"{% for name in plan.companions | reject("in", operators) %}, "{{ name }}"{% endfor %})
+COMPANIONS = ("torchvision", "torchaudio"{% for name in plan.companions | reject("in", ["torchvision", "torchaudio"]) %}, "{{ name }}"{% endfor %})
 TIED = {  # Which version goes with which torch, of packages whose metadata does not say it.
 {%- for name, pairs in plan.tied.items() %}
     "{{ name }}": "{{ pairs }}",
 {%- endfor %}
 }
 
-{% if plan.extras -%}
-SYNC = "`uv sync --extra NAME`; what needs torch: `uv add --optional NAME`, to each; or use groups"
-{% else -%}
-SYNC = "run `uv sync`{% if plan.groups %}, with the group of the build; `uv run --no-sync` keeps it{% endif %}"
-{% endif -%}
+SYNC = "{% if plan.extras %}`uv sync --extra NAME`; what needs torch: `uv add --optional NAME`, to each; or use groups
+{%- else %}run `uv sync`{% if plan.groups %}, with the group of the build; `uv run --no-sync` keeps it{% endif %}{% endif %}"
 NUMPY = "if torch was compiled against NumPy 1, require `numpy<2` in pyproject.toml, run `uv sync`"
 DEVICE = "choose a build or a release of torch that supports it, or update the driver"
 COMPILE = "it needs a C++ compiler and setuptools; on a GPU Triton (on Windows triton-windows)"
@@ -110,19 +106,6 @@ def build_of(torch: Any) -> str:
     return "xpu" if getattr(torch.version, "xpu", None) or label == "xpu" else "cpu"
 
 
-def architectures_of(torch: Any) -> list[str]:
-    """Return what torch has code for; `torch.cuda.get_arch_list` may not tell without a GPU."""
-    names = ("_cuda_getArchFlags", "_xpu_getArchFlags")
-    return " ".join(getattr(torch._C, name, str)() or "" for name in names).split()
-
-
-def cudnn_of(torch: Any) -> str | None:
-    """Return the version of the cuDNN that torch loads (8902: `8.9.2`, 90100: `9.1.0`), if any."""
-    number = torch.backends.cudnn.version() if torch.version.cuda else None
-    unit = 10000 if number and number >= 90000 else 1000
-    return number and f"{number // unit}.{number % unit // 100}.{number % 100}"
-
-
 def devices_of(torch: Any) -> Iterator[Device]:
     """Yield the NVIDIA, AMD, Intel and Apple devices that torch can use."""
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
@@ -157,13 +140,16 @@ def describe(report: Report) -> tuple[Any, list[Device]]:
         importlib.import_module("torch.version")  # Leftovers of an uninstalled torch lack it.
         torch = importlib.import_module("torch")
         facts.update(torch=torch.__version__, build=build_of(torch), devices=["cpu"])
-        facts.update(architectures=architectures_of(torch), cudnn=None)
+        # What torch has code for; `torch.cuda.get_arch_list` may not tell without a GPU.
+        flags = (getattr(torch._C, f"_{kind}_getArchFlags", str)() for kind in ("cuda", "xpu"))
+        facts.update(architectures=" ".join(filter(None, flags)).split(), cudnn=None)
     if torch:
         with report.trying("looking for devices", DEVICE), warnings.catch_warnings():
             # If torch cannot use the driver, it finds no device and only warns why.
             warnings.filterwarnings("error", message="CUDA initialization")
             devices = list(devices_of(torch))
-            facts.update(devices=[one.text for one in devices] or ["cpu"], cudnn=cudnn_of(torch))
+            facts.update(devices=[one.text for one in devices] or ["cpu"])
+            facts.update(cudnn=torch.backends.cudnn.version() if torch.version.cuda else None)
     facts.update({name: installed_version(name) for name in (*COMPANIONS, *TIED, "numpy")})
     facts.update(package=str(Path(__file__).resolve().parent))
     return torch, devices
