@@ -76,12 +76,7 @@ class TorchPlanExtension(Extension):
             torch_plan=session.plan_of,
         )
 
-    def preprocess(
-        self,
-        source: str,
-        name: str | None,  # noqa: ARG002
-        filename: str | None = None,  # noqa: ARG002
-    ) -> str:
+    def preprocess(self, source: str, *_: Any, **__: Any) -> str:
         """Return a template's source; of an answer, a template that renders to it unchanged."""
         key = asked_key() if re.search(r"[{\r\n]", source) else ""
         if not key or source == questions().get(key):

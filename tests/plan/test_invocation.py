@@ -42,10 +42,12 @@ FACTS = load_facts()
 
 
 def run(module: str, code: str, call: Callable[[], Any], *arguments: Any, **named: Any) -> Any:
-    """Run a function of a module that is written like one of cruft."""
+    """Run a function of a module that is written like one of cruft, as its command line does."""
     namespace: dict[str, Any] = {"__name__": f"cruft._commands.{module}", "call": call}
     exec(code, namespace)
-    return namespace[module](*arguments, **named)
+    outer: dict[str, Any] = {"__name__": "cruft._cli", "run": namespace[module]}
+    exec(f"def {module}(*given, **named): return run(*given, **named)", outer)
+    return outer[module](*arguments, **named)
 
 
 def test_cruft_creates() -> None:

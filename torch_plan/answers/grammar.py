@@ -39,7 +39,9 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
     reader = _AnswerReader(raw, facts)
     for key in FREE_TEXT:
         reader.check_free_text(key)
-    reader.check_slug()
+    slug = reader.text("project_slug")
+    if objection := slug_problem(slug, reader.text("project_name"), facts):
+        reader.refuse(("project_slug",), *objection, near=1)
     reader.check_release()
     python, python_end = reader.read_python()
     for key in choices():
@@ -51,7 +53,7 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
     companions, optional = reader.read_companions()
     platforms, overrides = reader.read_platforms(variants)
     answers = Answers(
-        project_slug=reader.text("project_slug"),
+        project_slug=slug,
         release=reader.release,
         python=python,
         python_end=python_end,
@@ -85,11 +87,6 @@ class _AnswerReader(Reader):
         if valid != text:
             reason = "it contains bytes that are not text in UTF-8."
             self.problems.append(Problem((key,), key, reason, ({key: valid},)))
-
-    def check_slug(self) -> None:
-        slug, name = self.text("project_slug"), self.text("project_name")
-        if objection := slug_problem(slug, name, self.facts):
-            self.refuse(("project_slug",), *objection, near=1)
 
     def check_choice(self, key: str) -> None:
         value, options = self.text(key), choices()[key]
@@ -203,7 +200,11 @@ class _AnswerReader(Reader):
             name = self.read_override_name(text, word, variants)
             if word.backend is not None:
                 self.check_build(key, text, word)
-                self.check_word_url(text, word)
+                reason = "" if word.url is None else url_problem(word.url, ())
+                if word.url is not None and word.backend == PYPI:
+                    reason = "`pypi` stands for PyPI itself; name the build that this index has."
+                if reason:
+                    self.refuse((key, text, "url"), reason, [word._replace(url=None)])
                 override = WantedBuild(word.release or "", word.backend, written(word.url or ""))
                 if overrides.setdefault((word.platform, name), override) != override:
                     reason = "another word of the answer asks for something else on this platform."
@@ -219,16 +220,6 @@ class _AnswerReader(Reader):
         ways = near or ["" if others else " ".join(DEFAULT_PLATFORMS)]
         reason = f"the platforms are: {' '.join(PLATFORMS)}."
         self.refuse(("platforms", text, "platform"), reason, ways, near=len(near))
-
-    def check_word_url(self, text: str, word: PlatformWord) -> None:
-        """Refuse an index of a platform's own that is no URL, or that no build comes from."""
-        if word.url is None:
-            return
-        reason = url_problem(word.url, ())
-        if word.backend == PYPI:
-            reason = "`pypi` stands for PyPI itself; name the build that this index has."
-        if reason:
-            self.refuse(("platforms", text, "url"), reason, [word._replace(url=None)])
 
     def read_override_name(self, text: str, word: PlatformWord, variants: Sequence[Variant]) -> str:
         """Return the variant that an override is for, as `torch_backend` spells it; or nothing."""

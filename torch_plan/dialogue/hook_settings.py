@@ -20,9 +20,10 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
     """Return what the hook needs, as Python: which steps, what to say, the build of each host."""
     plan, answers = session.plan_of(context), session.answers_of(context)
     builds = dict.fromkeys(cell.build for cell in plan.cells)
+    hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
     # As the hook names the hosts of PyTorch's index.
-    hosts = [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
-    advice = dict.fromkeys(hosts, ways_on(plan.releases[0], session.facts))
+    of_indexes = [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
+    advice = dict.fromkeys(of_indexes, ways_on(plan.releases[0], session.facts))
     if likely := dict.fromkeys(cell.platform for cell in plan.cells if cell.is_likely):
         advice["no versions that fit"] = (
             f"Nobody has confirmed the builds that {listed([*likely])} "
@@ -41,15 +42,11 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
         "requires_python": plan.requires_python,
         "required_uv": plan.required_uv,
         "sync": [*plan.default.sync],
-        "expect": {_host(cell.platform): cell.build for cell in plan.default.cells},
+        "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
         "sources": locked_sources(plan),
         "ways_on": advice,
     }
     return ascii(settings)
-
-
-def _host(platform: str) -> str:
-    return f"{PLATFORMS[platform].sys_platform} {PLATFORMS[platform].platform_machine}"
 
 
 def ways_on(release: str, facts: Facts) -> str:

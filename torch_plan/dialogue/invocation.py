@@ -104,11 +104,11 @@ def find_invocation() -> Invocation:
     cruft_command = ""
     for frame, _ in walk_stack(currentframe()):
         module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_name
+        if module == f"cruft._commands.{name}":
+            cruft_command, name = name, "cookiecutter"
         if module.startswith(("cookiecutter.", "cruft.")):
             running[name] = dict(frame.f_locals)
-        if module == f"cruft._commands.{name}":
-            cruft_command = name
-    command = running.get(cruft_command or "cookiecutter", {})
+    command = running.get("cookiecutter", {})
     context = running.get("generate_cookiecutter_context", {})  # cruft's
     prompting = running.get("prompt_for_config", {})
     config = command.get("config_dict") or context.get("config_dict") or {}
