@@ -11,15 +11,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from adopt import Stop, parse
-from adopt.edit import Edit, constrain, exclude_each_other
+from adopt.edit import Edit, constrain
 from adopt.find import Seen, View, grouped, is_pypi
 from adopt.parse import BASE, CONSTRAINTS, GROUPS, INDEXES, KINDS, SOURCES, UV, Keys, Line, holds
 from torch_plan.answers import records
 from torch_plan.answers.problems import Problem, Refused
 from torch_plan.answers.words import BackendWord
 from torch_plan.catalog.versions import CPU, PYPI, TORCH
-from torch_plan.project.plan import Option, Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Option, Plan, make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 from torch_plan.resolution.refusal import refusal_text
@@ -34,9 +33,6 @@ ANSWERS = ("torch_version", "python_version", *_BUILDS)
 
 _LAYOUTS = {"extra": records.EXTRAS, "group": records.GROUPS, "": records.MARKERS}
 _GATE = (*GROUPS, TORCH)
-
-ListAndName = tuple[Keys, str]
-"""A list of requirements, and a package in it."""
 
 
 def variants(view: View) -> list[parse.Option]:
@@ -71,11 +67,13 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     firsts = {one.place.option: one for one in reversed(rows)}
     words = [backend_word(view, firsts[one], rows[0]) for one in options if one in firsts]
     alike = [one for one in rows if not has_own_release(view, one, firsts[one.place.option])]
+    served = {place.platform for place, cell in view.cells.items() if TORCH in cell.missing}
+    served |= {one.place.platform for one in alike}
     read |= {
         "torch_version": rows[0].torch.public,
         "torch_backend": " ".join(words),
         "layout": _LAYOUTS[options[0].kind if len(options) > 1 else ""],
-        "platforms": " ".join(dict.fromkeys(one.place.platform for one in alike)),
+        "platforms": " ".join(name for name in view.platforms if name in served),
     }
     return complete(read, view.facts)
 
@@ -112,10 +110,6 @@ def change(view: View, given: Mapping[str, str], command: Sequence[str]) -> Chan
             f"that it is to have, or leave one: torch_backend={asked[0]} layout=markers."
         )
     answers = {**read, **given}
-    if given.keys() & {"torch_backend", "layout"} and "platforms" not in given:
-        kept = {seen.place.platform for seen in view.seen} - {*read["platforms"].split()}
-        others = [name for name in view.platforms if name not in kept]
-        answers["platforms"] = " ".join(others) or read["platforms"]
     try:
         plan = make_plan(complete(answers, view.facts), view.facts)
     except Refused:
@@ -175,54 +169,35 @@ class Change(NamedTuple):
         project = self.view.project
         return project.root if keys[0] == "tool" else project.manifest
 
-    def planned(self, plan: Plan | None) -> dict[ListAndName, list[str]]:
-        """Return the requirements of a plan by list, as the file spells it, and package."""
-        if plan is None:
-            return {}
-        spelt = {canonicalize_name(one.name): one.name for one in self.view.project.options}
-        lists = {BASE: plan.dependencies, _GATE: plan.gate, CONSTRAINTS: plan.constraints}
-        for option in plan.options if plan.selector else ():
-            name = spelt.get(canonicalize_name(option.name), option.name)
-            lists[*KINDS[plan.selector], name] = option.requirements
-        texts = [(keys, text) for keys in lists for text in lists[keys]]
-        return grouped(((keys, Requirement(text).name), text) for keys, text in texts)
-
     def lines(self) -> Iterator[Edit]:
         """Yield the edits of requirements, list by list."""
-        lines = [line for line in self.view.project.lines if line.name in self.view.family]
-        lists = grouped(((line.keys, line.name), line) for line in lines)
-        for key in {**lists, **self.planned(self.plan)}:
-            new = self.exchanged(key, lists[key]) if key in lists else self.added(key)
-            for one, other in zip_longest([line.text for line in lists.get(key, [])], new):
+        family, project = self.view.family, self.view.project
+        lists = grouped(((one.keys, one.name), one) for one in project.lines if one.name in family)
+        for key in {**lists, **planned(self.plan)}:
+            lines = lists.get(key, [])
+            new = self.exchanged(key, lines) if key[1] in family else []
+            for one, other in zip_longest([line.text for line in lines], new):
                 if one != other:
                     yield Edit(self.file(key[0]).path, key[0], one, other)
 
-    def added(self, key: ListAndName) -> list[str]:
-        """Return the requirements of a package that a list of the file does not have, and is to.
+    def exchanged(self, key: tuple[Keys, str], lines: Sequence[Line]) -> list[str]:
+        """Return the requirements in the place of those of one package in one list, or of none.
 
-        What the plan of before has there too was left out by somebody.
+        What only the plan of before has in a list was left out there by somebody. A label is for
+        some platforms alone: where another build is asked for, the plan says it.
         """
-        (keys, name), project = key, self.view.project
-        if name not in self.view.family or (keys[0] == "tool" and not self.is_ours):
+        (keys, name), torch = key, self.view.project.of(TORCH)
+        old, new = planned(self.before) or {(BASE, TORCH): []}, planned(self.plan)
+        is_elsewhere = not self.before and keys == BASE and bool(self.view.project.of(name))
+        if not lines and (is_elsewhere or (keys[0] == "tool" and not self.is_ours)):
             return []
-        is_known = self.before is not None or keys != BASE or not project.of(name)
-        is_left_out = key in self.planned(self.before) and bool(project.of(TORCH))
-        return self.planned(self.plan)[key] if is_known and not is_left_out else []
-
-    def exchanged(self, key: ListAndName, lines: Sequence[Line]) -> list[str]:
-        """Return the requirements in the place of those of one package in one list.
-
-        A label is for some platforms alone: where another build is asked for, the plan says it.
-        """
-        (keys, name), new = key, self.planned(self.plan)
-        old = self.planned(self.before) or {(BASE, TORCH): []}
         if (keys, TORCH) in old and (keys, TORCH) not in new:
             return []
-        if [line.text for line in lines] == old.get(key):
+        if [line.text for line in lines] == old.get(key, []) or not (lines or torch):
             return new.get(key, [])
         is_labelled = self.chooses and any(line.label for line in lines)
-        is_ours = is_labelled or name in self.view.facts.all_tritons
-        if is_ours and not lines[0].is_setting:
+        is_planned = is_labelled or (lines and name in self.view.facts.all_tritons)
+        if is_planned and not lines[0].is_setting:
             texts = build_for(self.plan, keys).requirements
             return [text for text in texts if Requirement(text).name == name]
         return [self.respecified(line) for line in lines]
@@ -285,15 +260,13 @@ class Change(NamedTuple):
         known = [(parse.chosen_in(entry, project.manifest.name), entry) for entry in entries]
         old = [entry for chosen, entry in known if chosen & gone]
         if plan.selector and (old or not any(wanted.keys() <= chosen for chosen, _ in known)):
-            pairs = [(plan.selector, name) for name in wanted.values()]
-            yield exclude_each_other(project, pairs, [*old, None][0])
+            is_member = project.root.path != project.manifest.path
+            package = {"package": project.manifest.name} if is_member else {}
+            new = [{**package, plan.selector: name} for name in wanted.values()]
+            yield Edit(project.root.path, (*UV, "conflicts"), [*old, None][0], new)
 
     def sources(self) -> Iterator[Edit]:
-        """Yield the edits of sources and indexes: those of the plan for what the project has.
-
-        Sources of torch's family follow where somebody asked for a build, or where the plan of
-        before says them word for word; new ones of what the project does not have are left out.
-        """
+        """Yield the edits of sources and indexes, for those packages that the project has."""
         project, plan = self.view.project, self.plan
         new, ours = sources_of(plan), sources_of(self.before)
         old = grouped((one.name, dict(one.entry)) for one in project.sources)
@@ -346,6 +319,17 @@ def build_for(plan: Plan, keys: Keys) -> Option:
     return [*named, plan.default][0]
 
 
+def planned(plan: Plan | None) -> dict[tuple[Keys, str], list[str]]:
+    """Return the requirements of a plan by list and package."""
+    if plan is None:
+        return {}
+    lists = {BASE: plan.dependencies, _GATE: plan.gate, CONSTRAINTS: plan.constraints}
+    for option in plan.options if plan.selector else ():
+        lists[*KINDS[plan.selector], option.name] = option.requirements
+    texts = [(keys, text) for keys in lists for text in lists[keys]]
+    return grouped(((keys, Requirement(text).name), text) for keys, text in texts)
+
+
 def settings_of(plan: Plan) -> dict[Keys, tuple[str, Any]]:
     """Return the settings of a plan, each with the answer that asks for it."""
     environments = [*plan.environments]
@@ -359,9 +343,8 @@ def settings_of(plan: Plan) -> dict[Keys, tuple[str, Any]]:
 
 def sources_of(plan: Plan | None) -> dict[str, list[dict[str, str]]]:
     """Return the sources of a plan as files say them."""
-    sources: dict[str, list[dict[str, str]]] = {}
-    for package, entries in (plan.sources if plan else {}).items():
-        for name, marker, extra, group in entries:
-            pairs = {"index": name, "extra": extra, "group": group, "marker": marker}.items()
-            sources.setdefault(package, []).append({key: value for key, value in pairs if value})
-    return sources
+    keys = ("index", "marker", "extra", "group")
+    return {
+        name: [{key: text for key, text in zip(keys, one, strict=True) if text} for one in entries]
+        for name, entries in (plan.sources if plan else {}).items()
+    }

@@ -61,7 +61,8 @@ def rewrite(text: str, change: Callable[[tomlrt.Document], None]) -> str:
         new = _with_remarks(tomlrt.dumps(document), old)
         if document.to_dict() == tomllib.loads(new):
             return mark + new.replace("\n", end)
-    raise Stop("This file is written in a way that this command cannot change.")
+    way = "--check shows what is wrong."
+    raise Stop(f"This file is written in a way that this command cannot change. {way}")
 
 
 def _with_remarks(new: str, old: str) -> str:

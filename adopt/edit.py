@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import tomlrt
 
 from adopt.document import rewrite
-from adopt.parse import BASE, CONSTRAINTS, INDEXES, SOURCES, UV, Keys, Line, Project, Source
+from adopt.parse import BASE, CONSTRAINTS, INDEXES, SOURCES, Keys, Line, Project, Source
 from torch_plan.project.markers import split
 
 
@@ -40,18 +40,15 @@ def apply(texts: Mapping[Path, str], edits: Iterable[Edit]) -> dict[Path, str]:
 def carry_out(keys: Sequence[str], edit: Edit, table: Any) -> None:
     """Carry out an edit at the end of keys; settings that say nothing any more go."""
     key, *rest = keys
-    is_inline = isinstance(table, tomlrt.Table) and table.is_inline
     if rest:
-        if key not in table:
-            table[key] = tomlrt.Table.inline() if is_inline else tomlrt.Table.section()
-        carry_out(rest, edit, table[key])
+        carry_out(rest, edit, table.setdefault(key, tomlrt.Table.section()))
     elif edit.whole:
         put(table, key, edit.new)
     elif edit.keys[:-1] == SOURCES and not isinstance(table.get(key), list):
         put(table, key, one_source(table.get(key), edit))
     else:
-        has_headers = edit.keys == INDEXES and not is_inline
-        exchange(table.setdefault(key, tomlrt.AoT() if has_headers else tomlrt.Array()), edit)
+        empty = tomlrt.AoT() if edit.keys == INDEXES else tomlrt.Array()
+        exchange(table.setdefault(key, empty), edit)
     # A list of dependencies may be empty; an extra or a group that lost its last one is none.
     if key in table and (table[key] == {} or (table[key] == [] and edit.keys != BASE)):
         del table[key]
@@ -131,11 +128,3 @@ def add_sources(project: Project, package: str, entries: Iterable[Mapping[str, A
 def constrain(project: Project, text: str) -> Edit:
     """Add a constraint, which requires nothing by itself."""
     return Edit(project.root.path, CONSTRAINTS, None, text)
-
-
-def exclude_each_other(project: Project, names: Iterable[tuple[str, str]], old: Any = None) -> Edit:
-    """Let extras and groups exclude each other."""
-    root, manifest = project.root, project.manifest
-    package = {"package": manifest.data["project"]["name"]} if root.path != manifest.path else {}
-    entry = [{**package, kind: option} for kind, option in names]
-    return Edit(root.path, (*UV, "conflicts"), old, entry)

@@ -39,8 +39,9 @@ def text_lines(
     today: State, after: State, mends: Collection[str], notes: Sequence[str]
 ) -> Iterator[str]:
     """Yield both tables, what was found, and the difference of the files."""
-    yield from (*table_lines("Today", today), "")
-    yield from finding_lines(today.findings, mends)
+    yield from table_lines("Today", today)
+    if today.findings:
+        yield from ("", *finding_lines(today.findings, mends))
     if difference := difference_lines(today, after):
         yield from ("", *difference, "", *table_lines("After", after), "", *notes)
         known = {finding.text for finding in today.findings}
@@ -125,10 +126,7 @@ def as_json(today: State, after: State, notes: Sequence[str]) -> dict[str, Any]:
         **{name: [*json_cells(state.views)] for name, state in states.items()},
         "lock": today.table.lock,
         "unmeasured": today.table.unmeasured,
-        "findings": [
-            {"level": one.level, "text": one.text, "way": one.way, "mendable": bool(one.edits)}
-            for one in findings
-        ],
+        "findings": [{**one._asdict(), "edits": bool(one.edits)} for one in findings],
         "counts": {level: sum(one.level == level for one in findings) for level in LEVELS},
         "difference": difference,
         "notes": notes,
@@ -140,10 +138,9 @@ def json_cells(views: Iterable[View]) -> Iterator[dict[str, Any]]:
     for view in views:
         for place, cell in view.cells.items():
             yield {
-                "package": place.option.package,
+                **place._asdict(),
                 "option": f"{place.option}",
-                "platform": place.platform,
-                "python": place.python,
+                "package": place.option.package,
                 "packages": {
                     name: {
                         "version": got.version,

@@ -66,15 +66,7 @@ Whatever else happens, a full disk say, uv itself tells well enough.
 
 
 class Stopped(Exception):
-    """A step that could not be done; the text is a plain sentence that says why.
-
-    `instead` is the command that helps, where it is another than that for the same step; `printed`
-    what uv said.
-    """
-
-    def __init__(self, reason: str, printed: str = "", instead: list[str] | None = None) -> None:
-        super().__init__(reason)
-        self.printed, self.instead = printed, instead
+    """A step that could not be done; the text is a plain sentence that says why."""
 
 
 def main() -> None:
@@ -135,10 +127,16 @@ def complete(settings: dict[str, Any]) -> None:
     if python:
         settings["python"], settings["sync"] = python, ["--python", python, *settings["sync"]]
     old = Path("uv.lock").read_bytes() if Path("uv.lock").exists() else None
-    lock(uv, settings, old)
+    run_uv(uv, lock_command(settings), settings)
+    if not Path("uv.lock").is_file():
+        raise Stopped("uv succeeded, but left no uv.lock in the project.")
+    refuse_strays(settings, old)
+    say_dependence(uv, settings)
     if settings["after_generation"] == "smoke":
         sync(uv, settings, old)
-        smoke(uv, settings)
+        command = [uv, "run", "--no-sync", *smoke_command(settings)]
+        if status := run(command, environment(), MINUTES["run"], shown=True).returncode:
+            raise Stopped(f"The smoke test failed (exit status {status}), as it says above.")
 
 
 def refuse_old_uv(uv: str, required: str) -> None:
@@ -191,21 +189,6 @@ def refuse_workspace(uv: str) -> None:
         )
 
 
-def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
-    """Write uv.lock, with any interpreter that fits, the pinned one or another.
-
-    The caller's settings may be needed to reach the indexes, so they are heeded.
-    """
-    try:
-        run_uv(uv, lock_command(settings), settings)
-    except Stopped as stopped:
-        raise doubted(stopped.printed, settings) or stopped from None
-    if not Path("uv.lock").is_file():
-        raise Stopped("uv succeeded, but left no uv.lock in the project.")
-    refuse_strays(settings, old)
-    say_dependence(uv, settings)
-
-
 def say_dependence(uv: str, settings: dict[str, Any]) -> None:
     """Say where the lock holds for those alone who have the caller's settings of uv.
 
@@ -241,7 +224,10 @@ def refuse_strays(settings: dict[str, Any], old: bytes | None) -> None:
     """
     strays = find_strays(Path("uv.lock").read_text(encoding="utf-8"), settings["sources"])
     if strays:
-        Path("uv.lock").unlink() if old is None else Path("uv.lock").write_bytes(old)
+        if old is None:
+            Path("uv.lock").unlink()
+        else:
+            Path("uv.lock").write_bytes(old)
         raise Stopped(
             f"uv locked {' and '.join(strays)}, which is not what this project asks for: a setting"
             " of uv overrules pyproject.toml, such as `no-sources` in a uv.toml of yours or of"
@@ -268,27 +254,6 @@ def find_strays(lock: str, sources: dict[str, tuple[list[str], list[str]]]) -> l
     return strays
 
 
-def doubted(printed: str, settings: dict[str, Any]) -> Stopped | None:
-    """Return what to do where uv did not find a build that is only likely, None where it is not so.
-
-    uv names the platforms that it could not serve where it looked at some of them alone. An index
-    that wants a login may have the build.
-    """
-    other = r"exclude-newer|401 Unauthorized|403 Forbidden"
-    if "No solution found" not in printed or re.search(other, printed):
-        return None
-    split = re.search(r"for split \(markers: (.+?)\):? (cause:|\u2570)", printed)
-    likely = settings["likely"]
-    named = [host for host in likely if split and all(word in split[1] for word in host.split())]
-    for where in [*named, *likely][:1]:
-        platform, command = likely[where]
-        return Stopped(
-            f"Nobody has confirmed the build that {platform} was to get, and uv did not find it.",
-            instead=command,
-        )
-    return None
-
-
 def sync(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     """Install what the lock holds for this machine.
 
@@ -297,16 +262,9 @@ def sync(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     try:
         run_uv(uv, ["sync", "--frozen", *settings["sync"]], settings)
     except Stopped as stopped:
-        if old is None and "Hash mismatch" in stopped.printed:
+        if old is None and CAUSES["Hash mismatch"] in str(stopped):
             Path("uv.lock").unlink()
         raise
-
-
-def smoke(uv: str, settings: dict[str, Any]) -> None:
-    """Run the smoke test, and demand the build that the plan gives this machine."""
-    command = [uv, "run", "--no-sync", *smoke_command(settings)]
-    if status := run(command, environment(), MINUTES["run"], shown=True).returncode:
-        raise Stopped(f"The smoke test failed (exit status {status}), as it says above.")
 
 
 def lock_command(settings: dict[str, Any]) -> list[str]:
@@ -344,7 +302,7 @@ def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
     if again.returncode:
         # Before 0.12 uv breaks sentences, as a terminal would.
         printed = re.sub(r"[\s\u2502]+", " ", again.stderr)
-        raise Stopped(cause(printed, settings["requires_python"]), printed)
+        raise Stopped(cause(printed, settings["requires_python"]))
 
 
 def cause(printed: str, python: str) -> str:
@@ -446,12 +404,10 @@ def say_commit(settings: dict[str, Any]) -> None:
 
 
 def say_kept(stopped: Stopped, settings: dict[str, Any]) -> None:
-    """Say why a step could not be done, and the command that does it later, or another instead."""
-    step = "make it again without that build" if stopped.instead else "complete it"
-    command = stopped.instead or next_command(settings)
-    say(f"{stopped} The project is kept. To {step}, run:", command)
+    """Say why a step could not be done, and the command that does it later."""
+    say(f"{stopped} The project is kept. To complete it, run:", next_command(settings))
     say_commit(settings)
-    for advice in {text for host, text in settings["ways_on"].items() if host in str(stopped)}:
+    for advice in {text for part, text in settings["ways_on"].items() if part in str(stopped)}:
         say(advice)
 
 

@@ -32,8 +32,7 @@ from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, family_of
 from torch_plan.project.needs import CAPABILITIES
-from torch_plan.project.plan import Option, Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Option, Plan, make_plan
 from torch_plan.resolution.cells import Cell
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, default_release, understand

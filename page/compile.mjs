@@ -1,5 +1,6 @@
-// Compiles archives of Python, and the templates, by the very Python that will run them: half of the
-// time that passes until it is ready would go into that. Leaves out what no choice loads. `node compile.mjs PYODIDE RULES`, both as they are served.
+// Compiles archives of Python, and the templates, by the very Python that will run them: half of
+// the time that passes until it is ready would go into that. Leaves out what no choice loads.
+// `node compile.mjs PYODIDE RULES`, both as they are served.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -60,7 +61,8 @@ def compile_archive(path, place):
 
 compile_archive`);
 
-for (const [archive, place] of [[`${pyodide}/python_stdlib.zip`, "/lib/python314.zip"], [rules, "/rules"]]) {
+const library = `${pyodide}/python_stdlib.zip`;
+for (const [archive, place] of [[library, "/lib/python314.zip"], [rules, "/rules"]]) {
   python.FS.writeFile("/archive.zip", readFileSync(archive));
   compile("/archive.zip", place);
   writeFileSync(archive, python.FS.readFile("/archive.zip"));

@@ -49,10 +49,10 @@ const linked = () => Object.fromEntries(new URLSearchParams(location.hash.slice(
 function after({ name, type, value, dataset: { platform } }, on) {
   let words = wordsOf(choice[name] ?? answers[name]);
   if (platform) {
-    const overridesOf = (row) => form.querySelector(`select[data-platform=${row.value}]`).value.split(" ");
+    const buildsOn = (row) => form.querySelector(`select[data-platform=${row}]`).value.split(" ");
     words = [...form.querySelectorAll("input[name=platforms]")]
       .filter((row) => (row.value === platform ? on : row.checked))
-      .flatMap((row) => overridesOf(row).map((override) => row.value + override));
+      .flatMap(({ value: row }) => buildsOn(row).map((override) => row + override));
   } else if (type === "checkbox") {
     words = words.filter((word) => word !== value && word !== "none");
     if (on) words.push(value);
@@ -77,7 +77,8 @@ function fill() {
   for (const control of form.elements) if (control.name) set(control);
   // An older release that is chosen stands with the others, unless it was just chosen there.
   const older = form.querySelector(".more [name=torch_version]:checked:not(:focus)");
-  if (older) form.querySelector("[name=torch_version]").closest(".chips").append(older.closest("label"));
+  const newer = form.querySelector("[name=torch_version]").closest(".chips");
+  if (older) newer.append(older.closest("label"));
 }
 
 function set(control) {
@@ -112,14 +113,13 @@ function add(name, word) {
 async function mark() {
   const mine = turn;
   const chips = chipsInSight();
-  const flags = [];
-  while (flags.length < chips.length) {
+  for (let at = 0; at < chips.length; at += 10) {
     // A few at a time: the next choice does not wait for the marks of this one.
-    const some = chips.slice(flags.length, flags.length + 10).map((chip) => after(chip, true));
-    flags.push(...(await ask("refused", ...some)));
+    const some = chips.slice(at, at + 10);
+    const flags = await ask("refused", ...some.map((chip) => after(chip, true)));
     if (mine !== turn) return;
+    some.forEach((chip, place) => strike(chip, flags[place] && !chip.checked));
   }
-  chips.forEach((chip, at) => strike(chip, flags[at] && !chip.checked));
   performance.mark("marked");
 }
 
@@ -141,7 +141,8 @@ async function show(given, { known = answers, isBack = false } = {}) {
   choice = tidy(given);
   answers = { ...known, ...choice };
   fill();
-  if (!isBack && `#${link(choice)}` !== location.hash) history.pushState(null, "", `#${link(choice)}`);
+  const hash = `#${link(choice)}`;
+  if (!isBack && hash !== location.hash) history.pushState(null, "", hash);
   result.ariaBusy = "true";
   result.inert = true;
   const wait = setTimeout(working, 100);
@@ -176,8 +177,9 @@ function announce() {
 }
 
 function failed(error) {
-  const message = Object.assign(document.createElement("p"), { className: "problem", role: "alert" });
-  message.textContent = `The rules of the template do not run in this browser: ${error}`;
+  const textContent = `The rules of the template do not run in this browser: ${error}`;
+  const message = document.createElement("p");
+  Object.assign(message, { className: "problem", role: "alert", textContent });
   result.querySelector("[role=alert]")?.remove();
   // Where nothing can be said of a choice, what was said of the last one goes.
   if (result.ariaBusy === "true") result.replaceChildren(message);

@@ -30,15 +30,13 @@ from tests.helpers.missing import missing
 from tests.helpers.stub_wheel import stub_wheel
 from tools.lib import template
 from tools.lib.lock import installed, run_uv
-from tools.lib.real_wheel import real_cpu_wheel
-from tools.lib.replica import Replica
+from tools.lib.replica import Replica, real_cpu_wheel
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.hardware import Gpu
 from torch_plan.catalog.mirrors import Mirror
 from torch_plan.machine.detection import Detected, detect
 from torch_plan.machine.system import host_platform
-from torch_plan.project.plan import REQUIRED_UV, Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import REQUIRED_UV, Plan, make_plan
 from torch_plan.resolution.defaults import complete
 
 ROOT, PYTHON, empty_config = template.ROOT, template.PYTHON, template.empty_config
@@ -202,7 +200,7 @@ def real_torch_wheel(made_once: MadeOnce) -> Path:
     """A CPU wheel of torch, as PyTorch publishes it."""
 
     def download(folder: Path) -> None:
-        if not real_cpu_wheel(folder, host_platform(), load_facts(), RELEASE):
+        if not real_cpu_wheel(folder, RELEASE):
             missing(f"neither pip's own places nor PyTorch's index give a torch {RELEASE}")
 
     (wheel,) = made_once("wheels", download).glob("*.whl")

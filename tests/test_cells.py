@@ -340,7 +340,7 @@ def test_the_next_companion_is_data_alone(bake: Bake, monkeypatch: pytest.Monkey
     more = Facts(data)
     with Replica(more) as smelling:
         more.pytorch_mirrors["smelling"] = Mirror(smelling.url, flat=False, hosts=("127.0.0.1",))
-        for module in ("extension", "project.planning"):
+        for module in ("extension", "project.plan"):
             monkeypatch.setattr(f"torch_plan.{module}.load_facts", lambda: more)
         monkeypatch.setattr("tests.conftest.load_facts", lambda: more)
         project = bake(

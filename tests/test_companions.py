@@ -187,9 +187,10 @@ def test_releases_of_one_platform_get_no_bound_but_lines_of_their_own(
         project.uv("add", "--frozen", kind, name, line)
     project.lock()
     others = {"cpu": ("--no-group", "old"), "old": ("--no-group", "cpu")}
-    for name, release, audio in (("cpu", "2.13.0", "2.11.0"), ("old", "2.8.0", "2.8.0")):
+    for name, release, audio in (("cpu", "2.13.0", "2.11"), ("old", "2.8.0", "2.8.0")):
         deselect = others[name] if layout == "groups" else ()
         got = project.installed("linux-x86_64", option, name, *deselect)
         assert got["torch"].startswith(release)
-        assert got["torchaudio"].partition("+")[0] == audio
+        # PyPI may have a newer patch than the facts.
+        assert got["torchaudio"].startswith(audio)
         assert (got["torchcodec"].partition("+")[0] in RELEASES["2.8.0"]) == (name == "old")

@@ -21,7 +21,7 @@ from tools.lib.lock import find_uv
 from tools.lib.replica import Replica
 from torch_plan.answers.questions import fixed_defaults
 from torch_plan.catalog.facts import load_facts
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 

@@ -18,8 +18,7 @@ from tests.helpers.worlds import FULL, world_with_2_16
 from tools.lib.lock import UvError
 from tools.lib.replica import Replica
 from torch_plan.catalog.facts import Facts
-from torch_plan.project.plan import Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 

@@ -40,7 +40,7 @@ from torch_plan.answers.problems import with_changes
 from torch_plan.answers.questions import choices, fixed_defaults
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import make_plan
 
 FACTS = load_facts()
 

@@ -20,7 +20,7 @@ from tests.helpers.elsewhere import contents
 from tools.lib.lock import read_lock
 from torch_plan.addresses import DOCS, PAGE, TEMPLATE, VERSION
 from torch_plan.catalog.facts import load_facts
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import make_plan
 from torch_plan.resolution.defaults import complete
 
 SPREAD = [

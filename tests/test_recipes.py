@@ -22,7 +22,7 @@ from tools.lib.lock import read_lock, run_uv
 from tools.lib.replica import Replica
 from torch_plan.catalog.facts import load_facts
 from torch_plan.machine.system import host_platform
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import make_plan
 from torch_plan.resolution.defaults import complete
 
 PAGE = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")

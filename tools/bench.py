@@ -1,8 +1,7 @@
 """Measure what the template costs, and write `docs/cost.md`: `uv run -m tools.bench`, two minutes.
 
 Machines are noisy, so every time is compared with that of something alike, which runs in turn with
-it, and the median of the ratios counts. The replica stands in for PyTorch's index; what comes from
-PyPI is in uv's cache after the first round, which does not count.
+it. The replica stands in for PyTorch's index; what comes from PyPI is soon in uv's cache.
 """
 
 from __future__ import annotations
@@ -28,6 +27,8 @@ from tools.lib.replica import Replica
 from tools.lib.template import ROOT, empty_config
 from torch_plan.catalog.facts import load_facts
 
+Timer = Callable[[], float]
+
 SLUG = "my-ml-project"
 
 GUIDE_ANSWERS = {
@@ -38,9 +39,7 @@ GUIDE_ANSWERS = {
 }
 
 
-def row(
-    what: str, target: float, ours: Callable[[], float], theirs: Callable[[], float]
-) -> list[str]:
+def row(what: str, target: float, ours: Timer, theirs: Timer) -> list[str]:
     """Return a row: both sides nine times in turn, after one round that does not count."""
     pairs = [(ours(), theirs()) for _ in range(10)][1:]
     here, other = (f"{median(side):,.0f} ms" for side in zip(*pairs, strict=True))
@@ -61,12 +60,6 @@ def render(template: Path, folder: Path, **answers: str) -> float:
     words = [f"{key}={value}" for key, value in answers.items()]
     options = ("--no-input", "--overwrite-if-exists", "--output-dir", folder)
     return milliseconds(sys.executable, "-m", "cookiecutter", template, *options, *words)
-
-
-def imported() -> float:
-    """Return how long a new Python imports `torch_plan`."""
-    code = "import timeit; print(timeit.timeit('import torch_plan.project.planning', number=1))"
-    return float(subprocess.check_output((sys.executable, "-c", code), cwd=ROOT)) * 1000
 
 
 def lock_added(folder: Path, url: str) -> float:
@@ -98,30 +91,35 @@ def guide_project(ours: str, url: str) -> str:
     return tomli_w.dumps({**tomllib.loads(ours), "tool": {"uv": uv}})
 
 
-def write(file: Path, text: str) -> None:
-    """Write a file, and the folders that it lies in."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
-
-
 def measure(folder: Path, url: str) -> list[list[str]]:
     """Return the rows of the table; `url` is that of the index."""
-    write(folder / "least/cookiecutter.json", '{"name": "one"}\n')
-    write(folder / "least/{{cookiecutter.name}}/README.md", "# {{ cookiecutter.name }}\n")
+    least = folder / "least/{{cookiecutter.name}}"
+    least.mkdir(parents=True)
+    (least / "README.md").write_text("# {{ cookiecutter.name }}\n", encoding="utf-8")
+    (least.parent / "cookiecutter.json").write_text('{"name": "one"}\n', encoding="utf-8")
     run = partial(render, ROOT, folder / "run", after_generation="nothing", git="no")
-    least_run = partial(render, folder / "least", folder / "run")
+    least_run = partial(render, least.parent, folder / "run")
+    code = "import timeit; print(timeit.timeit('import torch_plan.project.plan', number=1))"
+    python = partial(subprocess.check_output, (sys.executable, "-c", code), cwd=ROOT)
     lock = partial(lock_added, folder / "lock", url)
     bare_lock = partial(milliseconds, find_uv(), "lock", "--project", folder / f"lock/{SLUG}")
     render(ROOT, folder, **GUIDE_ANSWERS, after_generation="nothing", git="no")
     # Rendered for the official index, of which the template knows what it has.
     official = load_facts().pytorch_mirrors["official"].url
-    text = (folder / SLUG / "pyproject.toml").read_text("utf-8").replace(official, url)
-    write(folder / SLUG / "pyproject.toml", text)
-    write(folder / "guide/pyproject.toml", guide_project(text, url))
-    cold_locks = (partial(cold_lock, folder / project) for project in (SLUG, "guide"))
+    ours, guide = folder / SLUG / "pyproject.toml", folder / "guide/pyproject.toml"
+    text = ours.read_text(encoding="utf-8").replace(official, url)
+    ours.write_text(text, encoding="utf-8")
+    guide.parent.mkdir()
+    guide.write_text(guide_project(text, url), encoding="utf-8")
+    cold_locks = (partial(cold_lock, project.parent) for project in (ours, guide))
     return [
         row("a run of cookiecutter, against a template of one file", 1.25, run, least_run),
-        row("an import of `torch_plan`, against 30 ms", 1, imported, lambda: 30),
+        row(
+            "an import of `torch_plan`, against 30 ms",
+            1,
+            lambda: float(python()) * 1000,
+            lambda: 30,
+        ),
         row("the lock in generation, against a bare `uv lock`", 1.1, lock, bare_lock),
         row("a cold lock, against that of uv's guide", 1, *cold_locks),
     ]

@@ -19,16 +19,13 @@ from cookiecutter.exceptions import CookiecutterException
 from cookiecutter.main import cookiecutter
 
 from tools.lib.lock import UvError, installed, run_uv
-from tools.lib.real_wheel import real_cpu_wheel
-from tools.lib.replica import Replica
+from tools.lib.replica import Replica, real_cpu_wheel
 from tools.lib.template import PYTHON, ROOT
 from tools.lib.wheel_names import parse_wheel_name
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.mirrors import Mirror
 from torch_plan.catalog.versions import CPU, TORCH
-from torch_plan.machine.system import host_platform
-from torch_plan.project.plan import Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution.defaults import complete
 from torch_plan.text import shell_line
 
@@ -69,8 +66,7 @@ def answers_requests(index: str) -> bool:
 def with_stand_in(given: Mapping[str, str], output: str) -> None:
     """Make the project with a replica for an index; install and test what pip finds a wheel for."""
     with tempfile.TemporaryDirectory() as downloads:
-        release = given.get("torch_version", "")
-        wheel = real_cpu_wheel(Path(downloads), host_platform(), load_facts(), release)
+        wheel = real_cpu_wheel(Path(downloads), given.get("torch_version", ""))
         fitting = {"torch_backend": CPU, "companions": "none", "python_version": PYTHON}
         if wheel:
             fitting["torch_version"] = parse_wheel_name(wheel.name).version

@@ -17,7 +17,7 @@ from torch_plan.answers.records import NO_COMPANIONS
 from torch_plan.catalog.facts import BUILDS_PATH, Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, FAMILIES, PYPI, TORCH, family_of
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import make_plan
 from torch_plan.resolution.defaults import complete
 from torch_plan.text import listed
 
@@ -51,16 +51,13 @@ def support(page: str, facts: Facts) -> str:
         mended = f" torch {entry['fixed']} mends it." if entry["fixed"] else ""
         releases = listed(entry["releases"].split())
         reported.append(f"- torch {releases}{build}: {entry['what']} ({entry['source']}).{mended}")
-    parts = {
-        "table": tabulate(rows, HEAD, tablefmt="github", disable_numparse=True),
-        "broken": "\n".join(broken),
-        "reported": "\n".join(reported),
-        "advisories": "\n".join(
-            f"- {entry['id']}, before torch {entry['fixed']}: {entry['what']} ({entry['source']})."
-            for entry in facts.hardware.all_advisories
-        ),
-    }
-    return with_parts(page, parts)
+    advisories = [
+        f"- {entry['id']}, before torch {entry['fixed']}: {entry['what']} ({entry['source']})."
+        for entry in facts.hardware.all_advisories
+    ]
+    table = tabulate(rows, HEAD, tablefmt="github", disable_numparse=True)
+    lists = {"broken": broken, "reported": reported, "advisories": advisories}
+    return with_parts(page, {"table": table, **{name: "\n".join(lists[name]) for name in lists}})
 
 
 def with_parts(page: str, parts: Mapping[str, str]) -> str:
@@ -132,12 +129,9 @@ def floors(facts: Facts, release: str) -> dict[str, str]:
 def main() -> None:
     """Write the files."""
     facts = json.loads(BUILDS_PATH.read_text(encoding="utf-8"))
-    texts = {
-        BUILDS_PATH: dump_facts(facts),
-        SUPPORT: support(SUPPORT.read_text(encoding="utf-8"), Facts(facts)),
-    }
-    for path, text in texts.items():
-        path.write_text(text, encoding="utf-8", newline="\n")
+    page = support(SUPPORT.read_text(encoding="utf-8"), Facts(facts))
+    BUILDS_PATH.write_text(dump_facts(facts), encoding="utf-8", newline="\n")
+    SUPPORT.write_text(page, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,17 @@ class TorchPlanExtension(Extension):
     """
 
     def __new__(cls, environment: Environment) -> Any:
-        """Make an extension of the code that is on disk now."""
-        current = _reload_if_changed()
-        return super().__new__(cls) if current is None else current(environment)
+        """Make an extension of the code that is on disk now.
+
+        cruft renders two versions of a template in one process, where Python would go on with the
+        modules of the first.
+        """
+        if _package_files() == _LOADED:
+            return super().__new__(cls)
+        for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        return importlib.import_module(__name__).TorchPlanExtension(environment)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -68,33 +76,13 @@ class TorchPlanExtension(Extension):
             torch_plan=session.plan_of,
         )
 
-    def preprocess(
-        self,
-        source: str,
-        name: str | None,  # noqa: ARG002
-        filename: str | None = None,  # noqa: ARG002
-    ) -> str:
+    def preprocess(self, source: str, *_: Any, **__: Any) -> str:
         """Return a template's source; of an answer, a template that renders to it unchanged."""
         key = asked_key() if re.search(r"[{\r\n]", source) else ""
         if not key or source == questions().get(key):
             return source
         escaped = source.encode("unicode_escape").decode("ascii").replace('"', '\\"')
         return f'{{{{ "{escaped}" }}}}'
-
-
-def _reload_if_changed() -> type[Extension] | None:
-    """Import the package anew if its files are others now, and return its extension.
-
-    cruft renders two versions of a template in one process, where Python would go on with the
-    modules of the first.
-    """
-    if _package_files() == _LOADED:
-        return None
-    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
-        del sys.modules[name]
-    importlib.invalidate_caches()
-    extension: type[Extension] = importlib.import_module(__name__).TorchPlanExtension
-    return extension
 
 
 def _package_files() -> dict[str, tuple[int, int]]:

@@ -21,7 +21,6 @@ class Author(NamedTuple):
 
     name: str
     email: str
-    """Empty where none is known."""
 
 
 def author(text: str) -> Author:
@@ -87,6 +86,5 @@ def markdown(text: object) -> str:
 def code(text: object) -> str:
     """Return text on one line as a code span of Markdown."""
     line = " ".join(str(text).split())
-    longest = max(map(len, re.findall("`+", line)), default=0)
-    fence = "`" * (longest + 1)
-    return f"{fence} {line} {fence}" if longest else f"`{line}`"
+    fence, space = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1), " " * ("`" in line)
+    return f"{fence}{space}{line}{space}{fence}"

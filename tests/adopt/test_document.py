@@ -118,7 +118,6 @@ def test_windows_lines_stay_windows_lines() -> None:
     [
         'tool.uv.sources.x = { index = "a" }\n',
         '[tool]\nuv.sources.x.index = "a"\n',
-        '[tool]\nuv = { sources = { x = { index = "a" } } }\n',
         '[tool.uv]\nsources.x = [{ index = "a" }]\n[tool.other]\n',
         '["tool".uv.sources]\n"x" = { index = "a" }\n',
         '[tool.uv]\nindex = [{ name = "a" }]\nsources = { x = { index = "a" } }\n',
@@ -138,6 +137,11 @@ def test_however_the_tables_are_written(text: str) -> None:
     assert uv["environments"] == ["sys_platform == 'linux'"]
     assert uv["sources"]["y"] == [{"index": "a"}, {"index": "b"}]
     assert uv["index"][-1] == {"name": "b", "url": "v"}
+
+
+def test_no_header_within_a_line() -> None:
+    with pytest.raises(Stop, match="--check shows what is wrong"):
+        edited("[tool]\nuv = { package = false }\n", (INDEXES, None, {"name": "a"}))
 
 
 def test_what_came_out_wrong_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

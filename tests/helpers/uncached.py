@@ -5,13 +5,13 @@ Mutmut notes which functions a test calls, and what a cache answers calls nothin
 
 from __future__ import annotations
 
-from torch_plan.project import markers, planning
+from torch_plan.project import markers, plan
 from torch_plan.resolution import cells, check
 
 CACHED = (
     markers._split,
     markers._terms,
-    planning._made_plan,
+    plan._made_plan,
     cells._package,
     check._examine,
 )

@@ -9,7 +9,7 @@ from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.slugs import slug_problem
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 from torch_plan.urls import masked

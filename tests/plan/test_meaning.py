@@ -10,7 +10,7 @@ from tests.helpers.refusals import FACTS, refused
 from tests.helpers.strategies import MISTAKES, with_slips
 from torch_plan.catalog.facts import Facts
 from torch_plan.machine.detection import Detected
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, understand
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers.refusals import FACTS
-from torch_plan.project.plan import Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution.defaults import complete
 
 

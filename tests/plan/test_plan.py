@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 
 import pytest
 
 from tests.helpers.refusals import FACTS, refused
-from torch_plan.answers.meaning import ProperAnswers
-from torch_plan.answers.problems import Problem, Refused
+from torch_plan.answers.problems import Refused
 from torch_plan.catalog.hardware import runs_on
 from torch_plan.dialogue.messages import old_system_notes
 from torch_plan.project.ci import jobs_of
-from torch_plan.project.plan import Plan, Source
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, Source, make_plan
 from torch_plan.resolution.check import examine
 from torch_plan.resolution.defaults import complete
-from torch_plan.resolution.likely import likely_problems
-from torch_plan.resolution.search import Search
 
 
 def plan(**given: str) -> Plan:
@@ -269,82 +264,6 @@ def test_a_platform_s_own_index_is_likely_and_needs_what_nobody_knows() -> None:
     assert made.releases == ("2.9.1", "2.8.0")
 
 
-def without_likely(raw: ProperAnswers, platform: str) -> dict[str, str]:
-    def problems_of(tried: Mapping[str, str]) -> Sequence[Problem]:
-        return likely_problems(ProperAnswers({**tried}), FACTS, platform)
-
-    way_out = Search(raw, problems_of).way_out()
-    assert way_out
-    return way_out.answers
-
-
-@pytest.mark.parametrize(
-    ("given", "platform", "changed"),
-    [
-        pytest.param(
-            {"torch_version": "2.15.0", "torch_backend": "cu130"},
-            "linux-aarch64",
-            {"platforms": "linux-x86_64 macos-arm64 windows-x86_64 linux-aarch64=cpu"},
-            id="likely",
-        ),
-        pytest.param(
-            {"torch_version": FACTS.expected_releases[1], "torch_backend": "cu132"},
-            "linux-x86_64",
-            {"torch_version": FACTS.releases[-1]},
-            id="newer-release",
-        ),
-        pytest.param(
-            {"torch_version": FACTS.expected_releases[1], "torch_backend": "cu999"},
-            "linux-x86_64",
-            {"torch_version": FACTS.releases[-1], "torch_backend": "cu132"},
-            id="newer-build-of-a-newer-release",
-        ),
-        pytest.param(
-            {"torch_version": FACTS.expected_releases[1], "torch_backend": "rocm99.1"}
-            | {"platforms": "linux-x86_64"},
-            "linux-x86_64",
-            {"torch_version": FACTS.releases[-1], "torch_backend": "cpu"},
-            id="a-family-that-the-newest-release-lacks",
-        ),
-        pytest.param(
-            {"torch_backend": "cpu", "platforms": "linux-x86_64=2.16.0+cu134 linux-aarch64=cu130"},
-            "linux-x86_64",
-            {"platforms": "linux-x86_64=2.15.0+cu132 linux-aarch64=cu130"},
-            id="newer-build-in-a-word",
-        ),
-        pytest.param(
-            {"torch_version": "2.14.1", "torch_backend": "cpu"},
-            "linux-aarch64",
-            {"platforms": "linux-x86_64 macos-arm64 windows-x86_64"},
-            id="cpu",
-        ),
-        pytest.param(
-            {
-                "torch_version": "2.9.1",
-                "torch_backend": "cu131",
-                "platforms": "linux-x86_64 windows-x86_64=cpu",
-                "pytorch_index": "own:https://host.example/whl",
-            },
-            "linux-x86_64",
-            {"torch_backend": "cpu"},
-            id="index-of-others",
-        ),
-    ],
-)
-def test_what_can_be_had_without_a_likely_build(
-    given: dict[str, str], platform: str, changed: dict[str, str]
-) -> None:
-    raw = complete({"python_version": "3.12", **given}, FACTS)
-    _, problems, _ = examine(raw, FACTS)
-    assert not problems
-    without = without_likely(raw, platform)
-    assert {key: value for key, value in without.items() if value != raw[key]} == changed
-    again, problems, _ = examine(ProperAnswers(without), FACTS)
-    assert not problems
-    assert not any(cell.is_likely for cell in again.all if cell.platform == platform)
-    assert len(make_plan(raw).notes) >= 1
-
-
 def test_a_library_is_refused_where_a_platform_has_several_releases() -> None:
     given = {"torch_backend": "cuda=2.7.1+cu128 cpu=2.6.0+cpu", "layout": "extras"}
     with pytest.raises(Refused, match="at only one release for each platform"):
@@ -381,15 +300,6 @@ def test_an_extra_of_the_cpu_keeps_its_build() -> None:
 def test_a_build_that_pytorch_broke_may_be_had_elsewhere() -> None:
     word = f"linux-x86_64=2.6.0+cu126@{JETSON}"
     assert plan(companions="none", platforms=word).default.build_on("linux-x86_64") == "cu126"
-
-
-def test_a_platform_s_own_index_that_is_only_likely_is_replaced_by_the_cpu_build() -> None:
-    platforms = f"linux-x86_64 linux-aarch64=cpu@{JETSON}"
-    raw = complete(
-        {"torch_version": "2.9.1", "python_version": "3.11", "platforms": platforms}, FACTS
-    )
-    changed = without_likely(raw, "linux-aarch64")
-    assert changed["platforms"] == "linux-x86_64 linux-aarch64=cpu"
 
 
 def test_an_index_may_serve_a_platform_that_pytorch_does_not() -> None:

@@ -16,6 +16,8 @@ that is more generous than a real flat mirror.
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,13 +26,14 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from packaging.utils import InvalidWheelFilename
+from packaging.utils import canonicalize_name
 
 from tools.lib.server import Response, Server
 from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.platforms import platform_of
-from torch_plan.catalog.versions import PYPI, TORCH, labelled
+from torch_plan.catalog.versions import CPU, PYPI, TORCH, labelled
+from torch_plan.machine.system import host_platform
 
 # METADATA on PyPI, without bounds and markers: none of them changes which torch is locked.
 _REQUIRES = {
@@ -165,6 +168,32 @@ def _requires_triton(facts: Facts, release: str, backend: str) -> Iterator[str]:
         yield f"{triton.name}=={triton.version or release}{marker}"
 
 
+def real_cpu_wheel(folder: Path, release: str = "") -> Path | None:
+    """Download a CPU wheel of torch for the running Python into a folder; None if there is none.
+
+    Without a release it is the newest that can be had. Looks where pip is configured to find files
+    (`PIP_FIND_LINKS`), and then on the official CPU index; never on PyPI, whose wheels may hold
+    gigabytes of CUDA.
+    """
+    facts, platform = load_facts(), host_platform()
+    label = facts.label("torch", release, CPU, platform) if release else ""
+    requirement = f"torch=={labelled(release, label)}" if release else "torch"
+    official = f"{facts.pytorch_mirrors['official'].url}/{CPU}"
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--retries=0", "--timeout=10"]
+    for place in ("--no-index", f"--index-url={official}"):
+        command = [sys.executable, "-m", "pip", "download", *options, f"--dest={folder}"]
+        subprocess.run(
+            [*command, place, requirement], stdin=subprocess.DEVNULL, capture_output=True
+        )
+        for wheel in folder.glob("*.whl"):
+            name = parse_wheel_name(wheel.name)
+            known = name.version in facts.releases
+            if known and name.label == facts.label("torch", name.version, CPU, platform):
+                return wheel
+            wheel.unlink()
+    return None
+
+
 # --- The server ----------------------------------------------------------------------------------
 
 
@@ -234,10 +263,7 @@ class Replica(Server):
 
     def _file(self, view: str, index: str, file: str) -> Response:
         filename = file.removesuffix(".metadata")
-        try:
-            package = parse_wheel_name(filename).package
-        except InvalidWheelFilename:
-            return FORBIDDEN
+        package = canonicalize_name(filename.partition("-")[0])
         wheel = self.wheels(index, package).get(filename)
         if wheel is None or view != "whl" or index == PYPI:
             return FORBIDDEN

@@ -39,17 +39,21 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
     reader = _AnswerReader(raw, facts)
     for key in FREE_TEXT:
         reader.check_free_text(key)
-    reader.check_slug()
+    slug = reader.text("project_slug")
+    if objection := slug_problem(slug, reader.text("project_name"), facts):
+        reader.refuse(("project_slug",), *objection, near=1)
     reader.check_release()
     python, python_end = reader.read_python()
-    chosen = {key: reader.read_choice(key) for key in choices()}
-    yes_or_no = [key for key, default in fixed_defaults().items() if default in (YES, NO)]
-    agreed = {key: reader.read_yes(key) for key in yes_or_no}
+    for key in choices():
+        reader.check_choice(key)
+    for key, default in fixed_defaults().items():
+        if default in (YES, NO):
+            reader.check_yes_or_no(key)
     variants = reader.read_variants()
     companions, optional = reader.read_companions()
     platforms, overrides = reader.read_platforms(variants)
     answers = Answers(
-        project_slug=reader.text("project_slug"),
+        project_slug=slug,
         release=reader.release,
         python=python,
         python_end=python_end,
@@ -59,11 +63,11 @@ def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Proble
         optional=optional,
         platforms=platforms,
         overrides=overrides,
-        numpy_guard=chosen["numpy_guard"],
-        torch_pin=chosen["torch_pin"],
+        numpy_guard=reader.text("numpy_guard"),
+        torch_pin=reader.text("torch_pin"),
         pytorch_index=reader.mirror,
         package_index=reader.read_package_index(),
-        dockerfile=agreed["dockerfile"],
+        dockerfile=is_yes(reader.text("dockerfile")),
     )
     return answers, reader.problems
 
@@ -84,24 +88,16 @@ class _AnswerReader(Reader):
             reason = "it contains bytes that are not text in UTF-8."
             self.problems.append(Problem((key,), key, reason, ({key: valid},)))
 
-    def check_slug(self) -> None:
-        slug, name = self.text("project_slug"), self.text("project_name")
-        if objection := slug_problem(slug, name, self.facts):
-            self.refuse(("project_slug",), *objection, near=1)
-
-    def read_choice(self, key: str) -> str:
+    def check_choice(self, key: str) -> None:
         value, options = self.text(key), choices()[key]
         if value not in options:
             near = suggest.close(value.lower(), options, cutoff=0.5)
             reason = f"the choices are: {', '.join(options)}."
             self.refuse((key,), reason, [*near, *options], near=len(near))
-        return value
 
-    def read_yes(self, key: str) -> bool:
-        value = self.text(key).lower()
-        if value not in (*YES_WORDS, *NO_WORDS):
+    def check_yes_or_no(self, key: str) -> None:
+        if self.text(key).lower() not in (*YES_WORDS, *NO_WORDS):
             self.refuse((key,), "the answer is yes or no.", [fixed_defaults()[key], YES, NO])
-        return value in YES_WORDS
 
     def read_package_index(self) -> PackageIndex | None:
         """Return the index in the place of PyPI, None for PyPI itself."""
@@ -204,7 +200,11 @@ class _AnswerReader(Reader):
             name = self.read_override_name(text, word, variants)
             if word.backend is not None:
                 self.check_build(key, text, word)
-                self.check_word_url(text, word)
+                reason = "" if word.url is None else url_problem(word.url, ())
+                if word.url is not None and word.backend == PYPI:
+                    reason = "`pypi` stands for PyPI itself; name the build that this index has."
+                if reason:
+                    self.refuse((key, text, "url"), reason, [word._replace(url=None)])
                 override = WantedBuild(word.release or "", word.backend, written(word.url or ""))
                 if overrides.setdefault((word.platform, name), override) != override:
                     reason = "another word of the answer asks for something else on this platform."
@@ -220,16 +220,6 @@ class _AnswerReader(Reader):
         ways = near or ["" if others else " ".join(DEFAULT_PLATFORMS)]
         reason = f"the platforms are: {' '.join(PLATFORMS)}."
         self.refuse(("platforms", text, "platform"), reason, ways, near=len(near))
-
-    def check_word_url(self, text: str, word: PlatformWord) -> None:
-        """Refuse an index of a platform's own that is no URL, or that no build comes from."""
-        if word.url is None:
-            return
-        reason = url_problem(word.url, ())
-        if word.backend == PYPI:
-            reason = "`pypi` stands for PyPI itself; name the build that this index has."
-        if reason:
-            self.refuse(("platforms", text, "url"), reason, [word._replace(url=None)])
 
     def read_override_name(self, text: str, word: PlatformWord, variants: Sequence[Variant]) -> str:
         """Return the variant that an override is for, as `torch_backend` spells it; or nothing."""

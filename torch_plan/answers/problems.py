@@ -55,7 +55,7 @@ class Problem(NamedTuple):
     ways: tuple[Way, ...] = ()
     """Changes that may work, the nearest first; each is tried before it is offered."""
     near: int = 0
-    """How many of them, from the first, give what was probably meant: a word that is misspelt."""
+    """How many of them, from the first, give what was probably meant."""
 
 
 FindProblems = Callable[[Mapping[str, str]], Sequence[Problem]]

@@ -31,8 +31,8 @@ def questions() -> dict[str, Any]:
 def in_order() -> tuple[str, ...]:
     """Return the answers that a person may be asked for, those under `_computed` among them."""
     # This variable is rendered after a question, or in the place of one.
-    parts = [key.partition("__asked_") for key in questions()]
-    return tuple(key for before, check, key in parts if check and not before)
+    checks = [key for key in questions() if key.startswith("__asked_")]
+    return tuple(key.removeprefix("__asked_") for key in checks)
 
 
 @lru_cache(maxsize=1)

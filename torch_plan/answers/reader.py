@@ -79,13 +79,11 @@ class Reader:
         return [*suggest.nearest_versions(asked.partition("+")[0], releases), releases[-1]]
 
     def check_build(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
-        """Refuse a release and a backend that there are none of; `text` is the word in the answer.
-
-        Another index or a new release may have a backend that no release has.
-        """
+        """Refuse a release and a backend that there are none of; `text` is the whole word."""
         if word.release is not None and (reason := self.why_no_release(word.release)):
             near = [word._replace(release=name) for name in self.near_releases(word.release)]
             self.refuse((key, text, "release"), reason, near)
+        # Another index or a new release may have a backend that no release has.
         backend, release = str(word.backend), word.release or self.release
         has_own_index = isinstance(word, PlatformWord) and word.url is not None
         is_foreign = is_build(backend) and (has_own_index or not self.mirror.known)

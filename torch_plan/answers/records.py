@@ -24,7 +24,6 @@ class Variant(NamedTuple):
     """One of the builds that a project can switch between."""
 
     name: str
-    """That of its extra or group."""
     release: str
     backend: str
 

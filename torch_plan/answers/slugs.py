@@ -44,34 +44,30 @@ def package_name(slug: str) -> str:
 
 def slug_problem(slug: str, project_name: str, facts: Facts) -> Objection | None:
     """Return the first thing that keeps a slug from naming a project, None if nothing does."""
-    package = package_name(slug)
-    valid = slugify(slug) or slugify(project_name) or FALLBACK
-    if not valid[0].isalpha():
-        valid = f"project-{valid}"
+    package, valid = package_name(slug), slugify(slug) or slugify(project_name) or FALLBACK
+    valid = (valid if valid[0].isalpha() else f"project-{valid}")[:LONGEST].strip("-")
     longer = f"{valid.removesuffix('-project')}-project"
-    modules = facts.standard_library | sys.stdlib_module_names | facts.installed_modules
     if slug != slugify(slug) or not slug:
-        return Objection(
+        reason = (
             "it names a folder, a distribution and a package, so it may contain the letters a-z, "
-            "digits and single hyphens, and must begin and end with a letter or digit.",
-            (valid, longer),
+            "digits and single hyphens, and must begin and end with a letter or digit."
         )
-    if not package.isidentifier():
-        return Objection(f"{package!r} cannot be imported: it begins with a digit.", (valid,))
-    if len(slug) > LONGEST:
-        shorter = slug[:LONGEST].strip("-")
-        return Objection(f"it is longer than {LONGEST} characters.", (shorter,))
-    if facts.may_depend_on(slug):
+    elif not package.isidentifier():
+        reason = f"{package!r} cannot be imported: it begins with a digit."
+    elif len(slug) > LONGEST:
+        reason = f"it is longer than {LONGEST} characters."
+    elif facts.may_depend_on(slug):
         reason = "it is the name of a package that the project depends on, or may depend on."
-        return Objection(reason, (longer, f"my-{slug}"))
-    if package in modules:
-        return Objection(
+        valid, longer = longer, f"my-{slug}"
+    elif package in facts.standard_library | sys.stdlib_module_names | facts.installed_modules:
+        reason = (
             f"it and {package!r}, a module of the standard library or of a package that every "
-            "project gets, would hide each other.",
-            (longer,),
+            "project gets, would hide each other."
         )
-    if keyword.iskeyword(package):
-        return Objection(f"{package!r} is a Python keyword.", (longer,))
-    if re.fullmatch(r"con|prn|aux|nul|com\d|lpt\d", slug):
-        return Objection("Windows reserves this name for a device.", (longer,))
-    return None
+    elif keyword.iskeyword(package):
+        reason = f"{package!r} is a Python keyword."
+    elif re.fullmatch(r"con|prn|aux|nul|com\d|lpt\d", slug):
+        reason = "Windows reserves this name for a device."
+    else:
+        return None
+    return Objection(reason, tuple(name for name in (valid, longer) if name != slug))

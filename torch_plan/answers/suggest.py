@@ -59,10 +59,7 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
 
 
 def is_near(asked: str, name: str) -> bool:
-    """Tell whether a backend is what a slip of the pen was for.
-
-    A number is one where a digit is missing or too many: `cu13` and `cu1288`, and not `2.9`.
-    """
+    """Tell whether a word is a slip for a backend: `cu13` and `cu1288` are, and `2.9` is not."""
     number, digits = (re.sub(r"\D", "", word) for word in (asked, name))
     if not number or not digits:
         return not number and name != CPU

@@ -10,7 +10,7 @@ class BackendWord(NamedTuple):
     """`cu128`, or `gpu=2.9.1+cu128` for a variant with a name and a release of its own."""
 
     name: str | None
-    """None where the word gives no name; the backend is the name then."""
+    """None where it is that of the backend."""
     backend: str
     release: str | None = None
     """None where `torch_version` says it."""

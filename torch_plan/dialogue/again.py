@@ -41,8 +41,7 @@ def lasting_problems(
 ) -> Sequence[Problem]:
     """Return what is wrong with the answers given so far whatever is answered later.
 
-    `later` are the questions that are still to come. Their answers may be given already, and are no
-    more than defaults then: what is wrong with them alone is not told yet.
+    Answers to later questions may be given already, and are no more than defaults then.
     """
 
     def comes_later(answers: Mapping[str, str], way: Way) -> bool:
@@ -65,9 +64,8 @@ def question_again(
 ) -> Again | None:
     """Return the question to ask again for an answer, None if that can stand.
 
-    `usual` is the default that the question had. The answer can also stand where no other answer to
-    this question would help: what is wrong is told together with everything else, after the last
-    question.
+    `usual` is the default that the question had. Where no other answer to this question would help,
+    what is wrong is told together with everything else, after the last question.
     """
     later = in_order()[in_order().index(key) + 1 :]
 

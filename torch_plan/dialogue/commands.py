@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from os.path import exists  # Path.exists raises an OSError for a long name
 from urllib.parse import urlencode
@@ -19,15 +19,11 @@ from torch_plan.catalog.facts import Facts
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.project.readme import Wishes
 from torch_plan.resolution import defaults
-from torch_plan.resolution.check import default_platforms, examine, find_problems
+from torch_plan.resolution.check import default_platforms, find_problems
 from torch_plan.text import shell_line
-from torch_plan.urls import masked
 
 _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
 """The answers that a printed command names in any case: their defaults differ by day or machine."""
-
-_AFTERWARDS = ("after_generation", "git")
-"""The answers that change no file of a project."""
 
 
 class Commands:
@@ -46,12 +42,9 @@ class Commands:
         return [*own_problems, *find_problems(proper, self.facts)]
 
     def problems(self, given: Mapping[str, str], slug: str) -> Iterator[Problem]:
-        """Yield what is wrong with the command, and not with the answers among themselves.
-
-        An update checks nothing: a project may have recorded answers that no longer exist.
-        """
+        """Yield what is wrong with the command, and not with the answers among themselves."""
         if self.invocation.is_update:
-            return
+            return  # a project may have recorded answers that no longer exist
         for key in unknown_keys(given):
             near = suggest.close(key, fixed_defaults().keys() - given.keys(), cutoff=0.5)
             ways: list[Way] = [{key: None, name: given[key]} for name in near]
@@ -87,37 +80,15 @@ class Commands:
         )
 
     def explicit_answers(self, answers: Mapping[str, str]) -> dict[str, str]:
-        """Return the answers that somebody gave: by the command, a configuration or at a prompt.
+        """Return the answers of the command, and all others that differ from their default.
 
-        Those of the command count in any case. Of the others it is not known where they come from,
-        so those count that differ from the default.
+        Of those it is not known whether a configuration or a person at a prompt gave them.
         """
         explicit = {key: answers[key] for key in answers if key in self.invocation.given}
         for key, answer in answers.items():
             if answer != defaults.complete(explicit, self.facts).get(key, answer):
                 explicit[key] = answer
-        return {key: explicit[key] for key in answers if key in explicit}
-
-    def without_likely(self, answers: ProperAnswers) -> dict[str, list[str]]:
-        """Return platform -> the command that writes the project without what is likely there."""
-        cells = examine(answers, self.facts).cells
-        platforms = dict.fromkeys(cell.platform for cell in cells.all if cell.is_likely)
-        return {name: self._without_likely(answers, name) for name in platforms}
-
-    def _without_likely(self, answers: ProperAnswers, platform: str) -> list[str]:
-        # Imported where it is needed: few projects have such builds.
-        from torch_plan.resolution.likely import likely_problems
-        from torch_plan.resolution.search import Search
-
-        def problems_of(tried: Mapping[str, str]) -> Sequence[Problem]:
-            return likely_problems(defaults.complete(tried, self.facts), self.facts, platform)
-
-        wanted = self.explicit_answers(answers)
-        way_out = Search(wanted, problems_of).way_out()
-        parameters = {**self.invocation.parameters, "overwrite_if_exists": True}
-        overwriting = Commands(self.invocation._replace(parameters=parameters), self.facts)
-        words = overwriting.command(way_out.answers if way_out else wanted)
-        return [*map(masked, words)]
+        return explicit
 
 
 def unknown_keys(answers: Iterable[str]) -> list[str]:
@@ -132,10 +103,12 @@ def named_answers(answers: ProperAnswers, facts: Facts) -> dict[str, str]:
         "project_slug": default_slug(answers["project_name"]),
         "platforms": " ".join(default_platforms(answers, facts)),
     }
+    # Of the usual ones, since they change no file of a project.
+    usual.update({key: answers[key] for key in ("after_generation", "git")})
     return {
         key: " ".join(value.split())
         for key, value in answers.items()
-        if key in _ALWAYS_NAMED or (key not in _AFTERWARDS and value != usual.get(key))
+        if key in _ALWAYS_NAMED or value != usual.get(key)
     }
 
 

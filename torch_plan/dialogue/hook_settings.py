@@ -17,15 +17,20 @@ from torch_plan.text import listed
 
 
 def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
-    """Return what the hook needs, as Python: which steps, what to say, the build of each host.
-
-    `project` is the project's folder as the user would type it.
-    """
+    """Return what the hook needs, as Python: which steps, what to say, the build of each host."""
     plan, answers = session.plan_of(context), session.answers_of(context)
     builds = dict.fromkeys(cell.build for cell in plan.cells)
+    hosts = [(PLATFORMS[cell.platform], cell.build) for cell in plan.default.cells]
     # As the hook names the hosts of PyTorch's index.
-    hosts = [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
-    without_likely = session.commands.without_likely(answers)
+    of_indexes = [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
+    advice = dict.fromkeys(of_indexes, ways_on(plan.releases[0], session.facts))
+    if likely := dict.fromkeys(cell.platform for cell in plan.cells if cell.is_likely):
+        advice["no versions that fit"] = (
+            f"Nobody has confirmed the builds that {listed([*likely])} "
+            f"{'were' if len(likely) > 1 else 'was'} to get. If uv does not find them, make the "
+            f"project again with others there, such as {' '.join(f'{one}=cpu' for one in likely)} "
+            "among the platforms, or with another torch_version."
+        )
     settings = {
         "after_generation": answers["after_generation"],
         "is_cruft": "_commit" in context,
@@ -36,17 +41,12 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
         "command": plan.smoke_command.split(),
         "requires_python": plan.requires_python,
         "required_uv": plan.required_uv,
-        "likely": {_host(name): (name, command) for name, command in without_likely.items()},
         "sync": [*plan.default.sync],
-        "expect": {_host(cell.platform): cell.build for cell in plan.default.cells},
+        "expect": {f"{host.sys_platform} {host.platform_machine}": build for host, build in hosts},
         "sources": locked_sources(plan),
-        "ways_on": dict.fromkeys(hosts, ways_on(plan.releases[0], session.facts)),
+        "ways_on": advice,
     }
     return ascii(settings)
-
-
-def _host(platform: str) -> str:
-    return f"{PLATFORMS[platform].sys_platform} {PLATFORMS[platform].platform_machine}"
 
 
 def ways_on(release: str, facts: Facts) -> str:

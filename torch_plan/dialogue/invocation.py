@@ -23,9 +23,6 @@ _OPTIONS = (
 )
 """Parameters of the running function, each given by an option of its name, here and in cruft."""
 
-_READ = ("extra_context", "config_dict", "no_input")
-"""The variables without which it is not known what a person typed."""
-
 
 class Invocation(NamedTuple):
     """What is known of the command, or of the call, that is running."""
@@ -37,13 +34,10 @@ class Invocation(NamedTuple):
     config_defaults: Mapping[str, Any]
     """The `default_context` of the user's configuration file, which all templates share."""
     prompts: bool
-    """Whether a person is asked."""
     recorded: Mapping[str, Any] = MappingProxyType({})
     """The answers of a project that is updated, with those that were given to change them."""
     template_root: str = ""
     """The folder that the template was found in, empty where nothing tells."""
-    missing: tuple[str, ...] = ()
-    """The variables of cookiecutter or cruft that were not found under their names."""
 
     @property
     def given(self) -> dict[str, str]:
@@ -105,23 +99,19 @@ def asked_key() -> str:
 
 
 def find_invocation() -> Invocation:
-    """Return what is known of the command that is running; nothing is certain to be found.
-
-    Variables are read under the names that they have in cookiecutter 2.7 and cruft 2.16.
-    """
+    """Return what is known of the command, by the names of cookiecutter 2.7 and cruft 2.16."""
     running: dict[str, Mapping[str, Any]] = {}
     cruft_command = ""
     for frame, _ in walk_stack(currentframe()):
         module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_name
+        if module == f"cruft._commands.{name}":
+            cruft_command, name = name, "cookiecutter"
         if module.startswith(("cookiecutter.", "cruft.")):
             running[name] = dict(frame.f_locals)
-        if module == f"cruft._commands.{name}":
-            cruft_command = name
-    command = running.get(cruft_command or "cookiecutter", {})
+    command = running.get("cookiecutter", {})
     context = running.get("generate_cookiecutter_context", {})  # cruft's
     prompting = running.get("prompt_for_config", {})
     config = command.get("config_dict") or context.get("config_dict") or {}
-    found = {*command, *context, *prompting}
     return Invocation(
         cruft_command,
         parameters=command,
@@ -131,5 +121,4 @@ def find_invocation() -> Invocation:
         template_root=str(
             context.get("cookiecutter_template_dir") or command.get("repo_dir") or ""
         ),
-        missing=tuple(name for name in _READ if name not in found),
     )

@@ -22,21 +22,17 @@ from torch_plan.dialogue.commands import Commands, unknown_keys
 from torch_plan.dialogue.invocation import Invocation, find_invocation
 from torch_plan.dialogue.messages import say, say_once
 from torch_plan.machine.system import host_platform, host_system
-from torch_plan.project.plan import Plan
-from torch_plan.project.planning import make_plan
+from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution import defaults
 from torch_plan.resolution.check import find_problems, settled
-from torch_plan.text import listed, shell_line
+from torch_plan.text import shell_line
 
 OLDEST_COOKIECUTTER = "2.7.0"
 """The first cookiecutter that this template was tried with."""
 
 
 class Session:
-    """What cookiecutter's templates call, in one of its Jinja environments.
-
-    There are two in each run: one renders the questions, the other the files of the project.
-    """
+    """What templates call in a Jinja environment: one renders questions, another the files."""
 
     def __init__(self, facts: Facts, invocation: Invocation | None = None) -> None:
         self.facts = facts
@@ -92,11 +88,10 @@ class Session:
                 f"cookiecutter {installed} is too old. This template needs {OLDEST_COOKIECUTTER} "
                 "or newer; `uvx cookiecutter@latest` runs the newest."
             )
-        if self.invocation.missing and not self.invocation.is_update:
+        if "extra_context" not in self.invocation.parameters and not self.invocation.is_update:
             say(
-                f"This template cannot find {listed(self.invocation.missing)} in cookiecutter "
-                f"{installed}, and so takes answers with misspelt names without a word. Check the "
-                "names of your answers."
+                f"This template cannot read the command line of cookiecutter {installed}, and so "
+                "takes answers with misspelt names without a word. Check the names of your answers."
             )
 
     def ask_again(self, context: MutableMapping[str, Any], key: str) -> str:
@@ -134,8 +129,7 @@ class Session:
                 break
             say(again.text)
             context[key] = read_user_variable(key, again.default, prompts, prefix)
-        typed = {name: value for name, value in texts_of(context).items() if name in context}
-        understood = defaults.understand(settled(key, typed), self.facts)
+        understood = defaults.understand(settled(key, texts_of(context)), self.facts)
         if key == "torch_version":
             context["torch_backend"] = understood.answers["torch_backend"]
         for note in understood.notes:
@@ -143,10 +137,7 @@ class Session:
         return ""
 
     def check(self, context: MutableMapping[str, Any]) -> str:
-        """Refuse answers that cannot be served.
-
-        This is the last answer that cookiecutter renders before it writes anything.
-        """
+        """Refuse answers that cannot be served, before cookiecutter writes anything."""
         understood = defaults.understand(texts_of(context), self.facts)
         for note in understood.notes:
             say_once(note)
@@ -170,14 +161,11 @@ class Session:
         return defaults.understand(texts_of(context), self.facts).answers
 
     def plan_of(self, context: Mapping[str, Any]) -> Plan:
-        """Return the plan for cookiecutter's answers, which `check` has accepted.
-
-        A replay renders no check, so answers that are refused end in the same message here.
-        """
+        """Return the plan for cookiecutter's answers."""
         answers = self.answers_of(context)
         try:
             return make_plan(answers, self.facts)
-        except Refused:
+        except Refused:  # a replay renders no `check`
             self.refuse(answers)
 
     def default_of(self, context: Mapping[str, Any], key: str) -> str:
@@ -223,10 +211,8 @@ class Session:
 
 
 def texts_of(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return cookiecutter's answers as text, without space around them, none of its own variables.
-
-    A replay of an older project may lack some that nobody is asked for; it gets their defaults.
-    """
+    """Return cookiecutter's answers as text without space around it, and no private variables."""
+    # A replay of an older project may lack some that nobody is asked for.
     answers = {**unasked(), **context}
     texts = {key: as_text(answers[key]) for key in fixed_defaults() if key in answers}
     return {key: text if key in FREE_TEXT else text.strip() for key, text in texts.items()}

@@ -1,4 +1,4 @@
-"""What people are told of what a project lacks of the answers, and what changes that."""
+"""What people are told of a project: what it lacks of the answers, what is likely, what hurts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Note, Way, with_changes
 from torch_plan.answers.records import DEFAULT_PLATFORMS, NO_COMPANIONS, OPTIONAL
+from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.resolution.cells import Cell, Cells
 from torch_plan.resolution.check import Examination, default_platforms, examine, settled
@@ -59,7 +60,7 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
             yield _Lack(f"{platform} is left out: {cell.lacking[TORCH]} it.", others)
     if answers.release not in {variant.release for variant in answers.variants}:
         text = f"No build is of torch {answers.release}: each names a release of its own."
-        yield _Lack(text, [{"torch_version": answers.variants[0].release}])
+        yield _Lack(text, ())
     for cell in cells.fallbacks:
         torch, backend = f"torch {cell.release}", cell.variant.backend
         others = [ways.with_override([cell], nearest)] if (nearest := cells.nearest(cell)) else []
@@ -115,6 +116,34 @@ def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
         kept = [word for word in words if word.removesuffix(OPTIONAL) not in names]
         others = [{"companions": " ".join(kept) or NO_COMPANIONS}]
         yield _Lack(text, others, lambda cells: -len(cells.pythons))
+
+
+def likely_notes(cells: Cells) -> tuple[str, ...]:
+    """Return a sentence for each reason why builds are only likely, and which builds these are."""
+    groups: dict[str, dict[str, dict[str, None]]] = {}
+    for cell in cells.all:
+        if cell.is_likely:
+            builds = groups.setdefault(_reason(cell, cells.facts), {})
+            platforms = builds.setdefault(f"{cell.backend} of torch {cell.release}", {})
+            platforms[cell.platform] = None
+    sentences = []
+    for reason, builds in groups.items():
+        parts = (f"{build} for {listed([*platforms])}" for build, platforms in builds.items())
+        sentences.append(f"{reason}: {'; '.join(parts)}. uv finds out when it locks.")
+    return tuple(sentences)
+
+
+def _reason(cell: Cell, facts: Facts) -> str:
+    is_invented = not facts.pythons(TORCH, cell.release, cell.backend, cell.platform)
+    if cell.url:
+        return f"This template does not know what {cell.url} has"
+    if facts.is_expected(cell.release):
+        newest = facts.releases[-1]
+        rest = "not these builds" if is_invented else "plans newer ones like it"
+        return f"This template knows releases up to torch {newest}, and {rest}"
+    if is_invented:
+        return "PyTorch does not publish these builds, so your index has to have them"
+    return "These builds very likely exist, but nobody has seen them yet"
 
 
 def known_to_hurt(cells: Cells) -> tuple[str, ...]:

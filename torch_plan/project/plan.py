@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from torch_plan.answers.problems import Note
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.problems import Note, Refused
 from torch_plan.answers.records import EXTRAS, GROUPS, LOCAL, MARKERS, MINIMUM, Variant, WantedBuild
 from torch_plan.answers.slugs import package_name
+from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import PYPI, TORCH, family_of
 from torch_plan.project.markers import environment, marked
 from torch_plan.project.needs import Floor, demands, floor, needs
-from torch_plan.project.notes import known_to_hurt
+from torch_plan.project.notes import known_to_hurt, likely_notes, notes
 from torch_plan.project.requirements import Requirements, next_minor
 from torch_plan.resolution.cells import Cell, Cells
-from torch_plan.resolution.likely import likely_notes
+from torch_plan.resolution.check import examine
 from torch_plan.urls import host_of
 
 REQUIRED_UV = ">=0.10.0"
@@ -266,6 +268,24 @@ class Plan:
             torch_pin=LOCAL if labelled else self.torch_pin,
         )
         return Plan(Cells(answers, self._cells.facts), ())
+
+
+def make_plan(answers: ProperAnswers, facts: Facts | None = None) -> Plan:
+    """Plan a project from all answers, as text under the keys of cookiecutter.json.
+
+    Raises `Refused` with every problem at once if the answers cannot be served.
+    """
+    return _made_plan(tuple(answers.items()), facts or load_facts())
+
+
+# The check, each of the templates and the hook ask for the plan of the same answers.
+@lru_cache(maxsize=8)
+def _made_plan(items: tuple[tuple[str, str], ...], facts: Facts) -> Plan:
+    answers = ProperAnswers(dict(items))
+    examination = examine(answers, facts)
+    if examination.problems:
+        raise Refused(examination.problems)
+    return Plan(examination.cells, tuple(notes(examination, answers)))
 
 
 def _index_name(origin: str) -> str:
