@@ -202,9 +202,9 @@ def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
         counts = [one for one in today.findings if options.strict or one.level == BROKEN]
         return 1 if counts else 2 * (not all(view.is_measured for view in today.views))
     if not options.json and changed and options.write:
-        print(f"{listed([*map(str, changed)])} is written.")
+        print(f"\n{listed([*map(str, changed)])} is written.")
     elif not options.json:
-        print(f"Nothing is {'written. --write writes it' if changed else 'changed'}.")
+        print(f"\nNothing is {'written. --write writes it' if changed else 'changed'}.")
     return 2 if is_blind else 0
 
 

@@ -67,12 +67,13 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     firsts = {one.place.option: one for one in reversed(rows)}
     words = [backend_word(view, firsts[one], rows[0]) for one in options if one in firsts]
     alike = [one for one in rows if not has_own_release(view, one, firsts[one.place.option])]
-    lacking = [place.platform for place, cell in view.cells.items() if TORCH in cell.missing]
+    served = {place.platform for place, cell in view.cells.items() if TORCH in cell.missing}
+    served |= {one.place.platform for one in alike}
     read |= {
         "torch_version": rows[0].torch.public,
         "torch_backend": " ".join(words),
         "layout": _LAYOUTS[options[0].kind if len(options) > 1 else ""],
-        "platforms": " ".join({one.place.platform: None for one in alike} | dict.fromkeys(lacking)),
+        "platforms": " ".join(name for name in view.platforms if name in served),
     }
     return complete(read, view.facts)
 
@@ -265,11 +266,7 @@ class Change(NamedTuple):
             yield Edit(project.root.path, (*UV, "conflicts"), [*old, None][0], new)
 
     def sources(self) -> Iterator[Edit]:
-        """Yield the edits of sources and indexes: those of the plan for what the project has.
-
-        Sources of torch's family follow where somebody asked for a build, or where the plan of
-        before says them word for word; new ones of what the project does not have are left out.
-        """
+        """Yield the edits of sources and indexes, for those packages that the project has."""
         project, plan = self.view.project, self.plan
         new, ours = sources_of(plan), sources_of(self.before)
         old = grouped((one.name, dict(one.entry)) for one in project.sources)
@@ -346,9 +343,8 @@ def settings_of(plan: Plan) -> dict[Keys, tuple[str, Any]]:
 
 def sources_of(plan: Plan | None) -> dict[str, list[dict[str, str]]]:
     """Return the sources of a plan as files say them."""
-    sources: dict[str, list[dict[str, str]]] = {}
-    for package, entries in (plan.sources if plan else {}).items():
-        for name, marker, extra, group in entries:
-            pairs = {"index": name, "extra": extra, "group": group, "marker": marker}.items()
-            sources.setdefault(package, []).append({key: value for key, value in pairs if value})
-    return sources
+    keys = ("index", "marker", "extra", "group")
+    return {
+        name: [{key: text for key, text in zip(keys, one, strict=True) if text} for one in entries]
+        for name, entries in (plan.sources if plan else {}).items()
+    }

@@ -136,7 +136,7 @@ class View:
         # uv's constraints know platforms, and no extras or groups.
         if not bounds or is_pinned or releases != {release}:
             return []
-        others = [name for name in self.platforms if name not in platforms]
+        others = {one.place.platform for one in self.seen} - {*platforms}
         limit = edit.without(others, self.platforms)
         return [edit.constrain(self.project, f"{name}{bounds}{limit and f' ; {limit}'}")]
 

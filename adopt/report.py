@@ -39,8 +39,9 @@ def text_lines(
     today: State, after: State, mends: Collection[str], notes: Sequence[str]
 ) -> Iterator[str]:
     """Yield both tables, what was found, and the difference of the files."""
-    yield from (*table_lines("Today", today), "")
-    yield from finding_lines(today.findings, mends)
+    yield from table_lines("Today", today)
+    if today.findings:
+        yield from ("", *finding_lines(today.findings, mends))
     if difference := difference_lines(today, after):
         yield from ("", *difference, "", *table_lines("After", after), "", *notes)
         known = {finding.text for finding in today.findings}

@@ -66,11 +66,7 @@ Whatever else happens, a full disk say, uv itself tells well enough.
 
 
 class Stopped(Exception):
-    """A step that could not be done; a plain sentence that says why, and what uv printed."""
-
-    def __init__(self, reason: str, printed: str = "") -> None:
-        super().__init__(reason)
-        self.printed = printed
+    """A step that could not be done; the text is a plain sentence that says why."""
 
 
 def main() -> None:
@@ -131,10 +127,16 @@ def complete(settings: dict[str, Any]) -> None:
     if python:
         settings["python"], settings["sync"] = python, ["--python", python, *settings["sync"]]
     old = Path("uv.lock").read_bytes() if Path("uv.lock").exists() else None
-    lock(uv, settings, old)
+    run_uv(uv, lock_command(settings), settings)
+    if not Path("uv.lock").is_file():
+        raise Stopped("uv succeeded, but left no uv.lock in the project.")
+    refuse_strays(settings, old)
+    say_dependence(uv, settings)
     if settings["after_generation"] == "smoke":
         sync(uv, settings, old)
-        smoke(uv, settings)
+        command = [uv, "run", "--no-sync", *smoke_command(settings)]
+        if status := run(command, environment(), MINUTES["run"], shown=True).returncode:
+            raise Stopped(f"The smoke test failed (exit status {status}), as it says above.")
 
 
 def refuse_old_uv(uv: str, required: str) -> None:
@@ -187,18 +189,6 @@ def refuse_workspace(uv: str) -> None:
         )
 
 
-def lock(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
-    """Write uv.lock, with any interpreter that fits, the pinned one or another.
-
-    The caller's settings may be needed to reach the indexes, so they are heeded.
-    """
-    run_uv(uv, lock_command(settings), settings)
-    if not Path("uv.lock").is_file():
-        raise Stopped("uv succeeded, but left no uv.lock in the project.")
-    refuse_strays(settings, old)
-    say_dependence(uv, settings)
-
-
 def say_dependence(uv: str, settings: dict[str, Any]) -> None:
     """Say where the lock holds for those alone who have the caller's settings of uv.
 
@@ -234,7 +224,10 @@ def refuse_strays(settings: dict[str, Any], old: bytes | None) -> None:
     """
     strays = find_strays(Path("uv.lock").read_text(encoding="utf-8"), settings["sources"])
     if strays:
-        Path("uv.lock").unlink() if old is None else Path("uv.lock").write_bytes(old)
+        if old is None:
+            Path("uv.lock").unlink()
+        else:
+            Path("uv.lock").write_bytes(old)
         raise Stopped(
             f"uv locked {' and '.join(strays)}, which is not what this project asks for: a setting"
             " of uv overrules pyproject.toml, such as `no-sources` in a uv.toml of yours or of"
@@ -269,16 +262,9 @@ def sync(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
     try:
         run_uv(uv, ["sync", "--frozen", *settings["sync"]], settings)
     except Stopped as stopped:
-        if old is None and "Hash mismatch" in stopped.printed:
+        if old is None and CAUSES["Hash mismatch"] in str(stopped):
             Path("uv.lock").unlink()
         raise
-
-
-def smoke(uv: str, settings: dict[str, Any]) -> None:
-    """Run the smoke test, and demand the build that the plan gives this machine."""
-    command = [uv, "run", "--no-sync", *smoke_command(settings)]
-    if status := run(command, environment(), MINUTES["run"], shown=True).returncode:
-        raise Stopped(f"The smoke test failed (exit status {status}), as it says above.")
 
 
 def lock_command(settings: dict[str, Any]) -> list[str]:
@@ -316,7 +302,7 @@ def run_uv(uv: str, arguments: list[str], settings: dict[str, Any]) -> None:
     if again.returncode:
         # Before 0.12 uv breaks sentences, as a terminal would.
         printed = re.sub(r"[\s\u2502]+", " ", again.stderr)
-        raise Stopped(cause(printed, settings["requires_python"]), printed)
+        raise Stopped(cause(printed, settings["requires_python"]))
 
 
 def cause(printed: str, python: str) -> str:

@@ -72,6 +72,7 @@ OF_LINUX = {"torch_version": "2.9.1", "python_version": "3.12", "companions": "n
             ("platforms", "macos-x86_64", "0"),
             "torch_backend=cpu for platforms=macos-x86_64 "
             "with torch_version=2.9.1 and python_version=3.11",
+            "python_version=3.10; python_version=3.12; "
             "platforms=linux-x86_64 macos-x86_64=2.2.2+cpu; torch_version=2.2.2; "
             "torch_version=2.2.1; platforms=linux-x86_64",
             id="torch",

@@ -169,3 +169,57 @@ def test_the_cuda_build_of_a_companion_comes_before_a_newer_cpu_build() -> None:
 )
 def test_an_answer_that_something_else_overrules_is_told(given: dict[str, str], start: str) -> None:
     assert start in told(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "ways"),
+    [
+        (
+            {"torch_version": "2.13.0", "python_version": "3.15", "torch_backend": "cu130"},
+            "macos-arm64 is left out: torch 2.13.0 on the cpu index has wheels for Python 3.10 to "
+            "3.14 on it.",
+            [
+                {"platforms": "{0} {1} {2}", "python_version": "3.14"},
+                {"platforms": "{0} {1} {2}", "python_version": "3.13"},
+                {"platforms": "{0} {1} {2}=2.12.1+cpu", "python_version": "3.14"},
+            ],
+        ),
+        (
+            {"torch_version": "2.16.0", "torch_backend": "cu134"},
+            "windows-x86_64 gets cpu: nobody has said that torch 2.16.0 has a cu134 build for it.",
+            [{"platforms": "{0} {1} {2} {3}=cu134"}, {"platforms": "{0} {1} {2} {3}=cu132"}],
+        ),
+        (
+            {"torch_version": "2.8.0", "torch_backend": "cu129 cu128", "layout": "extras"}
+            | {"companions": "torchaudio torchcodec"},
+            "torchcodec is for the CPU on linux-x86_64 and windows-x86_64: 0.7.0 has no wheel for "
+            "cu129 and cu128 and Python 3.12.",
+            [
+                {
+                    "companions": "torchaudio torchcodec?",
+                    "platforms": "{1} {2} {0}=cu129:cpu {3}=cu129:cpu {0}=cu128:cpu {3}=cu128:cpu",
+                },
+                {"companions": "torchaudio"},
+            ],
+        ),
+        (
+            {**CODEC, "companions": "torchvision torchaudio torchcodec"},
+            "requires-python ends before 3.14: there is no torchcodec for it.",
+            [{"companions": "torchvision torchaudio"}],
+        ),
+        (
+            {**CODEC, "companions": "torchaudio torchcodec?"},
+            "requires-python ends before 3.14: there is no torchcodec for it.",
+            [{"companions": "torchaudio"}],
+        ),
+    ],
+    ids=["platform", "build", "companion", "python", "python-of-one-that-may-lack"],
+)
+def test_a_lack_is_told_with_the_answers_that_change_it(
+    given: dict[str, str], text: str, ways: list[dict[str, str]]
+) -> None:
+    given = {"python_version": "3.12", "companions": "none", **given}
+    told_ways = {note.text: [*note.ways] for note in make_plan(complete(given, FACTS)).notes}
+    assert told_ways[text] == [
+        {key: answer.format(*DEFAULT_PLATFORMS) for key, answer in way.items()} for way in ways
+    ]

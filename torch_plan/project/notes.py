@@ -60,7 +60,7 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
             yield _Lack(f"{platform} is left out: {cell.lacking[TORCH]} it.", others)
     if answers.release not in {variant.release for variant in answers.variants}:
         text = f"No build is of torch {answers.release}: each names a release of its own."
-        yield _Lack(text, [{"torch_version": answers.variants[0].release}])
+        yield _Lack(text, ())
     for cell in cells.fallbacks:
         torch, backend = f"torch {cell.release}", cell.variant.backend
         others = [ways.with_override([cell], nearest)] if (nearest := cells.nearest(cell)) else []

@@ -145,6 +145,4 @@ def complete(answers: Mapping[str, str], facts: Facts) -> ProperAnswers:
         # too. A library leaves the choice to its users, and they see only extras.
         known["layout"] = EXTRAS if known["torch_pin"] == MINIMUM else GROUPS
     known = understand(known, facts).answers
-    if "platforms" in given:
-        return known
-    return with_platforms(known, default_platforms(known, facts))
+    return known if "platforms" in given else with_platforms(known, default_platforms(known, facts))

@@ -24,17 +24,12 @@ class Ways:
         facts, platform = self.facts, cell.platform
         backends = facts.backends(cell.release)
         published = [name for name in backends if self.cells.exists(cell.release, name, platform)]
-        pythons = [
-            python
-            for name in backends
-            for python in facts.pythons(TORCH, cell.release, name, platform)
-        ]
         serving = [name for name in facts.releases if facts.pythons(TORCH, name, CPU, platform)]
         near = nearest(cell.release, serving, facts.releases)
         moves = [self.moved(cell, release) for release in near]
         return [
             *(self.with_override([cell], name) for name in reversed(published)),
-            *self.other_pythons(pythons),
+            *self.other_pythons(facts.pythons_of(cell.release)),
             *(apart for _, apart in moves[:1]),
             *sorted((together for together, _ in moves), key=len)[:2],
             self.without_platforms({platform}),
@@ -63,8 +58,7 @@ class Ways:
 
     def releases_with(self, variant: Variant) -> list[Way]:
         """Take a release that has this build for some platform, best one with the Python too."""
-        serving = self.serving(variant)
-        python = self.answers.python
+        serving, python = self.serving(variant), self.answers.python
         with_python = [name for name in serving if python in self.facts.pythons_of(name)]
         return self.other_releases(variant.release, with_python or serving)
 
