@@ -23,13 +23,13 @@ def url_problem(url: str, names: Iterable[str]) -> str:
         named = ", ".join(names)
         options = f"one of {named}, or a URL" if named else "a URL"
         return f"it has to be {options} that begins with https:// or http://."
-    if parts.username or parts.password or "%40" in parts.netloc:
+    if parts.query or parts.fragment:
+        return "the URL of an index cannot have a query or a fragment."
+    if masked(url) != url:
         return (
             "a password would stand in pyproject.toml and uv.lock for everyone to read; leave "
             "it out, and set UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD instead."
         )
-    if parts.query or parts.fragment:
-        return "the URL of an index cannot have a query or a fragment."
     return ""
 
 

@@ -25,6 +25,7 @@ from torch_plan.urls import host_of, masked, url_problem, written
         ("https://me@host.example/", "password"),
         ("https://:secret@host.example/", "password"),
         ("https://me%40host.example/", "password"),
+        ("https://host.example/a,https://me:secret@host.example/", "password"),
         ("https://host.example/%40", ""),
         ("https://host.example/?a=b", "query"),
         ("https://host.example/#a", "query"),

@@ -42,8 +42,7 @@ def index_objection(answer: str, facts: Facts) -> Objection | None:
         reason = f"it is the URL of one build, {builds[-1][0]}; each build adds its own name."
         return Objection(reason, (f"{own}{general}",))
     if last == "nightly":
-        reason = "nightly builds have no release that a project could name."
-        return Objection(reason, (f"{own}{before}",))
+        return Objection("nightly builds have no release to name.", (f"{own}{before}",))
     if last == "simple" and BUILD_PLACE not in url:
         reason = (
             "each build adds its own name to the end of the URL, and there are no builds below "

@@ -91,8 +91,7 @@ class _Reading:
         for key, typed in self.typed.items():
             proper = self.proper[key]
             if typed.split() != proper.split():
-                reason = self.reasons.get(key, "")
-                yield f"{key}={typed.strip()} is taken for {proper}{reason}."
+                yield f"{key}={typed.strip()} is taken for {proper}{self.reasons.get(key, '')}."
         for word in self.typed.get("torch_backend", "").split():
             name = word.partition("=")[0]
             if name != word and (name in PLATFORMS or name.lower() in SYSTEM_WORDS):
@@ -134,8 +133,7 @@ class _Reading:
                 last = pythons[pythons.index(last) - 1]
             return f"{first}-{last}"
         form = r"(?:python|cpython|py|cp|>=)?[ -]*(\d)\.?(\d+)(?:\.\d+)?"
-        match = re.fullmatch(form, _digits(typed.lower()))
-        python = f"{match[1]}.{match[2]}" if match else typed
+        python = re.sub(rf"^{form}$", r"\1.\2", _digits(typed.lower()))
         return python if python in pythons else typed
 
     def backends(self, typed: str) -> str:
