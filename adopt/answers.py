@@ -53,7 +53,6 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     companions = [f"{name}?" for name in view.facts.all_companions if name in named]
     bases = [parse.base_of(index.url, view.facts) for index in project.indexes]
     read = {
-        "project_slug": "adopted-project",
         "torch_pin": pinned(view),
         "companions": " ".join(companions) or records.NO_COMPANIONS,
         "pytorch_index": next(filter(None, bases), ""),
@@ -261,8 +260,7 @@ class Change(NamedTuple):
         known = [(parse.chosen_in(entry, project.manifest.name), entry) for entry in entries]
         old = [entry for chosen, entry in known if chosen & gone]
         if plan.selector and (old or not any(wanted.keys() <= chosen for chosen, _ in known)):
-            is_member = project.root.path != project.manifest.path
-            package = {"package": project.manifest.name} if is_member else {}
+            package = {"package": project.manifest.name} if project.root != project.manifest else {}
             new = [{**package, plan.selector: name} for name in wanted.values()]
             yield Edit(project.root.path, (*UV, "conflicts"), [*old, None][0], new)
 
@@ -309,8 +307,7 @@ class Change(NamedTuple):
         """Return what uv gives in the place of what was asked for."""
         seen = [one for one in after.seen if one.place.platform in self.plan.platforms]
         others = {one.torch.public for one in seen} - {*self.plan.releases}
-        told = "is installed too, since something else asks for it."
-        return [f"Not as asked: torch {one} {told}" for one in sorted(others)]
+        return [f"Not as asked: something holds torch {one}." for one in sorted(others)]
 
 
 def build_for(plan: Plan, keys: Keys) -> Option:
@@ -333,11 +330,10 @@ def planned(plan: Plan | None) -> dict[tuple[Keys, str], list[str]]:
 
 def settings_of(plan: Plan) -> dict[Keys, tuple[str, Any]]:
     """Return the settings of a plan, each with the answer that asks for it."""
-    environments = [*plan.environments]
     return {
         ("project", "requires-python"): ("python_version", plan.requires_python),
-        (*UV, "environments"): ("platforms", environments),
-        (*UV, "required-environments"): ("platforms", environments),
+        (*UV, "environments"): ("platforms", [*plan.environments]),
+        (*UV, "required-environments"): ("platforms", [*plan.environments]),
         (*UV, "exclude-newer-package"): ("", dict.fromkeys(plan.sources, False)),
     }
 
