@@ -117,11 +117,6 @@ class View:
         lines = [line for line in self.project.required(place.option) if line.name == name]
         return [line for line in lines if holds(line.requirement.marker, *place[1:])]
 
-    def build_of(self, source: Source) -> str:
-        """Return the build of the index of a source; empty for one not PyTorch's."""
-        index = self.project.index_named(source.entry.get("index", ""))
-        return build_of_url(index.url, self.facts) if index else ""
-
     def victims(self, places: Iterable[Place]) -> str:
         """Return whom places are: platforms, and options and Pythons where they are not all."""
         options = {f"`{place.option}`": None for place in places}
@@ -134,17 +129,14 @@ class View:
         return text
 
     def constrain(self, name: str, bounds: str, release: str, places: list[Place]) -> list[Edit]:
-        """Return the constraint for what stands beside a release of torch in some cells.
-
-        uv's constraints know platforms, and no extras or groups: there is none where one platform
-        has several releases. Nor does it help against a pin.
-        """
+        """Return the constraint on what stands beside a release of torch, if one can help."""
         platforms = platforms_in(places)
         releases = {one.torch.public for one in self.seen if one.place.platform in platforms}
         is_pinned = any(line.is_exact for line in self.project.of(name))
+        # uv's constraints know platforms, and no extras or groups.
         if not bounds or is_pinned or releases != {release}:
             return []
-        others = [name for name in self.platforms if name not in platforms]
+        others = {one.place.platform for one in self.seen} - {*platforms}
         limit = edit.without(others, self.platforms)
         return [edit.constrain(self.project, f"{name}{bounds}{limit and f' ; {limit}'}")]
 
@@ -236,7 +228,7 @@ def _no_wheel(view: View) -> Iterator[Finding]:
         wheels = {one: view.facts.pythons(name, got.public, build, one) for one in view.platforms}
         if having := [one for one in places if one.python in wheels[one.platform]]:
             wrong = f"uv locked {name} {got.version} for {view.victims(having)}"
-            text = f"{wrong}, which is a wheel of other platforms: {got.public} exists there."
+            text = f"{wrong}, which is a wheel of other platforms; there is one for these."
             way = "Name each platform exactly in `environments`."
             yield Finding(BROKEN, text, way, view.platforms, [*_name_platforms(view)])
             continue
@@ -273,10 +265,7 @@ def _is_served_otherwise(view: View, place: Place) -> bool:
 
 
 def _mend_no_wheel(view: View, name: str, got: Got, places: Sequence[Place]) -> list[Edit]:
-    """Let a package come from PyPI where its index has no wheel; or not at all if nobody has.
-
-    torch is never left out.
-    """
+    """Take from PyPI what its index lacks, and leave out what nobody has, unless it is torch."""
     facts, platforms = view.facts, platforms_in(places)
     limit = edit.without(platforms, view.platforms)
     if not limit:
@@ -318,19 +307,20 @@ def _passed_over(view: View, seen: Seen) -> Iterator[Fault]:
     """A source for GPUs leaves out a cell that could have its build, and has that for the CPU."""
     place, torch = seen.place, seen.torch
     for source in view.project.sources_of(TORCH, place.option) if seen.build == CPU else ():
-        build, marker = view.build_of(source), source.entry.get("marker", "")
+        index = view.project.index_named(source.entry.get("index", ""))
+        build = build_of_url(index.url, view.facts) if index else ""
         if build == CPU or not view.facts.pythons(TORCH, torch.public, build, place.platform):
             continue
-        index, mend = source.entry["index"], partial(_widen, view, source)
+        name, mend = source.entry["index"], partial(_widen, view, source)
         would_hold = holds(source.marker, *place[1:], platform_machine="x86_64")
         if place.platform == "windows-x86_64" and would_hold > holds(source.marker, *place[1:]):
             why = "Windows says AMD64, and the source x86_64"
-            text = f"The CPU build of torch is installed on {HERE}, and not that of {index}: {why}."
+            text = f"The CPU build of torch is installed on {HERE}, and not that of {name}: {why}."
             way = "Let it hold for `platform_machine == 'AMD64'` too, and that of the CPU not."
             yield BROKEN, text, way, mend
         # Who names machines, or PyPI's build in words, has thought of the others.
-        elif is_pypi(torch) and marker and "machine" not in marker:
-            why = f"{index} has one for GPUs there, and its marker leaves it out"
+        elif is_pypi(torch) and "machine" not in source.entry.get("marker", "machine"):
+            why = f"{name} has one for GPUs there, and its marker leaves it out"
             yield ADVICE, f"PyPI's CPU build of torch is installed on {HERE}; {why}.", "", mend
 
 
@@ -397,9 +387,9 @@ def _through_others(view: View) -> Iterator[Finding]:
         why = "a source holds only where torch is required by name"
         text = f"Another package brings torch, from PyPI, on {view.victims(places)}: {why}."
         way = "A group can be the default, an extra cannot: layout=groups" if is_chosen else ""
-        is_named = any(view.sources_at(TORCH, place) for place in places)
+        has_source = any(view.sources_at(TORCH, place) for place in places)
         mend = Edit(view.project.manifest.path, BASE, None, TORCH)
-        yield Finding(BROKEN, text, way, view.platforms, [mend] * is_named)
+        yield Finding(BROKEN, text, way, view.platforms, [mend] * has_source)
 
 
 # --- Pairs that do not work -----------------------------------------------------------------------

@@ -109,9 +109,6 @@ class UvFailed(Exception):
 
 def run_uv(copy: Path, deadline: float, *words: str) -> str:
     """Run uv in a copy of a project, and return what it printed. Raises `UvFailed`."""
-    uv = os.environ.get("UV") or shutil.which("uv")
-    if not uv:
-        raise UvFailed("uv is neither in $UV nor on PATH.")
     # With COLUMNS uv breaks its lines, and what it says is read.
     aside = {"VIRTUAL_ENV", "COLUMNS", *(f"UV_{name}" for name in _SET_ASIDE)}
     kept = {name: value for name, value in os.environ.items() if name not in aside}
@@ -119,7 +116,7 @@ def run_uv(copy: Path, deadline: float, *words: str) -> str:
     no_history = dict.fromkeys(versions, "0.0.0")
     try:
         done = subprocess.run(
-            [uv, *words],
+            [os.environ.get("UV") or shutil.which("uv") or "uv", *words],
             cwd=copy,
             env=kept | no_history | {"NO_COLOR": "1"},
             capture_output=True,
@@ -129,7 +126,7 @@ def run_uv(copy: Path, deadline: float, *words: str) -> str:
     except subprocess.TimeoutExpired:
         raise UvFailed(f"uv took longer than {SECONDS} seconds in all.") from None
     except OSError as error:
-        raise UvFailed(f"uv cannot be started: {error}") from None
+        raise UvFailed(f"uv cannot be started from $UV or PATH: {error}") from None
     # uv warns of each wheel of an index without dates; one line is enough.
     said = done.stderr.decode("utf-8", "replace")
     said = re.sub(rf"(?m)(^warning: .*{NO_DATE}.*\n)+", r"\1", said)

@@ -306,21 +306,17 @@ def read_indexes(manifest: Manifest, root: Manifest) -> Iterator[Index]:
 
 def read_options(project: Project) -> Iterator[Option]:
     """Yield what can be installed of a package: it alone, then with each extra and group."""
-    yield Option(project.manifest.name)
+    package, files = project.manifest.name, (project.manifest, project.root)
+    yield Option(package)
+    entries = [entry for one in files for entry in one.uv.get("conflicts", [])]
+    conflicts = [chosen_in(entry, package) for entry in entries]
     defaults = {("group", canonicalize_name(name)): name for name in default_groups(project)}
     for kind, keys in KINDS.items():
         for name in value_at(project.manifest.data, keys) or {}:
             chosen = (kind, canonicalize_name(name))
-            others = [one - {chosen} for one in conflicts(project) if chosen in one]
-            without = [defaults[one] for one in defaults if any(one in other for other in others)]
-            yield Option(project.manifest.name, kind, name, tuple(without))
-
-
-def conflicts(project: Project) -> list[set[tuple[str, str]]]:
-    """Return the sets of extras and groups of a package that uv takes to exclude each other."""
-    files = {one.path: one for one in (project.manifest, project.root)}.values()
-    entries = [entry for one in files for entry in one.uv.get("conflicts", [])]
-    return [chosen_in(entry, project.manifest.name) for entry in entries]
+            others = {other for one in conflicts if chosen in one for other in one - {chosen}}
+            without = tuple(name for other, name in defaults.items() if other in others)
+            yield Option(package, kind, name, without)
 
 
 def chosen_in(conflict: list[Mapping[str, str]], package: str) -> set[tuple[str, str]]:
