@@ -32,7 +32,6 @@ _BUILDS = ("torch_backend", "layout", "companions", "platforms", "pytorch_index"
 ANSWERS = ("torch_version", "python_version", *_BUILDS)
 """The answers of the template that are about torch."""
 
-_LAYOUTS = {"extra": records.EXTRAS, "group": records.GROUPS, "": records.MARKERS}
 _GATE = (*GROUPS, TORCH)
 
 
@@ -72,7 +71,7 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     read |= {
         "torch_version": rows[0].torch.public,
         "torch_backend": " ".join(words),
-        "layout": _LAYOUTS[options[0].kind if len(options) > 1 else ""],
+        "layout": f"{options[0].kind}s" if len(options) > 1 else records.MARKERS,
         "platforms": " ".join(name for name in view.platforms if name in served),
     }
     return complete(read, view.facts)
