@@ -181,13 +181,13 @@ REFUSED = [
     ),
     pytest.param(
         {"torch_version": "2.16.0", "torch_backend": "rocm", "platforms": "linux-x86_64"},
-        "there is no such backend; of torch 2.16.0 the choices are: ",
+        "no one build has this name; of torch 2.16.0 the choices are: ",
         "torch_backend=cpu",
         id="no-known-build-of-a-release-of-tomorrow",
     ),
     pytest.param(
         {"torch_version": "2.9.1", "torch_backend": "cu131", "pytorch_index": "https://h.org/whl"},
-        "there is no such backend",
+        "no one build has this name",
         "pytorch_index=own:https://h.org/whl",
         id="a-mirror-has-no-builds-of-its-own",
     ),

@@ -251,16 +251,17 @@ def _as_one_of(options: Collection[str], typed: str) -> str:
 
 
 def _number(word: str, facts: Facts, release: str) -> str:
-    """Return the one backend of a toolkit's version: `cu128` for `cuda12.8` and for `12.8`."""
+    """Return the one backend of a toolkit's version: `cu128` for `cuda12.8`, `12.8`, `12.8.1`."""
     match = re.fullmatch(r"(cuda|cu|rocm|hip)?[-_]?v?(\d+(?:\.\d+)*)", word)
     if not match:
         return ""
     families, number = FAMILY_WORDS.get(match[1], NUMBERED), match[2]
-    digits = number.replace(".", "")
     named = [name for name in facts.all_backends if family_of(name) in families]
-    alike = [name for name in named if re.sub(r"\D", "", name) == digits]
-    if len(alike) == 1:
-        return alike[0]
+    minor = ".".join(number.split(".")[:2])
+    for digits in (number.replace(".", ""), minor.replace(".", "")):
+        alike = [name for name in named if re.sub(r"\D", "", name) == digits]
+        if len(alike) == 1:
+            return alike[0]
     # Of a release that nobody knows yet it may be a build that nobody knows yet.
-    unknown = f"cu{digits}" if families[0] == "cu" else f"rocm{number}"
+    unknown = f"cu{number.replace('.', '')}" if families[0] == "cu" else f"rocm{number}"
     return unknown if match[1] and facts.may_have(release, unknown) else ""

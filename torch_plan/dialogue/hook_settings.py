@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from torch_plan.answers.grammar import is_yes
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import PYPI, is_open
+from torch_plan.catalog.versions import CPU, PYPI, is_open
 from torch_plan.dialogue.session import Session
 from torch_plan.machine.system import host_platform
 from torch_plan.project.plan import Plan
@@ -24,12 +24,13 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
     # As the hook names the hosts of PyTorch's index.
     of_indexes = [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
     advice = dict.fromkeys(of_indexes, ways_on(plan.releases[0], session.facts))
-    if likely := dict.fromkeys(cell.platform for cell in plan.cells if cell.is_likely):
+    if likely := {cell.platform: cell.build for cell in plan.cells if cell.is_likely}:
+        others = [f"{platform}=cpu" for platform, build in likely.items() if build != CPU]
+        among = f", or with {' '.join(others)} among the platforms" if others else ""
         advice["no versions that fit"] = (
-            f"Nobody has confirmed the builds that {listed([*likely])} "
-            f"{'were' if len(likely) > 1 else 'was'} to get. If uv does not find them, make the "
-            f"project again with others there, such as {' '.join(f'{one}=cpu' for one in likely)} "
-            "among the platforms, or with another torch_version."
+            f"Nobody has confirmed the builds for {listed([*likely])}. If uv does not find them, "
+            "make the project again with another torch_version (the newest that this template "
+            f"knows is {session.facts.releases[-1]}){among}."
         )
     settings = {
         "after_generation": answers["after_generation"],
