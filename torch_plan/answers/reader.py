@@ -80,8 +80,10 @@ class Reader:
 
     def check_build(self, key: str, text: str, word: BackendWord | PlatformWord) -> None:
         """Refuse a release and a backend that there are none of; `text` is the whole word."""
+        # What somebody else's index has, nobody has read.
+        plain = word._replace(url=None) if isinstance(word, PlatformWord) else word
         if word.release is not None and (reason := self.why_no_release(word.release)):
-            near = [word._replace(release=name) for name in self.near_releases(word.release)]
+            near = [plain._replace(release=name) for name in self.near_releases(word.release)]
             self.refuse((key, text, "release"), reason, near)
         # Another index or a new release may have a backend that no release has.
         backend, release = str(word.backend), word.release or self.release
@@ -95,7 +97,7 @@ class Reader:
         if re.search(r"\d", backend):
             # A release that was not given follows the build.
             names = [*suggest.nearest_backends(backend, self.facts.all_backends)[:1], *names]
-        near = [word._replace(backend=name) for name in names]
+        near = [plain._replace(backend=name) for name in names]
         is_near = suggest.is_near(backend, names[0])
         reason = (
             f"there is no such backend; of torch {release} the choices are: {' '.join(options)}."
