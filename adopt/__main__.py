@@ -22,14 +22,14 @@ from adopt.find import ADVICE, BROKEN, DRIFTS, View, find
 from adopt.measure import copied, measure
 from adopt.parse import Manifest, Project, read_project, read_projects
 from adopt.report import State, as_json, text_lines
-from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.facts import load_facts
 from torch_plan.text import listed
 from torch_plan.urls import masked
 
 _OPTIONS = {
     "check": "end with 1 if something is broken, and show no difference",
-    "strict": "with --check: end with 1 for whatever is found",
-    "locked": "with --check: read uv.lock as it is, and ask no index",
+    "strict": "as --check, and end with 1 for whatever is found",
+    "locked": "as --check, and read uv.lock as it is; no index is asked",
     "write": "write what the difference shows",
     "drifts": "mend also what lets platforms or days lock different releases",
     "advice": "mend also what is advice",
@@ -47,7 +47,6 @@ class Command(NamedTuple):
     """One run of the command, in one copy of the project."""
 
     options: argparse.Namespace
-    facts: Facts
     projects: Sequence[Project]
     copy: Path
 
@@ -56,8 +55,8 @@ class Command(NamedTuple):
         # What a mend writes is not what somebody named.
         texts = [file.text for one in self.projects for file in (one.root, one.manifest)]
         locked, names_arm = self.options.locked, any("aarch64" in text for text in texts)
-        table = measure(projects, self.facts, self.copy, is_changed=is_changed, locked=locked)
-        views = [View(one, table, self.facts, names_arm=names_arm) for one in projects]
+        table = measure(projects, load_facts(), self.copy, is_changed=is_changed, locked=locked)
+        views = [View(one, table, load_facts(), names_arm=names_arm) for one in projects]
         findings = {finding.text: finding for view in views for finding in find(view)}
         return State(projects, table, views, [*findings.values()])
 
@@ -78,9 +77,7 @@ class Command(NamedTuple):
         """
         before, mended, tried = state, dict[str, Sequence[str]](), set[str]()
         while left := [
-            one
-            for one in state.findings
-            if one.edits and one.level in levels and one.text not in tried
+            one for one in state.findings if one.level in levels and one.text not in tried
         ]:
             chosen = left[0]
             tried.add(chosen.text)
@@ -125,11 +122,7 @@ def refuse_unasked(before: State, after: State, asked: Collection[str]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Returns 1 where `--check` finds something broken, or anything with `--strict`; 2 where nothing
-    can be said of the project, or of an option that names torch, or an answer cannot be served.
-    """
+    """Run the command, and return its exit status, as docs/adopt.md has it."""
     options, given = read_arguments(arguments)
     for stream in (sys.stdout, sys.stderr):
         # A console of Windows, or a pipe under LC_ALL=C, may not have every letter.
@@ -167,8 +160,7 @@ def read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace,
         parser.error(f"{key} is no answer about torch; those are: {', '.join(ANSWERS)}")
     if len(paths) > 1:
         parser.error(f"one path at a time, and not {listed(paths)}")
-    if options.locked and not options.check:
-        parser.error("--locked goes with --check")
+    options.check |= options.locked or options.strict
     options.path = Path(*paths)
     return options, given
 
@@ -179,7 +171,7 @@ def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
     levels = [BROKEN, *([DRIFTS] * options.drifts), *([ADVICE] * options.advice)]
     notes, mends = list[str](), list[str]()
     with copied(projects) as copy:
-        command = Command(options, load_facts(), projects, copy)
+        command = Command(options, projects, copy)
         today = after = command.look(projects)
         if given and not options.check:
             after, notes = command.ask(today, given)

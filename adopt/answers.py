@@ -31,7 +31,6 @@ _BUILDS = ("torch_backend", "layout", "companions", "platforms", "pytorch_index"
 ANSWERS = ("torch_version", "python_version", *_BUILDS)
 """The answers of the template that are about torch."""
 
-_LAYOUTS = {"extra": records.EXTRAS, "group": records.GROUPS, "": records.MARKERS}
 _GATE = (*GROUPS, TORCH)
 
 
@@ -52,7 +51,6 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     companions = [f"{name}?" for name in view.facts.all_companions if name in named]
     bases = [parse.base_of(index.url, view.facts) for index in project.indexes]
     read = {
-        "project_slug": "adopted-project",
         "torch_pin": pinned(view),
         "companions": " ".join(companions) or records.NO_COMPANIONS,
         "pytorch_index": next(filter(None, bases), ""),
@@ -72,7 +70,7 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     read |= {
         "torch_version": rows[0].torch.public,
         "torch_backend": " ".join(words),
-        "layout": _LAYOUTS[options[0].kind if len(options) > 1 else ""],
+        "layout": f"{options[0].kind}s" if len(options) > 1 else records.MARKERS,
         "platforms": " ".join(name for name in view.platforms if name in served),
     }
     return complete(read, view.facts)
@@ -260,8 +258,7 @@ class Change(NamedTuple):
         known = [(parse.chosen_in(entry, project.manifest.name), entry) for entry in entries]
         old = [entry for chosen, entry in known if chosen & gone]
         if plan.selector and (old or not any(wanted.keys() <= chosen for chosen, _ in known)):
-            is_member = project.root.path != project.manifest.path
-            package = {"package": project.manifest.name} if is_member else {}
+            package = {"package": project.manifest.name} if project.root != project.manifest else {}
             new = [{**package, plan.selector: name} for name in wanted.values()]
             yield Edit(project.root.path, (*UV, "conflicts"), [*old, None][0], new)
 
@@ -308,8 +305,7 @@ class Change(NamedTuple):
         """Return what uv gives in the place of what was asked for."""
         seen = [one for one in after.seen if one.place.platform in self.plan.platforms]
         others = {one.torch.public for one in seen} - {*self.plan.releases}
-        told = "is installed too, since something else asks for it."
-        return [f"Not as asked: torch {one} {told}" for one in sorted(others)]
+        return [f"Not as asked: something holds torch {one}." for one in sorted(others)]
 
 
 def build_for(plan: Plan, keys: Keys) -> Option:
@@ -332,11 +328,10 @@ def planned(plan: Plan | None) -> dict[tuple[Keys, str], list[str]]:
 
 def settings_of(plan: Plan) -> dict[Keys, tuple[str, Any]]:
     """Return the settings of a plan, each with the answer that asks for it."""
-    environments = [*plan.environments]
     return {
         ("project", "requires-python"): ("python_version", plan.requires_python),
-        (*UV, "environments"): ("platforms", environments),
-        (*UV, "required-environments"): ("platforms", environments),
+        (*UV, "environments"): ("platforms", [*plan.environments]),
+        (*UV, "required-environments"): ("platforms", [*plan.environments]),
         (*UV, "exclude-newer-package"): ("", dict.fromkeys(plan.sources, False)),
     }
 

@@ -61,8 +61,7 @@ def rewrite(text: str, change: Callable[[tomlrt.Document], None]) -> str:
         new = _with_remarks(tomlrt.dumps(document), old)
         if document.to_dict() == tomllib.loads(new):
             return mark + new.replace("\n", end)
-    way = "--check shows what is wrong."
-    raise Stop(f"This file is written in a way that this command cannot change. {way}")
+    raise Stop("A file is written in a way that cannot be edited. --check shows what is wrong.")
 
 
 def _with_remarks(new: str, old: str) -> str:

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from adopt.find import LEVELS, Finding, View, grouped, is_pypi
+from adopt.find import Finding, View, grouped, is_pypi
 from adopt.measure import Cell, Got, Table
 from adopt.parse import Option, Project
 from torch_plan.catalog.versions import TORCH
@@ -26,8 +26,7 @@ class State(NamedTuple):
     @property
     def texts(self) -> dict[Path, str]:
         """The files of the projects."""
-        files = [one for project in self.projects for one in (project.root, project.manifest)]
-        return {one.path: one.text for one in files}
+        return {file.path: file.text for one in self.projects for file in (one.root, one.manifest)}
 
     def more_than(self, other: State) -> list[Finding]:
         """Return what is found here, and was not there."""
@@ -127,7 +126,6 @@ def as_json(today: State, after: State, notes: Sequence[str]) -> dict[str, Any]:
         "lock": today.table.lock,
         "unmeasured": today.table.unmeasured,
         "findings": [{**one._asdict(), "edits": bool(one.edits)} for one in findings],
-        "counts": {level: sum(one.level == level for one in findings) for level in LEVELS},
         "difference": difference,
         "notes": notes,
     }

@@ -6,14 +6,10 @@ import copy
 import re
 
 import pytest
-from click.testing import CliRunner
-from cookiecutter.cli import main as cookiecutter_cli
 
-from tests.conftest import PYTHON, Bake
-from tests.helpers.hook import said
+from tests.conftest import Bake
 from tests.helpers.proof import prove
 from tests.helpers.refusals import FACTS
-from tests.helpers.shells import printed_words
 from tests.helpers.worlds import FULL, world_with_2_16
 from tools.lib.lock import UvError
 from tools.lib.replica import Replica
@@ -98,27 +94,6 @@ def test_a_new_major_leaves_its_companions_open() -> None:
     made = plan(torch_version="3.0.0", torch_backend="cu134", companions="torchvision torchaudio")
     assert {"torchvision", "torchaudio"} <= {*made.dependencies}
     assert "torchvision>=0.29" in plan(torch_version="2.16.0", torch_pin="minimum").dependencies
-
-
-def test_the_repair_of_an_unknown_build_is_known(
-    bake: Bake, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Of 2.15.0, too, nobody has seen an XPU build."""
-    bake(
-        torch_version="2.16.0",
-        torch_backend="xpu",
-        python_version=PYTHON,
-        platforms="linux-x86_64 macos-arm64",
-        after_generation="lock",
-    )
-    printed = said(capfd)
-    words = next(printed_words(it) for it in printed.splitlines() if "cookiecutter " in it)
-    given = dict(word.split("=", 1) for word in words if "=" in word)
-    assert given["torch_version"] == "2.15.0"
-    assert given["torch_backend"] == "cpu"
-    arguments = words[words.index("cookiecutter") + 1 :]
-    assert CliRunner().invoke(cookiecutter_cli, arguments).exit_code == 0
-    assert "The next step:" in said(capfd)
 
 
 # --- Indexes of somebody else --------------------------------------------------------------------

@@ -176,7 +176,7 @@ class Refresh:
             if lacking:
                 open_still.append({**entry, "platforms": lacking})
                 if release in self.pages.get((TORCH, index), {}):
-                    line = f"torch {release} on `{index}`: none for {lacking}, which was likely"
+                    line = f"torch {release} on `{index}`: none for {lacking}, said to be likely"
                     self.report[BY_HAND].append(line)
         self.data["likely"] = open_still
 

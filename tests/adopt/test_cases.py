@@ -78,7 +78,7 @@ def mended(shop: Shop, name: str, *words: str) -> Said:
     said = shop.run("--write", *words)
     assert said.status == 0
     again = shop.run("--check", *words[1:])
-    assert (again.status, again.data["counts"]["broken"]) == (0, 0)
+    assert (again.status, again.levels.count("broken")) == (0, 0)
     return said
 
 

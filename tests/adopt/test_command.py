@@ -82,7 +82,6 @@ def test_the_path_may_be_left_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -
         (["torch_verson=2.9.1"], "torch_verson is no answer about torch; those are: torch_version"),
         (["project_slug=x"], "is no answer about torch"),
         (["a", "b"], "one path at a time"),
-        (["--locked"], "--locked goes with --check"),
     ],
 )
 def test_usage(words: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -146,7 +146,7 @@ def test_no_header_within_a_line() -> None:
 
 def test_what_came_out_wrong_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tomlrt.dumps", lambda _: "[a]\n")
-    with pytest.raises(Stop, match="cannot change"):
+    with pytest.raises(Stop, match="cannot be edited"):
         edited("[a]\n", (("a", "b"), None, "c"))
 
 

@@ -1,7 +1,7 @@
 """Which build each platform gets from each variant: answers held against facts."""
 
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import dropwhile, product, takewhile
 from typing import NamedTuple
 
@@ -72,6 +72,7 @@ class Cells:
 
     def __init__(self, answers: Answers, facts: Facts) -> None:
         self.answers, self.facts = answers, facts
+        self._package = partial(_package, facts, answers.pytorch_index.known, answers.python)
         self._versions: dict[tuple[str, str], str] = {}
 
     @cached_property
@@ -165,11 +166,6 @@ class Cells:
             self._versions[package, release] = max(versions, key=wheels)
         return self._versions[package, release]
 
-    def _package(self, name: str, version: str, platform: str, wanted: WantedBuild) -> Package:
-        answers = self.answers
-        known, python = answers.pytorch_index.known, answers.python
-        return _package(self.facts, name, version, platform, wanted, known, python)
-
     @cached_property
     def fallbacks(self) -> tuple[Cell, ...]:
         """The cells that get the CPU build, although nobody asked for it there.
@@ -258,12 +254,12 @@ class Cells:
 @lru_cache(maxsize=4096)
 def _package(
     facts: Facts,
+    is_known: bool,
+    python: str,
     name: str,
     version: str,
     platform: str,
     wanted: WantedBuild,
-    is_known: bool,
-    python: str,
 ) -> Package:
     """Return torch or a companion, from PyTorch's index or one that nobody knows."""
     index = _index(platform, wanted)
