@@ -88,7 +88,8 @@ class Session:
                 f"cookiecutter {installed} is too old. This template needs {OLDEST_COOKIECUTTER} "
                 "or newer; `uvx cookiecutter@latest` runs the newest."
             )
-        if "extra_context" not in self.invocation.parameters and not self.invocation.is_update:
+        is_read = "extra_context" in self.invocation.parameters or self.invocation.recorded
+        if not is_read and not self.invocation.is_update:
             say(
                 f"This template cannot read the command line of cookiecutter {installed}, and so "
                 "takes answers with misspelt names without a word. Check the names of your answers."
