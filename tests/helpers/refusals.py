@@ -51,7 +51,9 @@ REFUSED = [
         "torch_version=2.1.2, or",
         id="cut-number",
     ),
-    pytest.param({"torch_backend": "cuda"}, "no such backend", "torch_backend=cu132", id="cuda"),
+    pytest.param(
+        {"torch_backend": "cuda"}, "no one build has this name", "torch_backend=cu132", id="cuda"
+    ),
     pytest.param(
         {"torch_version": "2.15.0", "torch_backend": "rocm"},
         "torch_backend=rocm7.2 with torch_version=2.15.0",
@@ -70,10 +72,10 @@ REFUSED = [
         "torch_version=2.7.1, or",
         id="ended",
     ),
-    pytest.param({"torch_backend": "13"}, "no such backend", "cu130", id="cuda-version"),
+    pytest.param({"torch_backend": "13"}, "no one build has this name", "cu130", id="cuda-version"),
     pytest.param(
         {"torch_version": "2.9.1", "torch_backend": "CUDA 12.88"},
-        "no such backend",
+        "no one build has this name",
         "torch_backend=cu128, or",
         id="a-digit-too-many",
     ),

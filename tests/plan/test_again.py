@@ -72,7 +72,10 @@ def again(answers: Mapping[str, str]) -> Again | None:
             {"companions": "numpy"}, "torchvision", "in step with torch", id="no-companion-near"
         ),
         pytest.param(
-            {"torch_backend": "cu1288"}, "cu128", "no one build has this name", id="a-digit-too-many"
+            {"torch_backend": "cu1288"},
+            "cu128",
+            "no one build has this name",
+            id="a-digit-too-many",
         ),
         pytest.param(
             {"torch_backend": "cu130 linux"}, "cpu", "linux is a system.", id="a-system-as-a-build"
