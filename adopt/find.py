@@ -117,6 +117,11 @@ class View:
         lines = [line for line in self.project.required(place.option) if line.name == name]
         return [line for line in lines if holds(line.requirement.marker, *place[1:])]
 
+    def build_of(self, source: Source) -> str:
+        """Return the build of the index of a source; empty for one that is not PyTorch's."""
+        index = self.project.index_named(source.entry.get("index", ""))
+        return build_of_url(index.url, self.facts) if index else ""
+
     def victims(self, places: Iterable[Place]) -> str:
         """Return whom places are: platforms, and options and Pythons where they are not all."""
         options = {f"`{place.option}`": None for place in places}
@@ -159,45 +164,6 @@ def find(view: View) -> list[Finding]:
 # --- Nobody can lock ------------------------------------------------------------------------------
 
 
-_CAUSES = {
-    r"conflicting indexes for package `([\w-]+)`": (
-        "extras or groups take {0} from different indexes, and do not exclude each other",
-        "Name them in conflicts = [[{{ extra = … }}, {{ extra = … }}]] of [tool.uv].",
-    ),
-    r"no version of torch==([\w.]+)\+(\w+)": (
-        "torch {0}+{1} is in no index that it may come from",
-        "Name it: torch_version={0} torch_backend={1}",
-    ),
-    # As in: no version of pytorch-triton-rocm{sys_platform == 'linux'}==3.5.1
-    r"(?:no version of|was not found in the package registry and \S+ depends on) "
-    r"((?:pytorch-)?triton-\w+)(?:\{[^}]*\})?(==[\w.]+)": (
-        "torch requires {0}{1}, which is in no index that it may come from",
-        "Require {0}{1} by name on the platforms of that build, with the sources of torch.",
-    ),
-    NO_DATE: (
-        "`exclude-newer` refuses an index without dates, as PyTorch's is",
-        "Write exclude-newer-package = {{ torch = false }} into [tool.uv].",
-    ),
-    # An index that could not be asked may have one.
-    r"(?s)\A(?!.*(?:40[13] |offline|network)).*No solution found": (
-        "uv finds no solution, for the reason above",
-        "Change the requirements that uv names.",
-    ),
-}
-"""What uv says where nobody can lock -> the cause, and what a person can do."""
-
-
-@_RULES.append
-def _nobody_can_lock(view: View) -> Iterator[Finding]:
-    for words, (cause, way) in _CAUSES.items():
-        said = re.finditer(words, view.table.why_nothing)
-        if causes := dict.fromkeys(match.groups() for match in said):
-            for parts in causes:
-                text = f"Nobody can lock: {cause.format(*parts)}."
-                yield Finding(BROKEN, text, way.format(*parts))
-            return
-
-
 @_RULES.append
 def _extra_in_marker(view: View) -> Iterator[Finding]:
     for source in [one for one in view.project.sources if one.name in view.family]:
@@ -209,6 +175,85 @@ def _extra_in_marker(view: View) -> Iterator[Finding]:
             mend = edit.change_source(source, extra=extra[1], marker=rest)
             way = f'Write extra = "{extra[1]}" beside the marker.'
             yield Finding(BROKEN, text, way, view.platforms, [mend] * (" or " not in marker))
+
+
+def _exclude_each_other(view: View, *_: str) -> Iterator[Edit]:
+    """Let the extras and groups that choose a torch exclude each other."""
+    project = view.project
+    name = parse.value_at(project.manifest.data, ("project", "name"))
+    package = {} if project.root.path == project.manifest.path else {"package": name}
+    choices = [(kind, one.entry) for one in project.sources_of(TORCH) for kind in sorted(KINDS)]
+    named = dict.fromkeys((kind, entry[kind]) for kind, entry in choices if kind in entry)
+    options = [{**package, kind: option} for kind, option in named]
+    if len(options) > 1:
+        yield Edit(project.root.path, (*UV, "conflicts"), None, options)
+
+
+def _require_triton(view: View, name: str, pin: str) -> Iterator[Edit]:
+    """Require triton beside the torch of ROCm or XPU, from its index."""
+    torch = [
+        one
+        for one in view.project.sources_of(TORCH)
+        if view.build_of(one).startswith(("rocm", "xpu"))
+    ]
+    systems = ["linux-x86_64", *["windows-x86_64"] * ("xpu" in name)]
+    text = f"{name}{pin} ; {' or '.join(map(environment, systems))}"
+    for line in view.project.of(TORCH):
+        is_built = any(one.entry.get("extra", line.keys[-1]) == line.keys[-1] for one in torch)
+        if is_built and not line.is_setting:
+            yield Edit(line.path, line.keys, None, text)
+    yield from edit.add_sources(view.project, name, [one.entry for one in torch])
+
+
+def _exempt(view: View, *_: str) -> Iterator[Edit]:
+    """Exempt what comes from PyTorch's index from a cooldown."""
+    root, keys = view.project.root, (*UV, "exclude-newer-package")
+    names = {one.name: False for one in view.project.sources if one.name in view.family}
+    yield Edit(root.path, keys, None, {**root.uv.get(keys[-1], {}), **names}, whole=True)
+
+
+_CAUSES: dict[str, tuple[str, str, Callable[..., Iterable[Edit]]]] = {
+    r"conflicting indexes for package `([\w-]+)`": (
+        "extras or groups take {0} from different indexes, and do not exclude each other",
+        "Name them in conflicts = [[{{ extra = … }}, {{ extra = … }}]] of [tool.uv].",
+        _exclude_each_other,
+    ),
+    r"no version of torch==([\w.]+)\+(\w+)": (
+        "torch {0}+{1} is in no index that it may come from",
+        "Name it: torch_version={0} torch_backend={1}",
+        lambda *_: (),
+    ),
+    # As in: no version of pytorch-triton-rocm{sys_platform == 'linux'}==3.5.1
+    r"(?:no version of|was not found in the package registry and \S+ depends on) "
+    r"((?:pytorch-)?triton-\w+)(?:\{[^}]*\})?(==[\w.]+)": (
+        "torch requires {0}{1}, which is in no index that it may come from",
+        "Require {0}{1} by name on the platforms of that build, with the sources of torch.",
+        _require_triton,
+    ),
+    NO_DATE: (
+        "`exclude-newer` refuses an index without dates, as PyTorch's is",
+        "Write exclude-newer-package = {{ torch = false }} into [tool.uv].",
+        _exempt,
+    ),
+    # An index that could not be asked may have one.
+    r"(?s)\A(?!.*(?:40[13] |offline|network)).*No solution found": (
+        "uv finds no solution, for the reason above",
+        "Change the requirements that uv names.",
+        lambda *_: (),
+    ),
+}
+"""What uv says where nobody can lock -> the cause, what a person can do, and the mend."""
+
+
+@_RULES.append
+def _nobody_can_lock(view: View) -> Iterator[Finding]:
+    for words, (cause, way, mend) in _CAUSES.items():
+        said = re.finditer(words, view.table.why_nothing)
+        if causes := dict.fromkeys(match.groups() for match in said):
+            for parts in causes:
+                text = f"Nobody can lock: {cause.format(*parts)}."
+                yield Finding(BROKEN, text, way.format(*parts), edits=[*mend(view, *parts)])
+            return
 
 
 # --- Somebody cannot install ----------------------------------------------------------------------
@@ -307,8 +352,7 @@ def _passed_over(view: View, seen: Seen) -> Iterator[Fault]:
     """A source for GPUs leaves out a cell that could have its build, and has that for the CPU."""
     place, torch = seen.place, seen.torch
     for source in view.project.sources_of(TORCH, place.option) if seen.build == CPU else ():
-        index = view.project.index_named(source.entry.get("index", ""))
-        build = build_of_url(index.url, view.facts) if index else ""
+        build = view.build_of(source)
         if build == CPU or not view.facts.pythons(TORCH, torch.public, build, place.platform):
             continue
         name, mend = source.entry["index"], partial(_widen, view, source)

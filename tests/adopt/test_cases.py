@@ -190,6 +190,9 @@ def test_torch_that_another_package_brings(shop: Shop) -> None:
     assert shop.read()["project"]["dependencies"] == ["sentence-transformers>=3", "torch"]
 
 
+TRITON = "pytorch-triton-rocm==3.5.1 ; sys_platform == 'linux' and platform_machine == 'x86_64'"
+
+
 def test_a_companion_that_another_package_brings_is_required_with_torch(shop: Shop) -> None:
     shop.put(CPU.replace('"torch==2.9.1", "torchvision==0.24.1"', '"timm>=1.0"'))
     said = shop.run("--write")
@@ -211,15 +214,16 @@ def test_a_marker_may_leave_out_a_platform_of_a_torch_that_another_package_bring
 
 
 def test_an_extra_in_a_marker(shop: Shop) -> None:
-    put(shop, "f10")
-    assert shop.run("--write", "--unmeasured").levels == ["broken"] * 2
+    said = mended(shop, "f10")
+    nvidia = row(said, "uv sync --extra nvidia", "after")
+    assert nvidia[0] == "2.9.1+cu128"
+    amd = row(said, "uv sync --extra amd", "after")
+    assert amd == ["2.9.1+rocm6.4", "!pytorch-triton-rocm,torch", "2.9.1+cpu", "!torch"]
+    assert shop.read()["project"]["optional-dependencies"] == {
+        "amd": ["torch==2.9.1", TRITON],
+        "nvidia": ["torch==2.9.1"],
+    }
     text = (shop.folder / "pyproject.toml").read_text(encoding="utf-8")
-    assert shop.run("--check").findings[0][1].endswith("and do not exclude each other.")
-    conflicts = 'conflicts = [[{ extra = "amd" }, { extra = "nvidia" }]]\npackage ='
-    shop.put(text.replace("package =", conflicts))
-    (triton,) = shop.run("--check").data["findings"]
-    assert "torch requires pytorch-triton-rocm==3.5.1, which is in no index" in triton["text"]
-    assert "Require pytorch-triton-rocm==3.5.1 by name" in triton["way"]
     lines = [line.strip() for line in text.splitlines()]
     assert 'index = "rocm"' in lines[lines.index("# AMD cards") + 1]
     assert 'index = "cuda"' in lines[lines.index("# NVIDIA cards") + 1]
@@ -363,7 +367,8 @@ def test_a_cooldown_refuses_an_index_without_dates(shop: Shop) -> None:
         shop.put(COOLDOWN)
         said = shop.run("--write")
     assert said.data["unmeasured"][""].count("upload date") == 1
-    assert "exclude-newer-package = { torch = false }" in said.data["findings"][0]["way"]
+    assert row(said, when="after") == ["2.9.1+cpu"] * 4
+    assert shop.read()["tool"]["uv"]["exclude-newer-package"] == {"torch": False}
 
 
 def test_a_project_that_names_no_python(shop: Shop) -> None:
