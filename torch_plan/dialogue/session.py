@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from torch_plan.answers import suggest
-from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.meaning import Meaning, ProperAnswers
 from torch_plan.answers.problems import Refused
 from torch_plan.answers.questions import as_text, fixed_defaults, in_order, questions, unasked
 from torch_plan.answers.records import FREE_TEXT
@@ -38,6 +38,7 @@ class Session:
         self.facts = facts
         self.invocation = invocation or find_invocation()
         self.commands = Commands(self.invocation, facts)
+        self._understood: dict[tuple[tuple[str, str], ...], Meaning] = {}
 
     def begin(self, context: MutableMapping[str, Any]) -> str:
         """Say at once what is wrong with the command line, before a person answers any question.
@@ -130,7 +131,7 @@ class Session:
                 break
             say(again.text)
             context[key] = read_user_variable(key, again.default, prompts, prefix)
-        understood = defaults.understand(settled(key, texts_of(context)), self.facts)
+        understood = self.understand(settled(key, texts_of(context)))
         if key == "torch_version":
             context["torch_backend"] = understood.answers["torch_backend"]
         for note in understood.notes:
@@ -139,7 +140,7 @@ class Session:
 
     def check(self, context: MutableMapping[str, Any]) -> str:
         """Refuse answers that cannot be served, before cookiecutter writes anything."""
-        understood = defaults.understand(texts_of(context), self.facts)
+        understood = self.understand(texts_of(context))
         for note in understood.notes:
             say_once(note)
         answers = understood.answers
@@ -157,9 +158,16 @@ class Session:
             say(messages.MISSED)
         return "passed"
 
+    def understand(self, texts: Mapping[str, str]) -> Meaning:
+        """Return what answers mean; each set is understood once."""
+        key = tuple(texts.items())
+        if key not in self._understood:
+            self._understood[key] = defaults.understand(texts, self.facts)
+        return self._understood[key]
+
     def answers_of(self, context: Mapping[str, Any]) -> ProperAnswers:
         """Return cookiecutter's answers in their proper form."""
-        return defaults.understand(texts_of(context), self.facts).answers
+        return self.understand(texts_of(context)).answers
 
     def plan_of(self, context: Mapping[str, Any]) -> Plan:
         """Return the plan for cookiecutter's answers."""
@@ -178,7 +186,7 @@ class Session:
         known, facts = self.invocation.known, self.facts
         answers = {**known, **texts_of(context)}
         if key == "torch_backend":
-            given = defaults.understand(known, facts).answers
+            given = self.understand(known).answers
             release = given.get("torch_version", "")
             if key not in given:
                 detected = defaults.default_backend(release, facts)
