@@ -83,8 +83,8 @@ class Command(NamedTuple):
             tried.add(chosen.text)
             after = self.edited(state, chosen.edits)
             is_lost = after.table.why_nothing and not state.table.why_nothing
-            found = {one.text for one in after.findings}
-            gone = {one.text: one.platforms for one in left if one.text not in found}
+            left_over = {one.text for one in after.findings}
+            gone = {one.text: one.platforms for one in left if one.text not in left_over}
             if not is_lost and chosen.text in gone:
                 state, mended = after, mended | gone
         if not before.table.why_nothing:

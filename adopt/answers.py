@@ -87,8 +87,8 @@ def backend_word(view: View, seen: Seen, main: Seen) -> str:
     backend = PYPI if is_pypi(seen.torch) else seen.build or PYPI
     name = seen.place.option.name if len(variants(view)) > 1 else ""
     is_named = name and canonicalize_name(name) != canonicalize_name(backend)
-    own = seen.torch.public if has_own_release(view, seen, main) else None
-    return str(BackendWord(name if is_named else None, backend, own))
+    release = seen.torch.public if has_own_release(view, seen, main) else None
+    return str(BackendWord(name if is_named else None, backend, release))
 
 
 def pinned(view: View) -> str:

@@ -228,7 +228,9 @@ def read_lock(
     table = Table({}, {}, lock)
     pairs = [(project, option) for project in projects for option in project.options]
     names = {TORCH, *facts.all_companions}
-    counts = {option: sum(line.name in names for line in p.required(option)) for p, option in pairs}
+    counts = {
+        option: sum(line.name in names for line in one.required(option)) for one, option in pairs
+    }
     order = sorted(counts, key=lambda option: (option.kind != "", -counts[option]))
     why = f"{MOST_OPTIONS} extras and groups are measured at most."
     table.unmeasured.update((str(option), why) for option in order[MOST_OPTIONS:])

@@ -243,7 +243,7 @@ def members(root: Manifest) -> list[Path]:
     """Return the files of the packages of a workspace, its root left out."""
     folder, workspace = root.path.parent, root.uv.get("workspace") or {}
     without, folders = (
-        {found: None for one in workspace.get(key, []) for found in sorted(folder.glob(one))}
+        {path: None for pattern in workspace.get(key, []) for path in sorted(folder.glob(pattern))}
         for key in ("exclude", "members")
     )
     files = [one / "pyproject.toml" for one in folders if one not in without and one != folder]

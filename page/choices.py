@@ -111,8 +111,8 @@ def part_of(pyproject: str) -> str:
     for table in re.split(r"\n+(?=\[)", pyproject.strip()):
         header, *lines = table.splitlines()
         if header in ("[project]", "[dependency-groups]"):
-            own = r"(name|version|description|readme|authors|dev) ="
-            lines = [line for line in lines if not re.match(own, line)]
+            not_ours = r"(name|version|description|readme|authors|dev) ="
+            lines = [line for line in lines if not re.match(not_ours, line)]
         if lines and header.startswith(taken):
             mark = "# New:" if header.startswith("[[") else "# New, or merge into yours:"
             parts.append("\n".join([mark, header, *lines]))

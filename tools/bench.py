@@ -86,7 +86,9 @@ def guide_project(ours: str, url: str) -> str:
     """
     markers = {"cpu": "sys_platform != 'linux'", "cu128": "sys_platform == 'linux'"}
     sources = [{"index": f"pytorch-{name}", "marker": markers[name]} for name in markers]
-    indexes = [{"name": f"pytorch-{it}", "url": f"{url}/{it}", "explicit": True} for it in markers]
+    indexes = [
+        {"name": f"pytorch-{name}", "url": f"{url}/{name}", "explicit": True} for name in markers
+    ]
     uv = {"sources": {"torch": sources, "torchvision": sources}, "index": indexes}
     return tomli_w.dumps({**tomllib.loads(ours), "tool": {"uv": uv}})
 

@@ -67,8 +67,8 @@ def with_parts(page: str, parts: Mapping[str, str]) -> str:
     """
     for name, text in parts.items():
         start, end = f"<!-- {name} -->\n", "<!-- end -->"
-        before, found, rest = page.partition(start)
-        if not found:
+        before, marker, rest = page.partition(start)
+        if not marker:
             raise KeyError(f"the page has no place for {name}")
         page = f"{before}{start}\n{text}\n\n{end}{rest.partition(end)[2]}"
     return page

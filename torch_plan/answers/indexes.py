@@ -28,7 +28,7 @@ def index_objection(answer: str, facts: Facts) -> Objection | None:
     mirrors = facts.pytorch_mirrors
     if answer in mirrors:
         return None
-    own = OWN if answer.startswith(OWN) else ""
+    prefix = OWN if answer.startswith(OWN) else ""
     asked = answer.removeprefix(OWN)
     if reason := url_problem(asked.replace(BUILD_PLACE, "build"), mirrors):
         return Objection(reason, tuple(mirrors))
@@ -40,13 +40,13 @@ def index_objection(answer: str, facts: Facts) -> Objection | None:
         start, end = builds[-1].span()
         general = f"{url[:start]}{BUILD_PLACE}{url[end:]}".removesuffix(f"/{BUILD_PLACE}")
         reason = f"it is the URL of one build, {builds[-1][0]}; each build adds its own name."
-        return Objection(reason, (f"{own}{general}",))
+        return Objection(reason, (f"{prefix}{general}",))
     if last == "nightly":
-        return Objection("nightly builds have no release to name.", (f"{own}{before}",))
+        return Objection("nightly builds have no release to name.", (f"{prefix}{before}",))
     if last == "simple" and BUILD_PLACE not in url:
         reason = (
             "each build adds its own name to the end of the URL, and there are no builds below "
             f"/simple; write {BUILD_PLACE} where the URL names the build."
         )
-        return Objection(reason, (f"{own}{before}/{BUILD_PLACE}/simple",))
+        return Objection(reason, (f"{prefix}{before}/{BUILD_PLACE}/simple",))
     return None

@@ -126,9 +126,11 @@ class _Checks:
         said = (f"{reason} {listed(reasons[reason])}" for reason in reasons)
         serving = [release for release in facts.releases if name in facts.companions(release)]
         backends, on_cpu = self.ways.other_backends(variant), self.ways.with_override(cells, CPU)
-        own = {cell.platform for cell in self.cells.of(variant) if cell.backend == variant.backend}
+        unchanged = {
+            cell.platform for cell in self.cells.of(variant) if cell.backend == variant.backend
+        }
         # Where no platform has it for the build, another build is nearer.
-        builds = [*backends, on_cpu] if own <= {*platforms} else [on_cpu, *backends]
+        builds = [*backends, on_cpu] if unchanged <= {*platforms} else [on_cpu, *backends]
         ways = [
             builds[0],
             self.ways.with_companion(name, f"{name}{OPTIONAL}"),

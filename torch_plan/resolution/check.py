@@ -53,9 +53,9 @@ def _examine(items: tuple[tuple[str, str], ...], facts: Facts) -> Examination:
             cells = Cells(read._replace(optional=optional), facts)
     if read.pytorch_index.known and "://" in answers["pytorch_index"]:
         # One more way out: the URL may be of an index with its own builds.
-        own: Way = {"pytorch_index": f"{OWN}{answers['pytorch_index']}"}
+        way: Way = {"pytorch_index": f"{OWN}{answers['pytorch_index']}"}
         problems = [
-            problem._replace(ways=(*problem.ways[:1], own, *problem.ways[1:]))
+            problem._replace(ways=(*problem.ways[:1], way, *problem.ways[1:]))
             for problem in problems
         ]
     return Examination(cells, tuple(problems), tuple(told))
