@@ -136,7 +136,7 @@ TYPED: dict[str, str | Sequence[str]] = {
 SAID = (
     "the name of a package that the project depends on",
     "The build, by uv's names",
-    "no one build has this name",
+    "this is not the name of a build",
     "cpu cu1300",
     "the choices are: markers, extras, groups.",
     "there is no such release",

@@ -26,6 +26,7 @@ from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.mirrors import Mirror
 from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.project.plan import Plan, make_plan
+from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
 from torch_plan.text import shell_line
 
@@ -40,9 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("write each answer as key=value")
     given = dict(answer.split("=", 1) for answer in options.answers)
     output = options.output_dir or tempfile.mkdtemp(prefix="uv-torch-demo-")
-    index = load_facts().pytorch_mirrors["official"].url
+    facts = load_facts()
+    index = facts.pytorch_mirrors["official"].url
+    # What is refused needs no index, and the command that works must not name the stand-in.
+    needs_none = "pytorch_index" in given or find_problems(complete(given, facts), facts)
     try:
-        if "pytorch_index" in given or answers_requests(index):
+        if needs_none or answers_requests(index):
             generate({"after_generation": "smoke", **given}, output)
         else:
             print(
@@ -91,7 +95,7 @@ def with_stand_in(given: Mapping[str, str], output: str) -> None:
         test = ["uv", "--directory", str(project), "run", "--no-sync", *plan.smoke_command.split()]
         print(f"{wheels[0].name} is installed. To test it again:\n\n    {shell_line(test)}")
     else:
-        print("Nothing was installed: pip finds no CPU wheel of torch for these answers here.")
+        print(f"The project is in {project}. Nothing was installed: pip finds no CPU wheel for it.")
 
 
 def generate(

@@ -52,7 +52,10 @@ REFUSED = [
         id="cut-number",
     ),
     pytest.param(
-        {"torch_backend": "cuda"}, "no one build has this name", "torch_backend=cu132", id="cuda"
+        {"torch_backend": "cuda"},
+        "this is not the name of a build",
+        "torch_backend=cu132",
+        id="cuda",
     ),
     pytest.param(
         {"torch_version": "2.15.0", "torch_backend": "rocm"},
@@ -72,10 +75,12 @@ REFUSED = [
         "torch_version=2.7.1, or",
         id="ended",
     ),
-    pytest.param({"torch_backend": "13"}, "no one build has this name", "cu130", id="cuda-version"),
+    pytest.param(
+        {"torch_backend": "13"}, "this is not the name of a build", "cu130", id="cuda-version"
+    ),
     pytest.param(
         {"torch_version": "2.9.1", "torch_backend": "CUDA 12.88"},
-        "no one build has this name",
+        "this is not the name of a build",
         "torch_backend=cu128, or",
         id="a-digit-too-many",
     ),
@@ -183,13 +188,13 @@ REFUSED = [
     ),
     pytest.param(
         {"torch_version": "2.16.0", "torch_backend": "rocm", "platforms": "linux-x86_64"},
-        "no one build has this name; of torch 2.16.0 the choices are: ",
+        "this is not the name of a build; of torch 2.16.0 the choices are: ",
         "torch_backend=cpu",
         id="no-known-build-of-a-release-of-tomorrow",
     ),
     pytest.param(
         {"torch_version": "2.9.1", "torch_backend": "cu131", "pytorch_index": "https://h.org/whl"},
-        "no one build has this name",
+        "this is not the name of a build",
         "pytorch_index=own:https://h.org/whl",
         id="a-mirror-has-no-builds-of-its-own",
     ),

@@ -74,7 +74,7 @@ def again(answers: Mapping[str, str]) -> Again | None:
         pytest.param(
             {"torch_backend": "cu1288"},
             "cu128",
-            "no one build has this name",
+            "this is not the name of a build",
             id="a-digit-too-many",
         ),
         pytest.param(

@@ -186,7 +186,7 @@ def test_an_answer_that_something_else_overrules_is_told(given: dict[str, str], 
         ),
         (
             {"torch_version": "2.16.0", "torch_backend": "cu134"},
-            "windows-x86_64 gets cpu: nobody has said that torch 2.16.0 has a cu134 build for it.",
+            "windows-x86_64 gets cpu: it is not known whether torch 2.16.0 has cu134 for it.",
             [{"platforms": "{0} {1} {2} {3}=cu134"}, {"platforms": "{0} {1} {2} {3}=cu132"}],
         ),
         (

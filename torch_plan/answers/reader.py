@@ -99,20 +99,26 @@ class Reader:
             names = [*suggest.nearest_backends(backend, self.facts.all_backends)[:1], *names]
         near = [plain._replace(backend=name) for name in names]
         is_near = suggest.is_near(backend, names[0])
-        reason = (
-            f"no one build has this name; of torch {release} the choices are: {' '.join(options)}."
+        # What is offered first may be a build of another release.
+        of_release = f"of torch {release} " if names[0] in options else ""
+        reason = _why_no_backend(
+            backend, of_release, options if of_release else self.facts.all_backends
         )
-        if backend == "auto":  # uv's word for whatever this machine can run
-            reason = (
-                "the project records its build, so that an update on another machine does not "
-                "choose again. Leave the answer out to get the build that this machine can run."
-            )
-        elif {*re.split(r"\W", backend.lower())} & {*SYSTEM_WORDS}:
-            reason = (
-                f"{backend} is a system. Which platforms there are is asked later, and there "
-                "`platform=build` gives one of them another build: `linux=cu130 mac=cpu`."
-            )
         self.refuse((key, text, "backend"), reason, near, near=is_near)
+
+
+def _why_no_backend(backend: str, of_release: str, options: Iterable[str]) -> str:
+    if backend == "auto":  # uv's word for whatever this machine can run
+        return (
+            "the project records its build, so that an update on another machine does not "
+            "choose again. Leave the answer out to get the build that this machine can run."
+        )
+    if {*re.split(r"\W", backend.lower())} & {*SYSTEM_WORDS}:
+        return (
+            f"{backend} is a system. Which platforms there are is asked later, and there "
+            "`platform=build` gives one of them another build: `linux=cu130 mac=cpu`."
+        )
+    return f"this is not the name of a build; {of_release}the choices are: {' '.join(options)}."
 
 
 def yaml_hint(asked: str, versions: tuple[str, ...]) -> str:

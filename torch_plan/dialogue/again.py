@@ -28,7 +28,7 @@ class Again(NamedTuple):
     """An answer that can stand: what was probably meant, else the default that it had."""
 
 
-def settled(key: str, answers: Mapping[str, str]) -> Mapping[str, str]:
+def without_overruled(key: str, answers: Mapping[str, str]) -> Mapping[str, str]:
     """Return answers without a build, where the release that is typed after it names another."""
     overrules = key == "torch_version" and "+" in answers[key]
     if overrules and " " not in answers.get("torch_backend", ""):
@@ -70,7 +70,7 @@ def question_again(
     later = in_order()[in_order().index(key) + 1 :]
 
     def lasting(answers: Mapping[str, str]) -> Sequence[Problem]:
-        return lasting_problems(settled(key, answers), later, find_problems, facts)
+        return lasting_problems(without_overruled(key, answers), later, find_problems, facts)
 
     def answers_this(_: Mapping[str, str], way: Way) -> bool:
         return set(way) == {key}

@@ -112,7 +112,7 @@ class Session:
         # Imported where it is needed: only a terminal has use for it.
         from cookiecutter.prompt import read_user_variable
 
-        from torch_plan.dialogue.again import Again, question_again, settled
+        from torch_plan.dialogue.again import Again, question_again, without_overruled
 
         find, known = self.commands.find_problems, self.invocation.known
         asked = {name for name in questions() if not name.startswith("_")}
@@ -131,7 +131,7 @@ class Session:
                 break
             say(again.text)
             context[key] = read_user_variable(key, again.default, prompts, prefix)
-        understood = self.understand(settled(key, texts_of(context)))
+        understood = self.understand(without_overruled(key, texts_of(context)))
         if key == "torch_version":
             context["torch_backend"] = understood.answers["torch_backend"]
         for note in understood.notes:
@@ -200,7 +200,8 @@ class Session:
                 return of_machine[key]
         proper = defaults.complete(answers, facts)
         if key == "torch_version":
-            for note in defaults.newest_notes(proper[key], proper["torch_backend"], facts):
+            newest = defaults.newest_notes(proper[key], proper["torch_backend"], facts)
+            for note in (*self.understand(known).notes, *newest):
                 say_once(str(note))
         return proper[key]
 

@@ -66,7 +66,7 @@ def _lacks(examination: Examination, raw: ProperAnswers) -> Iterator[_Lack]:
         others = [ways.with_override([cell], nearest)] if (nearest := cells.nearest(cell)) else []
         reason = f"{torch} has no {backend} build for it"
         if cells.facts.is_expected(cell.release):
-            reason = f"nobody has said that {torch} has a {backend} build for it"
+            reason = f"it is not known whether {torch} has {backend} for it"
             others.insert(0, ways.with_override([cell], backend))
         yield _Lack(f"{cell.platform} gets cpu: {reason}.", others)
     for problem in examination.told:
