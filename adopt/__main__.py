@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from adopt import Stop
 from adopt.answers import ANSWERS, change
 from adopt.document import parsed, replace_files
 from adopt.edit import Edit, apply
-from adopt.find import ADVICE, BROKEN, DRIFTS, View, find
+from adopt.find import ADVICE, BROKEN, DRIFTS, Finding, View, find
 from adopt.measure import copied, measure
 from adopt.parse import Manifest, Project, read_project, read_projects
 from adopt.report import State, as_json, text_lines
@@ -57,7 +58,10 @@ class Command(NamedTuple):
         locked, names_arm = self.options.locked, any("aarch64" in text for text in texts)
         table = measure(projects, load_facts(), self.copy, is_changed=is_changed, locked=locked)
         views = [View(one, table, load_facts(), names_arm=names_arm) for one in projects]
-        findings = {finding.text: finding for view in views for finding in find(view)}
+        findings: dict[str, Finding] = {}
+        for finding in chain(*map(find, views)):
+            edits = findings.get(finding.text, finding._replace(edits=())).edits
+            findings[finding.text] = finding._replace(edits=[*edits, *finding.edits])
         return State(projects, table, views, [*findings.values()])
 
     def edited(self, state: State, edits: Sequence[Edit]) -> State:

@@ -26,6 +26,7 @@ ADVICE = "advice"
 """It works, and does not say what it seems to say."""
 LEVELS = (BROKEN, DRIFTS, ADVICE)
 
+_X86_64 = r"platform_machine\s*==\s*(['\"])x86_64\1"
 _EXTRA = r"\s*(?:\band\b)?\s*extra\s*==\s*['\"]([\w.-]+)['\"]\s*(?:\band\b)?\s*"
 
 
@@ -122,6 +123,11 @@ class View:
         index = self.project.index_named(source.entry.get("index", ""))
         return build_of_url(index.url, self.facts) if index else ""
 
+    def is_unheard(self, name: str, places: Iterable[Place]) -> bool:
+        """Tell whether a package has a source somewhere that uv does not heed: nothing names it."""
+        brought = [place for place in places if name in self.cells[place].packages]
+        return any(self.sources_at(name, one) and not self.lines_at(name, one) for one in brought)
+
     def victims(self, places: Iterable[Place]) -> str:
         """Return whom places are: platforms, and options and Pythons where they are not all."""
         options = {f"`{place.option}`": None for place in places}
@@ -207,9 +213,9 @@ def _require_triton(view: View, name: str, pin: str) -> Iterator[Edit]:
 
 def _exempt(view: View, *_: str) -> Iterator[Edit]:
     """Exempt what comes from PyTorch's index from a cooldown."""
-    root, keys = view.project.root, (*UV, "exclude-newer-package")
-    names = {one.name: False for one in view.project.sources if one.name in view.family}
-    yield Edit(root.path, keys, None, {**root.uv.get(keys[-1], {}), **names}, whole=True)
+    keys = (*UV, "exclude-newer-package")
+    for name in {one.name: None for one in view.project.sources if one.name in view.family}:
+        yield Edit(view.project.root.path, (*keys, name), None, new=False, whole=True)
 
 
 _CAUSES: dict[str, tuple[str, str, Callable[..., Iterable[Edit]]]] = {
@@ -223,17 +229,18 @@ _CAUSES: dict[str, tuple[str, str, Callable[..., Iterable[Edit]]]] = {
         "Name it: torch_version={0} torch_backend={1}",
         lambda *_: (),
     ),
+    # With a cooldown uv says of a triton, too, that it finds no version.
+    NO_DATE: (
+        "`exclude-newer` refuses an index without dates, as PyTorch's is",
+        "Write exclude-newer-package = {{ torch = false }} into [tool.uv].",
+        _exempt,
+    ),
     # As in: no version of pytorch-triton-rocm{sys_platform == 'linux'}==3.5.1
     r"(?:no version of|was not found in the package registry and \S+ depends on) "
     r"((?:pytorch-)?triton-\w+)(?:\{[^}]*\})?(==[\w.]+)": (
         "torch requires {0}{1}, which is in no index that it may come from",
         "Require {0}{1} by name on the platforms of that build, with the sources of torch.",
         _require_triton,
-    ),
-    NO_DATE: (
-        "`exclude-newer` refuses an index without dates, as PyTorch's is",
-        "Write exclude-newer-package = {{ torch = false }} into [tool.uv].",
-        _exempt,
     ),
     # An index that could not be asked may have one.
     r"(?s)\A(?!.*(?:40[13] |offline|network)).*No solution found": (
@@ -373,7 +380,11 @@ def _widen(view: View, source: Source, places: Sequence[Place]) -> list[Edit]:
     if any(view.sources_at(TORCH, place) for place in places):
         return []
     old = source.entry["marker"]
-    new = " or ".join([old, *map(environment, platforms_in(places))])
+    new = re.sub(_X86_64, r"(\g<0> or platform_machine == 'AMD64')", old)
+    if new == old and "python" in old:
+        return []
+    if new == old:
+        new = " or ".join([old, *map(environment, platforms_in(places))])
     family = [one for one in view.project.sources if one.name in view.family]
     return [edit.change_source(one, marker=new) for one in family if one.entry.get("marker") == old]
 
@@ -431,9 +442,10 @@ def _through_others(view: View) -> Iterator[Finding]:
         why = "a source holds only where torch is required by name"
         text = f"Another package brings torch, from PyPI, on {view.victims(places)}: {why}."
         way = "A group can be the default, an extra cannot: layout=groups" if is_chosen else ""
-        has_source = any(view.sources_at(TORCH, place) for place in places)
-        mend = Edit(view.project.manifest.path, BASE, None, TORCH)
-        yield Finding(BROKEN, text, way, view.platforms, [mend] * has_source)
+        path = view.project.manifest.path
+        names = [name for name in sorted(view.family) if view.is_unheard(name, places)]
+        mends = [Edit(path, BASE, None, name) for name in names]
+        yield Finding(BROKEN, text, way, view.platforms, mends)
 
 
 # --- Pairs that do not work -----------------------------------------------------------------------
@@ -478,14 +490,16 @@ def _other_builds(view: View, seen: Seen) -> Iterator[Fault]:
 
 
 def _give_sources(view: View, name: str, places: list[Place]) -> list[Edit]:
-    """Give a companion the sources of torch, which hold only where it is required by name."""
-    torch, path = view.project.sources_of(TORCH), view.project.manifest.path
-    is_named = all(view.lines_at(name, place) for place in places)
-    if any(KINDS & source.entry.keys() for source in torch) and not is_named:
+    """Give a companion the sources of torch, which hold where it is required or constrained."""
+    torch = [source.entry for source in view.project.sources_of(TORCH)]
+    edits = [] if view.project.sources_of(name) else edit.add_sources(view.project, name, torch)
+    if not edits or all(view.lines_at(name, place) for place in places):
+        return edits
+    releases = {view.cells[place].packages[TORCH].public for place in places}
+    if len(releases) > 1 or any(KINDS & entry.keys() for entry in torch):
         return []
-    sources = [] if view.project.sources_of(name) else [source.entry for source in torch]
-    required = [] if is_named or not torch else [Edit(path, BASE, None, name)]
-    return [*required, *edit.add_sources(view.project, name, sources)]
+    bounds = view.facts.pair_bounds(name, *releases)
+    return [*edits, edit.constrain(view.project, f"{name}{bounds}")]
 
 
 def _known_faults(view: View, seen: Seen) -> Iterator[Fault]:

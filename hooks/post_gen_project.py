@@ -33,7 +33,8 @@ ACCESS = (
     r"|UV_(HTTP|REQUEST|UPLOAD|LOCK|CONCURRENT|INSECURE|PYTHON|TOOL)_.*|UV_.*_(MIRROR|TOKEN)"
     r"|UV_NATIVE_TLS|UV_SYSTEM_CERTS|UV_KEYRING_PROVIDER|UV_OFFLINE|UV_(NO_)?MANAGED_PYTHON"
     r"|UV_NO_PROGRESS|UV_COMPILE_BYTECODE.*|UV_NO_BUILD(_PACKAGE)?|UV_MALWARE_CHECK"
-    r"|UV_TORCH_BACKEND|UV_CUDA_DRIVER_VERSION|UV_AMD_GPU_ARCHITECTURE"
+    r"|UV_TORCH_BACKEND|UV_CUDA_DRIVER_VERSION|UV_AMD_GPU_ARCHITECTURE|UV_STACK_SIZE"
+    r"|UV_RUN_RECURSION_DEPTH"
 )
 """Variables about access, caches and safety, which say nothing about a project.
 
@@ -110,9 +111,13 @@ def start_repository() -> None:
     if not git or any((folder / ".git").exists() for folder in (project, *project.parents)):
         return
     variables = {name: os.environ[name] for name in os.environ if not re.fullmatch(GITS, name)}
-    done = run([git, "init", "--quiet", "--initial-branch=main"], variables)
-    if done.returncode:
-        say(f"git could not make the project a repository: {done.stderr.strip()}")
+    try:
+        done = run([git, "init", "--quiet", "--initial-branch=main"], variables)
+        problem = done.stderr.strip() if done.returncode else ""
+    except Stopped as stopped:
+        problem = str(stopped)
+    if problem:
+        say(f"git could not make the project a repository: {problem}")
 
 
 def complete(settings: dict[str, Any]) -> None:
@@ -172,8 +177,8 @@ def say_variables() -> None:
         say(f"Your environment sets {heeded}: uv uses it here.")
     if aside:
         say(
-            f"Your environment sets {aside}: uv ignores it here, so that uv.lock suits all. If uv"
-            " changes uv.lock later, unset it."
+            f"Your environment sets {aside}: uv ignores it here, so that uv.lock suits all. Unset"
+            " it before the next step, or uv changes uv.lock and installs something else."
         )
 
 
@@ -182,10 +187,11 @@ def refuse_workspace(uv: str) -> None:
     project = Path.cwd()
     root = Path(run([uv, "workspace", "dir"], environment()).stdout.strip() or project)
     if not root.samefile(project):
+        inside = project.relative_to(root).as_posix()
         raise Stopped(
             f"The project lies in the uv workspace of {root}, so uv would lock the workspace"
-            f" instead of the project. Add '{project.relative_to(root).as_posix()}' to `exclude`"
-            f" of [tool.uv.workspace] in {root / 'pyproject.toml'}, or move the project out of it."
+            f" instead of the project. Before you go on, add '{inside}' to `exclude` of"
+            f" [tool.uv.workspace] in {root / 'pyproject.toml'}, or move the project out of it."
         )
 
 
@@ -206,14 +212,15 @@ def say_dependence(uv: str, settings: dict[str, Any]) -> None:
         *map("".join, re.findall(index, " ".join(why))),
         *re.findall(r'registry = "((?!https?://)[^"]+)"', text),
         *re.findall(r"\n\[\[manifest\.(dependency-metadata)\]\]", text),
-        *re.findall(r"(?m)^[\w-]+ = (?!false).+", options),
+        # uv writes some under other names than it reads them, and a date that it does not read.
+        *re.findall(r'(?m)^[\w-]+ = (?!false|"0001-).+', re.sub("-(mode|span) ", " ", options)),
     ]
     if why or facts:
         named = f" ({', '.join(dict.fromkeys(facts))})" if facts else ""
         say(
             f"uv.lock depends on your own settings of uv{named}: `uv sync --locked` fails wherever"
-            " they are missing, CI included. To set them for everybody, put them under [tool.uv]"
-            " in pyproject.toml and run `uv lock`."
+            " they are missing, CI included. To set them for everybody, write them under [tool.uv]"
+            " in pyproject.toml, as your uv.toml or variable has them, and run `uv lock`."
         )
 
 

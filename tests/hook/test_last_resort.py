@@ -85,7 +85,7 @@ def test_a_git_that_hangs(hasty: Path, fake_uv: FakeUv, one_python: Path, tmp_pa
     fake_uv(LOCKS)
     python_program(one_python / "git", f"import time\n{SLEEPS}")
     printed = start(hasty, tmp_path, git="yes")
-    assert "`git init` took longer than 1 min, so it was stopped. The project is kept" in printed
+    assert "`git init` took longer than 1 min, so it was stopped.\n\nThe project is in" in printed
 
 
 class _Drips(BaseHTTPRequestHandler):

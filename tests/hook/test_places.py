@@ -49,7 +49,7 @@ def test_inside_a_workspace(
     assert (above.read_bytes() if above.exists() else None) == lock
     printed = said(capfd)
     assert f"The project lies in the uv workspace of {tmp_path}" in printed
-    asked = re.search(r"Add '(.*)' to `exclude` of\s*\[tool.uv.workspace\]", printed)
+    asked = re.search(r"add '(.*)' to `exclude` of\s*\[tool.uv.workspace\]", printed)
     assert asked
     (tmp_path / "pyproject.toml").write_text(f'{workspace}exclude = ["{asked[1]}"]\n')
     take(next_step(printed))

@@ -108,7 +108,7 @@ def test_the_lock_from_before_comes_back(on_machine: OnMachine, tmp_path: Path) 
     ("setting", "fact"),
     [
         ('fork-strategy = "fewest"', 'fork-strategy = "fewest"'),
-        ('prerelease = "allow"', 'prerelease-mode = "allow"'),
+        ('prerelease = "allow"', 'prerelease = "allow"'),
         ('exclude-newer = "2026-10-01"', 'exclude-newer = "2026-10-'),
         (
             "dependency-metadata = "

@@ -56,7 +56,7 @@ TORN_BY = {
 """Variables that would spoil a new lock, with a value each."""
 
 RECORDED = {
-    'prerelease = "allow"': "prerelease-mode",
+    'prerelease = "allow"': "prerelease",
     'fork-strategy = "fewest"': "fork-strategy",
     'find-links = ["{wheels}"]': "{wheels}",
     'dependency-metadata = [{{ name = "sympy", version = "1.14.0", requires-dist = [] }}]': (
@@ -257,7 +257,7 @@ def test_a_cooldown_does_not_hide_torch(
     check_locked(project.path)
     advice = re.search(r"depends on your own settings of uv \((exclude-newer = [^,)]+)", printed)
     assert advice
-    assert "To set them for everybody, put them under [tool.uv] in pyproject.toml" in printed
+    assert "To set them for everybody, write them under [tool.uv] in pyproject.toml" in printed
     monkeypatch.delenv("UV_EXCLUDE_NEWER", raising=False)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     manifest = project.path / "pyproject.toml"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from torch_plan.answers.vocabulary import FAMILY_WORDS, SYSTEM_WORDS
 from torch_plan.catalog.platforms import PLATFORMS
-from torch_plan.catalog.versions import CPU, version_key
+from torch_plan.catalog.versions import CPU, family_of, version_key
 
 
 def close(word: str, options: Iterable[str], count: int = 2, cutoff: float = 0.6) -> list[str]:
@@ -55,7 +55,8 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
         word = word.replace(".", "")
     start = word if re.search(r"\d", word) else FAMILY_WORDS.get(word, (word,))[0]
     alike = [name for name in reversed(options) if name.startswith(start)]
-    return list(dict.fromkeys([*alike, *close(word, options, count=3), CPU]))[:3]
+    family = [name for name in reversed(options) if family_of(name) == family_of(word)]
+    return list(dict.fromkeys([*alike, *close(word, options, cutoff=0.8), *family, CPU]))[:3]
 
 
 def is_near(asked: str, name: str) -> bool:

@@ -25,7 +25,8 @@ def hook_settings(session: Session, context: Mapping[str, Any]) -> str:
     of_indexes = [urlsplit(index.url).netloc.rpartition("@")[2] for index in plan.indexes]
     advice = dict.fromkeys(of_indexes, ways_on(plan.releases[0], session.facts))
     if likely := {cell.platform: cell.build for cell in plan.cells if cell.is_likely}:
-        others = [f"{platform}=cpu" for platform, build in likely.items() if build != CPU]
+        # Of a release that nobody has seen the CPU's build is not confirmed either.
+        others = [f"{platform}=cpu" for platform in likely if CPU not in likely.values()]
         among = f", or with {' '.join(others)} among the platforms" if others else ""
         advice["no versions that fit"] = (
             f"Nobody has confirmed the builds for {listed([*likely])}. If uv does not find them, "
