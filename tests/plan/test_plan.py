@@ -10,7 +10,6 @@ import pytest
 from tests.helpers.refusals import FACTS, refused
 from torch_plan.answers.problems import Refused
 from torch_plan.catalog.hardware import runs_on
-from torch_plan.dialogue.messages import old_system_notes
 from torch_plan.project.ci import jobs_of
 from torch_plan.project.plan import Plan, Source, make_plan
 from torch_plan.resolution.check import examine
@@ -223,24 +222,6 @@ def test_the_way_to_a_build_is_accepted() -> None:
     )
     assert made.default.build_on("linux-aarch64") == "cu129"
     assert (*map(str, made.notes),) == made.warnings
-
-
-@pytest.mark.parametrize(
-    ("platform", "system", "said"),
-    [
-        ("linux-x86_64", ("glibc", (2, 27)), "This machine has glibc 2.27, but cpu of torch 2.9.1"),
-        ("linux-x86_64", ("glibc", (2, 28)), ""),
-        ("linux-x86_64", None, ""),
-        ("macos-arm64", ("macOS", (11, 7)), "This machine has macOS 11.7, but cpu of torch 2.9.1"),
-        ("windows-x86_64", None, ""),
-        ("macos-x86_64", ("macOS", (10, 13)), ""),
-    ],
-)
-def test_an_old_system_is_told(
-    platform: str, system: tuple[str, tuple[int, ...]] | None, said: str
-) -> None:
-    notes = [*old_system_notes(plan(torch_backend="cpu"), platform, system)]
-    assert [note.startswith(said) for note in notes] == ([True] if said else [])
 
 
 JETSON = "https://host.example/jp6/cu126"

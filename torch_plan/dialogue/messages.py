@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Iterator
 from functools import cache
 
 from torch_plan.addresses import DOCS
 from torch_plan.answers.questions import QUESTIONS_PATH
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import CPU, PYPI, family_of, version_key
-from torch_plan.project.plan import Plan
 from torch_plan.resolution.defaults import default_release
 from torch_plan.text import listed
 from torch_plan.urls import masked
@@ -62,16 +60,3 @@ def builds_note(release: str, detected: str, facts: Facts) -> str:
         f"A platform that does not have the build you choose gets the CPU build: with {example}, a "
         "Mac gets cpu. You need not answer anything else for that."
     )
-
-
-def old_system_notes(
-    plan: Plan, platform: str, system: tuple[str, tuple[int, ...]] | None
-) -> Iterator[str]:
-    """Yield a sentence where this machine's system is older than the default build needs."""
-    floor = plan.default.floors.get(platform)
-    if floor and system and system[0] == floor.system and system[1] < floor.version:
-        here = f"{system[0]} {'.'.join(map(str, system[1]))}"
-        yield (
-            f"This machine has {here}, but {plan.default.build_on(platform)} of torch "
-            f"{plan.releases[0]} needs {floor}; docs/support.md lists releases for older systems."
-        )

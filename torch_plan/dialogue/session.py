@@ -21,7 +21,6 @@ from torch_plan.dialogue import messages
 from torch_plan.dialogue.commands import Commands, unknown_keys
 from torch_plan.dialogue.invocation import Invocation, find_invocation
 from torch_plan.dialogue.messages import say, say_once
-from torch_plan.machine.system import host_platform, host_system
 from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution import defaults
 from torch_plan.resolution.check import find_problems, settled
@@ -149,9 +148,8 @@ class Session:
         if any(own_problems) or find_problems(answers, self.facts):
             self.refuse({**self.commands.unknown, **self.commands.explicit_answers(answers)})
         plan = self.plan_of(context)
-        old_system = messages.old_system_notes(plan, host_platform(), host_system())
-        for text in map(str, (*plan.notes, *old_system)):
-            say(text)
+        for told in plan.notes:
+            say(str(told))
         # An update of the template may know of more platforms, so that these are none by default.
         context.update(settled(answers, self.facts))
         if self.invocation.prompts:
