@@ -47,28 +47,22 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     A platform with a release of its own is left out, and so stays as it is.
     """
     options, read = variants(view), written_answers(view)
-    rows = rows_of(view, options)
+    # Of each platform the oldest Python, and platforms with an accelerator first.
+    seen = {one.place[:2]: one for one in reversed(view.seen) if one.place.option in options}
+    rows = sorted(seen.values(), key=lambda one: (options.index(one.place[0]), one.build == CPU))
     if not rows:
         return complete({**read, **given}, view.facts)
     groups = grouped((one.place.option, one) for one in rows).values()
     words = [backend_word(view, group[0], rows[0]) for group in groups]
-    alike = [
-        one.place for group in groups for one in group if not has_own_release(view, one, group[0])
-    ]
-    lacking = [place for place, cell in view.cells.items() if TORCH in cell.missing]
+    pairs = [(one.place, group[0].torch.public) for group in groups for one in group]
+    alike = [place for place, release in pairs if view.admits(place, release)]
     read |= {
         "torch_version": rows[0].torch.public,
         "torch_backend": " ".join(words),
         "layout": f"{options[0].kind}s" if len(options) > 1 else records.MARKERS,
-        "platforms": " ".join(platforms_in([*alike, *lacking])),
+        "platforms": " ".join(platforms_in([*alike, *view.lacking])),
     }
     return complete(read, view.facts)
-
-
-def rows_of(view: View, options: Sequence[parse.Option]) -> list[Seen]:
-    """Return for each option each platform's oldest Python, those with an accelerator first."""
-    seen = {one.place[:2]: one for one in reversed(view.seen) if one.place.option in options}
-    return sorted(seen.values(), key=lambda one: (options.index(one.place[0]), one.build == CPU))
 
 
 def written_answers(view: View) -> dict[str, str]:
@@ -85,18 +79,12 @@ def written_answers(view: View) -> dict[str, str]:
     return {key: value for key, value in read.items() if value}
 
 
-def has_own_release(view: View, seen: Seen, other: Seen) -> bool:
-    """Tell whether the requirements of a cell refuse the release of another one."""
-    lines = view.lines_at(TORCH, seen.place)
-    return not all(line.public.contains(other.torch.public) for line in lines)
-
-
 def backend_word(view: View, seen: Seen, main: Seen) -> str:
     """Return the word of `torch_backend` for the first cell of an option."""
     backend = PYPI if is_pypi(seen.torch) else seen.build or PYPI
     name = seen.place.option.name if len(variants(view)) > 1 else ""
     is_named = name and canonicalize_name(name) != canonicalize_name(backend)
-    release = seen.torch.public if has_own_release(view, seen, main) else None
+    release = None if view.admits(seen.place, main.torch.public) else seen.torch.public
     return str(BackendWord(name if is_named else None, backend, release))
 
 
@@ -182,11 +170,8 @@ class Change(NamedTuple):
         lists = grouped(((one.keys, one.name), one) for one in project.lines)
         old, new = planned(self.before) or {(BASE, TORCH): []}, planned(self.plan)
         for key in [key for key in {**lists, **new} if key[1] in family]:
-            (keys, name), lines = key, lists.get(key, [])
-            if lines:
-                texts = self.exchanged(lines, old.get(key, []), new.get(key, []))
-            else:
-                texts = self.added(keys, name, old.get(key, []), new.get(key, []))
+            keys, lines, plans = key[0], lists.get(key, []), (old.get(key, []), new.get(key, []))
+            texts = self.exchanged(lines, *plans) if lines else self.added(key, *plans)
             # A list that torch leaves keeps nothing of what comes with it.
             if (keys, TORCH) in old.keys() - new.keys():
                 texts = []
@@ -194,12 +179,12 @@ class Change(NamedTuple):
                 if one != other:
                     yield Edit(self.file(keys).path, keys, one, other)
 
-    def added(self, keys: Keys, name: str, old: list[str], new: list[str]) -> list[str]:
+    def added(self, key: tuple[Keys, str], old: list[str], new: list[str]) -> list[str]:
         """Return the requirements of one package for a list that has none of it.
 
         What only the plan of before has in a list was left out there by somebody.
         """
-        project = self.view.project
+        (keys, name), project = key, self.view.project
         is_left_out = bool(old and project.of(TORCH))
         is_elsewhere = not self.before and keys == BASE and bool(project.of(name))
         is_foreign = keys[0] == "tool" and not self.is_ours
@@ -270,27 +255,25 @@ class Change(NamedTuple):
         """Yield the default among the groups of a plan, and the conflict of its options."""
         plan, project = self.plan, self.view.project
         named = {(one.kind, canonicalize_name(one.name)) for one in variants(self.view)}
-        wanted = {(plan.selector, canonicalize_name(one.name)): one.name for one in plan.options}
-        gone = named - wanted.keys()
+        wanted = {(plan.selector, canonicalize_name(one.name)) for one in plan.options}
+        gone = named - wanted
         defaults = parse.default_groups(project)
         left = [one for one in defaults if ("group", canonicalize_name(one)) not in gone]
-        if plan.groups and wanted.keys().isdisjoint(("group", one) for one in left):
+        if plan.groups and wanted.isdisjoint(("group", one) for one in left):
             left.append(plan.default.name)
         if left != defaults:
             yield Edit(project.root.path, (*UV, "default-groups"), None, left, whole=True)
         if plan.selector:
             yield from self.conflicts(wanted, gone)
 
-    def conflicts(
-        self, wanted: Mapping[parse.Choice, str], gone: Collection[parse.Choice]
-    ) -> Iterator[Edit]:
+    def conflicts(self, wanted: set[Any], gone: set[Any]) -> Iterator[Edit]:
         """Yield the conflict of the options of a plan, in the place of one that loses some."""
-        project, name = self.view.project, self.view.project.manifest.name
+        project, plan = self.view.project, self.plan
         entries = project.root.uv.get("conflicts", [])
-        known = [(parse.chosen_in(entry, name), entry) for entry in entries]
-        old = [entry for chosen, entry in known if not chosen.isdisjoint(gone)]
-        if old or not any(wanted.keys() <= chosen for chosen, _ in known):
-            options = [(kind, option) for (kind, _), option in wanted.items()]
+        known = [(parse.chosen_in(entry, project.manifest.name), entry) for entry in entries]
+        old = [entry for chosen, entry in known if chosen & gone]
+        if old or not any(wanted <= chosen for chosen, _ in known):
+            options = [(plan.selector, one.name) for one in plan.options]
             yield conflict(project, old[0] if old else None, options)
 
     def sources(self) -> Iterator[Edit]:

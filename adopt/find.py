@@ -69,6 +69,12 @@ class View:
             for place, cell in self.cells.items()
             if (torch := cell.packages.get(TORCH))
         ]
+        self.from_pypi = [seen for seen in self.seen if is_pypi(seen.torch)]
+
+    @property
+    def lacking(self) -> list[Place]:
+        """The cells whose torch has no wheel."""
+        return [place for place, cell in self.cells.items() if TORCH in cell.missing]
 
     def build(self, got: Got, platform: str) -> str:
         """Return the build of a package of torch's family, empty where nobody knows."""
@@ -116,6 +122,13 @@ class View:
         """Return the requirements of a package that hold in a cell."""
         lines = [line for line in self.project.required(place.option) if line.name == name]
         return [line for line in lines if holds(line.requirement.marker, *place[1:])]
+
+    def admits(self, place: Place, *releases: str) -> bool:
+        """Tell whether the requirements and constraints of a cell admit releases of torch."""
+        settings = [line for line in self.project.of(TORCH) if line.is_setting]
+        held = [line for line in settings if holds(line.requirement.marker, *place[1:])]
+        lines = [line.public for line in [*self.lines_at(TORCH, place), *held]]
+        return all(line.contains(release) for line in lines for release in releases)
 
     def build_of(self, source: Source) -> str:
         """Return the build of the index of a source; empty for one that is not PyTorch's."""
@@ -184,9 +197,7 @@ def _extra_in_marker(view: View) -> Iterator[Finding]:
 
 def _exclude_each_other(view: View, *_: str) -> Iterator[Edit]:
     """Let the extras and groups that choose a torch exclude each other."""
-    sources = view.project.sources_of(TORCH)
-    choices = [(kind, one.entry) for one in sources for kind in sorted(KINDS)]
-    named = dict.fromkeys((kind, entry[kind]) for kind, entry in choices if kind in entry)
+    named = [(one.kind, one.name) for one in view.project.options if view.is_variant(one)]
     if len(named) > 1:
         yield edit.conflict(view.project, None, named)
 
@@ -281,7 +292,6 @@ def _no_wheel(view: View) -> Iterator[Finding]:
 
 
 def _nobody_has(view: View, name: str, got: Got, places: list[Place]) -> Iterator[Finding]:
-    """Yield what is wrong where there is no wheel at all."""
     kinds = ((_kind_of_lack(view, name, place), place) for place in places)
     for (level, is_whole), victims in grouped(kinds).items():
         text = f"{name} {got.version} has no wheel for {view.victims(victims)}."
@@ -340,11 +350,9 @@ def _take_from_pypi(view: View, name: str, places: Sequence[Place], limit: str) 
     """Let no source hold in places, for what comes with torch too; the index names no build."""
     names = view.family if name == TORCH else {name}
     sources = [view.sources_at(one, place) for place in places for one in names]
-    lines = [view.lines_at(name, place) for place in places] if any(sources) else []
-    return [
-        *(edit.limit_source(one, limit) for one in dict.fromkeys(chain(*sources))),
-        *map(edit.without_label, dict.fromkeys(chain(*lines))),
-    ]
+    limited = [edit.limit_source(one, limit) for one in dict.fromkeys(chain(*sources))]
+    lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
+    return [*limited, *map(edit.without_label, lines)] if limited else []
 
 
 def _name_platforms(view: View) -> Iterator[Edit]:
@@ -396,8 +404,8 @@ def _named_in_vain(view: View) -> Iterator[Finding]:
         wrong = {CPU} if build == "auto" else {*view.facts.all_backends} - {build}
         places = [
             seen.place
-            for seen in view.seen
-            if is_pypi(seen.torch) and seen.build in wrong and "macos" not in seen.place.platform
+            for seen in view.from_pypi
+            if seen.build in wrong and "macos" not in seen.place.platform
             if not view.sources_at(TORCH, seen.place)
         ]
         level, hurt = if_not, ""
@@ -438,25 +446,20 @@ def _urls_of_others(project: Project) -> Iterator[tuple[str, str]]:
 
 def _through_others(view: View) -> Iterator[Finding]:
     sources = view.project.sources_of(TORCH)
-    is_chosen = bool(sources) and all(KINDS & source.entry.keys() for source in sources)
+    is_chosen = all(KINDS & source.entry.keys() for source in sources)
     places = [
-        place
-        for place in _brought(view)
-        if view.sources_at(TORCH, place) or (is_chosen and not place.option.kind)
+        one.place
+        for one in view.from_pypi
+        if sources and not view.lines_at(TORCH, one.place)
+        if view.sources_at(TORCH, one.place) or (is_chosen and not one.place.option.kind)
     ]
     if places:
         why = "a source holds only where torch is required by name"
         text = f"Another package brings torch, from PyPI, on {view.victims(places)}: {why}."
-        way = "A group can be the default, an extra cannot: layout=groups" if is_chosen else ""
-        has_source = any(view.sources_at(TORCH, place) for place in places)
-        mend = Edit(view.project.manifest.path, BASE, None, TORCH)
-        yield Finding(BROKEN, text, way, view.platforms, [mend] if has_source else [])
-
-
-def _brought(view: View) -> list[Place]:
-    """Return where PyPI's torch is installed, and only other packages require it."""
-    places = [one.place for one in view.seen if is_pypi(one.torch)]
-    return [place for place in places if not view.lines_at(TORCH, place)]
+        way, edits = "A group can be the default, an extra cannot: layout=groups", list[Edit]()
+        if any(view.sources_at(TORCH, place) for place in places):
+            way, edits = "", [Edit(view.project.manifest.path, BASE, None, TORCH)]
+        yield Finding(BROKEN, text, way, view.platforms, edits)
 
 
 # --- Pairs that do not work -----------------------------------------------------------------------
@@ -539,20 +542,12 @@ def _different_releases(view: View) -> Iterator[Finding]:
         cells = [one for one in view.seen if one.place[::2] == (option, view.oldest)]
         groups = grouped((one.torch.public, one.place) for one in cells)
         releases = sorted(groups, key=version_key)
-        if len(releases) > 1 and all(_admits(view, one.place, releases) for one in cells):
+        if len(releases) > 1 and all(view.admits(one.place, *releases) for one in cells):
             parts = [f"{one} on {listed(platforms_in(groups[one]))}" for one in releases]
             text = f"The requirements let platforms lock different releases: torch {listed(parts)}."
             way = f"One for all: --drifts, or torch_version={releases[0]}"
             mend = edit.constrain(view.project, f"{TORCH}=={releases[0]}")
             yield Finding(DRIFTS, text, way, view.platforms, [mend])
-
-
-def _admits(view: View, place: Place, releases: Sequence[str]) -> bool:
-    """Tell whether the requirements and the constraints of a cell admit all releases."""
-    lines = [line for line in view.project.of(TORCH) if line.is_setting]
-    lines = [line for line in lines if holds(line.requirement.marker, *place[1:])]
-    admitted = [line.public for line in [*lines, *view.lines_at(TORCH, place)]]
-    return all(one.contains(release) for one in admitted for release in releases)
 
 
 # --- Words ----------------------------------------------------------------------------------------

@@ -25,9 +25,6 @@ from torch_plan.urls import written
 Keys = tuple[str, ...]
 """The way to a value, from the root of a file."""
 
-Choice = tuple[str, str]
-"""An extra or a group: its kind, and its name."""
-
 BASE: Keys = ("project", "dependencies")
 GROUPS: Keys = ("dependency-groups",)
 UV: Keys = ("tool", "uv")
@@ -323,7 +320,7 @@ def read_options(project: Project) -> Iterator[Option]:
             yield Option(package, kind, name, tuple(without))
 
 
-def chosen_in(conflict: list[Mapping[str, str]], package: str) -> set[Choice]:
+def chosen_in(conflict: list[Mapping[str, str]], package: str) -> set[tuple[str, str]]:
     """Return the extras and groups of a package that a conflict is between."""
     return {
         (kind, canonicalize_name(item[kind]))
