@@ -19,10 +19,11 @@ from adopt import Stop
 from adopt.answers import ANSWERS, change
 from adopt.document import parsed, replace_files
 from adopt.edit import Edit, apply
-from adopt.find import ADVICE, BROKEN, DRIFTS, Finding, View, find
+from adopt.find import BROKEN, LEVELS, Finding, View, find
 from adopt.measure import copied, measure
 from adopt.parse import Manifest, Project, read_project, read_projects
 from adopt.report import State, as_json, text_lines
+from torch_plan.addresses import ADOPT
 from torch_plan.catalog.facts import load_facts
 from torch_plan.text import listed
 from torch_plan.urls import masked
@@ -74,11 +75,12 @@ class Command(NamedTuple):
         projects = [read_project(files[manifest], files[root]) for manifest, root in pairs]
         return self.look(projects, is_changed=True)
 
-    def mend(self, state: State, levels: Collection[str]) -> tuple[State, list[str]]:
+    def mend(self, state: State) -> tuple[State, list[str]]:
         """Mend what can be mended, and look after each mend; what does not help is undone.
 
         Raises `Stop` where a cell changed that no mend was for, or something else is broken.
         """
+        levels = {BROKEN, *filter(vars(self.options).get, LEVELS)}
         before, mended, tried = state, dict[str, Sequence[str]](), set[str]()
         while left := [
             one for one in state.findings if one.level in levels and one.text not in tried
@@ -87,12 +89,11 @@ class Command(NamedTuple):
             tried.add(chosen.text)
             after = self.edited(state, chosen.edits)
             is_lost = after.table.why_nothing and not state.table.why_nothing
-            left_over = {one.text for one in after.findings}
-            gone = {one.text: one.platforms for one in left if one.text not in left_over}
+            gone = {one.text: one.platforms for one in state.more_than(after) if one in left}
             if not is_lost and chosen.text in gone:
                 state, mended = after, mended | gone
         if not before.table.why_nothing:
-            refuse_unasked(before, state, {name for names in mended.values() for name in names})
+            refuse_unasked(before, state, {*chain(*mended.values())})
         return state, [*mended]
 
     def ask(self, state: State, given: Mapping[str, str]) -> tuple[State, list[str]]:
@@ -104,7 +105,7 @@ class Command(NamedTuple):
                 "Nothing could be measured. Mend that first, or say torch_version=… and "
                 f"torch_backend=… both. uv says:\n\n{masked(state.table.why_nothing)}"
             )
-        asked = change(state.views[0], given, ["uv-torch-adopt", str(self.options.path)])
+        asked = change(state.views[0], given, [*ADOPT, str(self.options.path)])
         after = self.edited(state, asked.edits)
         return after, [*map(str, asked.plan.notes), *asked.missed(after.views[0])]
 
@@ -172,36 +173,46 @@ def read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace,
 def run(options: argparse.Namespace, given: Mapping[str, str]) -> int:
     """Measure, find, and mend unless it is only to be checked; returns what the command does."""
     projects = read_projects(options.path)
-    levels = [BROKEN, *([DRIFTS] * options.drifts), *([ADVICE] * options.advice)]
     notes, mends = list[str](), list[str]()
     with copied(projects) as copy:
         command = Command(options, projects, copy)
         today = after = command.look(projects)
-        if given and not options.check:
-            after, notes = command.ask(today, given)
         if not options.check:
-            after, mends = command.mend(after, levels)
+            if given:
+                after, notes = command.ask(today, given)
+            after, mends = command.mend(after)
     is_blind = after.table.why_nothing and not options.unmeasured
-    changed = {path: text for path, text in after.texts.items() if text != today.texts[path]}
-    if options.write and changed and is_blind:
-        raise Stop(
-            "uv would not lock this, so nothing is written without --unmeasured. uv says:\n\n"
-            f"{masked(after.table.why_nothing)}"
-        )
+    changed = dict(sorted(after.texts.items() - today.texts.items()))
     if options.write:
+        if changed and is_blind:
+            raise Stop(
+                "uv would not lock this, so nothing is written without --unmeasured. uv says:\n\n"
+                f"{masked(after.table.why_nothing)}"
+            )
         replace_files(today.texts, changed)
     if options.json:
         print(json.dumps(as_json(today, after, notes)))
     else:
         print(*text_lines(today, after, mends, notes), sep="\n")
     if options.check:
-        counts = [one for one in today.findings if options.strict or one.level == BROKEN]
-        return 1 if counts else 2 * (not all(view.is_measured for view in today.views))
-    if not options.json and changed and options.write:
-        print(f"\n{listed([*map(str, changed)])} is written.")
-    elif not options.json:
-        print(f"\nNothing is {'written. --write writes it' if changed else 'changed'}.")
+        return check_status(today, is_strict=options.strict)
+    if not options.json:
+        print(f"\n{ending(changed, is_written=options.write)}")
     return 2 if is_blind else 0
+
+
+def check_status(today: State, *, is_strict: bool) -> int:
+    """Return 1 where something counts, 2 where torch could not be measured."""
+    if any(is_strict or one.level == BROKEN for one in today.findings):
+        return 1
+    return 0 if all(view.is_measured for view in today.views) else 2
+
+
+def ending(changed: Collection[Path], *, is_written: bool) -> str:
+    """Return what became of the files that a change is for."""
+    if changed and is_written:
+        return f"{listed([*map(str, changed)])} is written."
+    return f"Nothing is {'written. --write writes it' if changed else 'changed'}."
 
 
 if __name__ == "__main__":

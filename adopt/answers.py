@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from adopt import Stop, parse
-from adopt.edit import Edit, constrain
-from adopt.find import Seen, View, grouped, is_pypi
+from adopt.edit import Edit, conflict, constrain
+from adopt.find import Seen, View, grouped, is_pypi, platforms_in
 from adopt.parse import BASE, CONSTRAINTS, GROUPS, INDEXES, KINDS, SOURCES, UV, Keys, Line, holds
 from torch_plan.answers import records
 from torch_plan.answers.problems import Problem, Refused
@@ -46,40 +46,37 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
 
     A platform with a release of its own is left out, and so stays as it is.
     """
-    options, project = variants(view), view.project
-    named = {line.name for line in project.lines if not line.is_setting}
+    options, read = variants(view), written_answers(view)
+    # Of each platform the oldest Python, and platforms with an accelerator first.
+    seen = {one.place[:2]: one for one in reversed(view.seen) if one.place.option in options}
+    rows = sorted(seen.values(), key=lambda one: (options.index(one.place[0]), one.build == CPU))
+    if not rows:
+        return complete({**read, **given}, view.facts)
+    groups = grouped((one.place.option, one) for one in rows).values()
+    words = [backend_word(view, group[0], rows[0]) for group in groups]
+    pairs = [(one.place, group[0].torch.public) for group in groups for one in group]
+    alike = [place for place, release in pairs if view.admits(place, release)]
+    read |= {
+        "torch_version": rows[0].torch.public,
+        "torch_backend": " ".join(words),
+        "layout": f"{options[0].kind}s" if len(options) > 1 else records.MARKERS,
+        "platforms": " ".join(platforms_in([*alike, *view.lacking])),
+    }
+    return complete(read, view.facts)
+
+
+def written_answers(view: View) -> dict[str, str]:
+    """Return the answers that the files give, whatever is locked."""
+    named = {line.name for line in view.project.lines if not line.is_setting}
     companions = [f"{name}?" for name in view.facts.all_companions if name in named]
-    bases = [parse.base_of(index.url, view.facts) for index in project.indexes]
+    bases = [parse.base_of(index.url, view.facts) for index in view.project.indexes]
     read = {
         "torch_pin": pinned(view),
         "companions": " ".join(companions) or records.NO_COMPANIONS,
         "pytorch_index": next(filter(None, bases), ""),
         "python_version": view.oldest,
     }
-    read = {key: value for key, value in read.items() if value}
-    # Of each platform the oldest Python, and platforms with an accelerator first.
-    seen = {one.place[:2]: one for one in reversed(view.seen) if one.place.option in options}
-    rows = sorted(seen.values(), key=lambda one: (options.index(one.place[0]), one.build == CPU))
-    if not rows:
-        return complete({**read, **given}, view.facts)
-    firsts = {one.place.option: one for one in reversed(rows)}
-    words = [backend_word(view, firsts[one], rows[0]) for one in options if one in firsts]
-    alike = [one for one in rows if not has_own_release(view, one, firsts[one.place.option])]
-    served = {place.platform for place, cell in view.cells.items() if TORCH in cell.missing}
-    served |= {one.place.platform for one in alike}
-    read |= {
-        "torch_version": rows[0].torch.public,
-        "torch_backend": " ".join(words),
-        "layout": f"{options[0].kind}s" if len(options) > 1 else records.MARKERS,
-        "platforms": " ".join(name for name in view.platforms if name in served),
-    }
-    return complete(read, view.facts)
-
-
-def has_own_release(view: View, seen: Seen, other: Seen) -> bool:
-    """Tell whether the requirements of a cell refuse the release of another one."""
-    lines = view.lines_at(TORCH, seen.place)
-    return not all(line.public.contains(other.torch.public) for line in lines)
+    return {key: value for key, value in read.items() if value}
 
 
 def backend_word(view: View, seen: Seen, main: Seen) -> str:
@@ -87,7 +84,7 @@ def backend_word(view: View, seen: Seen, main: Seen) -> str:
     backend = PYPI if is_pypi(seen.torch) else seen.build or PYPI
     name = seen.place.option.name if len(variants(view)) > 1 else ""
     is_named = name and canonicalize_name(name) != canonicalize_name(backend)
-    release = seen.torch.public if has_own_release(view, seen, main) else None
+    release = None if view.admits(seen.place, main.torch.public) else seen.torch.public
     return str(BackendWord(name if is_named else None, backend, release))
 
 
@@ -170,39 +167,47 @@ class Change(NamedTuple):
     def lines(self) -> Iterator[Edit]:
         """Yield the edits of requirements, list by list."""
         family, project = self.view.family, self.view.project
-        lists = grouped(((one.keys, one.name), one) for one in project.lines if one.name in family)
-        for key in {**lists, **planned(self.plan)}:
-            lines = lists.get(key, [])
-            new = self.exchanged(key, lines) if key[1] in family else []
-            for one, other in zip_longest([line.text for line in lines], new):
-                if one != other:
-                    yield Edit(self.file(key[0]).path, key[0], one, other)
-
-    def exchanged(self, key: tuple[Keys, str], lines: Sequence[Line]) -> list[str]:
-        """Return the requirements in the place of those of one package in one list, or of none.
-
-        What only the plan of before has in a list was left out there by somebody. A label is for
-        some platforms alone: where another build is asked for, the plan says it.
-        """
-        (keys, name), torch = key, self.view.project.of(TORCH)
+        lists = grouped(((one.keys, one.name), one) for one in project.lines)
         old, new = planned(self.before) or {(BASE, TORCH): []}, planned(self.plan)
-        is_elsewhere = not self.before and keys == BASE and bool(self.view.project.of(name))
-        if not lines and (is_elsewhere or (keys[0] == "tool" and not self.is_ours)):
-            return []
-        if (keys, TORCH) in old and (keys, TORCH) not in new:
-            return []
-        if [line.text for line in lines] == old.get(key, []) or not (lines or torch):
-            return new.get(key, [])
+        for key in [key for key in {**lists, **new} if key[1] in family]:
+            keys, lines, plans = key[0], lists.get(key, []), (old.get(key, []), new.get(key, []))
+            texts = self.exchanged(lines, *plans) if lines else self.added(key, *plans)
+            # A list that torch leaves keeps nothing of what comes with it.
+            if (keys, TORCH) in old.keys() - new.keys():
+                texts = []
+            for one, other in zip_longest([line.text for line in lines], texts):
+                if one != other:
+                    yield Edit(self.file(keys).path, keys, one, other)
+
+    def added(self, key: tuple[Keys, str], old: list[str], new: list[str]) -> list[str]:
+        """Return the requirements of one package for a list that has none of it.
+
+        What only the plan of before has in a list was left out there by somebody.
+        """
+        (keys, name), project = key, self.view.project
+        is_left_out = bool(old and project.of(TORCH))
+        is_elsewhere = not self.before and keys == BASE and bool(project.of(name))
+        is_foreign = keys[0] == "tool" and not self.is_ours
+        return [] if is_left_out or is_elsewhere or is_foreign else new
+
+    def exchanged(self, lines: Sequence[Line], old: list[str], new: list[str]) -> list[str]:
+        """Return the requirements in the place of those of one package in one list.
+
+        A label is for some platforms alone: where another build is asked for, the plan says it.
+        """
+        first = lines[0]
+        if [line.text for line in lines] == old:
+            return new
         is_labelled = self.chooses and any(line.label for line in lines)
-        is_planned = is_labelled or (lines and name in self.view.facts.all_tritons)
-        if is_planned and not lines[0].is_setting:
-            texts = build_for(self.plan, keys).requirements
-            return [text for text in texts if Requirement(text).name == name]
+        is_planned = is_labelled or first.name in self.view.facts.all_tritons
+        if is_planned and not first.is_setting:
+            texts = build_for(self.plan, first.keys).requirements
+            return [text for text in texts if Requirement(text).name == first.name]
         return [self.respecified(line) for line in lines]
 
     def respecified(self, line: Line) -> str:
         """Return a requirement with the version of a plan; one that admits it stays as it is."""
-        facts, marker, pythons = self.view.facts, line.requirement.marker, self.plan.pythons
+        marker, pythons = line.requirement.marker, self.plan.pythons
         packages = [
             (cell.release, package.version)
             for cell in build_for(self.plan, line.keys).cells
@@ -212,18 +217,22 @@ class Change(NamedTuple):
         if not packages or line.requirement.url:
             return line.text
         release, version = packages[0]
-        fitting = facts.companions(release).get(line.name, (version,))
+        fitting = self.view.facts.companions(release).get(line.name, (version,))
         if any(map(line.public.contains, fitting)):
             return line.text
-        if line.is_exact:
-            pin = f"=={version}" + f"+{line.label}" * bool(line.label)
-        elif line.is_setting and line.name != TORCH:
-            pin = facts.pair_bounds(line.name, release)
-        else:
-            is_open = all(one.operator.startswith(">") for one in line.requirement.specifier)
-            major, minor = map(int, version.split(".")[:2])
-            pin = f">={version}" + f",<{major}.{minor + 1}" * (not is_open)
+        pin = self.pin(line, release, version)
         return re.sub(r"\s*[(<>=!~][^;]*?(?=\s*(;|$))", pin, line.text, count=1)
+
+    def pin(self, line: Line, release: str, version: str) -> str:
+        """Return a version as a requirement holds the one that it has."""
+        if line.is_exact:
+            return f"=={version}+{line.label}" if line.label else f"=={version}"
+        if line.is_setting and line.name != TORCH:
+            return self.view.facts.pair_bounds(line.name, release)
+        if all(one.operator.startswith(">") for one in line.requirement.specifier):
+            return f">={version}"
+        major, minor = map(int, version.split(".")[:2])
+        return f">={version},<{major}.{minor + 1}"
 
     def bounds(self) -> Iterator[Edit]:
         """Yield the constraint that holds a bound at the release that is asked for."""
@@ -246,57 +255,63 @@ class Change(NamedTuple):
         """Yield the default among the groups of a plan, and the conflict of its options."""
         plan, project = self.plan, self.view.project
         named = {(one.kind, canonicalize_name(one.name)) for one in variants(self.view)}
-        wanted = {(plan.selector, canonicalize_name(one.name)): one.name for one in plan.options}
-        gone = named - wanted.keys()
+        wanted = {(plan.selector, canonicalize_name(one.name)) for one in plan.options}
+        gone = named - wanted
         defaults = parse.default_groups(project)
         left = [one for one in defaults if ("group", canonicalize_name(one)) not in gone]
-        if plan.groups and wanted.keys().isdisjoint(("group", one) for one in left):
+        if plan.groups and wanted.isdisjoint(("group", one) for one in left):
             left.append(plan.default.name)
         if left != defaults:
             yield Edit(project.root.path, (*UV, "default-groups"), None, left, whole=True)
+        if plan.selector:
+            yield from self.conflicts(wanted, gone)
+
+    def conflicts(self, wanted: set[Any], gone: set[Any]) -> Iterator[Edit]:
+        """Yield the conflict of the options of a plan, in the place of one that loses some."""
+        project, plan = self.view.project, self.plan
         entries = project.root.uv.get("conflicts", [])
         known = [(parse.chosen_in(entry, project.manifest.name), entry) for entry in entries]
         old = [entry for chosen, entry in known if chosen & gone]
-        if plan.selector and (old or not any(wanted.keys() <= chosen for chosen, _ in known)):
-            package = {"package": project.manifest.name} if project.root != project.manifest else {}
-            new = [{**package, plan.selector: name} for name in wanted.values()]
-            yield Edit(project.root.path, (*UV, "conflicts"), [*old, None][0], new)
+        if old or not any(wanted <= chosen for chosen, _ in known):
+            options = [(plan.selector, one.name) for one in plan.options]
+            yield conflict(project, old[0] if old else None, options)
 
     def sources(self) -> Iterator[Edit]:
-        """Yield the edits of sources and indexes, for those packages that the project has."""
-        project, plan = self.view.project, self.plan
-        new, ours = sources_of(plan), sources_of(self.before)
+        """Yield the edits of sources and indexes."""
+        project = self.view.project
         old = grouped((one.name, dict(one.entry)) for one in project.sources)
         places = {one.name: (one.path, one.key) for one in project.sources}
-        present = {name for cell in self.view.cells.values() for name in cell.packages}
-        present |= {TORCH, *plan.companions, *plan.tritons, *old, *(new if self.is_ours else ())}
-        follows = [
-            name
-            for name in {**old, **new}
-            if name in self.view.family & present
-            if self.chooses or old.get(name, []) == ours.get(name, [])
-        ]
-        entries = old | {name: new.get(name, []) for name in follows}
-        changed = [name for name in follows if entries[name] != old.get(name, [])]
-        for name in changed:
+        changed = self.changed_sources(old)
+        for name, entries in changed.items():
             path, key = places.get(name, (project.manifest.path, name))
-            value = entries[name] if len(entries[name]) > 1 else [*entries[name], None][0]
+            value = entries[0] if len(entries) == 1 else entries
             yield Edit(path, (*SOURCES, key), None, value, whole=True)
         if self.chooses or changed:
-            used = {entry.get("index") for group in entries.values() for entry in group}
+            used = {entry.get("index") for entry in chain(*{**old, **changed}.values())}
             yield from self.indexes(used)
+
+    def changed_sources(self, old: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Return the new sources of those packages that the project has, where they change."""
+        plan, new, ours = self.plan, sources_of(self.plan), sources_of(self.before)
+        present = {TORCH, *plan.companions, *plan.tritons, *old, *(new if self.is_ours else ())}
+        present.update(*(cell.packages for cell in self.view.cells.values()))
+        names = [name for name in {**old, **new} if name in self.view.family & present]
+        if not self.chooses:
+            names = [name for name in names if old.get(name, []) == ours.get(name, [])]
+        entries = {name: new.get(name, []) for name in names}
+        return {name: entries[name] for name in names if entries[name] != old.get(name, [])}
 
     def indexes(self, used: Collection[Any]) -> Iterator[Edit]:
         """Yield the edits that declare what sources name, and take away PyTorch's that none do."""
         project = self.view.project
         declared = {(one.name, written(one.url)) for one in project.indexes}
-        for index in [one for one in self.plan.indexes if one.name in used]:
-            if (index.name, written(index.url)) not in declared:
+        for index in self.plan.indexes:
+            if index.name in used and (index.name, written(index.url)) not in declared:
                 flat = {"format": "flat"} if index.flat else {}
                 entry = {"name": index.name, "url": index.url, **flat, "explicit": True}
                 clash = project.index_named(index.name)
-                path = clash.path if clash else project.root.path
-                yield Edit(path, INDEXES, clash and clash.entry, entry)
+                path, old = (clash.path, clash.entry) if clash else (project.root.path, None)
+                yield Edit(path, INDEXES, old, entry)
         for one in project.indexes:
             if one.entry and one.name not in used and parse.base_of(one.url, self.view.facts):
                 yield Edit(one.path, INDEXES, one.entry, None)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import tomlrt
 
 from adopt.document import rewrite
-from adopt.parse import BASE, CONSTRAINTS, INDEXES, SOURCES, Keys, Line, Project, Source
+from adopt.parse import BASE, CONSTRAINTS, INDEXES, SOURCES, UV, Keys, Line, Project, Source
 from torch_plan.project.markers import split
 
 
@@ -128,3 +128,11 @@ def add_sources(project: Project, package: str, entries: Iterable[Mapping[str, A
 def constrain(project: Project, text: str) -> Edit:
     """Add a constraint, which requires nothing by itself."""
     return Edit(project.root.path, CONSTRAINTS, None, text)
+
+
+def conflict(project: Project, old: Any, chosen: Iterable[tuple[str, str]]) -> Edit:
+    """Let extras or groups exclude each other; `old` is what that takes the place of."""
+    name = project.manifest.name
+    package = {} if project.root.path == project.manifest.path else {"package": name}
+    new = [{**package, kind: option} for kind, option in chosen]
+    return Edit(project.root.path, (*UV, "conflicts"), old, new)

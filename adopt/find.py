@@ -70,6 +70,12 @@ class View:
             for place, cell in self.cells.items()
             if (torch := cell.packages.get(TORCH))
         ]
+        self.from_pypi = [seen for seen in self.seen if is_pypi(seen.torch)]
+
+    @property
+    def lacking(self) -> list[Place]:
+        """The cells whose torch has no wheel."""
+        return [place for place, cell in self.cells.items() if TORCH in cell.missing]
 
     def build(self, got: Got, platform: str) -> str:
         """Return the build of a package of torch's family, empty where nobody knows."""
@@ -118,6 +124,13 @@ class View:
         lines = [line for line in self.project.required(place.option) if line.name == name]
         return [line for line in lines if holds(line.requirement.marker, *place[1:])]
 
+    def admits(self, place: Place, *releases: str) -> bool:
+        """Tell whether the requirements and constraints of a cell admit releases of torch."""
+        settings = [line for line in self.project.of(TORCH) if line.is_setting]
+        held = [line for line in settings if holds(line.requirement.marker, *place[1:])]
+        lines = [line.public for line in [*self.lines_at(TORCH, place), *held]]
+        return all(line.contains(release) for line in lines for release in releases)
+
     def build_of(self, source: Source) -> str:
         """Return the build of the index of a source; empty for one that is not PyTorch's."""
         index = self.project.index_named(source.entry.get("index", ""))
@@ -157,20 +170,25 @@ Fault = tuple[str, str, str, Callable[[list[Place]], list[Edit]]]
 
 HERE = "{victims}"
 
-_RULES: list[Callable[[View], Iterator[Finding]]] = []
-"""What finds something wrong with a project; the order is that of the report, within a level."""
-
 
 def find(view: View) -> list[Finding]:
     """Return everything that is wrong with a project, the worst first."""
-    findings = [finding for rule in _RULES for finding in rule(view)]
+    rules = (
+        _extra_in_marker,
+        _nobody_can_lock,
+        _no_wheel,
+        _named_in_vain,
+        _through_others,
+        _in_cells,
+        _different_releases,
+    )
+    findings = [finding for rule in rules for finding in rule(view)]
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
 
 
 # --- Nobody can lock ------------------------------------------------------------------------------
 
 
-@_RULES.append
 def _extra_in_marker(view: View) -> Iterator[Finding]:
     for source in [one for one in view.project.sources if one.name in view.family]:
         name, marker = source.name, source.entry.get("marker", "")
@@ -180,19 +198,14 @@ def _extra_in_marker(view: View) -> Iterator[Finding]:
             rest = re.sub(_EXTRA, " ", marker, count=1).strip()
             mend = edit.change_source(source, extra=extra[1], marker=rest)
             way = f'Write extra = "{extra[1]}" beside the marker.'
-            yield Finding(BROKEN, text, way, view.platforms, [mend] * (" or " not in marker))
+            yield Finding(BROKEN, text, way, view.platforms, [] if " or " in marker else [mend])
 
 
 def _exclude_each_other(view: View, *_: str) -> Iterator[Edit]:
     """Let the extras and groups that choose a torch exclude each other."""
-    project = view.project
-    name = parse.value_at(project.manifest.data, ("project", "name"))
-    package = {} if project.root.path == project.manifest.path else {"package": name}
-    choices = [(kind, one.entry) for one in project.sources_of(TORCH) for kind in sorted(KINDS)]
-    named = dict.fromkeys((kind, entry[kind]) for kind, entry in choices if kind in entry)
-    options = [{**package, kind: option} for kind, option in named]
-    if len(options) > 1:
-        yield Edit(project.root.path, (*UV, "conflicts"), None, options)
+    named = [(one.kind, one.name) for one in view.project.options if view.is_variant(one)]
+    if len(named) > 1:
+        yield edit.conflict(view.project, None, named)
 
 
 def _require_triton(view: View, name: str, pin: str) -> Iterator[Edit]:
@@ -202,7 +215,7 @@ def _require_triton(view: View, name: str, pin: str) -> Iterator[Edit]:
         for one in view.project.sources_of(TORCH)
         if view.build_of(one).startswith(("rocm", "xpu"))
     ]
-    systems = ["linux-x86_64", *["windows-x86_64"] * ("xpu" in name)]
+    systems = ["linux-x86_64", "windows-x86_64"] if "xpu" in name else ["linux-x86_64"]
     text = f"{name}{pin} ; {' or '.join(map(environment, systems))}"
     for line in view.project.of(TORCH):
         is_built = any(one.entry.get("extra", line.keys[-1]) == line.keys[-1] for one in torch)
@@ -252,7 +265,6 @@ _CAUSES: dict[str, tuple[str, str, Callable[..., Iterable[Edit]]]] = {
 """What uv says where nobody can lock -> the cause, what a person can do, and the mend."""
 
 
-@_RULES.append
 def _nobody_can_lock(view: View) -> Iterator[Finding]:
     for words, (cause, way, mend) in _CAUSES.items():
         said = re.finditer(words, view.table.why_nothing)
@@ -266,7 +278,6 @@ def _nobody_can_lock(view: View) -> Iterator[Finding]:
 # --- Somebody cannot install ----------------------------------------------------------------------
 
 
-@_RULES.append
 def _no_wheel(view: View) -> Iterator[Finding]:
     lacks = [
         ((name, got), place)
@@ -283,14 +294,18 @@ def _no_wheel(view: View) -> Iterator[Finding]:
             text = f"{wrong}, which is a wheel of other platforms; there is one for these."
             way = "Name each platform exactly in `environments`."
             yield Finding(BROKEN, text, way, view.platforms, [*_name_platforms(view)])
-            continue
-        kinds = ((_kind_of_lack(view, name, place), place) for place in places)
-        for (level, is_whole), victims in grouped(kinds).items():
-            text = f"{name} {got.version} has no wheel for {view.victims(victims)}."
-            leave_out = "" if is_whole else "Leave that Python out of requires-python. "
-            way = f"{leave_out}Take another release or build: torch_version=… torch_backend=…"
-            edits = _mend_no_wheel(view, name, got, victims) if is_whole else []
-            yield Finding(level, text, way, platforms_in(victims), edits)
+        else:
+            yield from _nobody_has(view, name, got, places)
+
+
+def _nobody_has(view: View, name: str, got: Got, places: list[Place]) -> Iterator[Finding]:
+    kinds = ((_kind_of_lack(view, name, place), place) for place in places)
+    for (level, is_whole), victims in grouped(kinds).items():
+        text = f"{name} {got.version} has no wheel for {view.victims(victims)}."
+        take = "Take" if is_whole else "Leave that Python out of requires-python, or take"
+        way = f"{take} another release or build: torch_version=… torch_backend=…"
+        edits = _mend_no_wheel(view, name, got, victims) if is_whole else []
+        yield Finding(level, text, way, platforms_in(victims), edits)
 
 
 def _kind_of_lack(view: View, name: str, place: Place) -> tuple[str, bool]:
@@ -322,7 +337,6 @@ def _mend_no_wheel(view: View, name: str, got: Got, places: Sequence[Place]) -> 
     limit = edit.without(platforms, view.platforms)
     if not limit:
         return []
-    lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
     has = partial(facts.pythons, name, got.public)
     is_on_pypi = all(has(PYPI, platform) for platform in platforms)
     is_somewhere = any(starmap(has, product(facts.indexes(name, got.public), platforms)))
@@ -332,13 +346,20 @@ def _mend_no_wheel(view: View, name: str, got: Got, places: Sequence[Place]) -> 
         if one.place in places
     )
     if is_on_pypi and is_like_torch:
-        # What comes with torch goes with it.
-        names = view.family if name == TORCH else {name}
-        sources = [view.sources_at(one, place) for place in places for one in names]
-        limited = [edit.limit_source(one, limit) for one in dict.fromkeys(chain(*sources))]
-        return [*limited, *map(edit.without_label, lines if limited else ())]
-    is_kept = name == TORCH or is_somewhere
-    return [] if is_kept else [edit.limit_line(line, limit) for line in lines]
+        return _take_from_pypi(view, name, places, limit)
+    if name == TORCH or is_somewhere:
+        return []
+    lines = [view.lines_at(name, place) for place in places]
+    return [edit.limit_line(line, limit) for line in dict.fromkeys(chain(*lines))]
+
+
+def _take_from_pypi(view: View, name: str, places: Sequence[Place], limit: str) -> list[Edit]:
+    """Let no source hold in places, for what comes with torch too; the index names no build."""
+    names = view.family if name == TORCH else {name}
+    sources = [view.sources_at(one, place) for place in places for one in names]
+    limited = [edit.limit_source(one, limit) for one in dict.fromkeys(chain(*sources))]
+    lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
+    return [*limited, *map(edit.without_label, lines)] if limited else []
 
 
 def _name_platforms(view: View) -> Iterator[Edit]:
@@ -389,18 +410,19 @@ def _widen(view: View, source: Source, places: Sequence[Place]) -> list[Edit]:
     return [edit.change_source(one, marker=new) for one in family if one.entry.get("marker") == old]
 
 
-@_RULES.append
 def _named_in_vain(view: View) -> Iterator[Finding]:
     for where, build, if_hurt, if_not in _named_builds(view):
         wrong = {CPU} if build == "auto" else {*view.facts.all_backends} - {build}
         places = [
             seen.place
-            for seen in view.seen
-            if is_pypi(seen.torch) and seen.build in wrong and "macos" not in seen.place.platform
+            for seen in view.from_pypi
+            if seen.build in wrong and "macos" not in seen.place.platform
             if not view.sources_at(TORCH, seen.place)
         ]
-        if level := if_hurt if places else if_not:
-            hurt = f": PyPI's build is installed on {view.victims(places)}" if places else ""
+        level, hurt = if_not, ""
+        if places:
+            level, hurt = if_hurt, f": PyPI's build is installed on {view.victims(places)}"
+        if level:
             text = f"{where} names the build {build}, and `uv sync` takes none from there{hurt}."
             yield Finding(level, text, f"torch_backend={'cu128' if build == 'auto' else build}")
 
@@ -416,26 +438,30 @@ def _named_builds(view: View) -> Iterator[tuple[str, str, str, str]]:
     yield from opened
     if asked := parse.value_at(project.root.data, (*UV, "pip", "torch-backend")):
         yield "`torch-backend` of `uv pip`", asked, BROKEN, ADVICE
+    if view.seen and not project.sources_of(TORCH) and not opened:
+        for where, url in _urls_of_others(project):
+            if build := build_of_url(url, view.facts):
+                yield where, build, ADVICE, ADVICE
+
+
+def _urls_of_others(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield the URLs that pip and other tools read, and where they stand."""
     tools = parse.value_at(project.manifest.data, ("tool",)) or {}
     texts = {f"[tool.{name}]": str(tools[name]) for name in tools if name != "uv"}
     required = project.manifest.path.with_name("requirements.txt")
     if required.is_file():
         texts[required.name] = required.read_text(encoding="utf-8", errors="replace")
-    is_silent = view.seen and not project.sources_of(TORCH) and not opened
-    for where, text in texts.items() if is_silent else ():
-        urls = re.findall(r"\w+://[^\s'\"]+", text)
-        builds = dict.fromkeys(build_of_url(url, view.facts) for url in urls)
-        yield from ((where, build, ADVICE, ADVICE) for build in builds if build)
+    for where, text in texts.items():
+        yield from ((where, url) for url in re.findall(r"\w+://[^\s'\"]+", text))
 
 
-@_RULES.append
 def _through_others(view: View) -> Iterator[Finding]:
     sources = view.project.sources_of(TORCH)
     is_chosen = all(KINDS & source.entry.keys() for source in sources)
     places = [
         one.place
-        for one in view.seen
-        if sources and is_pypi(one.torch) and not view.lines_at(TORCH, one.place)
+        for one in view.from_pypi
+        if sources and not view.lines_at(TORCH, one.place)
         if view.sources_at(TORCH, one.place) or (is_chosen and not one.place.option.kind)
     ]
     if places:
@@ -509,7 +535,6 @@ def _known_faults(view: View, seen: Seen) -> Iterator[Fault]:
         yield BROKEN, text, "Take another release: torch_version=…", lambda _: []
 
 
-@_RULES.append
 def _in_cells(view: View) -> Iterator[Finding]:
     rules = (_passed_over, _unfit_pairs, _numpy, _other_builds, _known_faults)
     # What the facts do not know is not denied.
@@ -526,20 +551,12 @@ def _in_cells(view: View) -> Iterator[Finding]:
 # --- Platforms, or days, can lock different releases ----------------------------------------------
 
 
-@_RULES.append
 def _different_releases(view: View) -> Iterator[Finding]:
-    settings = [line for line in view.project.of(TORCH) if line.is_setting]
     for option in view.project.options:
         cells = [one for one in view.seen if one.place[::2] == (option, view.oldest)]
         groups = grouped((one.torch.public, one.place) for one in cells)
         releases = sorted(groups, key=version_key)
-        admitted = [
-            line.public
-            for place in chain(*groups.values())
-            for line in [*view.lines_at(TORCH, place), *settings]
-            if holds(line.requirement.marker, *place[1:])
-        ]
-        if len(releases) > 1 and all(all(map(one.contains, releases)) for one in admitted):
+        if len(releases) > 1 and all(view.admits(one.place, *releases) for one in cells):
             parts = [f"{one} on {listed(platforms_in(groups[one]))}" for one in releases]
             text = f"The requirements let platforms lock different releases: torch {listed(parts)}."
             way = f"One for all: --drifts, or torch_version={releases[0]}"

@@ -160,7 +160,7 @@ class Project(NamedTuple):
 
     def required(self, option: Option) -> list[Line]:
         """Return the requirements that count for an option."""
-        groups = default_groups(self) + [option.name] * (option.kind == "group")
+        groups = [*default_groups(self), *([option.name] if option.kind == "group" else [])]
         chosen = {BASE, *((*GROUPS, name) for name in included(self.manifest, groups))}
         if option.kind == "extra":
             chosen.add((*KINDS["extra"], option.name))
@@ -308,15 +308,16 @@ def read_options(project: Project) -> Iterator[Option]:
     """Yield what can be installed of a package: it alone, then with each extra and group."""
     package, files = project.manifest.name, (project.manifest, project.root)
     yield Option(package)
-    entries = [entry for one in files for entry in one.uv.get("conflicts", [])]
-    conflicts = [chosen_in(entry, package) for entry in entries]
-    defaults = {("group", canonicalize_name(name)): name for name in default_groups(project)}
+    conflicts = [
+        chosen_in(entry, package) for one in files for entry in one.uv.get("conflicts", [])
+    ]
+    defaults = default_groups(project)
     for kind, keys in KINDS.items():
         for name in value_at(project.manifest.data, keys) or {}:
             chosen = (kind, canonicalize_name(name))
             others = {other for one in conflicts if chosen in one for other in one - {chosen}}
-            without = tuple(name for other, name in defaults.items() if other in others)
-            yield Option(package, kind, name, without)
+            without = [one for one in defaults if ("group", canonicalize_name(one)) in others]
+            yield Option(package, kind, name, tuple(without))
 
 
 def chosen_in(conflict: list[Mapping[str, str]], package: str) -> set[tuple[str, str]]:

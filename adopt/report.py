@@ -58,27 +58,32 @@ def difference_lines(today: State, after: State) -> list[str]:
 
 
 def table_lines(title: str, state: State) -> Iterator[str]:
-    """Yield a table: options that give the same are told together."""
+    """Yield a table, or why there is none."""
     if why := state.table.why_nothing:
         yield f"{title}: nothing was measured. uv says:"
         yield from (f"  {line}" for line in masked(why).splitlines())
         return
     yield f"{title} (of {state.table.lock}):"
-    views, is_one = state.views, len(state.views) == 1
-    pairs = [(view, option) for view in views for option in view.project.options]
+    yield from row_lines(state.views)
+    if not any(view.project.of(TORCH) or view.seen for view in state.views):
+        yield "  Nothing here requires torch. An answer such as torch_backend=cu128 adds it."
+    for name, why in state.table.unmeasured.items():
+        yield f"  {name}: not measured. {masked(why).strip()}"
+
+
+def row_lines(views: Sequence[View]) -> Iterator[str]:
+    """Yield the rows of a table: options that give the same are told together."""
+    is_one = len(views) == 1
     rows = grouped(
         (tuple(option_rows(view, one)), f"{one}" if is_one else f"{one.package}: {one}")
-        for view, one in pairs
+        for view in views
+        for one in view.project.options
     )
     rows.pop((), None)
     for row, names in rows.items():
         width = max(len(platform) for platform, _ in row)
         yield f"  {', '.join(names)}"
         yield from (f"    {platform:<{width}}  {text}" for platform, text in row)
-    if not any(view.project.of(TORCH) or view.seen for view in views):
-        yield "  Nothing here requires torch. An answer such as torch_backend=cu128 adds it."
-    for name, why in state.table.unmeasured.items():
-        yield f"  {name}: not measured. {masked(why).strip()}"
 
 
 def option_rows(view: View, option: Option) -> Iterator[tuple[str, str]]:

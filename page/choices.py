@@ -21,7 +21,7 @@ from jinja2 import (
     select_autoescape,
 )
 
-from torch_plan.addresses import DOCS, TEMPLATE, VERSION
+from torch_plan.addresses import ADOPT, DOCS, TEMPLATE, VERSION
 from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
@@ -40,8 +40,6 @@ from torch_plan.resolution.search import OFFERED, Search, distinct
 from torch_plan.text import NOT_QUOTABLE, author, code, markdown, shell_line, toml, toml_key
 
 ROOT = Path(__file__).resolve().parent.parent
-
-REPOSITORY = DOCS.removesuffix("/blob/main/docs")
 
 PROJECT = "{{cookiecutter.project_slug}}"
 """The folder of the files of a new project."""
@@ -96,8 +94,7 @@ def adopt_command_of(choice: Mapping[str, str]) -> str:
     answers = answers_of(choice)
     given = ("layout", "companions", "platforms", "pytorch_index")
     named = ["torch_version", "torch_backend", *(key for key in given if key in choice)]
-    program = ("uvx", "--from", f"git+{REPOSITORY}", "uv-torch-adopt", ".")
-    return shell_line([*program, *(f"{key}={answers[key]}" for key in named), "--write"])
+    return shell_line([*ADOPT, ".", *(f"{key}={answers[key]}" for key in named), "--write"])
 
 
 def part_of(pyproject: str) -> str:

@@ -18,7 +18,6 @@ from urllib.parse import parse_qsl
 import pytest
 
 from page.choices import (
-    REPOSITORY,
     adopt_command_of,
     alone,
     answers_of,
@@ -36,6 +35,7 @@ from tests.helpers.interpreters import interpreter
 from tools import page as build
 from tools.lib.lock import installed, read_lock, run_uv
 from tools.lib.replica import Replica
+from torch_plan.addresses import ADOPT
 from torch_plan.answers.problems import with_changes
 from torch_plan.answers.questions import choices, fixed_defaults
 from torch_plan.catalog.facts import load_facts
@@ -168,11 +168,11 @@ def test_the_command_changes_a_project_that_exists(
     choice: dict[str, str], replica: Replica, tmp_path: Path
 ) -> None:
     command = adopt_command_of({**choice, "pytorch_index": replica.url})
-    uvx, _, source, program, *words = shlex.split(command)
-    assert [uvx, source, program] == ["uvx", f"git+{REPOSITORY}", "uv-torch-adopt"]
+    words = shlex.split(command)
+    assert words[:4] == [*ADOPT]
     python = answers_of(choice)["python_version"]
     run_uv(tmp_path, "init", "--bare", f"--python={python}", "--name=mine")
-    adopted = [sys.executable, "-m", "adopt", str(tmp_path), *words[1:]]
+    adopted = [sys.executable, "-m", "adopt", str(tmp_path), *words[5:]]
     subprocess.run(adopted, cwd=ROOT, check=True, capture_output=True)
     plan = make_plan(answers_of({**choice, "pytorch_index": replica.url}))
     written = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))

@@ -53,3 +53,8 @@ _PUBLISHED = Addresses(
 )
 
 TEMPLATE, DOCS, PAGE = addresses_of(remote_of(Path(__file__).resolve().parents[1])) or _PUBLISHED
+
+REPOSITORY = DOCS.removesuffix("/blob/main/docs")
+
+ADOPT = ("uvx", "--from", f"git+{REPOSITORY}", "uv-torch-adopt")
+"""The command that changes a project that exists."""

@@ -12,6 +12,7 @@ from tests.adopt.helpers import ARM, LINUX, MAC, OFFICIAL, WINDOWS, Shop
 from tests.helpers.interpreters import interpreter
 from tests.helpers.shells import printed_words
 from tools.lib.lock import run_uv
+from torch_plan.addresses import ADOPT
 from torch_plan.catalog.facts import load_facts
 
 HEAD = '[project]\nname = "sample"\nversion = "0"\nrequires-python = ">=3.11,<3.14"\n'
@@ -220,8 +221,8 @@ def test_what_cannot_be_had_ends_with_a_command_that_works(shop: Shop) -> None:
     assert status == 2
     assert "torch 2.15.0 has: pypi cpu cu130 cu132" in text
     words = printed_words(text.strip().splitlines()[-1])
-    assert words[0] == "uv-torch-adopt"
-    assert shop.run(*words[2:]).status == 0
+    assert words[:4] == [*ADOPT]
+    assert shop.run(*words[5:]).status == 0
 
 
 def test_an_extra_of_another_release_in_a_project_that_cannot_be_locked(shop: Shop) -> None:
