@@ -51,7 +51,8 @@ def read_answers(view: View, given: Mapping[str, str]) -> dict[str, str]:
     seen = {one.place[:2]: one for one in reversed(view.seen) if one.place.option in options}
     rows = sorted(seen.values(), key=lambda one: (options.index(one.place[0]), one.build == CPU))
     if not rows:
-        return complete({**read, **given}, view.facts)
+        several = {"layout": f"{options[0].kind}s"} if len(options) > 1 else {}
+        return complete({**read, **several, **given}, view.facts)
     groups = grouped((one.place.option, one) for one in rows).values()
     words = [backend_word(view, group[0], rows[0]) for group in groups]
     pairs = [(one.place, group[0].torch.public) for group in groups for one in group]
@@ -159,6 +160,12 @@ class Change(NamedTuple):
         """Whether somebody asks for other builds."""
         return not self.asked.keys().isdisjoint(_BUILDS)
 
+    @property
+    def index_names(self) -> dict[str, str]:
+        """URL -> the name that a project has for this index."""
+        indexes = reversed(self.view.project.indexes)
+        return {written(one.url): one.name for one in indexes if one.name}
+
     def file(self, keys: Keys) -> parse.Manifest:
         """Return the file in which a setting or a requirement stands."""
         project = self.view.project
@@ -168,12 +175,14 @@ class Change(NamedTuple):
         """Yield the edits of requirements, list by list."""
         family, project = self.view.family, self.view.project
         lists = grouped(((one.keys, one.name), one) for one in project.lines)
-        old, new = planned(self.before) or {(BASE, TORCH): []}, planned(self.plan)
+        old, new = planned(self.before), planned(self.plan)
+        several = [one for one in variants(self.view) if len(variants(self.view)) > 1]
+        choosing = {(*KINDS[one.kind], one.name) for one in several} or {BASE}
         for key in [key for key in {**lists, **new} if key[1] in family]:
             keys, lines, plans = key[0], lists.get(key, []), (old.get(key, []), new.get(key, []))
             texts = self.exchanged(lines, *plans) if lines else self.added(key, *plans)
             # A list that torch leaves keeps nothing of what comes with it.
-            if (keys, TORCH) in old.keys() - new.keys():
+            if keys in choosing and (keys, TORCH) not in new:
                 texts = []
             for one, other in zip_longest([line.text for line in lines], texts):
                 if one != other:
@@ -199,7 +208,7 @@ class Change(NamedTuple):
         if [line.text for line in lines] == old:
             return new
         is_labelled = self.chooses and any(line.label for line in lines)
-        is_planned = is_labelled or first.name in self.view.facts.all_tritons
+        is_planned = is_labelled or (self.chooses and first.name in self.view.facts.all_tritons)
         if is_planned and not first.is_setting:
             texts = build_for(self.plan, first.keys).requirements
             return [text for text in texts if Requirement(text).name == first.name]
@@ -292,7 +301,8 @@ class Change(NamedTuple):
 
     def changed_sources(self, old: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Return the new sources of those packages that the project has, where they change."""
-        plan, new, ours = self.plan, sources_of(self.plan), sources_of(self.before)
+        plan, ours = self.plan, sources_of(self.before, self.index_names)
+        new = sources_of(plan, self.index_names)
         present = {TORCH, *plan.companions, *plan.tritons, *old, *(new if self.is_ours else ())}
         present.update(*(cell.packages for cell in self.view.cells.values()))
         names = [name for name in {**old, **new} if name in self.view.family & present]
@@ -304,9 +314,8 @@ class Change(NamedTuple):
     def indexes(self, used: Collection[Any]) -> Iterator[Edit]:
         """Yield the edits that declare what sources name, and take away PyTorch's that none do."""
         project = self.view.project
-        declared = {(one.name, written(one.url)) for one in project.indexes}
         for index in self.plan.indexes:
-            if index.name in used and (index.name, written(index.url)) not in declared:
+            if index.name in used and written(index.url) not in self.index_names:
                 flat = {"format": "flat"} if index.flat else {}
                 entry = {"name": index.name, "url": index.url, **flat, "explicit": True}
                 clash = project.index_named(index.name)
@@ -351,10 +360,13 @@ def settings_of(plan: Plan) -> dict[Keys, tuple[str, Any]]:
     }
 
 
-def sources_of(plan: Plan | None) -> dict[str, list[dict[str, str]]]:
-    """Return the sources of a plan as files say them."""
-    keys = ("index", "marker", "extra", "group")
-    return {
-        name: [{key: text for key, text in zip(keys, one, strict=True) if text} for one in entries]
-        for name, entries in (plan.sources if plan else {}).items()
-    }
+def sources_of(plan: Plan | None, names: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
+    """Return the sources of a plan as a file says them that has its own names for indexes' URLs."""
+    sources: dict[str, list[dict[str, str]]] = {}
+    urls = {index.name: written(index.url) for index in plan.indexes} if plan else {}
+    for name, entries in (plan.sources if plan else {}).items():
+        for index, *others in entries:
+            texts = (names.get(urls[index], index), *others)
+            pairs = zip(("index", "marker", "extra", "group"), texts, strict=True)
+            sources.setdefault(name, []).append({key: text for key, text in pairs if text})
+    return sources
