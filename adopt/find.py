@@ -419,10 +419,8 @@ def _named_in_vain(view: View) -> Iterator[Finding]:
             if seen.build in wrong and "macos" not in seen.place.platform
             if not view.sources_at(TORCH, seen.place)
         ]
-        level, hurt = if_not, ""
-        if places:
-            level, hurt = if_hurt, f": PyPI's build is installed on {view.victims(places)}"
-        if level:
+        if level := if_hurt if places else if_not:
+            hurt = f": PyPI's build is installed on {view.victims(places)}" if places else ""
             text = f"{where} names the build {build}, and `uv sync` takes none from there{hurt}."
             yield Finding(level, text, f"torch_backend={'cu128' if build == 'auto' else build}")
 

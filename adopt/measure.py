@@ -232,24 +232,23 @@ def read_lock(
         option: sum(line.name in names for line in one.required(option)) for one, option in pairs
     }
     order = sorted(counts, key=lambda option: (option.kind != "", -counts[option]))
-    why = f"{MOST_OPTIONS} extras and groups are measured at most."
-    table.unmeasured.update((str(option), why) for option in order[MOST_OPTIONS:])
-    for project, option in [pair for pair in pairs if pair[1] in order[:MOST_OPTIONS]]:
+    for project, option in pairs:
+        if option in order[MOST_OPTIONS:]:
+            why = f"{MOST_OPTIONS} extras and groups are measured at most."
+            table.unmeasured[str(option)] = why
+            continue
         try:
             exported = export(uv, option)
-            pythons = pythons_of(project, exported, facts)
-            for platform, python in product(platforms_of(project), pythons):
-                table.cells[Place(option, platform, python)] = select(exported, platform, python)
         except UvFailed as failed:
             table.unmeasured[str(option)] = str(failed)
+            continue
+        bounds = project.requires_python & (exported.requires_python or SpecifierSet())
+        for platform, python in product(platforms_of(project), facts.all_pythons):
+            # Where a project names none, uv takes the Python that locks for the oldest.
+            if any(map(bounds.contains, (f"{python}.0", f"{python}.99"))):
+                place = Place(option, platform, python)
+                table.cells[place] = select(exported, platform, python)
     return table
-
-
-def pythons_of(project: Project, exported: Pylock, facts: Facts) -> list[str]:
-    """Return the Pythons of a project; where it names none, uv takes its own for the oldest."""
-    bounds = project.requires_python & (exported.requires_python or SpecifierSet())
-    patches = {python: (f"{python}.0", f"{python}.99") for python in facts.all_pythons}
-    return [python for python in patches if any(map(bounds.contains, patches[python]))]
 
 
 def export(uv: Callable[..., str], option: Option) -> Pylock:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import unified_diff
 from itertools import groupby
 from pathlib import Path
+from textwrap import indent
 from typing import Any, NamedTuple
 
 from adopt.find import Finding, View, grouped, is_pypi
@@ -58,32 +59,27 @@ def difference_lines(today: State, after: State) -> list[str]:
 
 
 def table_lines(title: str, state: State) -> Iterator[str]:
-    """Yield a table, or why there is none."""
-    if why := state.table.why_nothing:
+    """Yield a table: options that give the same are told together."""
+    if state.table.why_nothing:
         yield f"{title}: nothing was measured. uv says:"
-        yield from (f"  {line}" for line in masked(why).splitlines())
+        yield indent(masked(state.table.why_nothing), "  ")
         return
     yield f"{title} (of {state.table.lock}):"
-    yield from row_lines(state.views)
-    if not any(view.project.of(TORCH) or view.seen for view in state.views):
-        yield "  Nothing here requires torch. An answer such as torch_backend=cu128 adds it."
-    for name, why in state.table.unmeasured.items():
-        yield f"  {name}: not measured. {masked(why).strip()}"
-
-
-def row_lines(views: Sequence[View]) -> Iterator[str]:
-    """Yield the rows of a table: options that give the same are told together."""
-    is_one = len(views) == 1
+    is_one = len(state.views) == 1
     rows = grouped(
         (tuple(option_rows(view, one)), f"{one}" if is_one else f"{one.package}: {one}")
-        for view in views
+        for view in state.views
         for one in view.project.options
     )
     rows.pop((), None)
     for row, names in rows.items():
-        width = max(len(platform) for platform, _ in row)
+        width = max(map(len, dict(row)))
         yield f"  {', '.join(names)}"
         yield from (f"    {platform:<{width}}  {text}" for platform, text in row)
+    if not any(view.project.of(TORCH) or view.seen for view in state.views):
+        yield "  Nothing here requires torch. An answer such as torch_backend=cu128 adds it."
+    for name, why in state.table.unmeasured.items():
+        yield f"  {name}: not measured. {masked(why).strip()}"
 
 
 def option_rows(view: View, option: Option) -> Iterator[tuple[str, str]]:
