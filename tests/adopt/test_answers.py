@@ -344,3 +344,38 @@ def test_a_project_of_uv_init_and_uv_add(shop: Shop) -> None:
     numpy = next(line for line in text.splitlines() if "numpy" in line)
     assert numpy in (shop.folder / "pyproject.toml").read_text(encoding="utf-8")
     assert tomllib.loads(text)["project"]["name"] == "fresh"
+
+
+def test_a_release_takes_torch_from_no_list_and_no_marker_from_triton(shop: Shop) -> None:
+    bound = EXTRAS.replace('"lightning"', '"torch>=2.8"').replace("torch==2.9.1", "torch>=2.8")
+    gpu = 'index = "pytorch-cu128", extra = "gpu"'
+    shop.put(bound.replace(gpu, f"{gpu}, marker = \"sys_platform == 'linux'\""))
+    assert shop.run("torch_version=2.9.1", "--write").status == 0
+    assert shop.read()["project"]["dependencies"] == ["torch>=2.8"]
+    assert uv_settings(shop)["constraint-dependencies"] == ["torch==2.9.1"]
+    triton = "pytorch-triton-rocm>=3.4.0 ; sys_platform == 'linux'"
+    source = '{ index = "pytorch-rocm6.4", marker = "sys_platform == \'linux\'" }'
+    sources = f"[tool.uv.sources]\ntorch = {source}\npytorch-triton-rocm = {source}\n"
+    shop.put(f'{HEAD}dependencies = ["torch>=2.9.0", "{triton}"]\n{sources}{index("rocm6.4")}')
+    assert shop.run("torch_version=2.9.1", "--write").status == 0
+    assert shop.read()["project"]["dependencies"] == ["torch>=2.9.0", triton]
+
+
+def test_an_index_keeps_its_own_name_and_settings(shop: Shop) -> None:
+    entry = index("cu128").replace("pytorch-", "our-") + "ignore-error-codes = [403] # proxy\n"
+    source = (
+        '[tool.uv.sources]\ntorch = { index = "our-cu128", marker = "sys_platform == \'linux\'" }\n'
+    )
+    shop.put(f'{HEAD}dependencies = ["torch==2.9.1"]\n{source}# ours\n{entry}')
+    assert shop.run("torch_backend=cu128", "--write").status == 0
+    text = (shop.folder / "pyproject.toml").read_text(encoding="utf-8")
+    assert "# ours\n[[tool.uv.index]]" in text
+    assert "ignore-error-codes = [403] # proxy\n" in text
+    assert shop.read()["tool"]["uv"]["sources"]["torch"][0]["index"] == "our-cu128"
+
+
+def test_extras_that_nobody_can_lock_are_not_made_one(shop: Shop) -> None:
+    shop.put(EXTRAS.replace("[tool.uv]\nconflicts =", "[tool.other]\nconflicts ="))
+    said = shop.run("torch_version=2.9.1", "torch_backend=cu128", "--write")
+    assert said.status == 2
+    assert "The project has several builds" in said.error

@@ -377,3 +377,33 @@ def test_a_project_that_names_no_python(shop: Shop) -> None:
     said = shop.run("--check")
     assert (said.status, said.findings) == (0, [])
     assert min(cell["python"] for cell in said.data["today"]) == PYTHON
+
+
+def test_what_a_mend_leaves_alone(shop: Shop) -> None:
+    """Dependencies that users get and the rest of a marker."""
+    marker = "sys_platform == 'linux'"
+    cpu = f'[tool.uv.sources]\ntorch = {{ index = "pytorch-cpu", marker = "{marker}" }}\n'
+    vision = '[project.optional-dependencies]\nvision = ["timm"]\n'
+    shop.put(f'{HEAD}dependencies = ["torch==2.9.1"]\n{vision}{cpu}{index("cpu")}')
+    assert shop.run("--write").status == 0
+    assert shop.read()["project"]["dependencies"] == ["torch==2.9.1"]
+    assert "torchvision>=0.24.1" in shop.read()["tool"]["uv"]["constraint-dependencies"]
+    marker = "platform_machine == 'x86_64' and python_version < '3.13'"
+    source = f'[tool.uv.sources]\ntorch = {{ index = "pytorch-cu128", marker = "{marker}" }}\n'
+    shop.put(f'{HEAD}dependencies = ["torch==2.9.1"]\n{source}{index("cu128")}')
+    said = shop.run("--write")
+    assert said.builds(WINDOWS, when="after", python="3.12") == "2.9.1+cu128"
+    assert said.builds(WINDOWS, when="after", python="3.13") == "2.9.1+cpu"
+
+
+def test_a_mend_of_one_package_of_a_workspace(shop: Shop) -> None:
+    extras = '[project.optional-dependencies]\ncpu = ["torch==2.9.1"]\ngpu = ["torch==2.9.1"]\n'
+    sources = '{ index = "pytorch-cpu", extra = "cpu" }, { index = "pytorch-cu128", extra = "gpu" }'
+    rest = f"[tool.uv.sources]\ntorch = [{sources}]\n{index('cpu')}{index('cu128')}"
+    named = HEAD.replace("sample", "{}") + "dependencies = []\n"
+    shop.put(f"{named.format('one')}{extras}{rest}", "one/pyproject.toml")
+    shop.put(named.format("two"), "two/pyproject.toml")
+    shop.put(named.format("root") + '[tool.uv.workspace]\nmembers = ["one", "two"]\n')
+    assert shop.run("--write").status == 0
+    (conflict,) = shop.read()["tool"]["uv"]["conflicts"]
+    assert {(one["package"], one["extra"]) for one in conflict} == {("one", "cpu"), ("one", "gpu")}
