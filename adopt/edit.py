@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -96,11 +95,6 @@ def joined(marker: str, other: str) -> str:
     return " and ".join(f"({one})" if " or " in one else one for one in (marker, other) if one)
 
 
-def limit_source(source: Source, limit: str) -> Edit:
-    """Let a source hold only where a marker does; its package comes from elsewhere then."""
-    return change_source(source, marker=joined(source.entry.get("marker", ""), limit))
-
-
 def change_source(source: Source, **changes: str) -> Edit:
     """Change an entry; an empty value takes a key away."""
     entry = {key: value for key, value in {**source.entry, **changes}.items() if value}
@@ -112,11 +106,6 @@ def limit_line(line: Line, limit: str) -> Edit:
     bare, _, marker = line.text.partition(";")
     new = f"{bare.strip()} ; {joined(marker.strip(), limit)}"
     return Edit(line.path, line.keys, line.text, new)
-
-
-def without_label(line: Line) -> Edit:
-    """Leave the choice of the build to the index; the release stays exact."""
-    return Edit(line.path, line.keys, line.text, re.sub(r"\+[\w.]+", "", line.text, count=1))
 
 
 def add_sources(project: Project, package: str, entries: Iterable[Mapping[str, Any]]) -> list[Edit]:

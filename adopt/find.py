@@ -186,9 +186,6 @@ def find(view: View) -> list[Finding]:
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
 
 
-# --- Nobody can lock ------------------------------------------------------------------------------
-
-
 def _extra_in_marker(view: View) -> Iterator[Finding]:
     for source in [one for one in view.project.sources if one.name in view.family]:
         name, marker = source.name, source.entry.get("marker", "")
@@ -275,9 +272,6 @@ def _nobody_can_lock(view: View) -> Iterator[Finding]:
             return
 
 
-# --- Somebody cannot install ----------------------------------------------------------------------
-
-
 def _no_wheel(view: View) -> Iterator[Finding]:
     lacks = [
         ((name, got), place)
@@ -357,9 +351,15 @@ def _take_from_pypi(view: View, name: str, places: Sequence[Place], limit: str) 
     """Let no source hold in places, for what comes with torch too; the index names no build."""
     names = view.family if name == TORCH else {name}
     sources = [view.sources_at(one, place) for place in places for one in names]
-    limited = [edit.limit_source(one, limit) for one in dict.fromkeys(chain(*sources))]
-    lines = dict.fromkeys(chain(*(view.lines_at(name, place) for place in places)))
-    return [*limited, *map(edit.without_label, lines)] if limited else []
+    edits = []
+    for one in dict.fromkeys(chain(*sources)):
+        marker = edit.joined(one.entry.get("marker", ""), limit)
+        edits.append(edit.change_source(one, marker=marker))
+    for line in dict.fromkeys(chain(*(view.lines_at(name, place) for place in places))):
+        # The release stays exact.
+        text = re.sub(r"\+[\w.]+", "", line.text, count=1)
+        edits += [Edit(line.path, line.keys, line.text, text)] if edits else []
+    return edits
 
 
 def _name_platforms(view: View) -> Iterator[Edit]:
@@ -371,9 +371,6 @@ def _name_platforms(view: View) -> Iterator[Edit]:
         torches = grouped((view.cells[place].missing[TORCH], place) for place in served)
         for got, places in torches.items():
             yield from _mend_no_wheel(view, TORCH, got, places)
-
-
-# --- Another build than the file asks for ---------------------------------------------------------
 
 
 def _passed_over(view: View, seen: Seen) -> Iterator[Fault]:
@@ -472,9 +469,6 @@ def _through_others(view: View) -> Iterator[Finding]:
         yield Finding(BROKEN, text, way, view.platforms, mends)
 
 
-# --- Pairs that do not work -----------------------------------------------------------------------
-
-
 def _unfit_pairs(view: View, seen: Seen) -> Iterator[Fault]:
     release, facts = seen.torch.public, view.facts
     for name, got in seen.cell.packages.items():
@@ -546,9 +540,6 @@ def _in_cells(view: View) -> Iterator[Finding]:
         yield Finding(level, told, way, platforms_in(places), mend(places))
 
 
-# --- Platforms, or days, can lock different releases ----------------------------------------------
-
-
 def _different_releases(view: View) -> Iterator[Finding]:
     for option in view.project.options:
         cells = [one for one in view.seen if one.place[::2] == (option, view.oldest)]
@@ -560,9 +551,6 @@ def _different_releases(view: View) -> Iterator[Finding]:
             way = f"One for all: --drifts, or torch_version={releases[0]}"
             mend = edit.constrain(view.project, f"{TORCH}=={releases[0]}")
             yield Finding(DRIFTS, text, way, view.platforms, [mend])
-
-
-# --- Words ----------------------------------------------------------------------------------------
 
 
 def is_pypi(got: Got) -> bool:

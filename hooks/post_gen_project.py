@@ -53,7 +53,7 @@ CAUSES = {
         "{hosts} answers {0}: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
         " UV_INDEX_<NAME>_PASSWORD with the index's name in pyproject.toml, or lacks the file"
     ),
-    "Hash mismatch": "A file is not the one that its index promised",
+    "Hash mismatch": "A file is not the one that its index promised; remove uv.lock to try again",
     (
         r"status (client|server) error|invalid peer certificate|timed out|end of file before"
         r"|error (decoding response body|sending request)|dns error|Connection (refused|reset)"
@@ -138,7 +138,7 @@ def complete(settings: dict[str, Any]) -> None:
     refuse_strays(settings, old)
     say_dependence(uv, settings)
     if settings["after_generation"] == "smoke":
-        sync(uv, settings, old)
+        run_uv(uv, ["sync", "--frozen", *settings["sync"]], settings)
         command = [uv, "run", "--no-sync", *smoke_command(settings)]
         if status := run(command, environment(), MINUTES["run"], shown=True).returncode:
             raise Stopped(f"The smoke test failed (exit status {status}), as it says above.")
@@ -259,19 +259,6 @@ def find_strays(lock: str, sources: dict[str, tuple[list[str], list[str]]]) -> l
             if not (served and known and {url, ""} & {*indexes}):
                 strays.append(f"{name} {version} from {url}")
     return strays
-
-
-def sync(uv: str, settings: dict[str, Any], old: bytes | None) -> None:
-    """Install what the lock holds for this machine.
-
-    A new lock may hold a hash that was wrong at the index: uv would insist on it ever after.
-    """
-    try:
-        run_uv(uv, ["sync", "--frozen", *settings["sync"]], settings)
-    except Stopped as stopped:
-        if old is None and CAUSES["Hash mismatch"] in str(stopped):
-            Path("uv.lock").unlink()
-        raise
 
 
 def lock_command(settings: dict[str, Any]) -> list[str]:

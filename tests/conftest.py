@@ -35,7 +35,7 @@ from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.hardware import Gpu
 from torch_plan.catalog.mirrors import Mirror
 from torch_plan.machine.detection import Detected, detect
-from torch_plan.machine.system import host_platform
+from torch_plan.machine.host import host_platform
 from torch_plan.project.plan import REQUIRED_UV, Plan, make_plan
 from torch_plan.resolution.defaults import complete
 

@@ -14,8 +14,8 @@ import pytest
 
 from tests.conftest import PYTHON, ROOT
 from tests.helpers.elsewhere import HERE, copy_template, run
+from tests.helpers.locks import read_lock
 from tests.helpers.worlds import with_companion
-from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
 from torch_plan.catalog.facts import Facts, load_facts
 

@@ -12,8 +12,9 @@ from packaging.metadata import parse_email
 
 from tests.conftest import Bake
 from tests.helpers.interpreters import interpreter
+from tests.helpers.locks import read_lock
 from tests.helpers.proof import prove
-from tools.lib.lock import UvError, installed, read_lock
+from tools.lib.lock import UvError, installed
 from tools.lib.replica import Replica
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.mirrors import Mirror

@@ -9,7 +9,7 @@ import pytest
 from packaging.markers import Marker
 
 from tests.conftest import Bake, BakedProject
-from tools.lib.lock import read_lock
+from tests.helpers.locks import read_lock
 from tools.lib.replica import Replica
 from torch_plan.catalog.platforms import PLATFORMS
 

@@ -12,8 +12,9 @@ import pytest
 import tomli_w
 
 from tests.conftest import PYTHON, Bake, BakedProject, git
+from tests.helpers.locks import read_lock
 from tests.helpers.proof import prove
-from tools.lib.lock import UvError, find_uv, read_lock, run_uv
+from tools.lib.lock import UvError, find_uv, run_uv
 
 pytestmark = pytest.mark.slow
 

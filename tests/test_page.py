@@ -32,8 +32,9 @@ from page.choices import (
 )
 from tests.conftest import ROOT, Bake
 from tests.helpers.interpreters import interpreter
+from tests.helpers.locks import read_lock
 from tools import page as build
-from tools.lib.lock import installed, read_lock, run_uv
+from tools.lib.lock import installed, run_uv
 from tools.lib.replica import Replica
 from torch_plan.addresses import ADOPT
 from torch_plan.answers.problems import with_changes

@@ -17,7 +17,7 @@ from packaging.version import Version
 from page import choices
 from tests.conftest import PYTHON, ROOT, Bake, BakedProject
 from tests.helpers.elsewhere import contents
-from tools.lib.lock import read_lock
+from tests.helpers.locks import read_lock
 from torch_plan.addresses import DOCS, PAGE, TEMPLATE, VERSION
 from torch_plan.catalog.facts import load_facts
 from torch_plan.project.plan import make_plan

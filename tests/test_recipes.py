@@ -18,10 +18,11 @@ from packaging.version import Version
 
 from tests.conftest import PYTHON, RELEASE, ROOT, Bake, BakedProject, git
 from tests.helpers.command_line import Run
-from tools.lib.lock import read_lock, run_uv
+from tests.helpers.locks import read_lock
+from tools.lib.lock import run_uv
 from tools.lib.replica import Replica
 from torch_plan.catalog.facts import load_facts
-from torch_plan.machine.system import host_platform
+from torch_plan.machine.host import host_platform
 from torch_plan.project.plan import make_plan
 from torch_plan.resolution.defaults import complete
 

@@ -158,7 +158,7 @@ def test_lock_takes_triton_from_the_index(replica: Replica, tmp_path: Path) -> N
 def test_lock_reads_the_flat_view(replica: Replica, tmp_path: Path) -> None:
     dependencies = ["torch==2.9.1", "torchvision==0.24.1"]
     packages = lock(
-        tmp_path, f"{replica.flat_url}/cpu", dependencies, ["x86_64", "aarch64"], flat=True
+        tmp_path, f"http://{replica.host}/flat/cpu", dependencies, ["x86_64", "aarch64"], flat=True
     )
     assert packages["torch"]["version"] == "2.9.1+cpu"
     assert "pillow" in packages

@@ -23,7 +23,7 @@ from tools.lib.replica import Replica
 from torch_plan.catalog.facts import load_facts
 from torch_plan.dialogue.hook_settings import hook_settings
 from torch_plan.dialogue.session import Session
-from torch_plan.machine.system import host_platform
+from torch_plan.machine.host import host_platform
 
 DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in range(10)

@@ -12,7 +12,7 @@ from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 
 from tests.conftest import BakedProject
-from tools.lib.lock import read_lock
+from tests.helpers.locks import read_lock
 from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.catalog.platforms import platform_of
 from torch_plan.catalog.versions import PYPI

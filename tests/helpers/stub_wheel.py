@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.helpers import stub_torch
 from tools.lib.replica import Replica
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.machine.system import host_platform
+from torch_plan.machine.host import host_platform
 
 TORCH = f"{inspect.getsource(stub_torch)}\nglobals().update(vars(stub_torch()) | globals())\n"
 

@@ -17,7 +17,7 @@ from tests.conftest import PYTHON, Bake, BakedProject, empty_config
 from tests.helpers.answers import SPREAD
 from tests.helpers.elsewhere import generate
 from tests.helpers.hook import next_step
-from tools.lib.lock import read_lock
+from tests.helpers.locks import read_lock
 from tools.lib.replica import Replica
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.mirrors import Mirror
@@ -179,7 +179,9 @@ def test_no_lock_is_suspected_for_nothing(
 
 def test_a_flat_listing(bake: Bake, hook: Any, replica: Replica) -> None:
     facts = load_facts()
-    facts.pytorch_mirrors["flat"] = Mirror(replica.flat_url, flat=True, hosts=("127.0.0.1",))
+    facts.pytorch_mirrors["flat"] = Mirror(
+        f"http://{replica.host}/flat", flat=True, hosts=("127.0.0.1",)
+    )
     try:
         project = bake(
             torch_version="2.13.0",

@@ -21,8 +21,8 @@ from tests.helpers.hook import (
     take,
     uv_toml,
 )
+from tests.helpers.locks import read_lock
 from tests.helpers.proof import check_locked
-from tools.lib.lock import read_lock
 from tools.lib.replica import Replica
 from tools.lib.server import Response, Server
 from torch_plan.catalog.facts import load_facts

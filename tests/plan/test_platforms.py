@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from torch_plan.catalog.platforms import platform_of
-from torch_plan.machine.system import host_platform
+from torch_plan.machine.host import host_platform
 
 
 def test_platforms_are_known_by_their_tags_and_by_their_machine(

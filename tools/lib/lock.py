@@ -7,9 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from pathlib import Path
-from typing import Any
 
 from torch_plan.catalog.platforms import PLATFORMS
 
@@ -62,9 +60,3 @@ def installed(project: Path, platform: str, *options: str) -> dict[str, str]:
             UV_PROJECT_ENVIRONMENT=str(Path(nothing) / "venv"),
         )
     return dict(re.findall(r"^ \+ ([\w.-]+)==(\S+)", printed, re.MULTILINE))
-
-
-def read_lock(project: Path) -> list[dict[str, Any]]:
-    """Return the packages of uv.lock."""
-    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
-    return list(lock["package"])

@@ -33,7 +33,7 @@ from tools.lib.wheel_names import WheelName, parse_wheel_name
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.platforms import platform_of
 from torch_plan.catalog.versions import CPU, PYPI, TORCH, labelled
-from torch_plan.machine.system import host_platform
+from torch_plan.machine.host import host_platform
 
 # METADATA on PyPI, without bounds and markers: none of them changes which torch is locked.
 _REQUIRES = {
@@ -83,9 +83,6 @@ def page(title: str, links: Iterable[str]) -> Response:
     lines = "".join(f"    {link}<br/>\n" for link in links)
     text = f"<!DOCTYPE html>\n<html>\n  <body>\n    <h1>{title}</h1>\n{lines}  </body>\n</html>\n"
     return Response(HTTPStatus.OK, "text/html", text.encode())
-
-
-# --- The wheels ----------------------------------------------------------------------------------
 
 
 def index_names(facts: Facts, index: str, package: str) -> Iterator[WheelName]:
@@ -194,9 +191,6 @@ def real_cpu_wheel(folder: Path, release: str = "") -> Path | None:
     return None
 
 
-# --- The server ----------------------------------------------------------------------------------
-
-
 class Replica(Server):
     """The server of such an index.
 
@@ -216,11 +210,6 @@ class Replica(Server):
     def url(self) -> str:
         """What comes before `/cu128`, as in `http://127.0.0.1:40000/whl`."""
         return f"http://{self.host}/whl"
-
-    @property
-    def flat_url(self) -> str:
-        """What comes before `/cu128` in the view of a flat mirror (uv: `format = "flat"`)."""
-        return f"http://{self.host}/flat"
 
     def wheels(self, index: str, package: str) -> dict[str, Wheel]:
         """Return file name -> wheel for the wheels of a package that lie on an index."""

@@ -11,7 +11,7 @@ from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, PYPI, is_open
 from torch_plan.dialogue.session import Session
-from torch_plan.machine.system import host_platform
+from torch_plan.machine.host import host_platform
 from torch_plan.project.plan import Plan
 from torch_plan.text import listed
 

@@ -15,8 +15,7 @@ from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.hardware import Gpu, cards_text, runs_on
 from torch_plan.catalog.versions import CPU, FAMILIES, TORCH, family_of, version_key
 from torch_plan.machine.gpus import AMD_ARCHITECTURE, CUDA_DRIVER, find_gpu
-from torch_plan.machine.host import this_host
-from torch_plan.machine.system import host_platform
+from torch_plan.machine.host import host_platform, this_host
 from torch_plan.text import listed
 
 

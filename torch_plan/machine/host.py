@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from torch_plan.catalog.platforms import PLATFORMS
+
 _SECONDS = 1.5
 """How long all commands together may take; looking at the machine stays below 2 s with that."""
 _KILL_SECONDS = 0.1
@@ -25,6 +27,20 @@ class Host(NamedTuple):
     """The text of a file, or of all that a pattern finds; empty if none can be read."""
     run: Callable[[tuple[str, ...]], str]
     """What a command prints, empty if it is absent, fails, or takes too long."""
+
+
+def host_platform() -> str:
+    """Return the platform that this runs on, empty if PyTorch has no wheels for it."""
+    if sys.platform == "win32":
+        import platform
+
+        machine = platform.machine()
+    else:
+        # The same without its import, which takes milliseconds.
+        machine = os.uname().machine
+    here = sys.platform, machine
+    names = (name for name in PLATFORMS if PLATFORMS[name][1:3] == here)
+    return next(names, "")
 
 
 def this_host() -> Host:

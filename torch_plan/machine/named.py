@@ -22,7 +22,9 @@ def named_gpu(text: str, hardware: Hardware, platform: str) -> Gpu | None:
     elif re.match(r"\d{3,4}\b", text):
         text = f"GTX {text} RTX {text} RX {text}"
     rows = hardware.cards(platform)
-    named = [*_GFX.findall(text), *(card for card in rows if _is_named(rows[card], text))]
+    # An RTX 4090 is one of the row `RTX 40, L4`.
+    pairs = ((card, name) for card, row in rows.items() for name in row.split(", "))
+    named = [*_GFX.findall(text), *(card for card, name in pairs if _pattern(name).search(text))]
     amd = tuple(dict.fromkeys(card for card in named if card.startswith("gfx")))
     if amd:
         return Gpu("rocm", f"AMD {cards_text(amd)}", cards=amd)
@@ -37,11 +39,6 @@ def named_gpu(text: str, hardware: Hardware, platform: str) -> Gpu | None:
         return Gpu("cu", f"NVIDIA GPU with an up-to-date driver, {cards_text(cards)}", cards=cards)
     is_intel = re.search(r"\b(intel|arc|xpu)\b", text, re.IGNORECASE)
     return Gpu("xpu", "Intel graphics") if is_intel else None
-
-
-def _is_named(row: str, text: str) -> bool:
-    """Tell whether a text names a card of a row: an RTX 4090 is one of `RTX 40, L4`."""
-    return any(_pattern(name).search(text) for name in row.split(", "))
 
 
 def _pattern(name: str) -> re.Pattern[str]:
