@@ -53,7 +53,7 @@ CAUSES = {
         "{hosts} answers {0}: it needs a login, in UV_INDEX_<NAME>_USERNAME and"
         " UV_INDEX_<NAME>_PASSWORD with the index's name in pyproject.toml, or lacks the file"
     ),
-    "Hash mismatch": "A file is not the one that its index promised; remove uv.lock to try again",
+    "Hash mismatch": "A file is not the one that its index promised",
     (
         r"status (client|server) error|invalid peer certificate|timed out|end of file before"
         r"|error (decoding response body|sending request)|dns error|Connection (refused|reset)"
@@ -138,7 +138,13 @@ def complete(settings: dict[str, Any]) -> None:
     refuse_strays(settings, old)
     say_dependence(uv, settings)
     if settings["after_generation"] == "smoke":
-        run_uv(uv, ["sync", "--frozen", *settings["sync"]], settings)
+        try:
+            run_uv(uv, ["sync", "--frozen", *settings["sync"]], settings)
+        except Stopped as stopped:
+            # It may hold a hash that was wrong at the index: uv would insist on it ever after.
+            if old is None and CAUSES["Hash mismatch"] in str(stopped):
+                Path("uv.lock").unlink()
+            raise
         command = [uv, "run", "--no-sync", *smoke_command(settings)]
         if status := run(command, environment(), MINUTES["run"], shown=True).returncode:
             raise Stopped(f"The smoke test failed (exit status {status}), as it says above.")

@@ -223,3 +223,39 @@ def test_a_lack_is_told_with_the_answers_that_change_it(
     assert told_ways[text] == [
         {key: answer.format(*DEFAULT_PLATFORMS) for key, answer in way.items()} for way in ways
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "start"),
+    [
+        (
+            {"torch_version": "2.16.0", "torch_backend": "cu132"},
+            "This template knows releases up to torch 2.15.0, and plans newer ones like it: cu132",
+        ),
+        (
+            {"torch_version": "2.16.0", "torch_backend": "cu134"},
+            "This template knows releases up to torch 2.15.0, and not these builds: cu134",
+        ),
+        (
+            {"torch_backend": "cu131", "pytorch_index": "own:https://host/whl"},
+            "PyTorch does not publish these builds, so your index has to have them: cu131",
+        ),
+        (
+            {
+                "torch_backend": "cpu",
+                "platforms": "linux-x86_64 linux-aarch64=cu126@https://host/x",
+            },
+            "This template does not know what https://host/x has: cu126",
+        ),
+        (
+            {"torch_version": "2.15.0", "torch_backend": "xpu"},
+            "These builds very likely exist, but nobody has seen them yet: xpu of torch 2.15.0",
+        ),
+    ],
+    ids=["release", "build", "index", "platform", "likely"],
+)
+def test_why_a_build_is_only_likely_is_told(given: dict[str, str], start: str) -> None:
+    answers = {"torch_version": "2.9.1", "python_version": "3.12", "companions": "none", **given}
+    texts = [note.text for note in make_plan(complete(answers, FACTS)).notes]
+    assert any(text.startswith(start) for text in texts), texts
+    assert all("known vulnerabilities: CVE-" in text for text in texts if "vulnerab" in text)

@@ -54,6 +54,12 @@ TWO_RELEASES = {
             {},
         ),
         (TWO_RELEASES, "constraints", ()),
+        ({"torch_backend": "cu128"}, "conflicts", False),
+        ({"torch_backend": "cpu cu128"}, "conflicts", True),
+        ({"torch_backend": "cpu"}, "reaches_cuda", False),
+        ({"torch_backend": "cpu cu128"}, "reaches_cuda", True),
+        ({"torch_backend": "cu128"}, "tritons", ()),
+        ({"torch_backend": "rocm6.4"}, "tritons", ("pytorch-triton-rocm",)),
         (
             {"torch_backend": "cu134", "torch_version": "3.0.0", "torch_pin": "minimum"},
             "dependencies",

@@ -30,7 +30,8 @@ class Job(NamedTuple):
 
 
 def _job(platform: str, option: Option) -> Job:
-    entry, build = PLATFORMS[platform], option.build_on(platform)
+    entry = PLATFORMS[platform]
+    build = next((cell.build for cell in option.cells if cell.platform == platform), "")
     download = _DOWNLOADS.get(family_of(build), "")
     return Job(platform, entry.system.lower(), entry.runner, build, option.sync, download)
 

@@ -61,10 +61,6 @@ class Option(NamedTuple):
     sync: tuple[str, ...]
     """The options of `uv sync` that select it: `--extra cu128`; none for the default."""
 
-    def build_on(self, platform: str) -> str:
-        """Return the build a platform gets (`cu128`), empty where the project does not name it."""
-        return next((cell.build for cell in self.cells if cell.platform == platform), "")
-
 
 class Plan:
     """All that the templates lay out, of the cells that the answers lead to."""
