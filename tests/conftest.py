@@ -209,7 +209,10 @@ def real_torch_wheel(made_once: MadeOnce) -> Path:
 
 @pytest.fixture(scope="session")
 def real_replica(real_torch_wheel: Path) -> Iterator[Replica]:
-    with Replica(wheels=[real_torch_wheel]) as replica:
+    """Serve it; what uv keeps of it is no use to a later run, whose replica has another address."""
+    cache = str(real_torch_wheel.parent.with_name("cache"))
+    with pytest.MonkeyPatch.context() as patch, Replica(wheels=[real_torch_wheel]) as replica:
+        patch.setenv("UV_CACHE_DIR", cache)
         yield replica
 
 

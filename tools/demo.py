@@ -8,10 +8,12 @@ torch for the running Python, the replica holds it: then that is installed, and 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from unittest import mock
 
 import click
 import requests
@@ -69,7 +71,11 @@ def answers_requests(index: str) -> bool:
 
 def with_stand_in(given: Mapping[str, str], output: str) -> None:
     """Make the project with a replica for an index; install and test what pip finds a wheel for."""
-    with tempfile.TemporaryDirectory() as downloads:
+    with (
+        tempfile.TemporaryDirectory() as downloads,
+        # What uv keeps of a stand-in is no use to the next one, which has another address.
+        mock.patch.dict(os.environ, UV_CACHE_DIR=str(Path(downloads, "cache"))),
+    ):
         wheel = real_cpu_wheel(Path(downloads), given.get("torch_version", ""))
         fitting = {"torch_backend": CPU, "companions": "none", "python_version": PYTHON}
         if wheel:
