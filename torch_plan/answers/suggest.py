@@ -53,18 +53,34 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
         word = f"cu{word}"
     if word.startswith("cu"):
         word = word.replace(".", "")
-    start = word if re.search(r"\d", word) else FAMILY_WORDS.get(word, (word,))[0]
-    alike = [name for name in reversed(options) if name.startswith(start)]
+    has_number = bool(re.search(r"\d", word))
+    start = word if has_number else FAMILY_WORDS.get(word, (word,))[0]
+    alike = [name for name in reversed(options) if name.startswith(start) or _is_turned(word, name)]
+    alike += close(word, options, cutoff=0.88 if has_number else 0.8)
     family = [name for name in reversed(options) if family_of(name) == family_of(word)]
-    return list(dict.fromkeys([*alike, *close(word, options, cutoff=0.8), *family, CPU]))[:3]
+    if has_number and not alike:
+        family.sort(key=lambda name: abs(_toolkit(name) - _toolkit(word)))
+    return list(dict.fromkeys([*alike, *family, CPU]))[:3]
+
+
+def _toolkit(backend: str) -> float:
+    """Return the version of a toolkit as a number: 128 for `cu128`, 7.14 for `rocm7.14`."""
+    major, *minors = version_key(backend)
+    return major + sum(minors[:1]) / 100
 
 
 def is_near(asked: str, name: str) -> bool:
-    """Tell whether a word is a slip for a backend: `cu13` and `cu1288` are, and `2.9` is not."""
+    """Tell whether a word is a slip for a backend: `cu13`, `cu1288`, `cu182` are, `2.9` is not."""
     number, digits = (re.sub(r"\D", "", word) for word in (asked, name))
     if not number or not digits:
         return not number and name != CPU
-    return digits.startswith(number) or number.startswith(digits)
+    is_part = digits.startswith(number) or number.startswith(digits)
+    return is_part or _is_turned(asked, name)
+
+
+def _is_turned(asked: str, name: str) -> bool:
+    """Tell whether a word is a name with digits in another order; `rocm6.5` is not `rocm5.6`."""
+    return sorted(asked) == sorted(name) and "." not in name
 
 
 def nearest_platforms(asked: str) -> list[str]:
