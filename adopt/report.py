@@ -125,7 +125,7 @@ def as_json(today: State, after: State, notes: Sequence[str]) -> dict[str, Any]:
     return {
         **{name: [*json_cells(state.views)] for name, state in states.items()},
         "lock": today.table.lock,
-        "unmeasured": today.table.unmeasured,
+        "unmeasured": {name: masked(why) for name, why in today.table.unmeasured.items()},
         "findings": [{**one._asdict(), "edits": bool(one.edits)} for one in findings],
         "difference": difference,
         "notes": notes,

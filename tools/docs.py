@@ -113,11 +113,7 @@ def floors(facts: Facts, release: str) -> dict[str, str]:
         "torch_backend": CPU,
         "python_version": python,
         "companions": NO_COMPANIONS,
-        "platforms": " ".join(
-            platform
-            for platform in facts.platforms(TORCH, release, CPU)
-            if python in facts.pythons(TORCH, release, CPU, platform)
-        ),
+        "platforms": "all",
     }
     letters: dict[str, str] = {}
     for platform, floor in make_plan(complete(answers, facts)).default.floors.items():

@@ -35,13 +35,7 @@ PYODIDE_SHA512 = (
 )
 """What npm says of the archive of this version, as `dist.integrity`."""
 
-PYODIDE_FILES = (
-    "pyodide.mjs",
-    "pyodide.asm.mjs",
-    "pyodide.asm.wasm",
-    "python_stdlib.zip",
-    "pyodide-lock.json",
-)
+PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 
 NOT_LOADED = ("dialogue/[!_ci]*.py", "extension.py", "resolution/refusal.py")
 """The modules of `torch_plan` that no choice of the page needs."""
@@ -99,9 +93,9 @@ def write_pyodide(folder: Path) -> None:
         shutil.unpack_archive(archive, downloads)
         for name in PYODIDE_FILES:
             shutil.copy(Path(downloads, "package", name), folder)
+        lock = json.loads(Path(downloads, "package/pyodide-lock.json").read_text())
     # No package of Pyodide's own is loaded, so its list of 100 kB stays empty.
-    lock = folder / "pyodide-lock.json"
-    lock.write_text(json.dumps({**json.loads(lock.read_text()), "packages": {}}))
+    (folder / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": {}}))
 
 
 def write_rules(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -17,20 +18,13 @@ Value = TypeVar("Value")
 
 def dump_facts(facts: dict[str, Any]) -> str:
     """Return the JSON text: nested tables on lines of their own, each innermost one on one line."""
-    return _dump(facts, "") + "\n"
+    innermost = r'[\[{](?:[^][{}"]|"(?:[^"\\]|\\.)*")*[\]}]'
+    text = json.dumps(facts, ensure_ascii=False, indent=1)
+    return re.sub(innermost, lambda table: _on_one_line(table[0]), text) + "\n"
 
 
-def _dump(value: Any, indent: str) -> str:
-    children = value.values() if isinstance(value, dict) else value
-    if not isinstance(value, (dict, list)) or not any(
-        isinstance(child, (dict, list)) for child in children
-    ):
-        return json.dumps(value, ensure_ascii=False)
-    deeper = indent + " "
-    if isinstance(value, dict):
-        lines = [f"{deeper}{json.dumps(key)}: {_dump(item, deeper)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(deeper + _dump(item, deeper) for item in value) + f"\n{indent}]"
+def _on_one_line(table: str) -> str:
+    return re.sub(r"\n *", "", re.sub(r",\n *", ", ", table))
 
 
 def wheels_in(tables: Mapping[str, Mapping[str, str]]) -> set[Wheel]:

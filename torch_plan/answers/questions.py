@@ -23,8 +23,7 @@ YES, NO = "yes", "no"
 @lru_cache(maxsize=1)
 def questions() -> dict[str, Any]:
     """Return the file: key of a question or private variable -> default or template of it."""
-    loaded: dict[str, Any] = json.loads(QUESTIONS_PATH.read_text(encoding="utf-8"))
-    return loaded
+    return dict(json.loads(QUESTIONS_PATH.read_text(encoding="utf-8")))
 
 
 @lru_cache(maxsize=1)

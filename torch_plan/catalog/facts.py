@@ -132,8 +132,8 @@ class Facts(Wheels):
 
     def hosts_of(self, build: str) -> tuple[str, ...]:
         """Return the hosts that an index of PyTorch links to for what a build requires."""
-        hosts: str = self._data["rocm"]["packages"]["hosts"]
-        return tuple(hosts.split()) if self.amd_packages(build) else ()
+        hosts = self._data["rocm"]["packages"]["hosts"].split()
+        return tuple(hosts) if self.amd_packages(build) else ()
 
     @cached_property
     def all_tritons(self) -> frozenset[str]:

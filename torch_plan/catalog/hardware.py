@@ -47,11 +47,9 @@ class Hardware:
 
     def why_broken(self, release: str, backend: str, platform: str) -> str:
         """Return why a published build does not work, empty if nothing is known against it."""
-        wanted = (release, backend, platform)
-        for entry in self._data["broken"]:
-            if (entry["release"], entry["backend"], entry["platform"]) == wanted:
-                return f"{entry['reason']} ({entry['source']})"
-        return ""
+        asked = {"release": release, "backend": backend, "platform": platform}
+        rows = (row for row in self._data["broken"] if asked.items() <= row.items())
+        return next((f"{row['reason']} ({row['source']})" for row in rows), "")
 
     def reported(
         self, release: str, build: str, platform: str, pythons: Collection[str] = ()
@@ -67,8 +65,7 @@ class Hardware:
 
     def why_avoided(self, release: str, build: str) -> str:
         """Return why a build is no default where another accelerated one serves, else nothing."""
-        avoided = [row for row in self.all_reports if "avoided" in row]
-        for row in avoided:
+        for row in (row for row in self.all_reports if "avoided" in row):
             if release in row["releases"].split() and build in row["builds"].split():
                 return f"it is reported that {row['what']}"
         return ""
@@ -82,8 +79,7 @@ class Hardware:
         """Return the least NVIDIA driver for a CUDA build (`525.60.13`), else nothing."""
         system = platform.partition("-")[0]
         major = build[2:4] if family_of(build) == "cu" else ""
-        driver: str = self._data["cuda"]["min_driver"].get(system, {}).get(major, "")
-        return driver
+        return str(self._data["cuda"]["min_driver"].get(system, {}).get(major, ""))
 
     def compiled_for(self, release: str, build: str, platform: str) -> tuple[str, ...]:
         """Return the GPUs that a build holds code for: `9.0`, `gfx90a`; empty if not known.

@@ -53,13 +53,11 @@ class Wheels:
     def _release(self, release: str) -> dict[str, Any]:
         """Return the entry of a release; of an expected one, that of the newest known."""
         known = self.releases[-1] if self.is_expected(release) else release
-        entry: dict[str, Any] = self._data["releases"][known]
-        return entry
+        return dict(self._data["releases"][known])
 
     def released(self, release: str) -> str:
         """Return the day of a known release, as `2026-10-28`."""
-        day: str = self._data["releases"][release]["released"]
-        return day
+        return str(self._data["releases"][release]["released"])
 
     @cached_property
     def all_companions(self) -> tuple[str, ...]:
@@ -80,10 +78,10 @@ class Wheels:
         return {name: tuple(dict.fromkeys(f"{line}.*" for line in lines[name])) for name in lines}
 
     def _made_for(self, companion: str, version: str) -> str:
-        for release in self.releases:
-            if version in self.companions(release).get(companion, ()):
-                return release
-        return ""
+        pairs = (
+            (release, self.companions(release).get(companion, ())) for release in self.releases
+        )
+        return next((release for release, versions in pairs if version in versions), "")
 
     @cached_property
     def all_pythons(self) -> tuple[str, ...]:
