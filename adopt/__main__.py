@@ -1,4 +1,4 @@
-"""Show which PyTorch each platform gets in a project, what is wrong with that, and mend it.
+"""Show which PyTorch each platform gets in a project and what is wrong with that, and mend it.
 
 Nothing is written without --write. Answers such as torch_version=2.9.1 change what is asked for.
 """
@@ -33,8 +33,8 @@ _OPTIONS = {
     "strict": "as --check, and end with 1 for whatever is found",
     "locked": "as --check, and read uv.lock as it is; no index is asked",
     "write": "write what the difference shows",
-    "drifts": "mend also what lets platforms or days lock different releases",
-    "advice": "mend also what is advice",
+    "drifts": "also mend what lets platforms lock different releases",
+    "advice": "also mend what is advice",
     "unmeasured": "with --write: write although uv could not lock",
     "json": "print JSON",
 }
@@ -166,6 +166,8 @@ def read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace,
     if len(paths) > 1:
         parser.error(f"one path at a time, and not {listed(paths)}")
     options.check |= options.locked or options.strict
+    if options.check and (given or options.write):
+        parser.error("--check, --strict and --locked change nothing: leave out answers and --write")
     options.path = Path(*paths)
     return options, given
 

@@ -56,7 +56,7 @@ def test_a_misspelt_answer_is_refused(tmp_path: Path, capfd: pytest.CaptureFixtu
 
 def test_refusal_is_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["torch_version=1.0", f"--output-dir={tmp_path}"]) == 1
-    assert "there is no such release" in capfd.readouterr().err
+    assert "this template knows no such release" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -337,3 +337,27 @@ def test_the_last_line_is_the_same_everywhere(
     monkeypatch.setattr("torch_plan.text.os", SimpleNamespace(name="nt"))
     assert str(tmp_path) not in here
     assert bake(after_generation="nothing", git="no").read("README.md") == here
+
+
+@pytest.mark.parametrize(
+    ("layout", "gets", "install"),
+    [
+        ("markers", "installs this package gets `torch>=2.9.1`", "pip install --torch-backend cpu"),
+        ("extras", "installs it with the extra `cpu` gets `torch>=2.9.1`", '"my-ml-project[cpu]"'),
+        ("groups", "", ""),
+    ],
+)
+def test_whoever_installs_a_library_is_told_what_they_get(
+    bake: Bake, layout: str, gets: str, install: str
+) -> None:
+    builds = "cpu" if layout == "markers" else "cpu cu128"
+    project = bake(torch_pin="minimum", torch_version="2.9.1", torch_backend=builds, layout=layout)
+    readme = project.read("README.md")
+    assert gets in readme
+    assert install in readme
+    # It has no command that `uv tool` could install.
+    assert "scripts" not in project.pyproject["project"]
+    assert "uv tool install" not in readme
+    if layout == "groups":
+        assert "gets `torch" not in readme
+        assert not any("torch" in line for line in project.pyproject["project"]["dependencies"])

@@ -104,7 +104,7 @@ def test_the_question_for_the_build_says_what_there_is(ask: Ask, tmp_path: Path)
     newest = load_facts().releases[-1]
     assert f"cpu and pypi (whatever PyPI ships): torch {newest}; " in before
     assert "; cu128: torch 2.11.0; " in before
-    assert "a Mac gets cpu. You need not answer anything else for that." in before
+    assert "as every Mac does. You need not answer anything else for that." in before
     assert re.search(r"Found .+\.|This is macOS", before)
     assert indexes(tmp_path / "my-ml-project") == ["pytorch-cu130", "pytorch-cpu"]
 
@@ -136,14 +136,14 @@ TYPED: dict[str, str | Sequence[str]] = {
 SAID = (
     "the name of a package that the project depends on",
     "The build, by uv's names",
-    "this is not the name of a build",
+    "several builds can be meant, and no GPU here decides",
     "cpu cu1300",
     "the choices are: markers, extras, groups.",
-    "there is no such release",
+    "this template knows no such release",
     "the version names the build cu126, but torch_backend does not",
     "PyTorch has wheels for Python",
     "python_version=3,12 is taken for 3.12.",
-    "the packages released in step with torch are",
+    "the companions of torch are",
     "windows-x8664 in platforms=",
     "the answer is yes or no",
 )

@@ -215,12 +215,18 @@ def test_neighbours_have_the_major_version_of_the_build(
     assert f"cuda{other}" not in nvidia
 
 
-def test_torch_of_a_container_is_left_alone(cuda: BakedProject) -> None:
+def test_torch_of_a_container_is_left_alone(bake: Bake) -> None:
+    """And so is what only torch requires: with a CUDA build that is 3 GB."""
+    project = bake(torch_version="2.9.1", torch_backend="cu128")
+    before = project.uv("sync", "--dry-run", "--python", project.python)
+    add(project, blocks("The torch of a container", "toml")[0])
     _, sync = blocks("The torch of a container", "console")[0].splitlines()
-    cuda.uv("venv", "--quiet", "--system-site-packages", "--python", cuda.python)
-    printed = cuda.uv(*shlex.split(sync)[1:], "--dry-run", "--python", cuda.python)
+    project.uv("venv", "--quiet", "--system-site-packages", "--python", project.python)
+    printed = project.uv(*shlex.split(sync)[1:], "--dry-run", "--python", project.python)
     assert " + pytest==" in printed
-    assert " + torch" not in printed
+    for name in ("torch==", "torchvision==", "sympy=="):
+        assert f" + {name}" in before
+        assert f" + {name}" not in printed
 
 
 def test_update_without_cruft(run: Run, replica: Replica, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_groups(bake: Bake) -> None:
     assert ci_options(project) == ""
     readme = project.read("README.md")
     assert "uv sync --no-group cpu --group cu128" in readme
-    assert "A bare `uv sync` and a bare `uv run` install cpu" in readme
+    assert "A bare `uv sync`, `uv run` or `uv add` installs cpu" in readme
 
 
 @pytest.mark.parametrize("layout", ["extras", "groups"])

@@ -54,6 +54,9 @@ _PUBLISHED = Addresses(
 
 TEMPLATE, DOCS, PAGE = addresses_of(remote_of(Path(__file__).resolve().parents[1])) or _PUBLISHED
 
+ANSWERS, SUPPORT = f"{DOCS}/answers.md", f"{DOCS}/support.md"
+"""The page about every answer, and the one about every build."""
+
 REPOSITORY = DOCS.removesuffix("/blob/main/docs")
 
 ADOPT = ("uvx", "--from", f"git+{REPOSITORY}", "uv-torch-adopt")

@@ -33,6 +33,11 @@ def url_problem(url: str, names: Iterable[str]) -> str:
     return ""
 
 
+def plain(url: str) -> str:
+    """Return a URL without login, query and fragment."""
+    return re.sub(r"(?<=//)[^/]*@|[?#].*", "", url)
+
+
 def written(url: str) -> str:
     """Return a URL as it stands in a project and, but for a slash at its end, in a lock of uv.
 

@@ -53,7 +53,7 @@ REFUSED = [
     ),
     pytest.param(
         {"torch_backend": "cuda"},
-        "this is not the name of a build",
+        "several builds can be meant, and no GPU here decides; of torch 2.15.0 the choices are: ",
         "torch_backend=cu132",
         id="cuda",
     ),
@@ -178,7 +178,10 @@ REFUSED = [
         id="torchaudio-of-another-cuda",
     ),
     pytest.param(
-        {"companions": "torchvison"}, "released in step", "companions=torchvision", id="companion"
+        {"companions": "torchvison"},
+        "the companions of torch are",
+        "companions=torchvision",
+        id="companion",
     ),
     pytest.param(
         {"torch_version": "2.6.0", "torch_backend": "cu126"},
@@ -225,7 +228,7 @@ REFUSED = [
     pytest.param(
         {"torch_backend": "cpu cu130", "layout": "markers"},
         "extras or groups",
-        "layout=extras",
+        "layout=groups, or layout=extras",
         id="several",
     ),
     pytest.param(
@@ -280,8 +283,20 @@ REFUSED = [
     pytest.param(
         {"package_index": "https://me:secret@example.com/simple"},
         "UV_INDEX_<NAME>_PASSWORD",
-        "package_index=pypi",
+        "package_index=https://example.com/simple, or package_index=pypi",
         id="password",
+    ),
+    pytest.param(
+        {"pytorch_index": "https://me:secret@example.com/whl/cu128?token=1"},
+        "the URL of an index cannot have a query",
+        "What works: pytorch_index=https://example.com/whl\n",
+        id="password-of-one-build",
+    ),
+    pytest.param(
+        {"torch_backend": "cpu", "platforms": "windows-arm64", "companions": "none"},
+        "none of these platforms has cpu wheels at all; torch 2.15.0 has them for linux-x86_64",
+        "torch_version=2.14.1",
+        id="no-wheel-of-the-release",
     ),
     pytest.param(
         {"dockerfile": "yes", "platforms": "macos-arm64"}, "Linux", "dockerfile=no", id="docker"

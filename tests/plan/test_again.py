@@ -42,7 +42,9 @@ def again(answers: Mapping[str, str]) -> Again | None:
             "the name of a package that the project depends on",
             id="slug",
         ),
-        pytest.param({"torch_version": "2.9.7"}, "2.9.1", "there is no such release", id="release"),
+        pytest.param(
+            {"torch_version": "2.9.7"}, "2.9.1", "this template knows no such release", id="release"
+        ),
         pytest.param(
             {"torch_version": "2.1.0", "python_version": "3.12"},
             "3.11",
@@ -69,7 +71,10 @@ def again(answers: Mapping[str, str]) -> Again | None:
         ),
         pytest.param({"torch_version": "3.12"}, "2.15.0", "no such release", id="nothing-near"),
         pytest.param(
-            {"companions": "numpy"}, "torchvision", "in step with torch", id="no-companion-near"
+            {"companions": "numpy"},
+            "torchvision",
+            "the companions of torch",
+            id="no-companion-near",
         ),
         pytest.param(
             {"torch_backend": "cu1288"},
@@ -101,7 +106,9 @@ def again(answers: Mapping[str, str]) -> Again | None:
             "the group `dev` already holds the",
             id="layout-for-a-name",
         ),
-        pytest.param({"companions": "torchvison"}, "torchvision", "in step", id="companion"),
+        pytest.param(
+            {"companions": "torchvison"}, "torchvision", "the companions of torch", id="companion"
+        ),
         pytest.param(
             {"platforms": "linux-x86_64 windows-x8664 macos-arm64"},
             "linux-x86_64 windows-x86_64 macos-arm64",

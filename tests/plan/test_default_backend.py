@@ -357,9 +357,10 @@ def test_the_sentence_says_what_was_found_what_was_chosen_and_why() -> None:
 
 
 def test_a_sentence_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    say_once("A sentence of this test.")
-    say_once("A sentence of this test.")
-    assert capsys.readouterr().err == "A sentence of this test.\n"
+    say_once("A sentence of this test.", "What was typed is taken for this: of any release.")
+    say_once("What was typed is taken for this: of 2.9.1.", "A sentence of this test.")
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["A sentence of this test.", "What was typed is taken for this: of any release."]
 
 
 @posix

@@ -76,7 +76,10 @@ def test_the_default_release_rests_on_no_likely_build() -> None:
             "cu128",
             "torch 2.11.0 is the newest release with cu128; torch 2.15.0 is published for cpu",
         ),
-        ("xpu", "is the newest release with xpu; of torch 2.14.1 it is reported that it computes"),
+        (
+            "xpu",
+            "You get torch 2.13.0: torch 2.14.1 has xpu too, but it is reported that it computes",
+        ),
         ("cpu gpu=2.9.1+cu128", ""),
     ],
 )

@@ -174,12 +174,12 @@ HOST = "https://host.example"
         (
             {"torch_backend": "cpu cu130", "layout": "markers"},
             "torch_backend layout",
-            "layout=extras; layout=groups",
+            "layout=groups; layout=extras",
         ),
         (
             {"torch_backend": "gpu=cu130", "layout": "markers"},
             "torch_backend layout",
-            "layout=extras; layout=groups",
+            "layout=groups; layout=extras",
         ),
         (
             {"layout": "extras", "torch_backend": "cpu -x=cu130"},
@@ -250,7 +250,17 @@ HOST = "https://host.example"
             "platforms linux-x86_64=cu130 twice",
             "platforms=linux-x86_64=cpu linux-x86_64",
         ),
-        ({"companions": "torchvison"}, "companions torchvison name", "companions=torchvision"),
+        (
+            {"companions": "vison"},
+            "companions vison name",
+            "companions=torchvision; companions=none",
+        ),
+        (
+            {"companions": "torchvision torchtext"},
+            "companions torchtext name",
+            "companions=torchvision",
+        ),
+        ({"companions": "torchao"}, "companions torchao name", "companions=none"),
         ({"companions": "foo"}, "companions foo name", "companions=none"),
         ({"companions": "foo foo"}, "companions foo name", "companions=none"),
         ({"companions": "foo torchaudio"}, "companions foo name", "companions=torchaudio"),
@@ -372,7 +382,7 @@ def test_the_url_of_a_mirror_is_that_mirror_and_any_other_serves_its_own_files()
     ("given", "reason"),
     [
         ({"package_index": "nowhere"}, "it has to be one of pypi, tuna, aliyun, or a URL"),
-        ({"torch_version": "2.0.0x"}, "there is no such release"),
+        ({"torch_version": "2.0.0x"}, "this template knows no such release"),
     ],
 )
 def test_the_reason_fits_what_was_given(given: dict[str, str], reason: str) -> None:

@@ -107,14 +107,14 @@ def test_a_command_is_quoted_for_windows(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_builds_of_a_release_are_told() -> None:
-    assert builds_note("2.9.1", "cpu", FACTS).splitlines() == [
+    assert builds_note("2.9.1", FACTS).splitlines() == [
         "",
         "The builds: pypi (whatever PyPI ships), cpu, cu126, cu128, cu129, cu130, rocm6.3, rocm6.4 "
         "and xpu (Intel GPUs): torch 2.9.1.",
-        "A platform that does not have the build you choose gets the CPU build: with cu130, a "
-        "Mac gets cpu. You need not answer anything else for that.",
+        "A platform without the build that you choose gets the CPU build, as every Mac does. You "
+        "need not answer anything else for that.",
     ]
-    any_release = builds_note("", "cpu", FACTS)
+    any_release = builds_note("", FACTS)
     assert "cu132, cu130, cpu and pypi (whatever PyPI ships): torch 2.15.0; " in any_release
     assert "; cu128: torch 2.11.0; " in any_release
 
@@ -128,5 +128,5 @@ def test_a_cookiecutter_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPat
 def test_a_replay_of_refused_answers_ends_in_the_same_message() -> None:
     """Cookiecutter renders no check then; the first template asks for the plan."""
     raw = complete({"torch_version": "2.9.9"}, FACTS)
-    with pytest.raises(ClickException, match="there is no such release"):
+    with pytest.raises(ClickException, match="this template knows no such release"):
         Session(FACTS).plan_of(raw)

@@ -14,6 +14,7 @@ from torch_plan.answers.records import (
     FREE_TEXT,
     GROUPS,
     MARKERS,
+    MINIMUM,
     NO_COMPANIONS,
     OPTIONAL,
     Answers,
@@ -27,7 +28,7 @@ from torch_plan.answers.words import BackendWord, PlatformWord, normalized
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, PYPI, version_key
-from torch_plan.urls import url_problem, written
+from torch_plan.urls import plain, url_problem, written
 
 
 def read_answers(raw: ProperAnswers, facts: Facts) -> tuple[Answers, list[Problem]]:
@@ -107,7 +108,7 @@ class _AnswerReader(Reader):
         if answer in mirrors:
             return PackageIndex(answer, mirrors[answer])
         if reason := url_problem(answer, (PYPI, *mirrors)):
-            self.refuse(("package_index",), reason, [PYPI, *mirrors])
+            self.refuse(("package_index",), reason, [plain(answer), PYPI, *mirrors])
         return PackageIndex("packages", written(answer))
 
     def read_python(self) -> tuple[str, str]:
@@ -143,7 +144,8 @@ class _AnswerReader(Reader):
                 "the layout `markers` has one build per platform; several backends in one "
                 "project need extras or groups, and so does one with a name."
             )
-            self.refuse_together((key, "layout"), reason, {"layout": EXTRAS}, {"layout": GROUPS})
+            layouts = (EXTRAS, GROUPS) if self.text("torch_pin") == MINIMUM else (GROUPS, EXTRAS)
+            self.refuse_together((key, "layout"), reason, *({"layout": name} for name in layouts))
         return tuple(variants)
 
     def check_option(
@@ -176,11 +178,11 @@ class _AnswerReader(Reader):
         for word in dict.fromkeys(words):
             name = word.removesuffix(OPTIONAL)
             if name not in known:
-                near = suggest.close(name, known, count=1, cutoff=0.5)
+                spelt = f"torch{name.removeprefix('torch')}"
+                near = suggest.close(spelt, known, count=1, cutoff=0.85)
                 leave_out = "" if len(set(words)) > 1 else NO_COMPANIONS
-                options = ", ".join(known)
-                reason = f"the packages released in step with torch are: {options}; or none."
-                self.refuse((key, word, "name"), reason, near or [leave_out], near=len(near))
+                reason = f"the companions of torch are: {', '.join(known)}; or none."
+                self.refuse((key, word, "name"), reason, [*near, leave_out], near=len(near))
         chosen = tuple(name for name in known if {name, f"{name}{OPTIONAL}"} & {*words})
         return chosen, frozenset(name for name in chosen if name not in words)
 

@@ -6,7 +6,7 @@ from torch_plan.answers.problems import Objection
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.mirrors import BUILD_PLACE, Mirror
 from torch_plan.catalog.versions import PYPI
-from torch_plan.urls import host_of, url_problem, written
+from torch_plan.urls import host_of, plain, url_problem, written
 
 OWN = "own:"
 """Comes before the URL of an index that has builds of its own, and is no copy of PyTorch's."""
@@ -31,7 +31,8 @@ def index_objection(answer: str, facts: Facts) -> Objection | None:
     prefix = OWN if answer.startswith(OWN) else ""
     asked = answer.removeprefix(OWN)
     if reason := url_problem(asked.replace(BUILD_PLACE, "build"), mirrors):
-        return Objection(reason, tuple(mirrors))
+        further = plain(answer) != answer and index_objection(plain(answer), facts)
+        return Objection(reason, further.replacements if further else (plain(answer), *mirrors))
     url = written(asked)
     before, _, last = url.rpartition("/")
     names = "|".join(re.escape(name) for name in facts.all_backends if name != PYPI)

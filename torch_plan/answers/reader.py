@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from torch_plan.addresses import SUPPORT
 from torch_plan.answers import suggest
 from torch_plan.answers.indexes import index_objection, mirror_of
 from torch_plan.answers.problems import Key, Problem, Way
-from torch_plan.answers.vocabulary import SYSTEM_WORDS
+from torch_plan.answers.vocabulary import FAMILY_WORDS, SYSTEM_WORDS
 from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import is_build, version_key
+from torch_plan.catalog.versions import family_of, is_build, version_key
 
 
 class Reader:
@@ -43,8 +44,8 @@ class Reader:
         ways: list[Way] = []
         for replacement in dict.fromkeys(map(str, replacements)):
             changed = (replacement if other == word else other for other in words)
-            if kept := dict.fromkeys(filter(None, changed)):
-                ways.append({key: " ".join(kept)})
+            if (kept := " ".join(dict.fromkeys(filter(None, changed)))) not in ("", answer):
+                ways.append({key: kept})
         heading = f"{word} in {key}={answer}" if len(words) > 1 else f"{key}={word}"
         self.problems.append(Problem(place, heading, reason, tuple(ways), near))
 
@@ -70,7 +71,7 @@ class Reader:
         releases = self.facts.releases
         if asked in releases or self.facts.is_expected(asked):
             return ""
-        reason = f"there is no such release; docs/support.md lists all from {releases[0]} on."
+        reason = f"this template knows no such release, but those from {releases[0]} on: {SUPPORT}."
         return f"{reason}{yaml_hint(asked, releases)}"
 
     def near_releases(self, asked: str) -> list[str]:
@@ -118,7 +119,10 @@ def _why_no_backend(backend: str, of_release: str, options: Iterable[str]) -> st
             f"{backend} is a system. Which platforms there are is asked later, and there "
             "`platform=build` gives one of them another build: `linux=cu130 mac=cpu`."
         )
-    return f"this is not the name of a build; {of_release}the choices are: {' '.join(options)}."
+    what, families = "this is not the name of a build", FAMILY_WORDS.get(backend.lower(), ())
+    if any(family_of(name) in families for name in options):
+        what = "several builds can be meant, and no GPU here decides"
+    return f"{what}; {of_release}the choices are: {' '.join(options)}."
 
 
 def yaml_hint(asked: str, versions: tuple[str, ...]) -> str:

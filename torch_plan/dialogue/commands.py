@@ -7,7 +7,7 @@ from itertools import count
 from os.path import exists  # Path.exists raises an OSError for a long name
 from urllib.parse import urlencode
 
-from torch_plan.addresses import PAGE, TEMPLATE
+from torch_plan.addresses import ANSWERS, PAGE, TEMPLATE
 from torch_plan.answers import suggest
 from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.meaning import ProperAnswers
@@ -48,7 +48,7 @@ class Commands:
         for key in unknown_keys(given):
             near = suggest.close(key, fixed_defaults().keys() - given.keys(), cutoff=0.5)
             ways: list[Way] = [{key: None, name: given[key]} for name in near]
-            reason = "the template has no such answer; docs/answers.md lists all of them."
+            reason = f"the template has no such answer; {ANSWERS} lists all of them."
             heading = f"{key}={given[key]}"
             yield Problem(("unknown", key), heading, reason, tuple(ways or [{key: None}]))
         folder = self.invocation.output_folder / slug.strip()

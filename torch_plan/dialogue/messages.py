@@ -5,18 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from functools import cache
 
-from torch_plan.addresses import DOCS
+from torch_plan.addresses import ANSWERS
 from torch_plan.answers.questions import QUESTIONS_PATH
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import CPU, PYPI, family_of, version_key
+from torch_plan.catalog.versions import PYPI, version_key
 from torch_plan.resolution.defaults import default_release
 from torch_plan.text import listed
 from torch_plan.urls import masked
-
-ANSWERS = f"{DOCS}/answers.md"
-"""The page about every answer."""
 
 _NAMES = {PYPI: f"{PYPI} (whatever PyPI ships)", "xpu": "xpu (Intel GPUs)"}
 """Builds whose names say too little."""
@@ -28,8 +24,16 @@ def say(text: str) -> None:
         print(masked(text), file=sys.stderr, flush=True)
 
 
-say_once = cache(say)
-"""Print a text to standard error, once per process."""
+_said: set[str] = set()
+
+
+def say_once(*texts: str) -> None:
+    """Print texts to standard error, but none that begins, up to a colon, as one before it."""
+    for text in texts:
+        if (head := text.partition(": ")[0]) not in _said:
+            _said.add(head)
+            say(text)
+
 
 MISSED = f"""\
 A library to publish: make it again with torch_pin=minimum ({ANSWERS}#torch_pin).
@@ -45,7 +49,7 @@ def help_on(key: str) -> str:
     return f"\n{section[1] if section else key} ({ANSWERS}#{key})\n"
 
 
-def builds_note(release: str, detected: str, facts: Facts) -> str:
+def builds_note(release: str, facts: Facts) -> str:
     """Return which builds a release has, or all do, and what a platform without one gets."""
     newest: dict[str, list[str]] = {}
     for backend in facts.backends(release) if release else reversed(facts.all_backends):
@@ -53,10 +57,8 @@ def builds_note(release: str, detected: str, facts: Facts) -> str:
         newest.setdefault(name, []).append(_NAMES.get(backend, backend))
     told = sorted(newest, key=version_key, reverse=True)[:6]
     builds = "; ".join(f"{listed(newest[name])}: torch {name}" for name in told)
-    accelerated = [name for name in facts.backends(told[0]) if family_of(name) == "cu"]
-    example = detected if detected != CPU else [CPU, *accelerated][-1]
     return (
-        f"\nThe builds{'' if release else ', and the newest release with each'}: {builds}.\n"
-        f"A platform that does not have the build you choose gets the CPU build: with {example}, a "
-        "Mac gets cpu. You need not answer anything else for that."
+        f"\nThe builds{'' if release else ', and the release that you get with each'}: {builds}.\n"
+        "A platform without the build that you choose gets the CPU build, as every Mac does. You "
+        "need not answer anything else for that."
     )

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from torch_plan.addresses import ANSWERS
 from torch_plan.answers import suggest
 from torch_plan.answers.meaning import Meaning, ProperAnswers
 from torch_plan.answers.problems import Refused
@@ -68,7 +69,7 @@ class Session:
                 self.refuse(given)
             words = shell_line(f"{key}={context[key]}" for key in unasked())
             say(
-                f"Not asked; add any of them to the command to change it ({messages.ANSWERS}):\n"
+                f"Not asked; add any of them to the command to change it ({ANSWERS}):\n"
                 f"{words}\nAt each question `?` shows help.\n"
             )
         return ""
@@ -133,15 +134,13 @@ class Session:
         understood = self.understand(without_overruled(key, texts_of(context)))
         if key == "torch_version":
             context["torch_backend"] = understood.answers["torch_backend"]
-        for note in understood.notes:
-            say_once(note)
+        say_once(*understood.notes)
         return ""
 
     def check(self, context: MutableMapping[str, Any]) -> str:
         """Refuse answers that cannot be served, before cookiecutter writes anything."""
         understood = self.understand(texts_of(context))
-        for note in understood.notes:
-            say_once(note)
+        say_once(*understood.notes)
         answers = understood.answers
         context.update(answers)
         own_problems = self.commands.problems(self.invocation.given, answers["project_slug"])
@@ -189,7 +188,7 @@ class Session:
             if key not in given:
                 detected = defaults.default_backend(release, facts)
                 if self.invocation.prompts and (not release or release in facts.releases):
-                    say(messages.builds_note(release, detected.backend, facts))
+                    say(messages.builds_note(release, facts))
                 say_once(detected.sentence)
         elif key == "torch_version" and "torch_backend" not in known:
             without = {name: text for name, text in answers.items() if name != "torch_backend"}
@@ -199,8 +198,7 @@ class Session:
         proper = defaults.complete(answers, facts)
         if key == "torch_version":
             newest = defaults.newest_notes(proper[key], proper["torch_backend"], facts)
-            for note in (*self.understand(known).notes, *newest):
-                say_once(str(note))
+            say_once(*self.understand(known).notes, *map(str, newest))
         return proper[key]
 
     def refuse(self, given: Mapping[str, str]) -> NoReturn:

@@ -50,8 +50,8 @@ def _switch(plan: Plan, page: str) -> str:
         )
     elif plan.groups:
         way = (
-            f"A bare `uv sync` and a bare `uv run` install {plan.default.name}, even after you "
-            f"chose another build.\nTo keep yours, run `uv run --no-sync`, or set `UV_NO_SYNC=1`."
+            f"A bare `uv sync`, `uv run` or `uv add` installs {plan.default.name}, even after you "
+            "chose another build.\nTo keep yours, add `--no-sync`, or set `UV_NO_SYNC=1`."
         )
     elif all(platform.startswith("macos") for platform in plan.platforms):
         return ""
@@ -77,8 +77,9 @@ def _adding(plan: Plan) -> str:
         )
     lacking = [name for name in ("torchvision", "torchaudio") if name not in plan.companions]
     where = (
-        "`uv add NAME`: the package uses the torch of the group that is installed. Without any "
-        "of the groups\n(`--no-default-groups`) it brings PyPI's."
+        f"`uv add NAME` installs the package and {plan.default.name}. If you chose another build, "
+        "run `uv add --no-sync NAME`\nand sync its group again. Without any of the groups "
+        "(`--no-default-groups`) the package brings PyPI's torch."
     )
     groups = ""
     if plan.extras:
@@ -113,7 +114,10 @@ def _upgrade(plan: Plan) -> str:
 
 
 def _remarks(plan: Plan) -> Iterator[str]:
-    """Yield which builds newer releases do not have, and what to do with security updates."""
+    """Yield what to do besides, which builds newer releases do not have, security updates."""
+    if not plan.is_library:
+        yield "If uv names a bound in `constraint-dependencies`, raise that too."
+    yield "Then sync and run the smoke test, as under Start."
     for build, last in plan.last_releases.items():
         yield f"The last release with {build} is {last}."
     if plan.companions or plan.tritons:
@@ -131,10 +135,13 @@ def _some(names: Sequence[str]) -> list[str]:
 
 def _library(plan: Plan) -> Iterator[str]:
     if plan.is_library:
+        who = f"it with the extra `{plan.default.name}`" if plan.extras else "this package"
+        gets = (
+            f"Whoever installs {who} gets `torch>={plan.default.cells[0].release}`, in any build. "
+        )
         yield (
-            f"Whoever installs this package gets `torch>={plan.releases[0]}`, in any build. The "
-            "exact release in\n  `constraint-dependencies`, the platforms and the build apply only "
-            "to this project's own lock."
+            f"{'' if plan.groups else gets}The exact release in\n  `constraint-dependencies`, the "
+            "platforms and the build apply only to this project's own lock."
         )
     if plan.gate:
         yield (
@@ -154,9 +161,11 @@ def _wheel(plan: Plan, slug: str) -> Iterator[str]:
     backend = plan.default.cells[0].backend
     chosen = "auto" if backend == PYPI else backend
     package = f'"{slug}[{plan.default.name}]"' if plan.extras else slug
+    # The wheel of a library has no command.
+    install = "uv pip" if plan.is_library else "uv tool"
     yield (
         "A wheel does not record where torch comes from. Whoever installs yours must choose the "
-        f"build:\n  `uv tool install --torch-backend {chosen} {package}`; "
+        f"build:\n  `{install} install --torch-backend {chosen} {package}`; "
         f"[more]({DOCS}/recipes.md#install-it-elsewhere)."
     )
     if plan.tritons:
@@ -187,10 +196,10 @@ def _places(plan: Plan, wishes: Wishes) -> Iterator[str]:
     if wishes.dockerfile:
         backend = f" --build-arg BACKEND={plan.default.name}" if plan.selector else ""
         gpu = (
-            ", for an NVIDIA GPU\n  with `--gpus all`; the host needs the driver and the NVIDIA "
-            "Container Toolkit"
+            " With a CUDA build and an NVIDIA GPU\n  run it with `--gpus all`; the host needs the "
+            "driver and the NVIDIA Container Toolkit."
             if plan.reaches_cuda
             else ""
         )
         built = f"docker build -t {wishes.slug}{backend} ."
-        yield f"Docker: `{built}` and `docker run --rm {wishes.slug}`{gpu}."
+        yield f"Docker: `{built}` and `docker run --rm {wishes.slug}`.{gpu}"

@@ -71,8 +71,9 @@ class _Checks:
         if backend in options:
             about, heading = "platforms", self.heading(variant, backend, asked)
             texts = [f"{name} (Python {facts.span(served[name])})" for name in served]
+            where = "for this Python" if served.keys() & {*asked} else "at all"
             reason = (
-                f"none of these platforms has {backend} wheels for this Python; "
+                f"none of these platforms has {backend} wheels {where}; "
                 f"torch {release} has them for {'; '.join(texts)}."
             )
         here = [python for name in asked for python in served.get(name, ())]

@@ -51,17 +51,18 @@ def _asking(backends: str) -> list[str]:
 
 
 def newest_notes(release: str, backends: str, facts: Facts) -> Iterator[Note]:
-    """Yield that a release is the newest with its builds, nothing where it is that of all."""
-    newest, builds = default_release(CPU, facts), _asking(backends)
-    if not builds or release == newest or release != default_release(backends, facts):
+    """Yield why a default release is not the newest of all, nothing where it is that."""
+    newest, builds, published = default_release(CPU, facts), _asking(backends), facts.published
+    with_all = [name for name in facts.releases if {*builds} <= {*published.backends(name)}]
+    is_default = builds and with_all and release == default_release(backends, facts)
+    if not is_default or release == newest:
         return
-    text = f"torch {release} is the newest release with {listed(builds)}"
-    with_all = [name for name in facts.releases if {*builds} <= {*facts.published.backends(name)}]
-    for hurts in filter(None, (facts.hardware.why_avoided(with_all[-1], name) for name in builds)):
-        text += f"; of torch {with_all[-1]} {hurts}"
-    yield Note(
-        f"{text}; torch {newest} is published for {listed(facts.published.backends(newest)[1:])}."
-    )
+    text, last = f"torch {release} is the newest release with {listed(builds)}", with_all[-1]
+    if release != last:
+        hurts = next(filter(None, (facts.hardware.why_avoided(last, name) for name in builds)), "")
+        why = hurts or f"not for {MAIN_PLATFORM}"
+        text = f"You get torch {release}: torch {last} has {listed(builds)} too, but {why}"
+    yield Note(f"{text}; torch {newest} is published for {listed(published.backends(newest)[1:])}.")
 
 
 def default_python(release: str, facts: Facts) -> str:
