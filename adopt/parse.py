@@ -16,8 +16,7 @@ from packaging.utils import canonicalize_name
 
 from adopt import Stop
 from adopt.document import parsed, read_text
-from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.mirrors import BUILD_PLACE
+from torch_plan.catalog.facts import BUILD_PLACE, Facts
 from torch_plan.catalog.versions import PYPI
 from torch_plan.project.markers import compared
 from torch_plan.urls import written

@@ -283,7 +283,7 @@ def have(text: str, platform: str) -> tuple[dict[str, str], str]:
     # Imported where it is needed: most choices ask for nothing of it.
     from torch_plan.catalog.hardware import Gpu
     from torch_plan.machine.detection import detect
-    from torch_plan.machine.named import named_gpu
+    from torch_plan.machine.gpus import named_gpu
 
     facts = load_facts()
     is_mac = platform.startswith("macos")

@@ -31,9 +31,8 @@ from tests.helpers.stub_wheel import stub_wheel
 from tools.lib import template
 from tools.lib.lock import installed, run_uv
 from tools.lib.replica import Replica, real_cpu_wheel
-from torch_plan.catalog.facts import Facts, load_facts
+from torch_plan.catalog.facts import Facts, Mirror, load_facts
 from torch_plan.catalog.hardware import Gpu
-from torch_plan.catalog.mirrors import Mirror
 from torch_plan.machine.detection import Detected, detect
 from torch_plan.machine.host import host_platform
 from torch_plan.project.plan import REQUIRED_UV, Plan, make_plan

@@ -16,8 +16,7 @@ from tests.helpers.locks import read_lock
 from tests.helpers.proof import prove
 from tools.lib.lock import UvError, installed
 from tools.lib.replica import Replica
-from torch_plan.catalog.facts import Facts, load_facts
-from torch_plan.catalog.mirrors import Mirror
+from torch_plan.catalog.facts import Facts, Mirror, load_facts
 
 FACTS = load_facts()
 

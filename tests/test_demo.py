@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from tests.helpers.shells import printed_words
 from tools.demo import main
 from tools.lib.replica import Replica
-from torch_plan.catalog.facts import load_facts
-from torch_plan.catalog.mirrors import Mirror
+from torch_plan.catalog.facts import Mirror, load_facts
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
+
+
+@pytest.fixture(autouse=True)
+def environment_as_before() -> Iterator[None]:
+    """Give uv its cache back after the demo, which has one of its own beside a stand-in."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 def test_locks_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,7 @@ def test_demo_says_that_torch_ran(
 ) -> None:
     # Where pip looks for files: it is there already.
     monkeypatch.setenv("PIP_FIND_LINKS", str(real_torch_wheel.parent))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))  # Set back to what it was.
     assert demo([f"torch_version={RELEASE}", f"--output-dir={tmp_path}"]) == 0
     printed = capfd.readouterr().out
     assert f"torch: {RELEASE}+cpu" in printed

@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from unittest import mock
 
 import click
 import requests
@@ -24,8 +23,7 @@ from tools.lib.lock import UvError, installed, run_uv
 from tools.lib.replica import Replica, real_cpu_wheel
 from tools.lib.template import PYTHON, ROOT
 from tools.lib.wheel_names import parse_wheel_name
-from torch_plan.catalog.facts import load_facts
-from torch_plan.catalog.mirrors import Mirror
+from torch_plan.catalog.facts import Mirror, load_facts
 from torch_plan.catalog.versions import CPU, TORCH
 from torch_plan.project.plan import Plan, make_plan
 from torch_plan.resolution.check import find_problems
@@ -71,11 +69,9 @@ def answers_requests(index: str) -> bool:
 
 def with_stand_in(given: Mapping[str, str], output: str) -> None:
     """Make the project with a replica for an index; install and test what pip finds a wheel for."""
-    with (
-        tempfile.TemporaryDirectory() as downloads,
+    with tempfile.TemporaryDirectory() as downloads:
         # What uv keeps of a stand-in is no use to the next one, which has another address.
-        mock.patch.dict(os.environ, UV_CACHE_DIR=str(Path(downloads, "cache"))),
-    ):
+        os.environ["UV_CACHE_DIR"] = str(Path(downloads, "cache"))
         wheel = real_cpu_wheel(Path(downloads), given.get("torch_version", ""))
         fitting = {"torch_backend": CPU, "companions": "none", "python_version": PYTHON}
         if wheel:

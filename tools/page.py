@@ -151,16 +151,8 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
         said=default["html"],
         families=families,
         support=MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(support),
-        cards=cards_of(facts),
         refused=lambda name, value: is_refused(default["answers"], name, value),
     )
-
-
-def cards_of(facts: Facts) -> list[str]:
-    """Return the names of cards, as somebody may type them."""
-    cards = [facts.hardware.cards(platform) for platform in ("linux-x86_64", "linux-aarch64")]
-    rows = [row for names in cards for row in names.values()]
-    return list(dict.fromkeys(card for row in rows[::-1] for card in row.split(", ")))
 
 
 def is_refused(answers: Mapping[str, str], name: str, value: str) -> bool:

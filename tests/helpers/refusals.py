@@ -289,7 +289,7 @@ REFUSED = [
     pytest.param(
         {"pytorch_index": "https://me:secret@example.com/whl/cu128?token=1"},
         "the URL of an index cannot have a query",
-        "What works: pytorch_index=https://example.com/whl\n",
+        "What works: pytorch_index=https://example.com/whl",
         id="password-of-one-build",
     ),
     pytest.param(

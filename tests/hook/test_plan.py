@@ -19,8 +19,7 @@ from tests.helpers.elsewhere import generate
 from tests.helpers.hook import next_step
 from tests.helpers.locks import read_lock
 from tools.lib.replica import Replica
-from torch_plan.catalog.facts import load_facts
-from torch_plan.catalog.mirrors import Mirror
+from torch_plan.catalog.facts import Mirror, load_facts
 from torch_plan.dialogue.hook_settings import hook_settings
 from torch_plan.dialogue.session import Session
 

@@ -25,8 +25,7 @@ from tests.helpers.locks import read_lock
 from tests.helpers.proof import check_locked
 from tools.lib.replica import Replica
 from tools.lib.server import Response, Server
-from torch_plan.catalog.facts import load_facts
-from torch_plan.catalog.mirrors import Mirror
+from torch_plan.catalog.facts import Mirror, load_facts
 
 HTML = "application/vnd.pypi.simple.v1+html"
 

@@ -3,8 +3,7 @@
 import re
 
 from torch_plan.answers.problems import Objection
-from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.mirrors import BUILD_PLACE, Mirror
+from torch_plan.catalog.facts import BUILD_PLACE, Facts, Mirror
 from torch_plan.catalog.versions import PYPI
 from torch_plan.urls import host_of, plain, url_problem, written
 

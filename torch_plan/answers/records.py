@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch_plan.catalog.mirrors import Mirror
+from torch_plan.catalog.facts import Mirror
 
 MARKERS, EXTRAS, GROUPS = "markers", "extras", "groups"
 

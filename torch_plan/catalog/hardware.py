@@ -87,12 +87,13 @@ class Hardware:
         Those of CUDA change with a release and hold until the next entry.
         """
         if family_of(build) == "rocm":
-            names: list[str] = []
-            for entry in self._data["rocm"]["architectures"]:
-                reached = version_key(entry["since"]) <= version_key(release)
-                if reached and version_key(entry.get("from", "")) <= version_key(build):
-                    names += entry["added"].split()
-            return tuple(sorted(names, key=lambda name: (len(name), name)))
+            names = " ".join(
+                entry["added"]
+                for entry in self._data["rocm"]["architectures"]
+                if version_key(entry["since"]) <= version_key(release)
+                if version_key(entry.get("from", "")) <= version_key(build)
+            )
+            return tuple(sorted(names.split(), key=lambda name: (len(name), name)))
         entries = self._data["cuda"]["architectures"].get(build, {})
         since = [first for first in entries if version_key(first) <= version_key(release)]
         machines = entries[max(since, key=version_key)] if since else {}

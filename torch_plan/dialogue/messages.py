@@ -14,8 +14,15 @@ from torch_plan.resolution.defaults import default_release
 from torch_plan.text import listed
 from torch_plan.urls import masked
 
+MISSED = f"""\
+A library to publish: make it again with torch_pin=minimum ({ANSWERS}#torch_pin).
+A Dockerfile: make it again with dockerfile=yes ({ANSWERS}#dockerfile)."""
+"""What people miss among the answers that they are not asked for."""
+
 _NAMES = {PYPI: f"{PYPI} (whatever PyPI ships)", "xpu": "xpu (Intel GPUs)"}
 """Builds whose names say too little."""
+_said: set[str] = set()
+"""How the sentences begin that were said once."""
 
 
 def say(text: str) -> None:
@@ -24,21 +31,12 @@ def say(text: str) -> None:
         print(masked(text), file=sys.stderr, flush=True)
 
 
-_said: set[str] = set()
-
-
 def say_once(*texts: str) -> None:
     """Print texts to standard error, but none that begins, up to a colon, as one before it."""
     for text in texts:
         if (head := text.partition(": ")[0]) not in _said:
             _said.add(head)
             say(text)
-
-
-MISSED = f"""\
-A library to publish: make it again with torch_pin=minimum ({ANSWERS}#torch_pin).
-A Dockerfile: make it again with dockerfile=yes ({ANSWERS}#dockerfile)."""
-"""What people miss among the answers that they are not asked for."""
 
 
 def help_on(key: str) -> str:

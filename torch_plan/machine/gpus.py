@@ -1,6 +1,6 @@
-"""Which GPU a machine has.
+"""Which GPU a machine has, or somebody names.
 
-The places to look, and their order, are those of `uv pip install --torch-backend=auto`
+The places to look on a machine, and their order, are those of `uv pip install --torch-backend=auto`
 (astral-sh/uv, crates/uv-torch/src/accelerator.rs at 11f49f2e); `docs/releasing.md` lists
 what differs.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from torch_plan.catalog.hardware import Gpu, cards_text
+from torch_plan.catalog.hardware import Gpu, Hardware, cards_text
 from torch_plan.catalog.versions import version_key
 from torch_plan.machine.host import Host
 
@@ -21,6 +21,9 @@ AMD_ARCHITECTURE = "UV_AMD_GPU_ARCHITECTURE"
 _DRIVER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
 _CAPABILITY = re.compile(r"[0-9]{1,3}\.[0-9]")
 _GFX = re.compile(r"gfx(?!000$)[0-9a-f]{3,5}")
+_NAMED_DRIVER = re.compile(r"driver(?: version)?:?\s*(\d{3}(?:\.\d+)*)", re.IGNORECASE)
+_NAMED_CAPABILITY = re.compile(r"(?:capability|compute_cap|sm_?|,)\s*:?\s*(\d{1,2})\.?(\d)\b")
+_NAMED_GFX = re.compile(r"\bgfx(?!000)[0-9a-f]{3,4}\b")
 
 
 def find_gpu(host: Host) -> Gpu:
@@ -105,3 +108,46 @@ def _match(pattern: re.Pattern[str], text: str) -> str:
     """Return the text without space around it if the pattern is all there is, else nothing."""
     match = pattern.fullmatch(text.strip())
     return match[0] if match else ""
+
+
+def named_gpu(text: str, hardware: Hardware, platform: str) -> Gpu | None:
+    """Return the GPU that a text names, None if it names none that is known.
+
+    The text may be the table of nvidia-smi, or the rows of its `driver_version,compute_cap`.
+    """
+    if re.fullmatch(r"\d{3}\.\d+(\.\d+)?(,.*)?", text.strip(), re.DOTALL):
+        text = f"driver {text}"
+    elif re.match(r"\d{3,4}\b", text):
+        text = f"GTX {text} RTX {text} RX {text}"
+    rows = hardware.cards(platform)
+    # An RTX 4090 is one of the row `RTX 40, L4`.
+    pairs = ((card, name) for card, row in rows.items() for name in row.split(", "))
+    named = [
+        *_NAMED_GFX.findall(text),
+        *(card for card, name in pairs if _pattern(name).search(text)),
+    ]
+    amd = tuple(dict.fromkeys(card for card in named if card.startswith("gfx")))
+    if amd:
+        return Gpu("rocm", f"AMD {cards_text(amd)}", cards=amd)
+    capabilities = {*named, *(".".join(numbers) for numbers in _NAMED_CAPABILITY.findall(text))}
+    cards, driver = tuple(sorted(capabilities, key=version_key)), _NAMED_DRIVER.search(text)
+    if driver:
+        # Without a decimal point it is any driver of that number.
+        number = driver[1] if "." in driver[1] else f"{driver[1]}.999"
+        card = cards_text(cards) if cards else "card unknown"
+        return Gpu("cu", f"NVIDIA driver {driver[1]}, {card}", number, cards)
+    if cards:
+        return Gpu("cu", f"NVIDIA GPU with an up-to-date driver, {cards_text(cards)}", cards=cards)
+    is_intel = re.search(r"\b(intel|arc|xpu)\b", text, re.IGNORECASE)
+    return Gpu("xpu", "Intel graphics") if is_intel else None
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """Return what finds a card: `RTX 40` and `GTX 900` are series, the others names."""
+    series = re.fullmatch(r"([GR]TX|MI)(?: (\d\d|\d(?=00))(00)?|(2)00)", name)
+    words = (
+        [series[1], rf"{series[2] or series[4]}\d\d"] if series else [*map(re.escape, name.split())]
+    )
+    pattern = r"\s*".join(words).replace(r"PRO\s*", r"PRO.*")
+    more = r"(?:[A-Z]|\s?(?:Ti|XTX?|SUPER))?(?![a-z0-9])"
+    return re.compile(rf"(?<![A-Z0-9]){pattern}{more}", re.IGNORECASE)

@@ -117,7 +117,6 @@ def _remarks(plan: Plan) -> Iterator[str]:
     """Yield what to do besides, which builds newer releases do not have, security updates."""
     if not plan.is_library:
         yield "If uv names a bound in `constraint-dependencies`, raise that too."
-    yield "Then sync and run the smoke test, as under Start."
     for build, last in plan.last_releases.items():
         yield f"The last release with {build} is {last}."
     if plan.companions or plan.tritons:
@@ -198,8 +197,6 @@ def _places(plan: Plan, wishes: Wishes) -> Iterator[str]:
         gpu = (
             " With a CUDA build and an NVIDIA GPU\n  run it with `--gpus all`; the host needs the "
             "driver and the NVIDIA Container Toolkit."
-            if plan.reaches_cuda
-            else ""
         )
         built = f"docker build -t {wishes.slug}{backend} ."
-        yield f"Docker: `{built}` and `docker run --rm {wishes.slug}`.{gpu}"
+        yield f"Docker: `{built}` and `docker run --rm {wishes.slug}`.{gpu * plan.reaches_cuda}"

@@ -103,7 +103,7 @@ def _backend_for(text: str, release: str, facts: Facts) -> tuple[str, str] | Non
         return None
     # Imported where they are needed: most answers name a build.
     from torch_plan.machine.detection import detect
-    from torch_plan.machine.named import named_gpu
+    from torch_plan.machine.gpus import named_gpu
 
     for platform in DEFAULT_PLATFORMS[:2]:
         if gpu := named_gpu(text, facts.hardware, platform):
