@@ -57,6 +57,13 @@ def again(answers: Mapping[str, str]) -> Again | None:
             "What works: 2.11.0, or 2.10.0, or 2.15.0+cu130",
             id="release-without-the-build",
         ),
+        # Another Python is asked for later, and would solve only what hides this.
+        pytest.param(
+            {"python_version": "3.15", "torch_backend": "cu128", "torch_version": "2.2.2"},
+            "2.11.0",
+            "torch_backend=cu128 with torch_version=2.2.2",
+            id="what-hides-behind-something-else",
+        ),
         pytest.param(
             {"torch_backend": "cpu cu118 cu132"},
             "cpu",

@@ -6,9 +6,11 @@ import pytest
 
 from tests.helpers.refusals import FACTS, command_answers, refused
 from torch_plan.answers.grammar import is_yes
+from torch_plan.answers.indexes import mirror_of
+from torch_plan.answers.problems import Problem
 from torch_plan.answers.slugs import slug_problem
 from torch_plan.answers.words import BackendWord, PlatformWord
-from torch_plan.catalog.facts import Facts
+from torch_plan.catalog.facts import Facts, Mirror
 from torch_plan.project.plan import make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
@@ -207,6 +209,11 @@ HOST = "https://host.example"
             "torch_backend=cpu; torch_backend=cpu-2=cpu",
         ),
         (
+            {"layout": "extras", "torch_backend": "gpu=cu128 gpu=cu128"},
+            "torch_backend gpu=cu128 name",
+            "torch_backend=gpu=cu128; torch_backend=gpu-2=cu128",
+        ),
+        (
             {"layout": "extras", "torch_backend": "cpu x=2.9.9+cu128"},
             "torch_backend x=2.9.9+cu128 release",
             "torch_backend=cpu x=2.9.1+cu128; torch_backend=cpu x=2.9.0+cu128; ",
@@ -338,6 +345,36 @@ def test_a_word_that_is_refused_is_named_with_what_may_have_been_meant(
     assert problem.reason.endswith(".")
     assert "None" not in problem.heading + problem.reason
     assert problem.heading.startswith(problem.key[0]) or problem.key[1] in problem.heading
+
+
+def problems_of(**given: str) -> dict[str, Problem]:
+    """Return what is wrong with answers, by what it is about."""
+    found = find_problems(complete(given, FACTS), FACTS)
+    return {" ".join(problem.key): problem for problem in found}
+
+
+def test_an_index_of_its_own_may_have_a_build_that_nobody_knows() -> None:
+    build, url = "linux-aarch64=cu136", "https://host.example/jp6"
+    given = {"torch_backend": "cu126", "torch_version": "2.9.1", "companions": "none"}
+    assert problems_of(**given, platforms=f"linux-x86_64 {build}@{url}") == {}
+    about = f"platforms {build} backend"
+    assert [*problems_of(**given, platforms=f"linux-x86_64 {build}")] == [about]
+    own = {"torch_backend": "cu136", "torch_version": "2.9.1", "companions": "none"}
+    assert problems_of(**own, pytorch_index=f"own:{url}") == {}
+    assert mirror_of(f"own:{url}/", FACTS) == Mirror(url, False, ("host.example",), known=False)
+    # What is refused is no index of its own, so that its builds are refused as well.
+    assert [*problems_of(**own, pytorch_index="own:nowhere")] == [
+        "pytorch_index",
+        "torch_backend cu136 backend",
+    ]
+    problem = problems_of(pytorch_index=f"own:{url}/cu128")["pytorch_index"]
+    assert problem.ways[0] == {"pytorch_index": f"own:{url}"}
+
+
+def test_a_platform_among_the_builds_is_told_where_it_belongs() -> None:
+    for word in ("linux", "linux-x86_64", "Windows"):
+        (problem,) = problems_of(torch_backend=word).values()
+        assert problem.reason.startswith(f"{word} is a system.")
 
 
 def test_no_index_on_another_host_is_offered() -> None:
