@@ -1,4 +1,4 @@
-"""Measure what the template costs, and write `docs/cost.md`: `uv run -m tools.bench`, two minutes.
+"""Measure what the template costs, and write `docs/cost.md`: `uv run -m tools.bench`, a minute.
 
 Machines are noisy, so every time is compared with that of something alike, which runs in turn with
 it. The replica stands in for PyTorch's index; what comes from PyPI is soon in uv's cache.
