@@ -9,6 +9,7 @@ import argparse
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
@@ -56,7 +57,8 @@ class Command(NamedTuple):
         """Measure projects, and find what is wrong."""
         # What a mend writes is not what somebody named.
         texts = [file.text for one in self.projects for file in (one.root, one.manifest)]
-        locked, names_arm = self.options.locked, any("aarch64" in text for text in texts)
+        names_arm = any(re.search(r"(?m)^[^#\n]*aarch64", text) for text in texts)
+        locked = self.options.locked
         table = measure(projects, load_facts(), self.copy, is_changed=is_changed, locked=locked)
         views = [View(one, table, load_facts(), names_arm=names_arm) for one in projects]
         findings: dict[str, Finding] = {}
@@ -142,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # flush once more at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        why = _REASONS.get(type(stop), str(stop))
+        why = _REASONS.get(type(stop), masked(str(stop)))
         if options.json:
             print(json.dumps({"error": why}))
         print(f"Error: {why}", file=sys.stderr)

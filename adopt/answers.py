@@ -18,10 +18,11 @@ from torch_plan.answers import records
 from torch_plan.answers.problems import Problem, Refused
 from torch_plan.answers.words import BackendWord
 from torch_plan.catalog.versions import CPU, PYPI, TORCH
+from torch_plan.project.markers import marked
 from torch_plan.project.plan import Option, Plan, make_plan
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete
-from torch_plan.resolution.refusal import refusal_text
+from torch_plan.resolution.search import refusal_text
 from torch_plan.text import shell_line
 from torch_plan.urls import written
 
@@ -207,20 +208,32 @@ class Change(NamedTuple):
         first = lines[0]
         if [line.text for line in lines] == old:
             return new
-        is_labelled = self.chooses and any(line.label for line in lines)
-        is_planned = is_labelled or (self.chooses and first.name in self.view.facts.all_tritons)
-        if is_planned and not first.is_setting:
+        cells = build_for(self.plan, first.keys).cells
+        if self.chooses and any(line.label for line in lines) and not first.is_setting:
+            pins = (
+                (f"{first.name}=={package.full_version}", cell.platform)
+                for cell in cells
+                if any(self.is_for(line, cell.platform) for line in lines)
+                if (package := cell.package(first.name))
+            )
+            marked_pins = marked(pins, {*self.view.platforms, *self.plan.platforms})
+            return [f"{pin} ; {marker}" if marker else pin for pin, marker in marked_pins]
+        if self.chooses and first.name in self.view.facts.all_tritons and not first.is_setting:
             texts = build_for(self.plan, first.keys).requirements
             return [text for text in texts if Requirement(text).name == first.name]
         return [self.respecified(line) for line in lines]
 
+    def is_for(self, line: Line, platform: str) -> bool:
+        """Tell whether a requirement holds on a platform with some Python of a plan."""
+        marker = line.requirement.marker
+        return any(holds(marker, platform, python) for python in self.plan.pythons)
+
     def respecified(self, line: Line) -> str:
         """Return a requirement with the version of a plan; one that admits it stays as it is."""
-        marker, pythons = line.requirement.marker, self.plan.pythons
         packages = [
             (cell.release, package.version)
             for cell in build_for(self.plan, line.keys).cells
-            if any(holds(marker, cell.platform, python) for python in pythons)
+            if self.is_for(line, cell.platform)
             if (package := cell.package(line.name)) and package.version
         ]
         if not packages or line.requirement.url:
@@ -272,8 +285,7 @@ class Change(NamedTuple):
             left.append(plan.default.name)
         if left != defaults:
             yield Edit(project.root.path, (*UV, "default-groups"), None, left, whole=True)
-        if plan.selector:
-            yield from self.conflicts(wanted, gone)
+        yield from self.conflicts(wanted, gone)
 
     def conflicts(self, wanted: set[Any], gone: set[Any]) -> Iterator[Edit]:
         """Yield the conflict of the options of a plan, in the place of one that loses some."""
@@ -281,7 +293,9 @@ class Change(NamedTuple):
         entries = project.root.uv.get("conflicts", [])
         known = [(parse.chosen_in(entry, project.manifest.name), entry) for entry in entries]
         old = [entry for chosen, entry in known if chosen & gone]
-        if old or not any(wanted <= chosen for chosen, _ in known):
+        if not plan.conflicts:
+            yield from (Edit(project.root.path, (*UV, "conflicts"), one, None) for one in old)
+        elif old or not any(wanted <= chosen for chosen, _ in known):
             options = [(plan.selector, one.name) for one in plan.options]
             yield conflict(project, old[0] if old else None, options)
 
@@ -328,7 +342,8 @@ class Change(NamedTuple):
     def missed(self, after: View) -> list[str]:
         """Return what uv gives in the place of what was asked for."""
         seen = [one for one in after.seen if one.place.platform in self.plan.platforms]
-        others = {one.torch.public for one in seen} - {*self.plan.releases}
+        asked = self.plan.releases if "torch_version" in self.asked else ()
+        others = {one.torch.public for one in seen} - {*asked} if asked else ()
         return [f"Not as asked: something holds torch {one}." for one in sorted(others)]
 
 

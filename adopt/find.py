@@ -222,9 +222,10 @@ def _require_triton(view: View, name: str, pin: str) -> Iterator[Edit]:
 
 
 def _exempt(view: View, *_: str) -> Iterator[Edit]:
-    """Exempt what comes from PyTorch's index from a cooldown."""
-    keys = (*UV, "exclude-newer-package")
-    for name in {one.name: None for one in view.project.sources if one.name in view.family}:
+    """Exempt what comes from PyTorch's index from a cooldown, if there is one."""
+    keys, has_cooldown = (*UV, "exclude-newer-package"), "exclude-newer" in view.project.root.uv
+    sources = view.project.sources if has_cooldown else ()
+    for name in {one.name: None for one in sources if one.name in view.family}:
         yield Edit(view.project.root.path, (*keys, name), None, new=False, whole=True)
 
 
@@ -256,7 +257,8 @@ _CAUSES: dict[str, tuple[str, str, Callable[..., Iterable[Edit]]]] = {
     r"(?s)\A(?!.*(?:40[13] |offline|network)).*No solution found": (
         "uv finds no solution, for the reason above",
         "Change the requirements that uv names.",
-        lambda *_: (),
+        # Of a wheel that is older than the dates of PyTorch's index, uv says nothing.
+        _exempt,
     ),
 }
 """What uv says where nobody can lock -> the cause, what a person can do, and the mend."""
@@ -453,15 +455,24 @@ def _urls_of_others(project: Project) -> Iterator[tuple[str, str]]:
 def _through_others(view: View) -> Iterator[Finding]:
     sources = view.project.sources_of(TORCH)
     is_chosen = all(KINDS & source.entry.keys() for source in sources)
+    package = view.project.manifest.name
+    # A bare sync, and an extra that names another one: `all = ["sample[gpu]"]`.
+    alone = [
+        option
+        for option in view.project.options
+        if not option.kind or any(one.name == package for one in view.project.required(option))
+    ]
     places = [
         one.place
         for one in view.from_pypi
         if sources and not view.lines_at(TORCH, one.place)
-        if view.sources_at(TORCH, one.place) or (is_chosen and not one.place.option.kind)
+        if view.sources_at(TORCH, one.place) or (is_chosen and one.place.option in alone)
     ]
     if places:
         why = "a source holds only where torch is required by name"
-        text = f"Another package brings torch, from PyPI, on {view.victims(places)}: {why}."
+        text = (
+            f"Another package or extra brings torch, from PyPI, on {view.victims(places)}: {why}."
+        )
         way = "A group can be the default, an extra cannot: layout=groups" if is_chosen else ""
         path = view.project.manifest.path
         names = [name for name in sorted(view.family) if view.is_unheard(name, places)]
@@ -477,7 +488,9 @@ def _unfit_pairs(view: View, seen: Seen) -> Iterator[Fault]:
         # Where the metadata of a companion names a torch, uv has kept to it.
         is_newer = fitting and version_key(got.public) > version_key(fitting[0])
         on_pypi = facts.pypi_build(name, got.public, seen.place.platform)
-        is_held = "<" not in bounds if is_newer else on_pypi
+        # An override makes uv forget what any metadata names.
+        is_free = any("override" in line.keys[-1] for line in view.project.of(TORCH))
+        is_held = not is_free and ("<" not in bounds if is_newer else on_pypi)
         is_known = name in facts.all_companions and facts.indexes(name, got.public)
         if is_known and got.public not in fitting and not is_held:
             wanted = listed(fitting, "or") or "no version"

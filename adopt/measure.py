@@ -38,7 +38,10 @@ SECONDS = 60
 LARGEST = 1_000_000
 """Bytes of the largest file that is copied although git does not list it."""
 
-_SET_ASIDE = ("FROZEN", "LOCKED", "NO_SOURCES", "PROJECT", "WORKING_DIR", "PROJECT_ENVIRONMENT")
+_SET_ASIDE = (
+    *("FROZEN", "LOCKED", "NO_SOURCES", "PROJECT", "PROJECT_ENVIRONMENT", "WORKING_DIR"),
+    *("WORKING_DIRECTORY", "DEV", "NO_DEV", "NO_GROUP", "NO_DEFAULT_GROUPS"),
+)
 """Variables of uv's that would make it lock something else, or nothing, or elsewhere."""
 
 _WITHOUT_GIT = re.compile(
@@ -142,15 +145,22 @@ def copied(projects: Sequence[Project]) -> Iterator[Path]:
     root = projects[0].root.path.resolve().parent
     trees = dict([tree_of(root)])
     sources = [source for project in projects for source in project.sources]
-    for place in [(one.path.parent / one.entry.get("path", "")).resolve() for one in sources]:
-        if place.exists() and not any(map(place.is_relative_to, trees)):
-            trees[place] = [place] if place.is_file() else tree_of(place)[1]
+    indexes = [index for project in projects for index in project.indexes]
+    named = [(one.path, one.entry["path"]) for one in sources if "path" in one.entry]
+    named += [(one.path, one.url) for one in indexes if "://" not in one.url]
+    places = [(file.parent / path).resolve() for file, path in named]
+    for place in [*places, *(wheel for one in places for wheel in one.glob("*.whl"))]:
+        if place.is_file():  # whatever its size, and whoever ignores it
+            trees[place] = [place]
+        elif place.exists() and not any(map(place.is_relative_to, trees)):
+            trees[place] = tree_of(place)[1]
     above = Path(os.path.commonpath(trees))
     with tempfile.TemporaryDirectory(prefix="uv-torch-adopt-") as name:
-        for file in (file for files in trees.values() for file in files):
+        for file in {file: None for files in trees.values() for file in files}:
             target = Path(name, "copy", file.relative_to(above))
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+            is_linked = file.suffix == ".whl" and os.name == "posix"  # A torch has gigabytes.
+            (os.symlink if is_linked else shutil.copyfile)(file, target)
         yield Path(name, "copy", root.relative_to(above))
 
 

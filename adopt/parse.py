@@ -102,7 +102,7 @@ class Line(NamedTuple):
     @property
     def is_exact(self) -> bool:
         """Whether it admits one release alone."""
-        pins = [one for one in self.requirement.specifier if one.operator == "=="]
+        pins = [one for one in self.requirement.specifier if one.operator in ("==", "===")]
         return any("*" not in one.version for one in pins)
 
     @property

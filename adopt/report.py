@@ -54,7 +54,7 @@ def difference_lines(today: State, after: State) -> list[str]:
     lines = list[str]()
     for path, text in today.texts.items():
         old, new = text.splitlines(), after.texts[path].splitlines()
-        lines += unified_diff(old, new, path.name, path.name, lineterm="")
+        lines += map(masked, unified_diff(old, new, path.name, path.name, lineterm=""))
     return lines
 
 

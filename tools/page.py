@@ -37,7 +37,7 @@ PYODIDE_SHA512 = (
 
 PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 
-NOT_LOADED = ("dialogue/[!_ci]*.py", "extension.py", "resolution/refusal.py")
+NOT_LOADED = ("dialogue/[!_ci]*.py", "extension.py")
 """The modules of `torch_plan` that no choice of the page needs."""
 
 POLICY = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from typing import Any
 
@@ -176,7 +177,7 @@ def test_extras_that_become_groups(pin: str, shop: Shop) -> None:
     shop.put(EXTRAS.replace("torch==2.9.1", pin))
     today = shop.run("--check")
     assert today.status == 1
-    assert today.findings[0][1].startswith("Another package brings torch, from PyPI")
+    assert today.findings[0][1].startswith("Another package or extra brings torch, from PyPI")
     assert "layout=groups" in today.data["findings"][0]["way"]
     said = shop.run("layout=groups", "--write")
     assert [said.builds(one, when="after") for one in USUAL] == ["2.9.1+cpu"] * 4
@@ -204,6 +205,59 @@ def test_an_extra_that_another_one_names_keeps_its_torch(shop: Shop) -> None:
     said = shop.run("torch_backend=cu128", "--write")
     assert said.builds(LINUX, "uv sync --extra all", "after") == "2.9.1+cu128"
     assert shop.read()["project"]["optional-dependencies"]["cpu"] == ["torch==2.9.1"]
+
+
+def test_an_extra_that_names_another_one_is_told_of_its_torch(shop: Shop) -> None:
+    """Uv heeds the source of an extra only where that is named itself."""
+    shop.put(EXTRAS.replace("gpu = [", 'all = ["sample[gpu]"]\ngpu = [').replace('"lightning"', ""))
+    said = shop.run("--check")
+    assert said.builds(LINUX, "uv sync --extra gpu") == "2.9.1+cu128"
+    assert said.builds(WINDOWS, "uv sync --extra all") == "2.9.1+cpu"
+    ((level, text),) = said.findings
+    assert level == "broken"
+    assert text.startswith("Another package or extra brings torch, from PyPI, on linux-x86_64")
+    assert "(`uv sync --extra all`)" in text
+
+
+def test_a_label_stays_where_its_marker_holds(shop: Shop) -> None:
+    """Nobody asks for torch on another system by asking for another build."""
+    pins = ("torch==2.9.1+cu128", "torchvision==0.24.1+cu128")
+    dependencies = [f"{pin} ; sys_platform == 'linux'" for pin in pins]
+    shop.put(
+        f"{HEAD}dependencies = {json.dumps(dependencies)}\n"
+        '[tool.uv.sources]\ntorch = { index = "pytorch-cu128" }\n'
+        'torchvision = { index = "pytorch-cu128" }\n' + index("cu128")
+    )
+    said = shop.run("torch_backend=cu126", "--write")
+    assert said.status == 0
+    builds = [said.builds(one, when="after") for one in USUAL]
+    assert builds == ["2.9.1+cu126", "2.9.1+cu126", "-", "-"]
+    assert shop.read()["project"]["dependencies"] == [
+        "torch==2.9.1+cu126 ; sys_platform == 'linux'",
+        "torchvision==0.24.1+cu126 ; platform_machine == 'x86_64'",
+        "torchvision==0.24.1 ; platform_machine == 'aarch64'",
+    ]
+
+
+@pytest.mark.parametrize("words", [["torch_backend=cu128", "layout=groups"], ["layout=extras"]])
+def test_one_build_conflicts_with_nothing(words: list[str], shop: Shop) -> None:
+    path = shop.put(HEAD + 'dependencies = ["torch==2.9.1"]\n')
+    assert shop.run(*words, "--write").status == 0
+    assert "conflicts" not in path.read_text(encoding="utf-8")
+
+
+def test_a_conflict_goes_with_the_extras_that_it_is_between(shop: Shop) -> None:
+    shop.put(EXTRAS.replace('gpu = ["torch==2.9.1"]', 'gpu = ["torch==2.9.1", "rich"]'))
+    said = shop.run("torch_backend=cu128", "layout=markers", "--write")
+    assert said.status == 0
+    assert shop.read()["project"]["optional-dependencies"] == {"gpu": ["rich"]}
+    assert "conflicts" not in uv_settings(shop)
+
+
+def test_a_release_that_nobody_asked_for_is_not_missed(shop: Shop) -> None:
+    shop.put(HEAD + 'dependencies = ["torch>=2.6"]\n')
+    said = shop.run("torch_backend=cpu")
+    assert not any("Not as asked" in note for note in said.data["notes"])
 
 
 def test_one_build_for_a_project_with_several(shop: Shop) -> None:

@@ -371,6 +371,38 @@ def test_a_cooldown_refuses_an_index_without_dates(shop: Shop) -> None:
     assert shop.read()["tool"]["uv"]["exclude-newer-package"] == {"torch": False}
 
 
+def test_a_cooldown_that_is_older_than_the_dates_of_the_index(shop: Shop) -> None:
+    """Of an exact pin uv says nothing about dates then."""
+    shop.put(COOLDOWN.replace("2026-06-01", "2026-01-01"))
+    said = shop.run("--write")
+    assert "upload date" not in said.data["unmeasured"][""]
+    assert row(said, when="after") == ["2.9.1+cpu"] * 4
+    assert shop.read()["tool"]["uv"]["exclude-newer-package"] == {"torch": False}
+
+
+def test_an_override_makes_uv_forget_what_a_companion_is_for(shop: Shop) -> None:
+    pins = 'dependencies = ["torch==2.9.1", "torchvision==0.22.0"]\n'
+    shop.put(HEAD + pins + '[tool.uv]\noverride-dependencies = ["torch==2.9.1"]\n')
+    said = shop.run("--check")
+    assert said.status == 1
+    assert said.findings[0][1].startswith("torchvision 0.22.0 does not go with torch 2.9.1")
+
+
+def test_a_comment_names_no_platform(shop: Shop) -> None:
+    marker = "sys_platform != 'darwin'"
+    text = (
+        HEAD
+        + 'dependencies = ["torch==2.8.0"]\n[tool.uv.sources]\n'
+        + f'torch = {{ index = "pytorch-cu128", marker = "{marker}" }}\n'
+        + index("cu128")
+    )
+    shop.put(text)
+    said = shop.run("--check")
+    assert (said.status, said.levels) == (0, ["advice"])
+    shop.put(f"# nobody here has aarch64\n{text}")
+    assert shop.run("--check").findings == said.findings
+
+
 def test_a_project_that_names_no_python(shop: Shop) -> None:
     """Uv takes the Python that locks for the oldest."""
     shop.put('[project]\nname = "p"\nversion = "0"\ndependencies = ["torch"]\n')

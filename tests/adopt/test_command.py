@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from adopt import measure as original
 from adopt.document import replace_files
 from adopt.edit import Edit
 from adopt.find import BROKEN, Finding
-from adopt.measure import MOST_OPTIONS
+from adopt.measure import LARGEST, MOST_OPTIONS
 from tests.adopt.helpers import LINUX, OFFICIAL, WINDOWS, Shop
 from tests.adopt.test_answers import EXTRAS, HEAD, index
 from tests.conftest import ROOT
@@ -91,6 +93,54 @@ def test_usage(words: list[str], reason: str, capsys: pytest.CaptureFixture[str]
         command.main(words)
     assert stopped.value.code == 2
     assert reason in capsys.readouterr().err
+
+
+def test_a_login_is_shown_nowhere(shop: Shop) -> None:
+    login = "https://joe:s3cret@host.example"
+    shop.put(f'{HEAD}dependencies = ["torch @ {login}/torch-2.9.1-py3-none-any.whl ; foo == 3"]\n')
+    assert "s3cret" not in str(shop.run("--check"))
+    shop.put(
+        f'{HEAD}dependencies = ["torch==2.9.1", "torchvision==0.24.1"]\n[tool.uv]\n'
+        f'index = [{{ name = "own", url = "{login}/simple", explicit = true }}]\n'
+    )
+    said = shop.run("torch_version=2.9.0")
+    assert [line for line in said.data["difference"] if "host.example" in line]
+    assert "s3cret" not in str(said)
+
+
+@pytest.mark.parametrize("variable", ["UV_NO_DEV=1", "UV_NO_GROUP=dev", "UV_NO_DEFAULT_GROUPS=1"])
+def test_no_variable_hides_a_group(shop: Shop, variable: str) -> None:
+    text = BROKEN_FILE.replace(
+        "dependencies = [", "dependencies = []\n[dependency-groups]\ndev = ["
+    )
+    shop.put(text)
+    shop.patch.setenv(*variable.split("="))
+    said = shop.run("--check")
+    assert said.status == 1
+    assert said.builds(LINUX) == "2.9.1+cu128"
+
+
+@pytest.mark.parametrize("where", ["source", "find-links", "index"])
+def test_a_wheel_in_the_folder_is_measured_whatever_its_size(
+    shop: Shop, stub_torch_wheel: Path, where: str
+) -> None:
+    wheel = shop.folder / "wheels" / stub_torch_wheel.name
+    wheel.parent.mkdir(parents=True)
+    shutil.copy(stub_torch_wheel, wheel)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("torch/large", os.urandom(LARGEST))
+    flat = '[[tool.uv.index]]\nname = "mine"\nurl = "wheels"\nformat = "flat"\n'
+    settings = {
+        "source": f'[tool.uv.sources]\ntorch = {{ path = "wheels/{wheel.name}" }}\n',
+        "find-links": '[tool.uv]\nfind-links = ["./wheels"]\n',
+        "index": f'{flat}explicit = true\n[tool.uv.sources]\ntorch = {{ index = "mine" }}\n',
+    }
+    text = f'{HEAD}dependencies = ["torch==2.13.0"]\n{settings[where]}'
+    shop.put(text)
+    said = shop.run("--check")
+    assert "" not in said.data["unmeasured"]
+    assert any(cell["packages"].get("torch") for cell in said.data["today"])
+    assert wheel.stat().st_size > LARGEST
 
 
 def test_the_lock_alone_without_a_network(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from tests.helpers.strategies import with_slips
 from torch_plan.answers.problems import Problem
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, understand
-from torch_plan.resolution.refusal import refusal_text
+from torch_plan.resolution.search import refusal_text
 
 
 def named_answers(text: str) -> set[str]:

@@ -23,8 +23,7 @@ from torch_plan.answers.records import (
     WantedBuild,
 )
 from torch_plan.answers.slugs import slug_problem
-from torch_plan.answers.vocabulary import NO_WORDS, YES_WORDS
-from torch_plan.answers.words import BackendWord, PlatformWord, normalized
+from torch_plan.answers.words import NO_WORDS, YES_WORDS, BackendWord, PlatformWord, normalized
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, PYPI, version_key

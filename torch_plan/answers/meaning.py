@@ -13,14 +13,15 @@ from typing import NamedTuple, NewType, TypeVar
 from torch_plan.answers.questions import choices
 from torch_plan.answers.records import NO_COMPANIONS, OPTIONAL
 from torch_plan.answers.suggest import uncut
-from torch_plan.answers.vocabulary import (
+from torch_plan.answers.words import (
     FAMILY_WORDS,
     MACHINE_WORDS,
     NO_WORDS,
     NUMBERED,
     SYSTEM_WORDS,
+    BackendWord,
+    PlatformWord,
 )
-from torch_plan.answers.words import BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, TORCH, family_of

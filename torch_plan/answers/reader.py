@@ -9,8 +9,7 @@ from torch_plan.addresses import SUPPORT
 from torch_plan.answers import suggest
 from torch_plan.answers.indexes import index_objection, mirror_of
 from torch_plan.answers.problems import Key, Problem, Way
-from torch_plan.answers.vocabulary import FAMILY_WORDS, SYSTEM_WORDS
-from torch_plan.answers.words import BackendWord, PlatformWord
+from torch_plan.answers.words import FAMILY_WORDS, SYSTEM_WORDS, BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import family_of, is_build, version_key
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from torch_plan.answers.vocabulary import FAMILY_WORDS, SYSTEM_WORDS
+from torch_plan.answers.words import FAMILY_WORDS, SYSTEM_WORDS
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import CPU, family_of, version_key
 

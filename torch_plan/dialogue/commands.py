@@ -20,6 +20,7 @@ from torch_plan.dialogue.invocation import Invocation
 from torch_plan.project.readme import Wishes
 from torch_plan.resolution import defaults
 from torch_plan.resolution.check import default_platforms, find_problems
+from torch_plan.resolution.search import refusal_text
 from torch_plan.text import shell_line
 
 _ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
@@ -72,9 +73,6 @@ class Commands:
 
     def refusal(self, given: Mapping[str, str]) -> str:
         """Return the message for answers that somebody gave and that cannot be served."""
-        # Imported where it is needed: people wait for each import, and most answers are accepted.
-        from torch_plan.resolution.refusal import refusal_text
-
         return refusal_text(
             given, self.find_problems, lambda answers: shell_line(self.command(answers))
         )
