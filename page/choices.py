@@ -26,7 +26,7 @@ from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.answers.records import NO_COMPANIONS, OPTIONAL
+from torch_plan.answers.records import NAMED, NO_COMPANIONS, OPTIONAL
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.hardware import runs_on
 from torch_plan.catalog.platforms import PLATFORMS
@@ -43,9 +43,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PROJECT = "{{cookiecutter.project_slug}}"
 """The folder of the files of a new project."""
-
-NAMED = ("torch_version", "python_version", "torch_backend")
-"""The answers that every command and every link names: their defaults change with the time."""
 
 _SCRIPT = """
 import torch
@@ -165,16 +162,15 @@ def pyproject_of(answers: Mapping[str, str], plan: Plan) -> str:
 def files_of(choice: Mapping[str, str]) -> dict[str, str]:
     """Return name -> text of all files of a new project."""
     # Imported where it is needed: only the one who looks at the files waits for it.
-    from torch_plan.dialogue.commands import made_with, wishes_of
     from torch_plan.project.ci import jobs_of
-    from torch_plan.project.readme import advice
+    from torch_plan.project.readme import advice, made_with
 
     answers, facts = answers_of(choice), load_facts()
     plan, folder = make_plan(answers), ROOT / PROJECT
     environment, files = _environment(), {}
     given: dict[str, Any] = {
         "cookiecutter": {**answers, "__package_name": plan.package},
-        "advice": lambda _: advice(plan, wishes_of(answers, facts)),
+        "advice": lambda _: advice(plan, answers, facts),
         "docs": DOCS,
         "is_yes": is_yes,
         "jobs": jobs_of,

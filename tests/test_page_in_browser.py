@@ -18,13 +18,14 @@ from urllib.parse import urlencode
 
 import pytest
 
-from page.choices import NAMED, answers_of, command_of, files_of, have, problems_of
+from page.choices import answers_of, command_of, files_of, have, problems_of
 from tests.conftest import PYTHON, ROOT, MadeOnce
 from tests.helpers.elsewhere import HERE, run
 from tests.helpers.locks import read_lock
 from tools import page as build
 from tools.lib.replica import Replica
 from torch_plan.addresses import TEMPLATE
+from torch_plan.answers.records import NAMED
 from torch_plan.catalog.facts import load_facts
 
 MUST_RUN = os.environ.get("PAGE_IN_BROWSER")

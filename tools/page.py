@@ -21,9 +21,10 @@ from urllib.parse import urlencode
 
 from markdown_it import MarkdownIt
 
-from page.choices import NAMED, PROJECT, ROOT, answers_of, html, problems_of, said_of
+from page.choices import PROJECT, ROOT, answers_of, html, problems_of, said_of
 from tools.docs import SUPPORT
 from torch_plan.addresses import remote_of
+from torch_plan.answers.records import NAMED
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.versions import FAMILIES, PYPI, family_of
 
@@ -37,7 +38,7 @@ PYODIDE_SHA512 = (
 
 PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 
-NOT_LOADED = ("dialogue/[!_ci]*.py", "extension.py")
+NOT_LOADED = ("dialogue/*.py", "extension.py")
 """The modules of `torch_plan` that no choice of the page needs."""
 
 POLICY = (

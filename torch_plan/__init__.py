@@ -17,14 +17,7 @@ variant    a backend that a project can be switched to, with its name: `gpu=cu12
 option     a variant as the project has it: an extra, a dependency group, or the only one there is
 cell       what one platform gets from one variant: release, backend, build and packages
 
-The folders, each of which imports only those above it (`uv run lint-imports` holds that):
-
-catalog     what exists: wheels, platforms, hardware
-answers     what people type: questions, words, their proper form, their grammar
-machine     what this machine has
-resolution  what can be had: cells, problems, ways out, defaults
-project     what is written: markers, sources, the plan that templates lay out
-dialogue    what happens while cookiecutter asks
-
-`extension` is the door through which cookiecutter calls it all.
+The folders `catalog`, `answers` and `machine`, `resolution`, `project` and `dialogue` import only
+those before them (`uv run lint-imports` holds that). `extension` is the door through which
+cookiecutter calls it all.
 """

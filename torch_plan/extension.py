@@ -18,12 +18,11 @@ from torch_plan.answers.grammar import is_yes
 from torch_plan.answers.questions import questions
 from torch_plan.answers.slugs import default_slug, package_name
 from torch_plan.catalog.facts import load_facts
-from torch_plan.dialogue.commands import made_with, wishes_of
 from torch_plan.dialogue.hook_settings import hook_settings
 from torch_plan.dialogue.invocation import asked_key
 from torch_plan.dialogue.session import Session
 from torch_plan.project.ci import jobs_of
-from torch_plan.project.readme import advice
+from torch_plan.project.readme import advice, made_with
 from torch_plan.text import author, code, markdown, toml, toml_key
 
 
@@ -58,7 +57,7 @@ class TorchPlanExtension(Extension):
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown, code=code)
         environment.globals.update(
             advice=lambda context: advice(
-                session.plan_of(context), wishes_of(session.answers_of(context), facts)
+                session.plan_of(context), session.answers_of(context), facts
             ),
             ask_again=session.ask_again,
             author_of=author,

@@ -14,9 +14,9 @@ from torch_plan.answers.slugs import default_slug
 from torch_plan.catalog.facts import load_facts
 from torch_plan.catalog.hardware import Gpu
 from torch_plan.catalog.versions import CPU
-from torch_plan.dialogue.commands import made_with
 from torch_plan.machine.detection import detect
 from torch_plan.project.plan import make_plan
+from torch_plan.project.readme import made_with
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import (
     complete,

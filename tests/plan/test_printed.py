@@ -16,9 +16,10 @@ from tests.helpers.strategies import with_slips
 from torch_plan.addresses import TEMPLATE
 from torch_plan.answers.problems import with_changes
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.dialogue.commands import Commands, made_with
+from torch_plan.dialogue.commands import Commands
 from torch_plan.dialogue.invocation import Invocation
 from torch_plan.dialogue.messages import say
+from torch_plan.project.readme import made_with
 from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.defaults import complete, understand
 from torch_plan.resolution.search import Search, distinct

@@ -11,6 +11,9 @@ PUBLIC, LOCAL, MINIMUM = "public", "local", "minimum"
 
 FREE_TEXT = ("project_name", "description", "author_name")
 
+NAMED = ("torch_version", "python_version", "torch_backend")
+"""The answers that every command and link names: their defaults differ by day or machine."""
+
 DEFAULT_PLATFORMS = ("linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64")
 MAIN_PLATFORM = DEFAULT_PLATFORMS[0]
 """What cannot be had there is refused, and not left out by default."""

@@ -5,26 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from os.path import exists  # Path.exists raises an OSError for a long name
-from urllib.parse import urlencode
 
-from torch_plan.addresses import ANSWERS, PAGE, TEMPLATE
+from torch_plan.addresses import ANSWERS
 from torch_plan.answers import suggest
-from torch_plan.answers.grammar import is_yes
-from torch_plan.answers.meaning import ProperAnswers
 from torch_plan.answers.problems import Problem, Way
 from torch_plan.answers.questions import fixed_defaults
-from torch_plan.answers.records import FREE_TEXT
-from torch_plan.answers.slugs import default_slug
+from torch_plan.answers.records import NAMED
 from torch_plan.catalog.facts import Facts
 from torch_plan.dialogue.invocation import Invocation
-from torch_plan.project.readme import Wishes
 from torch_plan.resolution import defaults
-from torch_plan.resolution.check import default_platforms, find_problems
+from torch_plan.resolution.check import find_problems
 from torch_plan.resolution.search import refusal_text
 from torch_plan.text import shell_line
-
-_ALWAYS_NAMED = ("torch_version", "python_version", "torch_backend")
-"""The answers that a printed command names in any case: their defaults differ by day or machine."""
 
 
 class Commands:
@@ -68,7 +60,7 @@ class Commands:
         """Return the words of the command for answers."""
         proper = defaults.complete(answers, self.facts)
         return self.invocation.command(
-            {key: proper[key] for key in proper if key in answers or key in _ALWAYS_NAMED}
+            {key: proper[key] for key in proper if key in answers or key in NAMED}
         )
 
     def refusal(self, given: Mapping[str, str]) -> str:
@@ -92,38 +84,3 @@ class Commands:
 def unknown_keys(answers: Iterable[str]) -> list[str]:
     """Return the keys that no answer has; private ones are looked at by `Session.begin`."""
     return [key for key in answers if not key.startswith("_") and key not in fixed_defaults()]
-
-
-def named_answers(answers: ProperAnswers, facts: Facts) -> dict[str, str]:
-    """Return the answers that make the same project on every machine, usual ones left out."""
-    usual = {
-        **fixed_defaults(),
-        "project_slug": default_slug(answers["project_name"]),
-        "platforms": " ".join(default_platforms(answers, facts)),
-    }
-    # Of the usual ones, since they change no file of a project.
-    usual.update({key: answers[key] for key in ("after_generation", "git")})
-    return {
-        key: " ".join(value.split())
-        for key, value in answers.items()
-        if key in _ALWAYS_NAMED or value != usual.get(key)
-    }
-
-
-def wishes_of(answers: ProperAnswers, facts: Facts) -> Wishes:
-    """Return what the advice of a project's README depends on besides the plan."""
-    named = named_answers(answers, facts)
-    shown = {key: value for key, value in named.items() if key not in FREE_TEXT}
-    return Wishes(
-        slug=answers["project_slug"],
-        page=f"{PAGE}#{urlencode(shown)}",
-        dockerfile=is_yes(answers["dockerfile"]),
-        distributed=is_yes(answers["distributed"]),
-    )
-
-
-def made_with(answers: ProperAnswers, facts: Facts) -> str:
-    """Return the command that makes a project with these answers, the same on every machine."""
-    words = [f"{key}={value}" for key, value in named_answers(answers, facts).items()]
-    # For sh, wherever it is rendered: the README is the same on every machine.
-    return shell_line(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words], windows=False)

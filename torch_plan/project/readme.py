@@ -1,35 +1,33 @@
-"""What the README of a project advises, paragraph by paragraph; its template only prints them."""
+"""What the README of a project says, paragraph by paragraph; its template only prints them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from urllib.parse import urlencode
 
-from torch_plan.addresses import DOCS
-from torch_plan.answers.records import LOCAL
+from torch_plan.addresses import DOCS, PAGE, TEMPLATE
+from torch_plan.answers.grammar import is_yes
+from torch_plan.answers.meaning import ProperAnswers
+from torch_plan.answers.questions import fixed_defaults
+from torch_plan.answers.records import FREE_TEXT, LOCAL, NAMED
+from torch_plan.answers.slugs import default_slug
+from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import PYPI
 from torch_plan.project.plan import Plan
-from torch_plan.text import listed
+from torch_plan.resolution.check import default_platforms
+from torch_plan.text import listed, shell_line
 
 Advice = Mapping[str, str | Sequence[str]]
 """What is advised -> its paragraphs, as Markdown."""
 
 
-class Wishes(NamedTuple):
-    """What the advice depends on besides the plan."""
-
-    slug: str
-    page: str
-    """The address at which to choose another build."""
-    dockerfile: bool
-    distributed: bool
-
-
-def advice(plan: Plan, wishes: Wishes) -> Advice:
+def advice(plan: Plan, answers: ProperAnswers, facts: Facts) -> Advice:
     """Return what the README advises."""
+    slug, named = answers["project_slug"], named_answers(answers, facts)
+    shown = {key: value for key, value in named.items() if key not in FREE_TEXT}
     sync = " ".join(["uv sync", *plan.default.sync])
     return {
-        "switch": _switch(plan, wishes.page),
+        "switch": _switch(plan, f"{PAGE}#{urlencode(shown)}"),
         "adding": _adding(plan),
         "notebook": (
             f"For notebooks, run `uv add --no-sync --dev ipykernel` and `{sync}`, then choose the "
@@ -37,7 +35,7 @@ def advice(plan: Plan, wishes: Wishes) -> Advice:
         ),
         "upgrade": _upgrade(plan),
         "remarks": tuple(_remarks(plan)),
-        "elsewhere": (*_library(plan), *_wheel(plan, wishes.slug), *_places(plan, wishes)),
+        "elsewhere": (*_library(plan), *_wheel(plan, slug), *_places(plan, answers)),
     }
 
 
@@ -180,8 +178,8 @@ def _wheel(plan: Plan, slug: str) -> Iterator[str]:
         )
 
 
-def _places(plan: Plan, wishes: Wishes) -> Iterator[str]:
-    if wishes.distributed:
+def _places(plan: Plan, answers: ProperAnswers) -> Iterator[str]:
+    if is_yes(answers["distributed"]):
         yield (
             "Several processes: `uv run --no-sync torchrun --nproc-per-node 2 -m "
             f"{plan.package}.smoke_distributed`;\n  [several nodes, Slurm]"
@@ -192,11 +190,35 @@ def _places(plan: Plan, wishes: Wishes) -> Iterator[str]:
         f"{hosts} networks]({DOCS}/recipes.md#firewalls-and-slow-networks),\n  "
         f"[mirrors]({DOCS}/recipes.md#mirrors-and-an-index-with-a-password)."
     )
-    if wishes.dockerfile:
+    if is_yes(answers["dockerfile"]):
         backend = f" --build-arg BACKEND={plan.default.name}" if plan.selector else ""
         gpu = (
             " With a CUDA build and an NVIDIA GPU\n  run it with `--gpus all`; the host needs the "
             "driver and the NVIDIA Container Toolkit."
         )
-        built = f"docker build -t {wishes.slug}{backend} ."
-        yield f"Docker: `{built}` and `docker run --rm {wishes.slug}`.{gpu * plan.reaches_cuda}"
+        slug = answers["project_slug"]
+        built = f"docker build -t {slug}{backend} ."
+        yield f"Docker: `{built}` and `docker run --rm {slug}`.{gpu * plan.reaches_cuda}"
+
+
+def named_answers(answers: ProperAnswers, facts: Facts) -> dict[str, str]:
+    """Return the answers that make the same project on every machine, usual ones left out."""
+    usual = {
+        **fixed_defaults(),
+        "project_slug": default_slug(answers["project_name"]),
+        "platforms": " ".join(default_platforms(answers, facts)),
+    }
+    # Of the usual ones, since they change no file of a project.
+    usual.update({key: answers[key] for key in ("after_generation", "git")})
+    return {
+        key: " ".join(value.split())
+        for key, value in answers.items()
+        if key in NAMED or value != usual.get(key)
+    }
+
+
+def made_with(answers: ProperAnswers, facts: Facts) -> str:
+    """Return the command that makes a project with these answers, the same on every machine."""
+    words = [f"{key}={value}" for key, value in named_answers(answers, facts).items()]
+    # For sh, wherever it is rendered: the README is the same on every machine.
+    return shell_line(["uvx", "cookiecutter", TEMPLATE, "--no-input", *words], windows=False)
