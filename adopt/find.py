@@ -455,24 +455,17 @@ def _urls_of_others(project: Project) -> Iterator[tuple[str, str]]:
 def _through_others(view: View) -> Iterator[Finding]:
     sources = view.project.sources_of(TORCH)
     is_chosen = all(KINDS & source.entry.keys() for source in sources)
-    package = view.project.manifest.name
-    # A bare sync, and an extra that names another one: `all = ["sample[gpu]"]`.
-    alone = [
-        option
-        for option in view.project.options
-        if not option.kind or any(one.name == package for one in view.project.required(option))
-    ]
+    # A bare sync has no name; an extra may name another one: `all = ["sample[gpu]"]`.
+    alone = {"", *(line.keys[-1] for line in view.project.of(view.project.manifest.name))}
     places = [
         one.place
         for one in view.from_pypi
         if sources and not view.lines_at(TORCH, one.place)
-        if view.sources_at(TORCH, one.place) or (is_chosen and one.place.option in alone)
+        if view.sources_at(TORCH, one.place) or (is_chosen and one.place.option.name in alone)
     ]
     if places:
         why = "a source holds only where torch is required by name"
-        text = (
-            f"Another package or extra brings torch, from PyPI, on {view.victims(places)}: {why}."
-        )
+        text = f"Another package or extra brings PyPI's torch to {view.victims(places)}: {why}."
         way = "A group can be the default, an extra cannot: layout=groups" if is_chosen else ""
         path = view.project.manifest.path
         names = [name for name in sorted(view.family) if view.is_unheard(name, places)]

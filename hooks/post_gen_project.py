@@ -78,7 +78,9 @@ def main() -> None:
         if settings["is_cruft"] and re.fullmatch(r"tmp[a-z0-9_]{8}", Path.cwd().parent.name):
             return
         if not settings["github_actions"]:
-            remove_empty(".github")
+            for folder in map(Path, (".github/workflows", ".github")):  # of which nothing came
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
         if settings["git"]:
             start_repository()
         complete(settings)
@@ -90,14 +92,6 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  # of a hook that fails, cookiecutter removes the project
         odd = f"Something unforeseen happened ({type(error).__name__}: {error})."
         say_kept(Stopped(odd), settings)
-
-
-def remove_empty(name: str) -> None:
-    """Remove a folder of which no file was rendered."""
-    import shutil
-
-    if not any(path.is_file() for path in Path(name).rglob("*")):
-        shutil.rmtree(name, ignore_errors=True)
 
 
 def start_repository() -> None:

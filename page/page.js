@@ -289,4 +289,5 @@ if (location.hash) {
 } else {
   choice = tidy({});
   display({ answers: defaults, html: result.innerHTML });
+  mark().catch(failed);
 }

@@ -262,7 +262,7 @@ def marked(project: BakedProject, package: str) -> list[str]:
     [
         ("linux-x86_64 linux-aarch64 macos-arm64 windows-x86_64", "sys_platform == 'linux'"),
         ("linux-x86_64 linux-aarch64", "platform_machine == 'x86_64'"),
-        ("macos-arm64 windows-x86_64", "sys_platform == 'darwin'"),
+        ("macos-arm64 windows-x86_64", "sys_platform != 'win32'"),
     ],
 )
 def test_the_marker_is_for_a_part_of_the_platforms(bake: Bake, platforms: str, marker: str) -> None:
@@ -361,3 +361,38 @@ def test_whoever_installs_a_library_is_told_what_they_get(
     if layout == "groups":
         assert "gets `torch" not in readme
         assert not any("torch" in line for line in project.pyproject["project"]["dependencies"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "way"),
+    [
+        ({}, "uv add --no-sync torch==X.Y.Z torchvision==X.Y.Z\n"),
+        ({"torch_backend": "cpu", "companions": "torchvision torchcodec"}, "Raise the numbers of"),
+    ],
+)
+def test_a_requirement_with_a_marker_is_raised_by_hand(
+    bake: Bake, answers: dict[str, str], way: str
+) -> None:
+    """As uv would add a second one beside it."""
+    project = bake(torch_version="2.9.1", **answers)
+    assert any(";" in one for one in project.pyproject["project"]["dependencies"]) == bool(answers)
+    section = project.read("README.md").partition("## A newer PyTorch")[2].partition("\n## ")[0]
+    assert way in section
+    assert "Raise the bounds in `constraint-dependencies` too." in section
+    assert "sync, and run the smoke test" in section
+
+
+def test_a_label_is_told_only_where_there_is_one(bake: Bake) -> None:
+    told = "It requires versions with a label"
+    assert told in bake(torch_pin="local", torch_backend="cu130").read("README.md")
+    plain = bake(torch_pin="local", torch_backend="pypi", project_slug="plain")
+    assert told not in plain.read("README.md")
+
+
+def test_the_command_that_shows_the_table_shows_every_group(bake: Bake) -> None:
+    project = bake(torch_version="2.9.1", torch_backend="cpu cu128", companions="none")
+    project.lock()
+    (command,) = re.findall(r"`uv (tree [^`]+)`", project.read("README.md"))
+    shown = project.uv(*shlex.split(command), "--frozen")
+    for version in ("v2.9.1", "v2.9.1+cpu", "v2.9.1+cu128"):
+        assert f"torch {version}\n" in shown

@@ -136,7 +136,7 @@ TYPED: dict[str, str | Sequence[str]] = {
 SAID = (
     "the name of a package that the project depends on",
     "The build, by uv's names",
-    "several builds can be meant, and no GPU here decides",
+    "several builds can be meant",
     "cpu cu1300",
     "the choices are: markers, extras, groups.",
     "this template knows no such release",

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 from markdown_it import MarkdownIt
 
-from page.choices import PROJECT, ROOT, answers_of, html, problems_of, said_of
+from page.choices import PROJECT, ROOT, answers_of, html, said_of
 from tools.docs import SUPPORT
 from torch_plan.addresses import remote_of
 from torch_plan.answers.records import NAMED
@@ -152,18 +152,7 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
         said=default["html"],
         families=families,
         support=MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(support),
-        refused=lambda name, value: is_refused(default["answers"], name, value),
     )
-
-
-def is_refused(answers: Mapping[str, str], name: str, value: str) -> bool:
-    """Tell whether a click would be refused: on a choice that is none of the default's."""
-    words = answers[name].split()
-    if value in words:
-        return False
-    is_added = name in ("companions", "platforms")
-    choice = {key: answers[key] for key in NAMED}
-    return bool(problems_of({**choice, name: " ".join([*words, value]) if is_added else value}))
 
 
 if __name__ == "__main__":

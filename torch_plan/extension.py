@@ -56,9 +56,7 @@ class TorchPlanExtension(Extension):
         session = Session(facts)
         environment.filters.update(toml=toml, toml_key=toml_key, markdown=markdown, code=code)
         environment.globals.update(
-            advice=lambda context: advice(
-                session.plan_of(context), session.answers_of(context), facts
-            ),
+            advice=lambda given: advice(session.plan_of(given), session.answers_of(given), facts),
             ask_again=session.ask_again,
             author_of=author,
             begin=session.begin,

@@ -177,7 +177,7 @@ def test_extras_that_become_groups(pin: str, shop: Shop) -> None:
     shop.put(EXTRAS.replace("torch==2.9.1", pin))
     today = shop.run("--check")
     assert today.status == 1
-    assert today.findings[0][1].startswith("Another package or extra brings torch, from PyPI")
+    assert today.findings[0][1].startswith("Another package or extra brings PyPI's torch to")
     assert "layout=groups" in today.data["findings"][0]["way"]
     said = shop.run("layout=groups", "--write")
     assert [said.builds(one, when="after") for one in USUAL] == ["2.9.1+cpu"] * 4
@@ -215,7 +215,7 @@ def test_an_extra_that_names_another_one_is_told_of_its_torch(shop: Shop) -> Non
     assert said.builds(WINDOWS, "uv sync --extra all") == "2.9.1+cpu"
     ((level, text),) = said.findings
     assert level == "broken"
-    assert text.startswith("Another package or extra brings torch, from PyPI, on linux-x86_64")
+    assert text.startswith("Another package or extra brings PyPI's torch to linux-x86_64")
     assert "(`uv sync --extra all`)" in text
 
 

@@ -53,7 +53,7 @@ REFUSED = [
     ),
     pytest.param(
         {"torch_backend": "cuda"},
-        "several builds can be meant, and no GPU here decides; of torch 2.15.0 the choices are: ",
+        "several builds can be meant; of torch 2.15.0 the choices are: ",
         "torch_backend=cu132",
         id="cuda",
     ),
@@ -297,6 +297,12 @@ REFUSED = [
         "none of these platforms has cpu wheels at all; torch 2.15.0 has them for linux-x86_64",
         "torch_version=2.14.1",
         id="no-wheel-of-the-release",
+    ),
+    pytest.param(
+        {"torch_backend": "cpu", "platforms": "linux-x86_64=cu128 windows-x86_64"},
+        "there is no torch 2.15.0 on the cu128 index for linux-x86_64.",
+        "platforms=windows-x86_64 linux-x86_64=cu130, or torch_version=2.11.0, or platforms=",
+        id="no-build-of-another-maker",
     ),
     pytest.param(
         {"dockerfile": "yes", "platforms": "macos-arm64"}, "Linux", "dockerfile=no", id="docker"

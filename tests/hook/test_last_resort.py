@@ -141,7 +141,7 @@ def test_a_lock_that_is_no_text(
     assert next_step(printed) == lock_step(project)
 
 
-@pytest.mark.parametrize("step", ["remove_empty", "start_repository", "complete"])
+@pytest.mark.parametrize("step", ["start_repository", "complete"])
 @pytest.mark.parametrize("after", ["nothing", "lock"])
 @pytest.mark.parametrize(
     "error", [ValueError("odd"), OSError("odd"), KeyError("odd"), MemoryError()]
@@ -163,7 +163,7 @@ def test_any_error_keeps_the_project(
     settings = {
         "is_cruft": False,
         "git": step == "start_repository",
-        "github_actions": step != "remove_empty",
+        "github_actions": True,
         "after_generation": after,
         "requires_python": ">=3.10",
         "project": "p",

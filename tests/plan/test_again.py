@@ -65,6 +65,12 @@ def again(answers: Mapping[str, str]) -> Again | None:
             id="what-hides-behind-something-else",
         ),
         pytest.param(
+            {"platforms": "linuxx windwos"},
+            "linux-x86_64 windows-x86_64",
+            "linuxx in platforms=linuxx windwos",
+            id="two-slips",
+        ),
+        pytest.param(
             {"torch_backend": "cpu cu118 cu132"},
             "cpu",
             "What works: cpu 2.7.1+cu118 cu132, or ",

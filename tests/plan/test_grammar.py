@@ -305,7 +305,7 @@ HOST = "https://host.example"
         (
             {"pytorch_index": "https://host.example/cu128/a-cu126"},
             "pytorch_index",
-            "pytorch_index=https://host.example/cu128/a-{build}",
+            "pytorch_index=https://host.example/{build}/a-{build}",
         ),
         (
             {"pytorch_index": "https://host.example/cu128/simple"},
@@ -317,6 +317,12 @@ HOST = "https://host.example"
             "pytorch_index",
             "pytorch_index=https://host.example/torch/{build}/simple",
         ),
+        (
+            {"pytorch_index": "https://host.example/whl/nightly/cu128"},
+            "pytorch_index",
+            "pytorch_index=https://host.example/whl",
+        ),
+        ({"torch_backend": "rocm."}, "torch_backend rocm. backend", "torch_backend=rocm7.14; "),
         (
             {"pytorch_index": "https://host.example/nightly"},
             "pytorch_index",
@@ -369,6 +375,12 @@ def test_an_index_of_its_own_may_have_a_build_that_nobody_knows() -> None:
     ]
     problem = problems_of(pytorch_index=f"own:{url}/cu128")["pytorch_index"]
     assert problem.ways[0] == {"pytorch_index": f"own:{url}"}
+
+
+def test_one_slip_is_one_problem() -> None:
+    assert [*problems_of(torch_backend="cu-")] == ["torch_backend cu- backend"]
+    for key in ("torch_backend", "torch_version", "python_version"):
+        assert {name.split()[0] for name in problems_of(**{key: "9" * 5000})} == {key}
 
 
 def test_a_platform_among_the_builds_is_told_where_it_belongs() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click import ClickException
 
+from torch_plan.addresses import SUPPORT
 from torch_plan.answers.questions import as_text
 from torch_plan.catalog.facts import load_facts
 from torch_plan.dialogue import session
@@ -117,6 +118,7 @@ def test_the_builds_of_a_release_are_told() -> None:
     any_release = builds_note("", FACTS)
     assert "cu132, cu130, cpu and pypi (whatever PyPI ships): torch 2.15.0; " in any_release
     assert "; cu128: torch 2.11.0; " in any_release
+    assert f"; older ones: {SUPPORT}.\n" in any_release
 
 
 def test_a_cookiecutter_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,8 @@ class _AnswerReader(Reader):
         name = normalized(variant.name)
         ways = [str(word._replace(name=None))]
         same = [other for other in earlier if normalized(other.name) == name]
-        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", variant.name):
+        form = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+        if word.name is not None and not re.fullmatch(form, variant.name):
             reason = "the name of an extra or group is made of letters, digits, `-`, `_` and `.`."
         elif variant.name != variant.backend and name in map(normalized, self.facts.all_backends):
             reason = f"{variant.name!r} is the name of another build."

@@ -30,8 +30,8 @@ def index_objection(answer: str, facts: Facts) -> Objection | None:
     prefix = OWN if answer.startswith(OWN) else ""
     asked = answer.removeprefix(OWN)
     if reason := url_problem(asked.replace(BUILD_PLACE, "build"), mirrors):
-        further = plain(answer) != answer and index_objection(plain(answer), facts)
-        return Objection(reason, further.replacements if further else (plain(answer), *mirrors))
+        mended = plain(answer)
+        return Objection(reason, _right(mended, facts) if mended != answer else tuple(mirrors))
     url = written(asked)
     before, _, last = url.rpartition("/")
     names = "|".join(re.escape(name) for name in facts.all_backends if name != PYPI)
@@ -40,7 +40,7 @@ def index_objection(answer: str, facts: Facts) -> Objection | None:
         start, end = builds[-1].span()
         general = f"{url[:start]}{BUILD_PLACE}{url[end:]}".removesuffix(f"/{BUILD_PLACE}")
         reason = f"it is the URL of one build, {builds[-1][0]}; each build adds its own name."
-        return Objection(reason, (f"{prefix}{general}",))
+        return Objection(reason, _right(f"{prefix}{general}", facts))
     if last == "nightly":
         return Objection("nightly builds have no release to name.", (f"{prefix}{before}",))
     if last == "simple" and BUILD_PLACE not in url:
@@ -50,3 +50,9 @@ def index_objection(answer: str, facts: Facts) -> Objection | None:
         )
         return Objection(reason, (f"{prefix}{before}/{BUILD_PLACE}/simple",))
     return None
+
+
+def _right(answer: str, facts: Facts) -> tuple[str, ...]:
+    """Return an answer, or what stands in its place if it is refused as well."""
+    further = index_objection(answer, facts)
+    return further.replacements if further else (answer,)

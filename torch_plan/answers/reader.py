@@ -11,7 +11,7 @@ from torch_plan.answers.indexes import index_objection, mirror_of
 from torch_plan.answers.problems import Key, Problem, Way
 from torch_plan.answers.words import FAMILY_WORDS, SYSTEM_WORDS, BackendWord, PlatformWord
 from torch_plan.catalog.facts import Facts
-from torch_plan.catalog.versions import family_of, is_build, version_key
+from torch_plan.catalog.versions import CPU, family_of, is_build, version_key
 
 
 class Reader:
@@ -94,7 +94,7 @@ class Reader:
             return
         options = self.facts.backends(release) or self.facts.all_backends
         names = suggest.nearest_backends(backend, options)
-        if re.search(r"\d", backend):
+        if re.search(r"\d", backend) or (names == [CPU] and backend.lower() not in FAMILY_WORDS):
             # A release that was not given follows the build.
             names = [*suggest.nearest_backends(backend, self.facts.all_backends)[:1], *names]
         near = [plain._replace(backend=name) for name in names]
@@ -120,7 +120,7 @@ def _why_no_backend(backend: str, of_release: str, options: Iterable[str]) -> st
         )
     what, families = "this is not the name of a build", FAMILY_WORDS.get(backend.lower(), ())
     if any(family_of(name) in families for name in options):
-        what = "several builds can be meant, and no GPU here decides"
+        what = "several builds can be meant"
     return f"{what}; {of_release}the choices are: {' '.join(options)}."
 
 

@@ -2,7 +2,6 @@
 
 import keyword
 import re
-import sys
 import unicodedata
 
 from torch_plan.answers.problems import Objection
@@ -59,7 +58,7 @@ def slug_problem(slug: str, project_name: str, facts: Facts) -> Objection | None
     elif facts.may_depend_on(slug):
         reason = "it is the name of a package that the project depends on, or may depend on."
         valid, longer = longer, f"my-{slug}"
-    elif package in facts.standard_library | sys.stdlib_module_names | facts.installed_modules:
+    elif package in facts.standard_library | facts.installed_modules:
         reason = (
             f"it and {package!r}, a module of the standard library or of a package that every "
             "project gets, would hide each other."

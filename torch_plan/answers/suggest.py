@@ -47,7 +47,8 @@ def nearest_versions(asked: str, versions: Sequence[str]) -> list[str]:
 
 def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
     """Return up to three backends that may have been meant, the likeliest first."""
-    word = asked.lower().removeprefix("pytorch-").replace("cuda", "cu").replace("-", "")
+    word = asked.lower().removeprefix("pytorch-").replace("cuda", "cu").strip("._-")
+    word = re.sub(r"^(rocm|hip|amd)[._]*(?=\d)", "rocm", word.replace("-", ""))
     word = re.sub(r"(?<=\d)o", "0", word)
     if re.match(r"\d", word):
         word = f"cu{word}"
@@ -63,10 +64,10 @@ def nearest_backends(asked: str, options: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*alike, *family, CPU]))[:3]
 
 
-def _toolkit(backend: str) -> float:
-    """Return the version of a toolkit as a number: 128 for `cu128`, 7.14 for `rocm7.14`."""
+def _toolkit(backend: str) -> int:
+    """Return the version of a toolkit as a number: 12800 for `cu128`, 714 for `rocm7.14`."""
     major, *minors = version_key(backend)
-    return major + sum(minors[:1]) / 100
+    return 100 * major + sum(minors[:1])
 
 
 def is_near(asked: str, name: str) -> bool:

@@ -17,7 +17,8 @@ FAMILIES = {PYPI: "PyPI", CPU: "CPU", "cu": "CUDA", "rocm": "ROCm", "xpu": "XPU"
 @cache
 def version_key(version: str) -> tuple[int, ...]:
     """Return what sorts `2.10.0` after `2.9.1`, and `3.10` after `3.9`."""
-    return tuple(int(part) for part in re.findall(r"\d+", version))
+    # Python refuses to read a number of thousands of digits.
+    return tuple(int(part) for part in re.findall(r"\d{1,99}", version))
 
 
 @cache

@@ -82,7 +82,9 @@ def question_again(
     meant = [str(way[key]) for way in near if set(way) == {key}]
     way_out = search.way_out()
     last = [way_out.answers[key]] if way_out else []
-    for default in (*meant, usual, *choices().get(key, ()), *last):
+    # Of several slips each is mended alone, and the way out mends all of them.
+    slips = last if all(problem.near for problem in search.problems) else []
+    for default in (*meant, *slips, usual, *choices().get(key, ()), *last):
         if not search.problems_of({**given, key: default}):
             break
     else:

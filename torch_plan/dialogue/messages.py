@@ -6,7 +6,7 @@ import contextlib
 import re
 import sys
 
-from torch_plan.addresses import ANSWERS
+from torch_plan.addresses import ANSWERS, SUPPORT
 from torch_plan.answers.questions import QUESTIONS_PATH
 from torch_plan.catalog.facts import Facts
 from torch_plan.catalog.versions import PYPI, version_key
@@ -21,8 +21,8 @@ A Dockerfile: make it again with dockerfile=yes ({ANSWERS}#dockerfile)."""
 
 _NAMES = {PYPI: f"{PYPI} (whatever PyPI ships)", "xpu": "xpu (Intel GPUs)"}
 """Builds whose names say too little."""
-_said: set[str] = set()
-"""How the sentences begin that were said once."""
+SAID: set[str] = set()
+"""How the sentences begin that were said once in this run."""
 
 
 def say(text: str) -> None:
@@ -34,8 +34,8 @@ def say(text: str) -> None:
 def say_once(*texts: str) -> None:
     """Print texts to standard error, but none that begins, up to a colon, as one before it."""
     for text in texts:
-        if (head := text.partition(": ")[0]) not in _said:
-            _said.add(head)
+        if (head := text.partition(": ")[0]) not in SAID:
+            SAID.add(head)
             say(text)
 
 
@@ -55,6 +55,7 @@ def builds_note(release: str, facts: Facts) -> str:
         newest.setdefault(name, []).append(_NAMES.get(backend, backend))
     told = sorted(newest, key=version_key, reverse=True)[:6]
     builds = "; ".join(f"{listed(newest[name])}: torch {name}" for name in told)
+    builds += f"; older ones: {SUPPORT}" if len(newest) > len(told) else ""
     return (
         f"\nThe builds{'' if release else ', and the release that you get with each'}: {builds}.\n"
         "A platform without the build that you choose gets the CPU build, as every Mac does. You "

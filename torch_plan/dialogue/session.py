@@ -47,6 +47,7 @@ class Session:
         only those that it asks for. So defaults can depend on them, and they are recorded.
         """
         invocation = self.invocation
+        messages.SAID.clear()
         self.check_programs()
         given = {**invocation.config_defaults, **invocation.given}
         private = [key for key in given if key.startswith("_") and key in questions()]

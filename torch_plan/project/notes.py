@@ -38,8 +38,8 @@ def notes(examination: Examination, raw: ProperAnswers) -> Iterator[Note]:
 
     def helps(way: Way, missed: Callable[[Cells], int] | None) -> bool:
         seen = examine(ProperAnswers(with_changes(raw, way)), facts)
-        is_better = not missed or missed(seen.cells) < missed(cells)
-        return is_better and not seen.problems and seen.cells.all != cells.all
+        is_other = seen.cells.all != cells.all
+        return not seen.problems and (missed(seen.cells) < missed(cells) if missed else is_other)
 
     for text, ways, missed in _lacks(examination, raw):
         options: Iterable[list[Way]] = ([way, {**less, **way}] for way in ways)
@@ -100,8 +100,9 @@ def _missed(name: str, on_cpu: bool, cells: Cells) -> int:
 
 
 def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
-    """Yield which companions end `requires-python` before torch does."""
-    of_torch = Cells(cells.answers._replace(companions=()), cells.facts).pythons
+    """Yield what ends `requires-python` before torch does."""
+    alone = cells.answers._replace(companions=(), numpy_guard="never")
+    of_torch = Cells(alone, cells.facts).pythons
     if (end := cells.answers.python_end) and end not in of_torch:
         reason = f"some platform has no torch for Python {end}"
         yield _Lack(f"requires-python ends after {of_torch[-1]}: {reason}.", ())
@@ -111,10 +112,15 @@ def _pythons(cells: Cells, ways: Ways) -> Iterator[_Lack]:
             for name in cells.answers.companions
             if any(end not in held.wheels for cell in cells.all if (held := cell.package(name)))
         ]
-        text = f"requires-python ends before {end}: there is no {listed(names, 'or')} for it."
+        guard = ["NumPy 1"] if cells.guarded and end not in cells.facts.numpy(1).pythons else []
+        lacking = listed([*names, *guard], "or")
+        text = f"requires-python ends before {end}: there is no {lacking} for it."
         words = ways.raw["companions"].split()
         kept = [word for word in words if word.removesuffix(OPTIONAL) not in names]
-        others = [{"companions": " ".join(kept) or NO_COMPANIONS}]
+        others: list[Way] = [
+            {"companions": " ".join(kept) or NO_COMPANIONS},
+            {"numpy_guard": "auto"},
+        ]
         yield _Lack(text, others, lambda cells: -len(cells.pythons))
 
 

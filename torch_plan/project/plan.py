@@ -13,7 +13,7 @@ from torch_plan.answers.slugs import package_name
 from torch_plan.catalog.facts import Facts, load_facts
 from torch_plan.catalog.platforms import PLATFORMS
 from torch_plan.catalog.versions import PYPI, TORCH, family_of
-from torch_plan.project.markers import environment, marked
+from torch_plan.project.markers import environment, marked, split
 from torch_plan.project.needs import Floor, demands, floor, needs
 from torch_plan.project.notes import known_to_hurt, likely_notes, notes
 from torch_plan.project.requirements import Requirements, next_minor
@@ -197,11 +197,10 @@ class Plan:
     @property
     def last_releases(self) -> dict[str, str]:
         """Build -> the last release that has it, of those that newer releases do not have."""
-        facts = self._cells.facts
-        builds = dict.fromkeys(cell.backend for cell in self.cells if not cell.url)
-        last_releases = {build: facts.last_release(build) for build in builds}
-        unended = ("", facts.releases[-1])
-        return {build: last for build, last in last_releases.items() if last not in unended}
+        last = self._cells.facts.last_release
+        builds = {cell.backend: last(cell.backend) for cell in self.cells if not cell.url}
+        unended = ("", self._cells.facts.releases[-1])
+        return {build: end for build, end in builds.items() if end not in unended}
 
     @property
     def image_command(self) -> tuple[str, ...]:
@@ -234,14 +233,13 @@ class Plan:
 
     @property
     def part_marker(self) -> str:
-        """A marker for a package that some platforms lack, empty where there is one platform.
+        """A marker for a package that some platforms lack: it holds on the first system or machine.
 
-        It holds on the first system, which is Linux in most projects; else on the first machine.
+        The first system is Linux in most projects. Empty where there is one platform.
         """
-        first, *others = [PLATFORMS[platform] for platform in self.platforms]
-        if any(other.sys_platform != first.sys_platform for other in others):
-            return f"sys_platform == '{first.sys_platform}'"
-        return f"platform_machine == '{first.platform_machine}'" if others else ""
+        names, first = self.platforms, PLATFORMS[self.platforms[0]].sys_platform
+        here = [name for name in names if PLATFORMS[name].sys_platform == first]
+        return split([here if len(here) < len(names) else names[:1]], names)[0]
 
     @property
     def docker_options(self) -> tuple[str, ...]:

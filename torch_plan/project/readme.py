@@ -104,7 +104,9 @@ def _upgrade(plan: Plan) -> str:
             "Raise the numbers in `constraint-dependencies` of `pyproject.toml`, then run "
             "`uv lock`. Raise the bounds in\n`dependencies` only when your code needs it."
         )
-    if plan.selector or plan.torch_pin == LOCAL or len(plan.releases) > 1 or plan.tritons:
+    # uv adds a line where the one that is there has a marker.
+    has_marker = any(";" in one for one in plan.default.requirements)
+    if plan.selector or plan.torch_pin == LOCAL or plan.tritons or has_marker:
         numbers = listed(packages)
         return f"Raise the numbers of {numbers} in `pyproject.toml`, then run `uv lock`."
     pins = " ".join(f"{name}==X.Y.Z" for name in packages)
@@ -114,7 +116,7 @@ def _upgrade(plan: Plan) -> str:
 def _remarks(plan: Plan) -> Iterator[str]:
     """Yield what to do besides, which builds newer releases do not have, security updates."""
     if not plan.is_library:
-        yield "If uv names a bound in `constraint-dependencies`, raise that too."
+        yield "Raise the bounds in `constraint-dependencies` too."
     for build, last in plan.last_releases.items():
         yield f"The last release with {build} is {last}."
     if plan.companions or plan.tritons:
@@ -170,7 +172,7 @@ def _wheel(plan: Plan, slug: str) -> Iterator[str]:
             f"It requires {listed(_some(plan.tritons))}, which only PyTorch's own index has. Other "
             "installers than uv\n  look on PyPI, where that name has other versions or no owner."
         )
-    if plan.torch_pin == LOCAL:
+    if any("+" in one for one in plan.default.requirements):
         yield (
             "It requires versions with a label, which only PyTorch's indexes have. You can publish "
             "it on PyPI, but nobody\n  could install it from there: before publishing, pin "

@@ -8,7 +8,7 @@ from torch_plan.answers.problems import Way
 from torch_plan.answers.records import MARKERS, NO_COMPANIONS, OPTIONAL, Variant
 from torch_plan.answers.suggest import nearest
 from torch_plan.answers.words import BackendWord, PlatformWord, normalized
-from torch_plan.catalog.versions import CPU, TORCH
+from torch_plan.catalog.versions import CPU, TORCH, family_of
 from torch_plan.resolution.cells import Cell, Cells
 
 
@@ -24,11 +24,18 @@ class Ways:
         facts, platform = self.facts, cell.platform
         backends = facts.backends(cell.release)
         published = [name for name in backends if self.cells.exists(cell.release, name, platform)]
+        near = nearest(cell.backend, published, facts.all_backends)
+        # Nobody who asked for one maker's card has another's.
+        near.sort(key=lambda name: (family_of(name) != family_of(cell.backend), name != CPU))
+        first, *others = [self.with_override([cell], name) for name in near] or [{}]
         serving = [name for name in facts.releases if facts.pythons(TORCH, name, CPU, platform)]
-        near = nearest(cell.release, serving, facts.releases)
-        moves = [self.moved(cell, release) for release in near]
+        releases = nearest(cell.release, serving, facts.releases)
+        releases.sort(key=lambda name: not facts.pythons(TORCH, name, cell.backend, platform))
+        moves = [self.moved(cell, release) for release in releases]
         return [
-            *(self.with_override([cell], name) for name in reversed(published)),
+            first,
+            *(together for together, _ in moves[:1] if cell.backend != CPU),
+            *others,
             *self.other_pythons(facts.pythons_of(cell.release)),
             *(apart for _, apart in moves[:1]),
             *sorted((together for together, _ in moves), key=len)[:2],
