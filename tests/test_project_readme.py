@@ -367,6 +367,7 @@ def test_whoever_installs_a_library_is_told_what_they_get(
     ("answers", "way"),
     [
         ({}, "uv add --no-sync torch==X.Y.Z torchvision==X.Y.Z\n"),
+        ({"torch_backend": "cpu", "companions": "torchvision torchaudio torchcodec?"}, "Raise the"),
         ({"torch_backend": "cpu", "companions": "torchvision torchcodec"}, "Raise the numbers of"),
     ],
 )
@@ -378,7 +379,8 @@ def test_a_requirement_with_a_marker_is_raised_by_hand(
     assert any(";" in one for one in project.pyproject["project"]["dependencies"]) == bool(answers)
     section = project.read("README.md").partition("## A newer PyTorch")[2].partition("\n## ")[0]
     assert way in section
-    assert "Raise the bounds in `constraint-dependencies` too." in section
+    has_bounds = "constraint-dependencies" in project.pyproject["tool"]["uv"]
+    assert ("Raise the bounds in `constraint-dependencies` too." in section) == has_bounds
     assert "sync, and run the smoke test" in section
 
 

@@ -115,7 +115,7 @@ def _upgrade(plan: Plan) -> str:
 
 def _remarks(plan: Plan) -> Iterator[str]:
     """Yield what to do besides, which builds newer releases do not have, security updates."""
-    if not plan.is_library:
+    if plan.constraints and not plan.is_library:
         yield "Raise the bounds in `constraint-dependencies` too."
     for build, last in plan.last_releases.items():
         yield f"The last release with {build} is {last}."
