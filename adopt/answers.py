@@ -342,8 +342,8 @@ class Change(NamedTuple):
     def missed(self, after: View) -> list[str]:
         """Return what uv gives in the place of what was asked for."""
         seen = [one for one in after.seen if one.place.platform in self.plan.platforms]
-        asked = self.plan.releases if "torch_version" in self.asked else ()
-        others = {one.torch.public for one in seen} - {*asked} if asked else ()
+        others = {one.torch.public for one in seen} - {*self.plan.releases}
+        others = others if "torch_version" in self.asked else set()
         return [f"Not as asked: something holds torch {one}." for one in sorted(others)]
 
 

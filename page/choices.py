@@ -13,13 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import (
-    Environment,
-    FileSystemBytecodeCache,
-    FileSystemLoader,
-    StrictUndefined,
-    select_autoescape,
-)
+import jinja2
 
 from torch_plan.addresses import ADOPT, DOCS, TEMPLATE, VERSION
 from torch_plan.answers.grammar import is_yes
@@ -132,16 +126,16 @@ def alone(plan: Plan) -> list[tuple[str, str, str]]:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> jinja2.Environment:
     # The templates as Python runs them, where `compile.mjs` has put them.
     compiled = ROOT / "page/compiled"
     # As cookiecutter sets Jinja up; what it renders is no HTML.
-    environment = Environment(
-        loader=FileSystemLoader([ROOT, ROOT / "templates", ROOT / "page"]),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([ROOT, ROOT / "templates", ROOT / "page"]),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
-        bytecode_cache=FileSystemBytecodeCache(str(compiled)) if compiled.exists() else None,
+        bytecode_cache=jinja2.FileSystemBytecodeCache(str(compiled)) if compiled.exists() else None,
     )
     environment.filters.update(code=code, markdown=markdown, toml=toml, toml_key=toml_key)
     environment.globals.update(author_of=author, needs_of=needs_of, toolkit=toolkit)

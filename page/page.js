@@ -289,5 +289,4 @@ if (location.hash) {
 } else {
   choice = tidy({});
   display({ answers: defaults, html: result.innerHTML });
-  mark().catch(failed);
 }

@@ -77,10 +77,9 @@ def with_stand_in(given: Mapping[str, str], output: str) -> None:
         if wheel:
             fitting["torch_version"] = parse_wheel_name(wheel.name).version
         # Other answers ask for wheels of which nobody has the content.
-        if wheel and {**fitting, **given}.items() >= fitting.items():
-            answers, wheels = {**fitting, **given}, [wheel]
-        else:
-            answers, wheels = dict(given), []
+        chosen = {**fitting, **given}
+        wheels = [wheel] if wheel and chosen.items() >= fitting.items() else []
+        answers = chosen if wheels else dict(given)
         with Replica(wheels=wheels) as replica:
             # It has what PyTorch publishes. Of an unknown index the template would expect more.
             mirror = Mirror(replica.url, flat=False, hosts=("127.0.0.1",))

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 from markdown_it import MarkdownIt
 
-from page.choices import PROJECT, ROOT, answers_of, html, said_of
+from page.choices import PROJECT, ROOT, answers_of, html, problems_of, said_of
 from tools.docs import SUPPORT
 from torch_plan.addresses import remote_of
 from torch_plan.answers.records import NAMED
@@ -152,7 +152,15 @@ def index(facts: Facts, files: Mapping[str, str]) -> str:
         said=default["html"],
         families=families,
         support=MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(support),
+        refused=lambda name, value: is_refused(default["answers"], name, value),
     )
+
+
+def is_refused(answers: Mapping[str, str], name: str, value: str) -> bool:
+    """Tell whether a click would be refused: on a choice that is none of the default's."""
+    choice, words = {key: answers[key] for key in NAMED}, answers[name].split()
+    choice[name] = " ".join([*words, value]) if name in ("companions", "platforms") else value
+    return value not in words and bool(problems_of(choice))
 
 
 if __name__ == "__main__":

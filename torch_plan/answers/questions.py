@@ -55,6 +55,4 @@ def choices() -> dict[str, tuple[str, ...]]:
 
 def as_text(value: object) -> str:
     """Return an answer as text; a boolean, which JSON has and YAML makes of `yes`, as yes or no."""
-    if isinstance(value, bool):
-        return YES if value else NO
-    return str(value)
+    return (NO, YES)[value] if isinstance(value, bool) else str(value)
