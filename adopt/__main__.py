@@ -165,6 +165,8 @@ def read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace,
     paths = sorted({*options.words} - {*answers})
     for key in given.keys() - ANSWERS:
         parser.error(f"{key} is no answer about torch; those are: {', '.join(ANSWERS)}")
+    if len(given) < len(answers):
+        parser.error(f"give each answer once, and not {masked(' '.join(answers))}")
     if len(paths) > 1:
         parser.error(f"one path at a time, and not {listed(paths)}")
     options.check |= options.locked or options.strict

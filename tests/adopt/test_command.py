@@ -84,6 +84,7 @@ def test_the_path_may_be_left_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -
         (["torch_verson=2.9.1"], "torch_verson is no answer about torch; those are: torch_version"),
         (["project_slug=x"], "is no answer about torch"),
         (["a", "b"], "one path at a time"),
+        (["torch_version=2.9.1", "torch_version=2.8.0"], "give each answer once, and not torch_v"),
         (["--check", "torch_backend=cpu"], "change nothing: leave out answers and --write"),
         (["--locked", "--write"], "change nothing: leave out answers and --write"),
     ],
