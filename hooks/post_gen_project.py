@@ -78,9 +78,10 @@ def main() -> None:
         if settings["is_cruft"] and re.fullmatch(r"tmp[a-z0-9_]{8}", Path.cwd().parent.name):
             return
         if not settings["github_actions"]:
-            for folder in map(Path, (".github/workflows", ".github")):  # of which nothing came
-                if folder.is_dir() and not any(folder.iterdir()):
-                    folder.rmdir()
+            import contextlib
+
+            with contextlib.suppress(OSError):  # of a folder that has something, or is held
+                os.removedirs(".github/workflows")
         if settings["git"]:
             start_repository()
         complete(settings)

@@ -178,6 +178,44 @@ def test_any_error_keeps_the_project(
     assert next_step(printed)[3] == "lock"
 
 
+def held(*_: object) -> None:
+    raise PermissionError("held")
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+@pytest.mark.parametrize("own", [False, True])
+def test_only_a_folder_without_files_goes_and_none_stops_the_hook(
+    hook: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    is_held: bool,
+    own: bool,
+) -> None:
+    """On Windows a program may hold it; with `-f` it may have a file of its owner."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    if own:
+        (tmp_path / ".github/workflows/own.yml").touch()
+    settings = {
+        "is_cruft": False,
+        "git": False,
+        "github_actions": False,
+        "after_generation": "nothing",
+        "project": "p",
+        "torch": "torch",
+        "sync": [],
+    }
+    monkeypatch.setattr(hook, "SETTINGS", settings)
+    with monkeypatch.context() as patch:
+        if is_held:
+            patch.setattr(os, "rmdir", held)
+        hook.main()
+    assert "The next step" in said(capfd)
+    assert (tmp_path / ".github").exists() == (is_held or own)
+    assert (tmp_path / ".github/workflows/own.yml").exists() == own
+
+
 # Whose variables
 
 
