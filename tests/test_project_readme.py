@@ -387,6 +387,8 @@ def test_a_requirement_with_a_marker_is_raised_by_hand(
 def test_a_label_is_told_only_where_there_is_one(bake: Bake) -> None:
     told = "It requires versions with a label"
     assert told in bake(torch_pin="local", torch_backend="cu130").read("README.md")
+    builds = {"torch_version": "2.9.1", "torch_backend": "pypi cu128", "layout": "extras"}
+    assert told in bake(torch_pin="local", project_slug="extras", **builds).read("README.md")
     plain = bake(torch_pin="local", torch_backend="pypi", project_slug="plain")
     assert told not in plain.read("README.md")
 

@@ -172,7 +172,7 @@ def _wheel(plan: Plan, slug: str) -> Iterator[str]:
             f"It requires {listed(_some(plan.tritons))}, which only PyTorch's own index has. Other "
             "installers than uv\n  look on PyPI, where that name has other versions or no owner."
         )
-    if any("+" in one for one in plan.default.requirements):
+    if any("+" in one for option in plan.options for one in option.requirements):
         yield (
             "It requires versions with a label, which only PyTorch's indexes have. You can publish "
             "it on PyPI, but nobody\n  could install it from there: before publishing, pin "
